@@ -1,0 +1,65 @@
+//! The one act that publishes an epoch.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::{Epoch, Positions, Prepared, SeamResult};
+
+/// A file that a commit makes part of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewSegment {
+    /// The table.
+    pub table: String,
+    /// The file's path relative to the data folder.
+    pub path: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// XXH3-64 of its content.
+    pub checksum: u64,
+    /// Its rows.
+    pub rows: u64,
+    /// Smallest and largest event time in microseconds, where the table has a time column with values.
+    pub time_range: Option<(i64, i64)>,
+    /// The segment's schema as Arrow IPC (base64), by which the table's schema grows.
+    pub schema: String,
+}
+
+/// Everything that becomes true at once when an epoch commits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochCommit {
+    /// Which pipeline.
+    pub pipeline: String,
+    /// Which epoch.
+    pub epoch: Epoch,
+    /// Where to go on reading, per source.
+    pub positions: BTreeMap<String, Positions>,
+    /// The name of the state snapshot, if the pipeline has state.
+    pub snapshot: Option<String>,
+    /// What each output has prepared, by the output's name.
+    pub prepared: BTreeMap<String, Prepared>,
+    /// Identifies the plan that made the snapshot; another plan must not read it.
+    pub plan_fingerprint: String,
+    /// Counters that go on after a restart (the balance of each output), as JSON.
+    pub counters: String,
+}
+
+/// The last commit of a pipeline, as recovery reads it.
+pub type Committed = EpochCommit;
+
+/// Publishes epochs. On one machine: a transaction in the catalog.
+#[async_trait]
+pub trait CommitPoint: Send + Sync {
+    /// Makes everything in `commit` true, or nothing. Returns only after it is durable.
+    ///
+    /// # Errors
+    /// `Closed` when the result is not known: the caller stops and recovers. `Retry` when nothing happened.
+    async fn commit(&self, commit: EpochCommit) -> SeamResult<()>;
+
+    /// The last commit of `pipeline`, or `None` if it never ran here.
+    ///
+    /// # Errors
+    /// `Corrupt` when it cannot be read.
+    async fn last(&self, pipeline: &str) -> SeamResult<Option<Committed>>;
+}

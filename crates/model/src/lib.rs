@@ -1,0 +1,55 @@
+//! The nouns that every other crate speaks in, and the seams between them; no I/O, no clock, no async runtime.
+//!
+//! # Glossary
+//!
+//! One word per idea, everywhere: in code, in metrics, in the pages and in the guide.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | *source* | something replayable that yields records in order per partition: a folder of files, a log topic, a Kafka topic |
+//! | *receiver* | something that is pushed to (HTTP) and makes records durable in a log topic before it acknowledges |
+//! | *partition* | one ordered sequence of records of a source: one file, one log partition |
+//! | *offset* | where a record begins inside its partition: bytes for files, a count for logs |
+//! | *position* | where to go on reading a partition: the offset after the last record that was taken |
+//! | *record* | one piece of input before decoding: the bytes between two offsets |
+//! | *row* | one decoded record inside a batch of columns |
+//! | *event time* | when a thing happened, as the record says |
+//! | *processing time* | when Weir looked at it |
+//! | *watermark* | the event time up to which a partition is believed to be complete |
+//! | *pane* | the smallest slice of event time that windows are made of |
+//! | *window* | a span of event time over which an aggregate is computed |
+//! | *run* | an immutable batch of keys and aggregate states of one pane |
+//! | *epoch* | one round of: seal, snapshot, prepare, commit |
+//! | *late* | a row whose windows are all gone: it goes to the late output with how late it was |
+//! | *rejected* | a record that cannot be decoded or processed: it goes to the dead letters with the reason |
+//! | *table* | a named set of columns in the store; a *segment* is one immutable file of it |
+
+mod batch;
+mod clock;
+mod commit;
+mod decode;
+mod error;
+mod expression;
+mod outcome;
+mod position;
+mod raw;
+mod sink;
+mod source;
+mod text;
+mod time;
+mod vfs;
+
+pub use batch::{Batch, Value, VALUE_BYTES_SHOWN};
+pub use clock::{Clock, SystemClock};
+pub use commit::{CommitPoint, Committed, EpochCommit, NewSegment};
+pub use decode::{Decoded, Decoder, FieldKind, Fields, Framer, WantedField, Wanted};
+pub use error::{ErrorKind, SeamError, SeamResult};
+pub use expression::{Compiler, Expression};
+pub use outcome::{Balance, Rejected};
+pub use position::{Epoch, Offset, PartitionId, Position, Positions};
+pub use raw::{Framed, Raw, RecordSpan};
+pub use sink::{Guarantee, Prepared, Sink};
+pub use source::{Source, SourceEvent};
+pub use text::{ByteSize, DurationText};
+pub use time::{EventTime, ProcessingTime, TimeDelta, Watermark};
+pub use vfs::{FileKind, Vfs, VfsFile};

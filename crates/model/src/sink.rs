@@ -1,0 +1,73 @@
+//! The seam where results go out, once.
+
+use std::fmt;
+
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::{Epoch, NewSegment, SeamResult};
+
+/// What a sink promises about every row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Guarantee {
+    /// At least once: a crash may show a row again.
+    AtLeastOnce,
+    /// Effectively once: a row may be sent again, and the other side recognises it by its id.
+    EffectivelyOnce,
+    /// Exactly once: visible together with the source positions, or not at all.
+    ExactlyOnce,
+}
+
+impl fmt::Display for Guarantee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AtLeastOnce => "at least once",
+            Self::EffectivelyOnce => "effectively once",
+            Self::ExactlyOnce => "exactly once",
+        })
+    }
+}
+
+/// What a sink has made durable but not visible for an epoch; becomes part of the one commit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// Segments that the commit makes part of their tables.
+    #[serde(default)]
+    pub segments: Vec<NewSegment>,
+    /// What the sink needs to roll forward after the commit, also in another process; `None` when the commit is all.
+    #[serde(default)]
+    pub roll_forward: Option<String>,
+}
+
+/// Takes results. Between two [`Sink::prepare`]s lie the results of one epoch.
+#[async_trait]
+pub trait Sink: Send {
+    /// What this sink promises.
+    fn guarantee(&self) -> Guarantee;
+
+    /// Takes rows of the epoch that is being built. The schema may grow from one call to the next.
+    ///
+    /// # Errors
+    /// `Retry` when the other side is busy, `Closed` when it is gone.
+    async fn write(&mut self, rows: &RecordBatch) -> SeamResult<()>;
+
+    /// Makes the rows since the last prepare durable without showing them to anyone.
+    ///
+    /// # Errors
+    /// As [`Sink::write`].
+    async fn prepare(&mut self, epoch: Epoch) -> SeamResult<Prepared>;
+
+    /// Shows what was prepared, after the commit. Idempotent: recovery calls it again for the last committed epoch.
+    ///
+    /// # Errors
+    /// As [`Sink::write`].
+    async fn commit(&mut self, epoch: Epoch, prepared: &Prepared) -> SeamResult<()>;
+
+    /// Forgets what was written or prepared after the last committed epoch, `last`. Idempotent; recovery calls it first.
+    ///
+    /// # Errors
+    /// As [`Sink::write`].
+    async fn abort(&mut self, last: Epoch) -> SeamResult<()>;
+}
