@@ -1,1 +1,51 @@
-fn main() {}
+//! The project's one toolbox: checks, benchmarks, generated files. It builds nothing that users run.
+
+mod bench;
+mod ci;
+mod meter;
+mod shell;
+mod tidy;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  ci                    every check and test, as the README's test command runs them
+  ci --list             what ci would run
+  tidy                  the rules of the tree that no compiler checks
+  bench a [OPTIONS]     workload A: one-minute windows over a JSON file, all-in
+      --file NDJSON       read this file instead of generating one
+      --rows N            rows to generate (default 1000000)
+      --seed S            seed of the generator (default 1)
+      --runs N            take the best of N runs (default 3)
+      --out DIR           keep the results there
+      --json              print one JSON object instead of a table
+  reference             write docs/reference anew from the types
+  web                   build the page into web/dist (needs node and npm)
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["ci", "--list"] => ci::list(),
+        ["ci"] => ci::run(),
+        ["tidy"] => tidy::run(),
+        ["bench", "a", options @ ..] => bench::workload_a(options),
+        ["reference"] => shell::step("reference", "cargo", &["test", "-p", "weir-pipeline", "reference"], &[("UPDATE_EXPECT", "1")]),
+        ["web"] => ci::build_page(),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(format!("no such command: {}\n\n{USAGE}", arguments.join(" "))),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
