@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 
-use crate::{Batch, EventTime, Framed, Raw, Rejected};
+use crate::{Batch, EventTime, Framed, PartitionId, Raw, Rejected};
 
 /// Finds where records end. Belongs to a format: lines for JSON, whole log events for logs with stack traces.
 ///
@@ -77,4 +77,15 @@ pub struct Decoded {
 pub trait Decoder: Send {
     /// Decodes `raw`. `raw.records` are whole records as this format's [`Framer`] cut them.
     fn decode(&mut self, raw: &Raw) -> Decoded;
+
+    /// What must be remembered of `partition` so that another decoder can go on after the last record that was decoded
+    /// as this one would: the application that a log file named at its head. `None` when there is nothing.
+    /// It is small text, opaque to everyone else, and is stored with the partition's position.
+    fn carry(&self, _partition: &PartitionId) -> Option<String> {
+        None
+    }
+
+    /// Takes over what [`Decoder::carry`] gave for `partition`, before its first record is decoded. Text that cannot be
+    /// read is ignored.
+    fn restore(&mut self, _partition: &PartitionId, _carried: &str) {}
 }
