@@ -68,6 +68,9 @@ pub struct Position {
     /// Opaque to everyone else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Arc<str>>,
+    /// What the decoder remembers of what came before (for a log: which application it belongs to). Opaque to everyone else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carry: Option<String>,
     /// Nothing more will ever come from this partition: it is kept so that it is not read again.
     #[serde(default)]
     pub finished: bool,
