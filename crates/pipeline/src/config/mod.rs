@@ -1,0 +1,88 @@
+//! A pipeline as written: one struct per level of the YAML file. Refuses nothing by itself: what parses here may still
+//! make no sense together, which is the business of [`crate::validate`].
+//!
+//! The doc comments of these types are the reference page, so they are written for the people who write pipelines.
+
+mod ordered;
+mod output;
+mod source;
+mod step;
+mod time;
+mod window;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use weir_deliver::OutputConfig;
+use weir_model::DurationText;
+
+pub use ordered::Named;
+pub use output::OutputEntry;
+pub use source::{FieldType, SourceEntry};
+pub use step::{Step, StepKind};
+pub use time::{BoundedConfig, TimeConfig, TimeText, WatermarkConfig};
+pub use window::{EmitConfig, WindowConfig, WindowKind};
+
+/// A pipeline: where records come from, what is done with them, and where the results go.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PipelineConfig {
+    /// The name of the pipeline: lower-case letters, digits, `-` and `_`, beginning with a letter.
+    /// Its state, its metrics and its rows in the late and dead-letter tables carry it.
+    #[schemars(extend("examples" = ["spark-logs"]))]
+    pub name: String,
+    /// Where records come from, by a name of your choice. Steps and outputs refer to these names with `from`.
+    pub sources: BTreeMap<String, SourceEntry>,
+    /// Which field is the event time and how far out of order it may come. Needed by windows; without it rows carry
+    /// no event time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<TimeConfig>,
+    /// What is done with the rows, in this order. Each step takes the rows of the one before it unless it says `from`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
+    /// Where results go. Each output takes the rows of the last step unless it says `from`.
+    pub outputs: Vec<OutputEntry>,
+    /// Where rows go whose windows are all closed, with how late they were and which window they missed.
+    #[serde(default = "default_late")]
+    pub late: OutputConfig,
+    /// Where records go that could not be decoded or processed, with the reason, the position and the bytes.
+    #[serde(default = "default_dead_letters")]
+    pub dead_letters: OutputConfig,
+    /// How often results, positions and state are committed together. Shorter shows results sooner; longer costs less.
+    #[serde(default = "default_epoch")]
+    pub epoch: DurationText,
+}
+
+/// The table that late rows go to when the pipeline does not say.
+pub const LATE_TABLE: &str = "late_events";
+/// The table that rejected records go to when the pipeline does not say.
+pub const DEAD_LETTERS_TABLE: &str = "dead_letters";
+
+fn default_late() -> OutputConfig {
+    OutputConfig::Table(LATE_TABLE.to_owned())
+}
+
+fn default_dead_letters() -> OutputConfig {
+    OutputConfig::Table(DEAD_LETTERS_TABLE.to_owned())
+}
+
+fn default_epoch() -> DurationText {
+    DurationText::secs(1)
+}
+
+impl PipelineConfig {
+    /// A pipeline that has a name and nothing else: every other key at its default.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            sources: BTreeMap::new(),
+            time: None,
+            steps: Vec::new(),
+            outputs: Vec::new(),
+            late: default_late(),
+            dead_letters: default_dead_letters(),
+            epoch: default_epoch(),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! One source: where its bytes come from and how they become columns. Refuses two kinds of source under one name.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+use weir_collect::SourceConfig;
+use weir_decode::FormatConfig;
+
+use crate::tagged;
+
+/// A source: exactly one kind (`file`, `stdin`, `http` or `log`), and the format of its records.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct SourceEntry {
+    /// Where the bytes come from.
+    #[serde(flatten)]
+    pub source: SourceConfig,
+    /// How bytes become records and columns: `json`, `text` or `spark_log`, or one of these with its options.
+    #[schemars(extend("examples" = ["json"]))]
+    pub format: FormatConfig,
+    /// Declared types of fields. A field that is not declared gets the type that is found in the data; a value that
+    /// does not fit the declared type sends its record to the dead letters.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("examples" = [{ "duration_ms": "float64" }]))]
+    pub schema: BTreeMap<String, FieldType>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OtherKeys {
+    format: FormatConfig,
+    #[serde(default)]
+    schema: BTreeMap<String, FieldType>,
+}
+
+impl<'de> Deserialize<'de> for SourceEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (source, OtherKeys { format, schema }) = tagged::deserialize(deserializer)?;
+        Ok(Self { source, format, schema })
+    }
+}
+
+/// The declared type of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldType {
+    /// Text.
+    String,
+    /// A whole number of 64 bits.
+    Int64,
+    /// A floating-point number of 64 bits.
+    Float64,
+    /// `true` or `false`.
+    Bool,
+    /// A point in time, kept in microseconds UTC.
+    Timestamp,
+}

@@ -1,0 +1,59 @@
+//! One step of a pipeline. Refuses two kinds of step in one entry.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{Named, WindowConfig};
+use crate::tagged;
+
+/// A step: exactly one kind (`where`, `select` or `window`).
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Step {
+    /// A name that later steps and outputs can refer to with `from`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["per_minute"]))]
+    pub name: Option<String>,
+    /// The source or earlier step whose rows this step takes. Default: the step before; for the first, all sources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["logs"]))]
+    pub from: Option<String>,
+    /// What is done.
+    #[serde(flatten)]
+    pub kind: StepKind,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StepKind {
+    /// Keeps the rows for which this SQL expression is true. The others are counted as filtered.
+    #[schemars(extend("examples" = ["level IN ('ERROR', 'FATAL')"]))]
+    Where(String),
+    /// The columns that go on, by name: each is a SQL expression over the columns that came in, in this order.
+    #[schemars(extend("examples" = [{ "ts": "ts", "app": "upper(app_id)" }]))]
+    Select(Named),
+    /// Aggregates rows over windows of event time.
+    Window(WindowConfig),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OtherKeys {
+    name: Option<String>,
+    from: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Step {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (kind, OtherKeys { name, from }) = tagged::deserialize(deserializer)?;
+        Ok(Self { name, from, kind })
+    }
+}
+
+impl From<StepKind> for Step {
+    /// A step without a name, after the one before it.
+    fn from(kind: StepKind) -> Self {
+        Self { name: None, from: None, kind }
+    }
+}
