@@ -1,1 +1,15 @@
-//! placeholder
+//! Weir about itself: what the pipelines are doing, what `/metrics` says, whether it is healthy, and its own log.
+//! It measures and tells; it decides nothing, and nothing here reads a clock that it was not given, but for the log's.
+
+mod board;
+mod health;
+mod logging;
+mod metrics;
+
+pub use board::{
+    Checkpoint, NewOutput, OutputStatus, PARTITIONS_SHOWN_MAX, PartitionState, PartitionStatus, PipelineBoard,
+    PipelineHandle, PipelineState, PipelineStatus, Stage, TROUBLE_KEPT_MAX, Trouble,
+};
+pub use health::{HEARTBEAT_AGE_MAX, Health, HealthReport, HealthStatus};
+pub use logging::{LogFormat, init_logging};
+pub use metrics::{BuildInfo, InFlight, Metrics, QuerySource, TableMeasure, TextFormat};
