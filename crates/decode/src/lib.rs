@@ -1,1 +1,24 @@
-//! placeholder
+//! Bytes become columns. Pure: no I/O, no clock, no logging; what cannot be decoded comes back as a value.
+//!
+//! A source finds records in its bytes with a format's [`Framer`](weir_model::Framer) and hands them to the format's
+//! [`Decoder`](weir_model::Decoder). [`FormatConfig`] is where both come from.
+//!
+//! | format | a record is | fields |
+//! |---|---|---|
+//! | `json` | a line | as the data has them, or just those that a plan needs |
+//! | `text` | a line | `ts`, `message` |
+//! | `spark_log` | a log event with its stack trace | see [`spark`] |
+
+mod config;
+mod json;
+mod keys;
+mod line_framer;
+mod reject;
+pub mod spark;
+mod text;
+mod time;
+mod utf8;
+mod zone;
+
+pub use config::{FormatConfig, JsonConfig, SparkLogConfig, TextConfig};
+pub use zone::Zone;

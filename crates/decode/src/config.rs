@@ -1,0 +1,190 @@
+//! The `format` of a source as people write it, and what it resolves to. It decides nothing about sources or plans.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use weir_model::{Decoder, Framer, SeamResult, Wanted};
+
+use crate::json::JsonDecoder;
+use crate::line_framer::LineFramer;
+use crate::spark::{SparkDecoder, SparkFramer, spark_schema};
+use crate::text::{TextDecoder, text_schema};
+use crate::zone::Zone;
+
+/// How the bytes of a source are read: `json`, `text` or `spark_log`.
+///
+/// A bare word means the format with its defaults: `format: json` is `format: { json: {} }`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FormatConfig {
+    /// One JSON object per line.
+    Json(JsonConfig),
+    /// One record per line, kept as it is.
+    Text(TextConfig),
+    /// Log files of Apache Spark: one record per log event.
+    SparkLog(SparkLogConfig),
+}
+
+/// One JSON object per line (NDJSON).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct JsonConfig {
+    /// The offset from UTC of times that carry none, such as `+02:00`. Default: `UTC`.
+    pub zone: Zone,
+}
+
+/// One record per line, as the column `message`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TextConfig {}
+
+/// Log files of Apache Spark: log4j pattern lines with their stack traces, Spark 4 structured JSON, what PySpark and
+/// the JVM print between them, and all of it wrapped in Kubernetes container logs. The kind is recognised line by line.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SparkLogConfig {
+    /// The offset from UTC of the times in lines that carry none, such as `+02:00`: that of the machines that wrote
+    /// the logs. Default: `UTC`.
+    pub zone: Zone,
+}
+
+/// The words that name a format, for error messages.
+const WORDS: [&str; 3] = ["json", "text", "spark_log"];
+
+impl Default for FormatConfig {
+    fn default() -> Self {
+        Self::Json(JsonConfig::default())
+    }
+}
+
+impl FormatConfig {
+    /// Where records end in this format.
+    pub fn framer(&self) -> Arc<dyn Framer> {
+        match self {
+            Self::Json(_) | Self::Text(_) => Arc::new(LineFramer),
+            Self::SparkLog(_) => Arc::new(SparkFramer),
+        }
+    }
+
+    /// A decoder that builds what `wanted` asks for.
+    ///
+    /// # Errors
+    /// `Config` when a wanted field cannot be had from this format, or not as the type that is asked for.
+    pub fn decoder(&self, wanted: Wanted) -> SeamResult<Box<dyn Decoder>> {
+        Ok(match self {
+            Self::Json(config) => JsonDecoder::boxed(config, wanted)?,
+            Self::Text(_) => Box::new(TextDecoder::new(wanted)?),
+            Self::SparkLog(config) => Box::new(SparkDecoder::new(config, wanted)?),
+        })
+    }
+
+    /// The fields that every record of this format has, in order; `None` when they depend on the data.
+    pub fn fixed_schema(&self) -> Option<SchemaRef> {
+        match self {
+            Self::Json(_) => None,
+            Self::Text(_) => Some(text_schema()),
+            Self::SparkLog(_) => Some(spark_schema()),
+        }
+    }
+
+    /// The field that holds the event time when the pipeline names none.
+    pub fn default_time_field(&self) -> Option<&str> {
+        match self {
+            Self::Json(_) | Self::Text(_) => None,
+            Self::SparkLog(_) => Some("ts"),
+        }
+    }
+
+    fn from_word<E: Error>(word: &str) -> Result<Self, E> {
+        match word {
+            "json" => Ok(Self::Json(JsonConfig::default())),
+            "text" => Ok(Self::Text(TextConfig::default())),
+            "spark_log" => Ok(Self::SparkLog(SparkLogConfig::default())),
+            _ => Err(E::unknown_variant(word, &WORDS)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for FormatConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FormatVisitor)
+    }
+}
+
+/// Reads a bare word, or a map of one word to that format's settings.
+struct FormatVisitor;
+
+impl<'de> Visitor<'de> for FormatVisitor {
+    type Value = FormatConfig;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a format: json, text or spark_log, or one of these with its settings")
+    }
+
+    fn visit_str<E: Error>(self, word: &str) -> Result<FormatConfig, E> {
+        FormatConfig::from_word(word)
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<FormatConfig, M::Error> {
+        let word: String = map.next_key()?.ok_or_else(|| {
+            M::Error::custom("no format is named; name one of json, text, spark_log")
+        })?;
+        let format = match FormatConfig::from_word::<M::Error>(&word)? {
+            FormatConfig::Json(_) => {
+                FormatConfig::Json(map.next_value::<Option<JsonConfig>>()?.unwrap_or_default())
+            }
+            FormatConfig::Text(_) => {
+                FormatConfig::Text(map.next_value::<Option<TextConfig>>()?.unwrap_or_default())
+            }
+            FormatConfig::SparkLog(_) => FormatConfig::SparkLog(
+                map.next_value::<Option<SparkLogConfig>>()?
+                    .unwrap_or_default(),
+            ),
+        };
+        match map.next_key::<String>()? {
+            None => Ok(format),
+            Some(second) => Err(M::Error::custom(format!(
+                "a source has one format, here are two: {word} and {second}"
+            ))),
+        }
+    }
+}
+
+impl JsonSchema for FormatConfig {
+    fn schema_name() -> Cow<'static, str> {
+        "FormatConfig".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = |word: &str, about: &str, schema: Schema| {
+            json_schema!({
+                "type": "object", "description": about, "required": [word], "additionalProperties": false,
+                "properties": { word: schema },
+            })
+        };
+        let json = one(
+            "json",
+            "One JSON object per line.",
+            generator.subschema_for::<JsonConfig>(),
+        );
+        let text = one(
+            "text",
+            "One record per line, kept as it is.",
+            generator.subschema_for::<TextConfig>(),
+        );
+        let spark_log = one(
+            "spark_log",
+            "Log files of Apache Spark: one record per log event.",
+            generator.subschema_for::<SparkLogConfig>(),
+        );
+        json_schema!({
+            "description": "How the bytes of a source are read. A bare word means the format with its defaults.",
+            "oneOf": [{ "enum": WORDS }, json, text, spark_log],
+        })
+    }
+}
