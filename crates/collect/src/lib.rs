@@ -1,1 +1,15 @@
-//! placeholder
+//! Where bytes come in: sources that yield records with positions, and the pure splitting of request bodies.
+//! Refuses to look inside a record: that is decoding.
+
+mod body;
+mod config;
+mod cutter;
+mod file;
+mod log;
+mod stdin;
+
+pub use body::{BodyError, BodyLimits, decompress, split_body};
+pub use config::SourceConfig;
+pub use file::{FileConfig, FileSource, StartAt};
+pub use log::{HttpConfig, LogConfig, LogSource};
+pub use stdin::{StdinConfig, StdinSource};

@@ -1,0 +1,1 @@
+//! Cuts bytes into records. Refuses to know where the bytes come from.

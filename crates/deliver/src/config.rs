@@ -1,0 +1,209 @@
+//! The choice of an output as a pipeline file writes it. Refuses to hold anything that is not configuration.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use weir_model::Guarantee;
+
+/// Where results go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum OutputConfig {
+    /// A table of the embedded store.
+    Table(TableOutput),
+    /// A file, or for Parquet a folder of files.
+    File(FileOutput),
+    /// Standard output.
+    Stdout(StdoutOutput),
+}
+
+impl OutputConfig {
+    /// The table `name`.
+    pub fn table(name: &str) -> Self {
+        Self::Table(TableOutput {
+            name: name.to_owned(),
+            time: None,
+        })
+    }
+
+    /// The word that chooses it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Table(_) => "table",
+            Self::File(_) => "file",
+            Self::Stdout(_) => "stdout",
+        }
+    }
+
+    /// What it promises about every row.
+    pub fn guarantee(&self) -> Guarantee {
+        match self {
+            Self::Table(_) | Self::File(_) => Guarantee::ExactlyOnce,
+            Self::Stdout(_) => Guarantee::AtLeastOnce,
+        }
+    }
+
+    /// What the output is called when nobody names it: the table's name, the file's name without what follows its
+    /// first dot (in lower case, other characters than letters, digits, `_` and `-` as `_`), or `stdout`.
+    pub fn default_name(&self) -> String {
+        match self {
+            Self::Table(table) => table.name.clone(),
+            Self::File(file) => name_of_file(&file.path),
+            Self::Stdout(_) => "stdout".to_owned(),
+        }
+    }
+}
+
+/// The longest name of an output.
+const NAME_BYTES_MAX: usize = 63;
+
+fn name_of_file(path: &str) -> String {
+    let file = path
+        .trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches('.');
+    let stem = file.split('.').next().unwrap_or_default();
+    let name: String = stem
+        .chars()
+        .map(|c| c.to_ascii_lowercase())
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '_' || c == '-' {
+                c
+            } else {
+                '_'
+            }
+        })
+        .take(NAME_BYTES_MAX)
+        .collect();
+    if name.starts_with(|c: char| c.is_ascii_lowercase()) {
+        name
+    } else {
+        format!("file_{name}")
+            .trim_end_matches('_')
+            .chars()
+            .take(NAME_BYTES_MAX)
+            .collect()
+    }
+}
+
+/// A table of the embedded store. A bare name is the same as `{ name: ... }`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TableOutput {
+    /// The table's name.
+    pub name: String,
+    /// The column that holds the time by which the table is kept and found; where none is named, the pipeline chooses
+    /// (the time field, or the end of the window).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct TableMap {
+    /// The table's name.
+    name: String,
+    /// The column that holds the time by which the table is kept and found; where none is named, the pipeline chooses
+    /// (the time field, or the end of the window).
+    #[serde(default)]
+    time: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for TableOutput {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameOrMap;
+        impl<'de> Visitor<'de> for NameOrMap {
+            type Value = TableOutput;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("the name of a table, or { name: ..., time: ... }")
+            }
+            fn visit_str<E: Error>(self, name: &str) -> Result<TableOutput, E> {
+                Ok(TableOutput {
+                    name: name.to_owned(),
+                    time: None,
+                })
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TableOutput, A::Error> {
+                let TableMap { name, time } =
+                    TableMap::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(TableOutput { name, time })
+            }
+        }
+        deserializer.deserialize_any(NameOrMap)
+    }
+}
+
+impl JsonSchema for TableOutput {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "TableOutput".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let map = TableMap::json_schema(generator);
+        json_schema!({
+            "description": "A table of the embedded store. A bare name is the same as `{ name: ... }`.",
+            "oneOf": [{ "type": "string", "pattern": "^[a-z][a-z0-9_]{0,62}$" }, map]
+        })
+    }
+}
+
+/// A file of rows, exactly once: rows appear when their epoch commits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileOutput {
+    /// The file; for Parquet the folder. Its folders are created. While Weir runs, staged rows lie beside it.
+    pub path: String,
+    /// How rows are written.
+    #[serde(default)]
+    pub format: FileFormat,
+    /// What to do at the very first start when the file exists already.
+    #[serde(default)]
+    pub mode: FileMode,
+}
+
+/// How rows are written to a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FileFormat {
+    /// One JSON object per line.
+    #[default]
+    Ndjson,
+    /// Comma-separated values with a header line. The columns are those of the first rows; a column that appears
+    /// later is an error.
+    Csv,
+    /// A folder of Parquet files, at least one for every epoch that has rows.
+    Parquet,
+}
+
+/// What to do at the very first start when the file exists already. Later starts go on where the last commit was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FileMode {
+    /// Refuse to start: nobody's file is touched by mistake. An empty file is taken.
+    #[default]
+    New,
+    /// Keep what it holds and write behind it.
+    Append,
+    /// Replace it when the first epoch commits.
+    Overwrite,
+}
+
+/// Standard output, at least once: after a crash rows may be shown again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StdoutOutput {
+    /// How rows are written.
+    pub format: StdoutFormat,
+}
+
+/// How rows are written to standard output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StdoutFormat {
+    /// One JSON object per line.
+    #[default]
+    Ndjson,
+    /// A table for people, one for every batch of rows.
+    Text,
+}
