@@ -12,6 +12,9 @@ use super::write::{Labels, counter, gauge, histogram};
 use crate::board::OutputCounts;
 use crate::board::{Measured, PartitionState, PipelineBoard, PipelineState, Stage};
 
+/// One number of a balance.
+type Part = fn(&Balance) -> u64;
+
 pub(super) struct Pipelines {
     board: Arc<PipelineBoard>,
     clock: Arc<dyn Clock>,
@@ -31,7 +34,12 @@ impl fmt::Debug for Pipelines {
 
 impl Collector for Pipelines {
     fn encode(&self, mut to: DescriptorEncoder<'_>) -> Result<(), Error> {
-        let measured: Vec<Measured> = self.board.handles().iter().map(|handle| handle.measure()).collect();
+        let measured: Vec<Measured> = self
+            .board
+            .handles()
+            .iter()
+            .map(|handle| handle.measure())
+            .collect();
         let all = Measures(&measured);
         all.progress(&mut to)?;
         all.time(&mut to, self.clock.now().micros())?;
@@ -46,44 +54,101 @@ struct Measures<'a>(&'a [Measured]);
 impl<'a> Measures<'a> {
     /// One series per pipeline.
     fn each(&self, value: impl Fn(&Measured) -> f64) -> impl Iterator<Item = (Labels<'a>, f64)> {
-        self.0.iter().map(move |pipeline| (vec![("pipeline", pipeline.name.as_str())], value(pipeline)))
+        self.0
+            .iter()
+            .map(move |pipeline| (vec![("pipeline", pipeline.name.as_str())], value(pipeline)))
     }
 
     /// One series per output of each pipeline.
-    fn each_output(&self, value: impl Fn(&OutputCounts) -> u64 + Copy) -> impl Iterator<Item = (Labels<'a>, f64)> {
+    fn each_output(
+        &self,
+        value: impl Fn(&OutputCounts) -> u64 + Copy,
+    ) -> impl Iterator<Item = (Labels<'a>, f64)> {
         self.0.iter().flat_map(move |pipeline| {
             pipeline.outputs.iter().map(move |counts| {
-                (vec![("pipeline", pipeline.name.as_str()), ("output", counts.output.name.as_str())], value(counts) as f64)
+                (
+                    vec![
+                        ("pipeline", pipeline.name.as_str()),
+                        ("output", counts.output.name.as_str()),
+                    ],
+                    value(counts) as f64,
+                )
             })
         })
     }
 
     fn progress(&self, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let up = |p: &Measured| f64::from(u8::from(p.state == PipelineState::Running));
-        gauge(to, "pipeline_running", "1 while the pipeline runs, else 0", self.each(up))?;
+        gauge(
+            to,
+            "pipeline_running",
+            "1 while the pipeline runs, else 0",
+            self.each(up),
+        )?;
         let failed = |p: &Measured| f64::from(u8::from(p.state == PipelineState::Failed));
-        gauge(to, "pipeline_failed", "1 when the pipeline gave up, else 0", self.each(failed))?;
-        counter(to, "pipeline_records_read", "Records taken from the sources", self.each(|p| p.records as f64))?;
-        counter(to, "pipeline_read_bytes", "Bytes taken from the sources, decompressed", self.each(|p| p.bytes as f64))?;
-        counter(to, "pipeline_late_rows", "Rows that went to the late output", self.each(|p| p.late as f64))?;
-        counter(to, "pipeline_dead_letters", "Records that went to the dead letters", self.each(|p| p.dead_letters as f64))?;
-        counter(to, "pipeline_trouble", "Things that went wrong without stopping the pipeline", self.each(|p| p.troubles as f64))?;
+        gauge(
+            to,
+            "pipeline_failed",
+            "1 when the pipeline gave up, else 0",
+            self.each(failed),
+        )?;
+        counter(
+            to,
+            "pipeline_records_read",
+            "Records taken from the sources",
+            self.each(|p| p.records as f64),
+        )?;
+        counter(
+            to,
+            "pipeline_read_bytes",
+            "Bytes taken from the sources, decompressed",
+            self.each(|p| p.bytes as f64),
+        )?;
+        counter(
+            to,
+            "pipeline_late_rows",
+            "Rows that went to the late output",
+            self.each(|p| p.late as f64),
+        )?;
+        counter(
+            to,
+            "pipeline_dead_letters",
+            "Records that went to the dead letters",
+            self.each(|p| p.dead_letters as f64),
+        )?;
+        counter(
+            to,
+            "pipeline_trouble",
+            "Things that went wrong without stopping the pipeline",
+            self.each(|p| p.troubles as f64),
+        )?;
         let states = self.0.iter().flat_map(|pipeline| {
             PartitionState::ALL.iter().map(|&state| {
-                let labels = vec![("pipeline", pipeline.name.as_str()), ("state", state.as_str())];
+                let labels = vec![
+                    ("pipeline", pipeline.name.as_str()),
+                    ("state", state.as_str()),
+                ];
                 (labels, pipeline.partitions[state as usize] as f64)
             })
         });
-        gauge(to, "pipeline_partitions", "Partitions by what is being done with them", states)
+        gauge(
+            to,
+            "pipeline_partitions",
+            "Partitions by what is being done with them",
+            states,
+        )
     }
 
     /// Where there is no watermark, or nothing more will come, there is no series either.
     fn time(&self, to: &mut DescriptorEncoder<'_>, now_micros: i64) -> Result<(), Error> {
         let with_time = |value: fn(i64, i64) -> i64| {
-            self.0.iter().filter(|p| ![Watermark::UNKNOWN, Watermark::END].contains(&p.watermark)).map(move |p| {
-                let seconds = value(p.watermark.time().micros(), now_micros) as f64 / 1e6;
-                (vec![("pipeline", p.name.as_str())], seconds)
-            })
+            self.0
+                .iter()
+                .filter(|p| ![Watermark::UNKNOWN, Watermark::END].contains(&p.watermark))
+                .map(move |p| {
+                    let seconds = value(p.watermark.time().micros(), now_micros) as f64 / 1e6;
+                    (vec![("pipeline", p.name.as_str())], seconds)
+                })
         };
         gauge(
             to,
@@ -100,35 +165,89 @@ impl<'a> Measures<'a> {
     }
 
     fn checkpoints(&self, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
-        gauge(to, "pipeline_epoch", "The last committed epoch", self.each(|p| p.epoch.0 as f64))?;
-        let durations = self.0.iter().map(|p| (vec![("pipeline", p.name.as_str())], &p.checkpoint_seconds));
-        histogram(to, "pipeline_checkpoint_duration_seconds", "Seal, snapshot, prepare and commit of an epoch", durations)?;
+        gauge(
+            to,
+            "pipeline_epoch",
+            "The last committed epoch",
+            self.each(|p| p.epoch.0 as f64),
+        )?;
+        let durations = self
+            .0
+            .iter()
+            .map(|p| (vec![("pipeline", p.name.as_str())], &p.checkpoint_seconds));
+        histogram(
+            to,
+            "pipeline_checkpoint_duration_seconds",
+            "Seal, snapshot, prepare and commit of an epoch",
+            durations,
+        )?;
         let bytes = self.each(|p| p.snapshot_bytes as f64);
-        gauge(to, "pipeline_checkpoint_size_bytes", "Size of the last committed snapshot", bytes)?;
+        gauge(
+            to,
+            "pipeline_checkpoint_size_bytes",
+            "Size of the last committed snapshot",
+            bytes,
+        )?;
         let failed = self.each(|p| p.checkpoints_failed as f64);
-        counter(to, "pipeline_checkpoint_failures", "Epochs that could not be committed", failed)?;
-        gauge(to, "pipeline_state_bytes", "Bytes of state in memory", self.each(|p| p.state_bytes as f64))
+        counter(
+            to,
+            "pipeline_checkpoint_failures",
+            "Epochs that could not be committed",
+            failed,
+        )?;
+        gauge(
+            to,
+            "pipeline_state_bytes",
+            "Bytes of state in memory",
+            self.each(|p| p.state_bytes as f64),
+        )
     }
 
     fn effort(&self, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let busy = self.0.iter().flat_map(|pipeline| {
             Stage::ALL.iter().map(|&stage| {
-                let labels = vec![("pipeline", pipeline.name.as_str()), ("stage", stage.as_str())];
+                let labels = vec![
+                    ("pipeline", pipeline.name.as_str()),
+                    ("stage", stage.as_str()),
+                ];
                 (labels, pipeline.busy_seconds[stage as usize])
             })
         });
-        counter(to, "pipeline_busy_seconds", "Time that threads worked in a stage", busy)?;
+        counter(
+            to,
+            "pipeline_busy_seconds",
+            "Time that threads worked in a stage",
+            busy,
+        )?;
         let waited = self.each(|p| p.backpressure_seconds);
-        counter(to, "pipeline_backpressure_seconds", "Time that reading stood still because what comes after was full", waited)?;
-        let latency = self.0.iter().map(|p| (vec![("pipeline", p.name.as_str())], &p.batch_seconds));
-        histogram(to, "pipeline_batch_duration_seconds", "From the arrival of a batch to its rows at the sinks", latency)
+        counter(
+            to,
+            "pipeline_backpressure_seconds",
+            "Time that reading stood still because what comes after was full",
+            waited,
+        )?;
+        let latency = self
+            .0
+            .iter()
+            .map(|p| (vec![("pipeline", p.name.as_str())], &p.batch_seconds));
+        histogram(
+            to,
+            "pipeline_batch_duration_seconds",
+            "From the arrival of a batch to its rows at the sinks",
+            latency,
+        )
     }
 
     /// The conservation law can be checked from outside: read = results + filtered + late + rejected + open.
     fn outputs(&self, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let rows = self.each_output(|counts| counts.rows_written);
-        counter(to, "output_rows", "Rows given to the output, revisions included", rows)?;
-        let fates: [(&str, fn(&Balance) -> u64); 6] = [
+        counter(
+            to,
+            "output_rows",
+            "Rows given to the output, revisions included",
+            rows,
+        )?;
+        let fates: [(&str, Part); 6] = [
             ("read", |b| b.read),
             ("results", |b| b.results),
             ("filtered", |b| b.filtered),
@@ -137,12 +256,23 @@ impl<'a> Measures<'a> {
             ("open", |b| b.open),
         ];
         let balance = fates.iter().flat_map(|(fate, value)| {
-            self.each_output(|counts| value(&counts.balance)).map(|(mut labels, rows)| {
-                labels.push(("fate", fate));
-                (labels, rows)
-            })
+            self.each_output(|counts| value(&counts.balance))
+                .map(|(mut labels, rows)| {
+                    labels.push(("fate", fate));
+                    (labels, rows)
+                })
         });
-        gauge(to, "output_balance_rows", "What became of the rows on the way to the output", balance)?;
-        gauge(to, "output_open_rows", "Rows in windows that have not fired yet", self.each_output(|counts| counts.balance.open))
+        gauge(
+            to,
+            "output_balance_rows",
+            "What became of the rows on the way to the output",
+            balance,
+        )?;
+        gauge(
+            to,
+            "output_open_rows",
+            "Rows in windows that have not fired yet",
+            self.each_output(|counts| counts.balance.open),
+        )
     }
 }
