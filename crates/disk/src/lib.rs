@@ -1,1 +1,19 @@
-//! placeholder
+//! How anything becomes durable: the real disk, one way to publish a file, the lock on a data folder, and a disk for
+//! tests that loses power. Knows nothing of what is in the files.
+
+mod disk;
+mod error;
+mod folder;
+mod publish;
+mod reserve;
+mod sim;
+
+/// What every [`weir_model::Vfs`] must do, as a test suite that panics with the sentence that does not hold.
+pub mod conformance;
+
+pub use disk::Disk;
+pub use error::{disk_error, sync_error};
+pub use folder::{DataFolder, Occupant, LOCK_FILE};
+pub use publish::{ChecksummedWriter, Published, checksum_of, publish, read_file, remove_leftovers, temporary};
+pub use reserve::Reserve;
+pub use sim::{Fault, SimDisk};

@@ -1,0 +1,214 @@
+//! A disk in memory that loses power: what was not synced is lost or torn, by a seed. Does no I/O and has no clock, so
+//! the same calls and the same seed give the same disk.
+//!
+//! It is as unkind as a disk is allowed to be: a file's unsynced end survives in part, in 512-byte sectors that may
+//! come back as zeros; every unsynced change of a folder survives or does not, by itself; after a failed sync a later
+//! one says yes and does nothing.
+
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Cursor, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use weir_model::{FileKind, Vfs, VfsFile};
+
+use state::{Node, State};
+
+/// What can go wrong with one operation that changes the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The power fails before the operation; everything fails until [`SimDisk::restart`].
+    PowerLoss,
+    /// The power fails after the operation was done, before its caller knows.
+    PowerLossAfter,
+    /// The disk is full.
+    Full,
+    /// The disk answers with an error (EIO).
+    Broken,
+}
+
+/// A simulated disk. Clones are the same disk.
+#[derive(Clone, Debug)]
+pub struct SimDisk {
+    state: Arc<Mutex<State>>,
+}
+
+impl SimDisk {
+    /// An empty disk; `seed` decides what survives a loss of power.
+    pub fn new(seed: u64) -> Self {
+        Self { state: Arc::new(Mutex::new(State::new(seed))) }
+    }
+
+    /// The operation with number `operation` (as [`SimDisk::operations`] counts them) will go wrong.
+    pub fn fail_at(&self, operation: u64, fault: Fault) {
+        self.lock().faults.insert(operation, fault);
+    }
+
+    /// No planned fault will happen.
+    pub fn clear_faults(&self) {
+        self.lock().faults.clear();
+    }
+
+    /// How many operations that change the disk there have been: create, append, write, sync, truncate, rename,
+    /// remove, folders.
+    pub fn operations(&self) -> u64 {
+        self.lock().operations
+    }
+
+    /// The disk holds no more than `bytes` from now on; `None` lifts the limit.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.lock().capacity = bytes;
+    }
+
+    /// The power fails now.
+    pub fn crash(&self) {
+        self.lock().powered = false;
+    }
+
+    /// The power comes back: what was not durable is lost or torn, files that were open stay dead.
+    pub fn restart(&self) {
+        self.lock().restart();
+    }
+
+    /// Whether there is power.
+    pub fn is_powered(&self) -> bool {
+        self.lock().powered
+    }
+
+    /// Changes the bytes of a file behind everyone's back, durably: for tests of damage.
+    ///
+    /// # Panics
+    /// When there is no such file.
+    pub fn damage(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut state = self.lock();
+        let id = state.file(path).expect("a file to damage");
+        let inode = &mut state.inodes[id];
+        change(&mut inode.content);
+        inode.durable = inode.content.len();
+    }
+
+    /// Every file with its content, for assertions.
+    pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let state = self.lock();
+        let files = state.names.iter().filter_map(|(path, node)| match node {
+            Node::File(id) => Some((path.clone(), state.inodes[*id].content.clone())),
+            Node::Folder => None,
+        });
+        files.collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug)]
+struct SimFile {
+    disk: SimDisk,
+    inode: usize,
+    /// Which life of the machine opened the file: it is dead in the next.
+    life: u64,
+}
+
+impl Write for SimFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.disk.lock().change(|state| state.write(self.inode, self.life, bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl VfsFile for SimFile {
+    fn sync(&mut self) -> io::Result<()> {
+        let mut state = self.disk.lock();
+        let synced = state.change(|state| state.sync(self.inode, self.life));
+        if synced.is_err() {
+            state.inodes[self.inode].forsaken = true;
+        }
+        synced
+    }
+}
+
+impl SimDisk {
+    fn handle(&self, inode: usize) -> Box<dyn VfsFile> {
+        let life = self.lock().life;
+        Box::new(SimFile { disk: self.clone(), inode, life })
+    }
+}
+
+impl Vfs for SimDisk {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn VfsFile>> {
+        let inode = self.lock().change(|state| state.create(path))?;
+        Ok(self.handle(inode))
+    }
+
+    fn append(&self, path: &Path) -> io::Result<Box<dyn VfsFile>> {
+        let inode = self.lock().change(|state| match state.file(path) {
+            Ok(inode) => Ok(inode),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => state.create(path),
+            Err(error) => Err(error),
+        })?;
+        Ok(self.handle(inode))
+    }
+
+    fn open(&self, path: &Path, from: u64) -> io::Result<Box<dyn Read + Send>> {
+        let state = self.lock();
+        state.check_power()?;
+        let inode = state.file(path)?;
+        let mut content = Cursor::new(state.inodes[inode].content.clone());
+        content.set_position(from);
+        Ok(Box::new(content))
+    }
+
+    fn len(&self, path: &Path) -> io::Result<u64> {
+        let state = self.lock();
+        state.check_power()?;
+        let inode = state.file(path)?;
+        Ok(state.inodes[inode].content.len() as u64)
+    }
+
+    fn truncate(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        self.lock().change(|state| state.truncate(path, bytes))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.lock().change(|state| state.rename(from, to))
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.lock().change(|state| {
+            if state.names.contains_key(to) { Err(io::ErrorKind::AlreadyExists.into()) } else { state.rename(from, to) }
+        })
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.lock().change(|state| state.remove(path))
+    }
+
+    fn create_folder(&self, path: &Path) -> io::Result<()> {
+        self.lock().change(|state| state.create_folder(path))
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        self.lock().change(|state| state.sync_folder(path))
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<(PathBuf, FileKind)>> {
+        let state = self.lock();
+        state.check_power()?;
+        let entries = state.names.iter().filter(|(name, _)| name.parent() == Some(path));
+        let kind = |node: &Node| if matches!(node, Node::Folder) { FileKind::Folder } else { FileKind::File };
+        Ok(entries.map(|(name, node)| (name.clone(), kind(node))).collect())
+    }
+
+    fn free_bytes(&self, _path: &Path) -> io::Result<u64> {
+        let state = self.lock();
+        state.check_power()?;
+        Ok(state.capacity.map_or(u64::MAX / 2, |capacity| capacity.saturating_sub(state.used())))
+    }
+}
