@@ -13,7 +13,9 @@ pub mod conformance;
 
 pub use disk::Disk;
 pub use error::{disk_error, sync_error};
-pub use folder::{DataFolder, Occupant, LOCK_FILE};
-pub use publish::{ChecksummedWriter, Published, checksum_of, publish, read_file, remove_leftovers, temporary};
+pub use folder::{DataFolder, LOCK_FILE, Occupant};
+pub use publish::{
+    ChecksummedWriter, Published, checksum_of, publish, read_file, remove_leftovers, temporary,
+};
 pub use reserve::Reserve;
 pub use sim::{Fault, SimDisk};

@@ -1,0 +1,47 @@
+//! What can be chosen about the store and its tables.
+
+use std::time::Duration;
+
+/// How a store keeps its tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// Rows that a writer gathers before it makes a segment of them, at the latest.
+    pub segment_rows_max: usize,
+    /// Bytes that a writer gathers before it makes a segment of them, at the latest.
+    pub segment_bytes_max: usize,
+    /// How many commits of each pipeline are kept, so that recovery can go back to an older one.
+    pub commits_kept: usize,
+    /// How long a file that is not part of any table any more is kept for readers in other processes.
+    pub grace: Duration,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            segment_rows_max: 1 << 20,
+            segment_bytes_max: 128 << 20,
+            commits_kept: 8,
+            grace: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+/// In which order the rows of a segment lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SortKey {
+    /// By the time column, then as they came. Without a time column: as they came.
+    #[default]
+    Time,
+    /// As they came.
+    Arrival,
+}
+
+/// What is known about a table by those who write to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableConfig {
+    /// The column of event times. When `None`: the first timestamp column of those called `ts`, `time`, `timestamp`,
+    /// `@timestamp` or `window_start`, else the first timestamp column. A table that has one keeps it.
+    pub time_column: Option<String>,
+    /// The order of rows in a segment.
+    pub sort: SortKey,
+}
