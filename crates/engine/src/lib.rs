@@ -1,1 +1,228 @@
-//! placeholder
+//! The event-time engine: a pure state machine. Inputs go in, effects come out, and the same inputs give the same
+//! effects whenever they are played; it has no clock, no I/O, no randomness and no threads.
+//!
+//! ```text
+//!  Input ──▶ time: each partition's watermark, per record; the minimum of those that are not idle
+//!        ──▶ where / select ──▶ window: rows ─fold▶ partials per pane ─merge▶ windows ──▶ where / select ──▶ Effect
+//! ```
+//!
+//! What it promises:
+//! * A row is late for a window if, before that row, the watermark of *its own partition* had passed the window's end
+//!   plus the lateness, or the window was dropped already. How batches are cut, how partitions interleave and where a
+//!   crash fell change nothing about it.
+//! * A window fires when the minimum over all partitions that are not idle has passed its end. A partition that is
+//!   known but was not read yet holds time back; one that is caught up and silent for `idle_after` does not.
+//! * Time advances per record: cutting the same rows into other batches gives the same effects, to the byte.
+//! * Every row read is in exactly one of results, filtered, late, rejected and open ([`Balance`]), after every step.
+
+mod error;
+mod plan;
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use weir_model::{
+    Balance, Batch, Compiler, Epoch, EventTime, Offset, PartitionId, ProcessingTime, Watermark,
+};
+
+pub use error::EngineError;
+pub use plan::{
+    Aggregate, AggregatePlan, EmitPlan, Limits, Node, OperatorPlan, Output, Plan, TimePlan,
+    Upstream, WatermarkPlan, WindowKind, WindowPlan,
+};
+
+/// Everything that can happen to an engine.
+#[derive(Debug)]
+pub enum Input {
+    /// A partition exists. Until it is read, or caught up and idle, it holds event time back.
+    PartitionAdded {
+        /// The index of its source.
+        source: usize,
+        /// Which partition.
+        partition: PartitionId,
+    },
+    /// Nothing more comes from this partition: it no longer holds event time back.
+    PartitionFinished(PartitionId),
+    /// Everything that is there now of this partition has been given. Said again each time the end is reached.
+    CaughtUp(PartitionId),
+    /// Rows of one partition, in its order.
+    Batch {
+        /// The index of their source.
+        source: usize,
+        /// The rows.
+        batch: Batch,
+    },
+    /// Records that were read and could not be decoded, for the balance.
+    Rejected {
+        /// The index of their source.
+        source: usize,
+        /// Which partition.
+        partition: PartitionId,
+        /// How many.
+        rows: u64,
+    },
+    /// Processing time goes on. Given once before the first batch, and then about every 100 ms.
+    Tick(ProcessingTime),
+    /// The end of an epoch: answered by [`Effect::Snapshot`].
+    Barrier(Epoch),
+    /// Every source has ended: every window fires. Nothing may follow but a barrier.
+    End,
+}
+
+/// Everything that an engine wants done, in order.
+#[derive(Debug)]
+pub enum Effect {
+    /// Rows for an output.
+    Emit {
+        /// The index of the output.
+        output: usize,
+        /// The rows.
+        rows: RecordBatch,
+    },
+    /// Rows that were late for a window node: their columns, then `late_by_ms` (how far the watermark was ahead of the
+    /// row), `window_start` and `window_end` (the newest window missed), `source_file`, `source_offset`, `pipeline`.
+    Late {
+        /// The index of the node.
+        node: usize,
+        /// The rows.
+        rows: RecordBatch,
+    },
+    /// A row that cannot be processed.
+    Reject {
+        /// Its partition.
+        partition: PartitionId,
+        /// Where its record begins.
+        offset: Offset,
+        /// Why, with the value that offended.
+        reason: String,
+    },
+    /// A row that a window made and a later step cannot process. Its rows are counted as results already.
+    RejectResult {
+        /// The index of the node that cannot process it.
+        node: usize,
+        /// The row.
+        rows: RecordBatch,
+        /// Why.
+        reason: String,
+    },
+    /// Stop reading this partition for now: it is further ahead than the plan allows.
+    Pause(PartitionId),
+    /// Read this partition again.
+    Resume(PartitionId),
+    /// Everything the engine remembers, as of the barrier.
+    Snapshot(Snapshot),
+}
+
+/// Everything the engine remembers, as of a barrier: [`Engine::restore`] goes on from it.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Which plan made it; another one cannot read it.
+    pub plan_fingerprint: String,
+    /// Watermarks, balances and panes, as JSON.
+    pub meta: Vec<u8>,
+    /// Every run that is alive. Those that an earlier snapshot held already have kept their id.
+    pub runs: Vec<Run>,
+}
+
+/// An immutable part of a pane: keys and aggregate states as columns.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Names the run: the same id means the same content, for ever, also across restarts.
+    pub id: u64,
+    /// The index of its node.
+    pub node: usize,
+    /// Where its pane begins.
+    pub pane: EventTime,
+    /// The keys, then the states.
+    pub batch: RecordBatch,
+}
+
+/// What the engine knows of a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionStatus {
+    /// Which partition.
+    pub partition: PartitionId,
+    /// The index of its source.
+    pub source: usize,
+    /// Its own watermark.
+    pub watermark: Watermark,
+    /// Rows taken from it.
+    pub rows: u64,
+    /// Where the last of them begins.
+    pub offset: Option<Offset>,
+    /// What it is doing.
+    pub state: PartitionState,
+}
+
+/// What a partition is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartitionState {
+    /// There is more to read.
+    Reading,
+    /// Everything there is was read.
+    CaughtUp,
+    /// Caught up and silent for so long that it does not hold event time back.
+    Idle,
+    /// Nothing more will come.
+    Finished,
+}
+
+/// The engine.
+#[derive(Debug)]
+pub struct Engine {
+    plan: Plan,
+}
+
+impl Engine {
+    /// An engine that has seen nothing yet.
+    ///
+    /// # Errors
+    /// When the plan contradicts itself.
+    pub fn new(plan: Plan, compiler: Arc<dyn Compiler>) -> Result<Self, EngineError> {
+        let _ = compiler;
+        Ok(Self { plan })
+    }
+
+    /// An engine that goes on from `snapshot`. Every partition counts as not caught up until it is said to be again.
+    ///
+    /// # Errors
+    /// When the plan contradicts itself, is not the one that made the snapshot, or the snapshot is damaged.
+    pub fn restore(
+        plan: Plan,
+        compiler: Arc<dyn Compiler>,
+        snapshot: Snapshot,
+    ) -> Result<Self, EngineError> {
+        let _ = snapshot;
+        Self::new(plan, compiler)
+    }
+
+    /// Takes one input and appends what is to be done to `effects`.
+    pub fn step(&mut self, input: Input, effects: &mut Vec<Effect>) {
+        let _ = (input, effects);
+    }
+
+    /// What became of every row, per output.
+    pub fn balances(&self) -> Vec<Balance> {
+        vec![Balance::default(); self.plan.outputs.len()]
+    }
+
+    /// The event time up to which everything is believed to be complete, over all sources.
+    pub fn watermark(&self) -> Watermark {
+        Watermark::UNKNOWN
+    }
+
+    /// Every partition ever seen, in the order of their names.
+    pub fn partitions(&self) -> impl Iterator<Item = PartitionStatus> + '_ {
+        std::iter::empty()
+    }
+
+    /// About how many bytes the state takes.
+    pub fn state_bytes(&self) -> usize {
+        0
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
