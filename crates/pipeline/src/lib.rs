@@ -2,7 +2,9 @@
 //! pipeline runs: no SQL is compiled here, no file of records is opened, no environment is read.
 
 pub mod config;
+mod de;
 mod tagged;
+mod tree;
 
 pub use config::{
     BoundedConfig, EmitConfig, FieldType, Named, OutputEntry, PipelineConfig, SourceEntry, Step, StepKind, TimeConfig,

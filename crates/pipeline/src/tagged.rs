@@ -80,13 +80,13 @@ impl<'de, V: DeserializeOwned, R: DeserializeOwned> Visitor<'de> for EntryVisito
 }
 
 /// The map without its variant key, which is taken out in passing.
-struct Others<'a, A, V> {
+struct Others<'a, A, E> {
     map: A,
     variants: &'static [&'static str],
-    variant: &'a mut Option<V>,
+    variant: &'a mut Option<E>,
 }
 
-impl<'de, A: MapAccess<'de>, V: DeserializeOwned> Deserializer<'de> for Others<'_, A, V> {
+impl<'de, A: MapAccess<'de>, E: DeserializeOwned> Deserializer<'de> for Others<'_, A, E> {
     type Error = A::Error;
 
     fn deserialize_any<T: Visitor<'de>>(self, visitor: T) -> Result<T::Value, A::Error> {
@@ -98,7 +98,7 @@ impl<'de, A: MapAccess<'de>, V: DeserializeOwned> Deserializer<'de> for Others<'
     }
 }
 
-impl<'de, A: MapAccess<'de>, V: DeserializeOwned> MapAccess<'de> for Others<'_, A, V> {
+impl<'de, A: MapAccess<'de>, E: DeserializeOwned> MapAccess<'de> for Others<'_, A, E> {
     type Error = A::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
@@ -112,7 +112,7 @@ impl<'de, A: MapAccess<'de>, V: DeserializeOwned> MapAccess<'de> for Others<'_, 
                     if self.variant.is_some() {
                         return Err(A::Error::custom(format_args!("only one of {} can be given", self.variants.join(", "))));
                     }
-                    *self.variant = Some(V::deserialize(VariantEntry { name, map: &mut self.map })?);
+                    *self.variant = Some(E::deserialize(VariantEntry { name, map: &mut self.map })?);
                 }
             }
         }

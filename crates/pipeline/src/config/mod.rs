@@ -60,11 +60,11 @@ pub const LATE_TABLE: &str = "late_events";
 pub const DEAD_LETTERS_TABLE: &str = "dead_letters";
 
 fn default_late() -> OutputConfig {
-    OutputConfig::Table(LATE_TABLE.to_owned())
+    OutputConfig::table(LATE_TABLE)
 }
 
 fn default_dead_letters() -> OutputConfig {
-    OutputConfig::Table(DEAD_LETTERS_TABLE.to_owned())
+    OutputConfig::table(DEAD_LETTERS_TABLE)
 }
 
 fn default_epoch() -> DurationText {

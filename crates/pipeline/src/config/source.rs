@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use weir_collect::SourceConfig;
-use weir_decode::FormatConfig;
+use weir_decode::{FormatConfig, JsonConfig, SparkLogConfig, TextConfig};
 
 use crate::tagged;
 
@@ -29,9 +29,19 @@ pub struct SourceEntry {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OtherKeys {
+    #[serde(with = "FormatKey")]
     format: FormatConfig,
     #[serde(default)]
     schema: BTreeMap<String, FieldType>,
+}
+
+/// `FormatConfig` read as the enum it is, so that an override can replace one format by another like any other variant.
+#[derive(Deserialize)]
+#[serde(remote = "FormatConfig", rename_all = "snake_case")]
+enum FormatKey {
+    Json(JsonConfig),
+    Text(TextConfig),
+    SparkLog(SparkLogConfig),
 }
 
 impl<'de> Deserialize<'de> for SourceEntry {
