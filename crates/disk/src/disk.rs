@@ -26,18 +26,11 @@ struct DiskFile {
 
 impl DiskFile {
     fn boxed(file: File) -> Box<dyn VfsFile> {
-        Box::new(Self {
-            file,
-            broken: false,
-        })
+        Box::new(Self { file, broken: false })
     }
 
     fn check(&self) -> io::Result<()> {
-        if self.broken {
-            Err(io::Error::other("an earlier sync of this file failed"))
-        } else {
-            Ok(())
-        }
+        if self.broken { Err(io::Error::other("an earlier sync of this file failed")) } else { Ok(()) }
     }
 }
 
@@ -62,9 +55,7 @@ impl VfsFile for DiskFile {
 
 fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options
-        .mode(FILE_MODE)
-        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+    options.mode(FILE_MODE).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
     options
 }
 
@@ -78,19 +69,11 @@ pub(crate) fn parent(path: &Path) -> &Path {
 
 impl Vfs for Disk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn VfsFile>> {
-        options()
-            .write(true)
-            .create_new(true)
-            .open(path)
-            .map(DiskFile::boxed)
+        options().write(true).create_new(true).open(path).map(DiskFile::boxed)
     }
 
     fn append(&self, path: &Path) -> io::Result<Box<dyn VfsFile>> {
-        options()
-            .append(true)
-            .create(true)
-            .open(path)
-            .map(DiskFile::boxed)
+        options().append(true).create(true).open(path).map(DiskFile::boxed)
     }
 
     fn open(&self, path: &Path, from: u64) -> io::Result<Box<dyn Read + Send>> {
@@ -103,11 +86,7 @@ impl Vfs for Disk {
 
     fn len(&self, path: &Path) -> io::Result<u64> {
         let metadata = fs::symlink_metadata(path)?;
-        if metadata.is_file() {
-            Ok(metadata.len())
-        } else {
-            Err(io::ErrorKind::IsADirectory.into())
-        }
+        if metadata.is_file() { Ok(metadata.len()) } else { Err(io::ErrorKind::IsADirectory.into()) }
     }
 
     fn truncate(&self, path: &Path, bytes: u64) -> io::Result<()> {
@@ -124,9 +103,7 @@ impl Vfs for Disk {
         match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
             Ok(()) => Ok(()),
             // Some file systems cannot refuse to replace. A link can: it fails when the name is taken.
-            Err(
-                rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP,
-            ) => {
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {
                 fs::hard_link(from, to)?;
                 fs::remove_file(from)
             }

@@ -60,12 +60,7 @@ impl DataFolder {
             Err(TryLockError::Error(error)) => return Err(unusable(error)),
         }
         let reserve = disk_bytes(&path).map_or_else(|_| Reserve::default(), Reserve::for_disk);
-        let folder = Self {
-            path,
-            vfs,
-            reserve,
-            lock: Some(Mutex::new(file)),
-        };
+        let folder = Self { path, vfs, reserve, lock: Some(Mutex::new(file)) };
         folder.write_occupant(None)?;
         Ok(folder)
     }
@@ -75,14 +70,8 @@ impl DataFolder {
     /// # Errors
     /// As the disk says.
     pub fn simulated(path: &Path, vfs: Arc<dyn Vfs>) -> SeamResult<Self> {
-        vfs.create_folder(path)
-            .map_err(|error| disk_error("create", path, error))?;
-        Ok(Self {
-            path: path.to_owned(),
-            vfs,
-            reserve: Reserve::none(),
-            lock: None,
-        })
+        vfs.create_folder(path).map_err(|error| disk_error("create", path, error))?;
+        Ok(Self { path: path.to_owned(), vfs, reserve: Reserve::none(), lock: None })
     }
 
     /// Another reserve than 5% of the disk or 256 MiB, whichever is smaller.
@@ -142,9 +131,7 @@ impl DataFolder {
     /// Whether there is room for new data besides the reserve. When there is not: refuse early, go on answering.
     /// A disk that cannot be asked counts as full.
     pub fn reserve_ok(&self) -> bool {
-        self.reserve
-            .allows(&*self.vfs, &self.path, 0)
-            .unwrap_or(false)
+        self.reserve.allows(&*self.vfs, &self.path, 0).unwrap_or(false)
     }
 
     /// Written in place: a rename would leave the lock on the old file. Not synced: after a crash nobody is here.
@@ -152,17 +139,9 @@ impl DataFolder {
         let Some(lock) = &self.lock else {
             return Ok(());
         };
-        let occupant = Occupant {
-            pid: std::process::id(),
-            http,
-        };
-        let text = serde_json::to_vec(&occupant).map_err(|error| {
-            SeamError::caused(
-                ErrorKind::Closed,
-                "cannot describe this process".to_owned(),
-                error,
-            )
-        })?;
+        let occupant = Occupant { pid: std::process::id(), http };
+        let text = serde_json::to_vec(&occupant)
+            .map_err(|error| SeamError::caused(ErrorKind::Closed, "cannot describe this process".to_owned(), error))?;
         let mut file = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let mut write = || -> io::Result<()> {
             file.seek(SeekFrom::Start(0))?;
@@ -175,10 +154,7 @@ impl DataFolder {
 
 fn open_lock(path: &Path, create: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options
-        .read(true)
-        .mode(0o600)
-        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+    options.read(true).mode(0o600).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
     if create {
         options.write(true).create(true);
     }
@@ -186,6 +162,10 @@ fn open_lock(path: &Path, create: bool) -> io::Result<File> {
 }
 
 /// Someone who peeks holds the lock for some microseconds, and there is no event for its end: hence the short pauses.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a lock's end cannot be awaited without waiting for as long as its owner lives"
+)]
 fn lock_patiently(file: &File) -> Result<(), TryLockError> {
     for _ in 0..LOCK_ATTEMPTS {
         match file.try_lock() {
@@ -205,21 +185,12 @@ fn read_occupant(mut file: &File) -> io::Result<Option<Occupant>> {
 }
 
 fn cannot_use(path: &Path) -> String {
-    format!(
-        "cannot use {} as the data folder: it must be a folder that this user may read and write",
-        path.display()
-    )
+    format!("cannot use {} as the data folder: it must be a folder that this user may read and write", path.display())
 }
 
 fn taken(path: &Path, by: Option<Occupant>) -> SeamError {
-    let pid = by.map_or_else(
-        || "pid unknown".to_owned(),
-        |occupant| format!("pid {}", occupant.pid),
-    );
-    let message = format!(
-        "another weir ({pid}) is using {}; stop it or choose another --data",
-        path.display()
-    );
+    let pid = by.map_or_else(|| "pid unknown".to_owned(), |occupant| format!("pid {}", occupant.pid));
+    let message = format!("another weir ({pid}) is using {}; stop it or choose another --data", path.display());
     SeamError::new(ErrorKind::Config, message)
 }
 

@@ -7,6 +7,8 @@ mod folder;
 mod publish;
 mod reserve;
 mod sim;
+#[cfg(test)]
+mod tests;
 
 /// What every [`weir_model::Vfs`] must do, as a test suite that panics with the sentence that does not hold.
 pub mod conformance;
@@ -14,8 +16,6 @@ pub mod conformance;
 pub use disk::Disk;
 pub use error::{disk_error, sync_error};
 pub use folder::{DataFolder, LOCK_FILE, Occupant};
-pub use publish::{
-    ChecksummedWriter, Published, checksum_of, publish, read_file, remove_leftovers, temporary,
-};
+pub use publish::{ChecksummedWriter, Published, checksum_of, publish, read_file, remove_leftovers, temporary};
 pub use reserve::Reserve;
 pub use sim::{Fault, SimDisk};

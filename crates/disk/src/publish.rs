@@ -43,9 +43,7 @@ pub fn checksum_of(bytes: &[u8]) -> u64 {
 /// `Closed` when a sync failed or the name is taken; else as [`disk_error`].
 pub fn publish(vfs: &dyn Vfs, path: &Path, bytes: &[u8]) -> SeamResult<Published> {
     let mut writer = ChecksummedWriter::create(vfs, path)?;
-    writer
-        .write_all(bytes)
-        .map_err(|error| disk_error("write", path, error))?;
+    writer.write_all(bytes).map_err(|error| disk_error("write", path, error))?;
     writer.publish(vfs)
 }
 
@@ -68,15 +66,11 @@ pub fn read_file(vfs: &dyn Vfs, path: &Path) -> SeamResult<Vec<u8>> {
 /// As [`disk_error`].
 pub fn remove_leftovers(vfs: &dyn Vfs, folder: &Path) -> SeamResult<u64> {
     let mut removed = 0;
-    for (path, kind) in vfs
-        .list(folder)
-        .map_err(|error| disk_error("list", folder, error))?
-    {
+    for (path, kind) in vfs.list(folder).map_err(|error| disk_error("list", folder, error))? {
         match kind {
             FileKind::Folder => removed += remove_leftovers(vfs, &path)?,
             FileKind::File if path.to_string_lossy().ends_with(TEMPORARY_SUFFIX) => {
-                vfs.remove(&path)
-                    .map_err(|error| disk_error("remove", &path, error))?;
+                vfs.remove(&path).map_err(|error| disk_error("remove", &path, error))?;
                 removed += 1;
             }
             FileKind::File => {}
@@ -113,9 +107,9 @@ impl ChecksummedWriter {
     pub fn create(vfs: &dyn Vfs, path: &Path) -> SeamResult<Self> {
         let unfinished = temporary(path);
         let file = match vfs.create(&unfinished) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => vfs
-                .remove(&unfinished)
-                .and_then(|()| vfs.create(&unfinished)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                vfs.remove(&unfinished).and_then(|()| vfs.create(&unfinished))
+            }
             created => created,
         };
         let file = file.map_err(|error| disk_error("create", &unfinished, error))?;
@@ -137,27 +131,14 @@ impl ChecksummedWriter {
     /// # Errors
     /// `Closed` when a sync failed or the name is taken; else as [`disk_error`].
     pub fn publish(self, vfs: &dyn Vfs) -> SeamResult<Published> {
-        let Self {
-            path,
-            mut file,
-            hash,
-            bytes,
-        } = self;
-        file.flush()
-            .map_err(|error| disk_error("write", &path, error))?;
-        file.get_mut()
-            .sync()
-            .map_err(|error| sync_error(&path, error))?;
+        let Self { path, mut file, hash, bytes } = self;
+        file.flush().map_err(|error| disk_error("write", &path, error))?;
+        file.get_mut().sync().map_err(|error| sync_error(&path, error))?;
         drop(file);
-        vfs.rename_new(&temporary(&path), &path)
-            .map_err(|error| disk_error("name", &path, error))?;
+        vfs.rename_new(&temporary(&path), &path).map_err(|error| disk_error("name", &path, error))?;
         let folder = parent(&path);
-        vfs.sync_folder(folder)
-            .map_err(|error| sync_error(folder, error))?;
-        Ok(Published {
-            bytes,
-            checksum: hash.0.digest(),
-        })
+        vfs.sync_folder(folder).map_err(|error| sync_error(folder, error))?;
+        Ok(Published { bytes, checksum: hash.0.digest() })
     }
 
     /// Gives the file up and removes what there is of it.

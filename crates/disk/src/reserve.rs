@@ -21,9 +21,7 @@ impl Default for Reserve {
 impl Reserve {
     /// 5% of a disk of `disk_bytes`, and never more than the default: a small disk is not all reserve.
     pub fn for_disk(disk_bytes: u64) -> Self {
-        Self {
-            bytes: Self::default().bytes.min(disk_bytes / 20),
-        }
+        Self { bytes: Self::default().bytes.min(disk_bytes / 20) }
     }
 
     /// Nothing is kept free.

@@ -39,9 +39,7 @@ pub struct SimDisk {
 impl SimDisk {
     /// An empty disk; `seed` decides what survives a loss of power.
     pub fn new(seed: u64) -> Self {
-        Self {
-            state: Arc::new(Mutex::new(State::new(seed))),
-        }
+        Self { state: Arc::new(Mutex::new(State::new(seed))) }
     }
 
     /// The operation with number `operation` (as [`SimDisk::operations`] counts them) will go wrong.
@@ -117,9 +115,7 @@ struct SimFile {
 
 impl Write for SimFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.disk
-            .lock()
-            .change(|state| state.write(self.inode, self.life, bytes))
+        self.disk.lock().change(|state| state.write(self.inode, self.life, bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -141,11 +137,7 @@ impl VfsFile for SimFile {
 impl SimDisk {
     fn handle(&self, inode: usize) -> Box<dyn VfsFile> {
         let life = self.lock().life;
-        Box::new(SimFile {
-            disk: self.clone(),
-            inode,
-            life,
-        })
+        Box::new(SimFile { disk: self.clone(), inode, life })
     }
 }
 
@@ -190,11 +182,7 @@ impl Vfs for SimDisk {
 
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.lock().change(|state| {
-            if state.names.contains_key(to) {
-                Err(io::ErrorKind::AlreadyExists.into())
-            } else {
-                state.rename(from, to)
-            }
+            if state.names.contains_key(to) { Err(io::ErrorKind::AlreadyExists.into()) } else { state.rename(from, to) }
         })
     }
 
@@ -213,27 +201,16 @@ impl Vfs for SimDisk {
     fn list(&self, path: &Path) -> io::Result<Vec<(PathBuf, FileKind)>> {
         let state = self.lock();
         state.check_power()?;
-        let entries = state
-            .names
-            .iter()
-            .filter(|(name, _)| name.parent() == Some(path));
+        let entries = state.names.iter().filter(|(name, _)| name.parent() == Some(path));
         let kind = |node: &Node| {
-            if matches!(node, Node::Folder) {
-                FileKind::Folder
-            } else {
-                FileKind::File
-            }
+            if matches!(node, Node::Folder) { FileKind::Folder } else { FileKind::File }
         };
-        Ok(entries
-            .map(|(name, node)| (name.clone(), kind(node)))
-            .collect())
+        Ok(entries.map(|(name, node)| (name.clone(), kind(node))).collect())
     }
 
     fn free_bytes(&self, _path: &Path) -> io::Result<u64> {
         let state = self.lock();
         state.check_power()?;
-        Ok(state.capacity.map_or(u64::MAX / 2, |capacity| {
-            capacity.saturating_sub(state.used())
-        }))
+        Ok(state.capacity.map_or(u64::MAX / 2, |capacity| capacity.saturating_sub(state.used())))
     }
 }

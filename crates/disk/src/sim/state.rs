@@ -39,9 +39,7 @@ enum Change {
 impl Change {
     fn is_in(&self, folder: &Path) -> bool {
         match self {
-            Self::Add(path, _) | Self::Remove(path) | Self::Rename(_, path, _) => {
-                path.parent() == Some(folder)
-            }
+            Self::Add(path, _) | Self::Remove(path) | Self::Rename(_, path, _) => path.parent() == Some(folder),
         }
     }
 
@@ -92,10 +90,7 @@ impl State {
     }
 
     /// Counts an operation and lets it happen, or the fault that was planned for it.
-    pub(super) fn change<T>(
-        &mut self,
-        operation: impl FnOnce(&mut Self) -> io::Result<T>,
-    ) -> io::Result<T> {
+    pub(super) fn change<T>(&mut self, operation: impl FnOnce(&mut Self) -> io::Result<T>) -> io::Result<T> {
         self.check_power()?;
         let number = self.operations;
         self.operations += 1;
@@ -108,8 +103,7 @@ impl State {
             Some(Fault::PowerLossAfter) => {
                 let _ = operation(self);
                 self.powered = false;
-                self.check_power()
-                    .and_then(|()| unreachable!("there is no power"))
+                self.check_power().and_then(|()| unreachable!("there is no power"))
             }
             Some(Fault::Full) => Err(io::ErrorKind::StorageFull.into()),
             Some(Fault::Broken) => Err(io::Error::other("input/output error")),
@@ -117,11 +111,7 @@ impl State {
     }
 
     pub(super) fn check_power(&self) -> io::Result<()> {
-        if self.powered {
-            Ok(())
-        } else {
-            Err(io::Error::other("the power is off"))
-        }
+        if self.powered { Ok(()) } else { Err(io::Error::other("the power is off")) }
     }
 
     pub(super) fn file(&self, path: &Path) -> io::Result<usize> {
@@ -190,11 +180,7 @@ impl State {
 
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         let inode = self.file(from)?;
-        self.record(Change::Rename(
-            from.to_owned(),
-            to.to_owned(),
-            Node::File(inode),
-        ));
+        self.record(Change::Rename(from.to_owned(), to.to_owned(), Node::File(inode)));
         Ok(())
     }
 
@@ -222,14 +208,10 @@ impl State {
         if self.names.get(path) != Some(&Node::Folder) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let (synced, pending) = std::mem::take(&mut self.pending)
-            .into_iter()
-            .partition(|change| change.is_in(path));
+        let (synced, pending) = std::mem::take(&mut self.pending).into_iter().partition(|change| change.is_in(path));
         self.pending = pending;
         let synced: Vec<Change> = synced;
-        synced
-            .iter()
-            .for_each(|change| change.apply(&mut self.durable_names));
+        synced.iter().for_each(|change| change.apply(&mut self.durable_names));
         Ok(())
     }
 
@@ -250,11 +232,7 @@ impl State {
 
     /// Of what was not synced a random part stays, and each of its sectors as written or as zeros.
     fn tear(&mut self, inode: usize) {
-        let Inode {
-            mut content,
-            durable,
-            ..
-        } = std::mem::take(&mut self.inodes[inode]);
+        let Inode { mut content, durable, .. } = std::mem::take(&mut self.inodes[inode]);
         let unsynced = content.len() - durable;
         if unsynced > 0 {
             let kept = usize::try_from(self.next_random() % (unsynced as u64 + 1)).unwrap_or(0);
@@ -268,11 +246,7 @@ impl State {
                 at = end;
             }
         }
-        self.inodes[inode] = Inode {
-            durable: content.len(),
-            content,
-            forsaken: false,
-        };
+        self.inodes[inode] = Inode { durable: content.len(), content, forsaken: false };
     }
 
     fn record(&mut self, change: Change) {
@@ -281,11 +255,7 @@ impl State {
     }
 
     fn check_life(&self, life: u64) -> io::Result<()> {
-        if self.life == life {
-            Ok(())
-        } else {
-            Err(io::Error::other("the file was open when the power failed"))
-        }
+        if self.life == life { Ok(()) } else { Err(io::Error::other("the file was open when the power failed")) }
     }
 
     /// SplitMix64 (Steele, Lea, Flood 2014).
