@@ -32,11 +32,7 @@ pub struct HealthReport {
 
 impl HealthReport {
     fn of(reasons: Vec<String>) -> Self {
-        let status = if reasons.is_empty() {
-            HealthStatus::Ok
-        } else {
-            HealthStatus::NotReady
-        };
+        let status = if reasons.is_empty() { HealthStatus::Ok } else { HealthStatus::NotReady };
         Self { status, reasons }
     }
 
@@ -64,10 +60,7 @@ pub struct Health {
 impl Health {
     /// A process that has just begun: it lives, and has not started until all that [`Health::starting`] names is done.
     pub fn new(now: ProcessingTime) -> Self {
-        Self {
-            heartbeat_micros: AtomicI64::new(now.micros()),
-            reasons: Mutex::default(),
-        }
+        Self { heartbeat_micros: AtomicI64::new(now.micros()), reasons: Mutex::default() }
     }
 
     /// The own loop has come round.
@@ -116,14 +109,7 @@ impl Health {
     /// Whether new data and questions are welcome: started, and nobody refuses.
     pub fn ready(&self) -> HealthReport {
         let reasons = self.reasons();
-        HealthReport::of(
-            reasons
-                .starting
-                .values()
-                .chain(reasons.refusing.values())
-                .cloned()
-                .collect(),
-        )
+        HealthReport::of(reasons.starting.values().chain(reasons.refusing.values()).cloned().collect())
     }
 
     fn reasons(&self) -> MutexGuard<'_, Reasons> {
@@ -143,10 +129,7 @@ mod tests {
     fn a_process_lives_as_long_as_its_loop_goes_round() {
         let health = Health::new(at(0));
         assert!(health.live(at(10)).is_ok());
-        assert_eq!(
-            health.live(at(11)).reasons,
-            ["the main loop has not moved for 11 s (at most 10s)"]
-        );
+        assert_eq!(health.live(at(11)).reasons, ["the main loop has not moved for 11 s (at most 10s)"]);
         health.beat(at(9));
         assert!(health.live(at(19)).is_ok());
     }
@@ -163,17 +146,8 @@ mod tests {
         let health = Health::new(at(0));
         health.starting("spark-logs", "pipeline spark-logs is restoring its state");
         health.refuse("disk", "the disk is full");
-        assert_eq!(
-            health.startup().reasons,
-            ["pipeline spark-logs is restoring its state"]
-        );
-        assert_eq!(
-            health.ready().reasons,
-            [
-                "pipeline spark-logs is restoring its state",
-                "the disk is full"
-            ]
-        );
+        assert_eq!(health.startup().reasons, ["pipeline spark-logs is restoring its state"]);
+        assert_eq!(health.ready().reasons, ["pipeline spark-logs is restoring its state", "the disk is full"]);
         health.started("spark-logs");
         assert!(health.startup().is_ok());
         assert_eq!(health.ready().reasons, ["the disk is full"]);

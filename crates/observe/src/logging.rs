@@ -31,7 +31,8 @@ pub enum LogFormat {
 /// `Config` when the filter cannot be understood, or when the log was already set up.
 pub fn init_logging(format: LogFormat, filter: &str) -> SeamResult<()> {
     let parsed = EnvFilter::try_new(filter).map_err(|error| {
-        let message = format!("log filter \"{filter}\" is not understood; it should look like \"info,weir_serve=debug\"");
+        let message =
+            format!("log filter \"{filter}\" is not understood; it should look like \"info,weir_serve=debug\"");
         SeamError::caused(ErrorKind::Config, message, error)
     })?;
     let terminal = std::io::stderr().is_terminal();
@@ -40,20 +41,13 @@ pub fn init_logging(format: LogFormat, filter: &str) -> SeamResult<()> {
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(parsed)
-        .with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr);
     let done = if json {
         builder.with_ansi(false).event_format(JsonLine).try_init()
     } else {
         builder.with_ansi(terminal).try_init()
     };
-    done.map_err(|error| {
-        SeamError::new(
-            ErrorKind::Config,
-            format!("logging was already set up: {error}"),
-        )
-    })
+    done.map_err(|error| SeamError::new(ErrorKind::Config, format!("logging was already set up: {error}")))
 }
 
 /// Writes an event as one JSON object.
@@ -64,24 +58,13 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(
-        &self,
-        ctx: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
+    fn format_event(&self, ctx: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let mut spans = String::new();
-        for span in ctx
-            .event_scope()
-            .into_iter()
-            .flat_map(|scope| scope.from_root())
-        {
+        for span in ctx.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
             let extensions = span.extensions();
-            let values = extensions
-                .get::<FormattedFields<N>>()
-                .map_or("", |fields| fields.fields.as_str());
+            let values = extensions.get::<FormattedFields<N>>().map_or("", |fields| fields.fields.as_str());
             let gap = if spans.is_empty() { "" } else { " " };
             spans.push_str(&format!("{gap}{}{{{values}}}", span.name()));
         }
@@ -117,11 +100,7 @@ impl Fields {
 
     fn put(&mut self, field: &Field, value: serde_json::Value) {
         match field.name() {
-            "message" => {
-                self.message = value
-                    .as_str()
-                    .map_or_else(|| value.to_string(), str::to_owned)
-            }
+            "message" => self.message = value.as_str().map_or_else(|| value.to_string(), str::to_owned),
             // A field must not pass for one of ours.
             "ts" => self.others.push(("field_ts", value)),
             "level" => self.others.push(("field_level", value)),
@@ -175,46 +154,28 @@ mod tests {
     fn logged(write: impl FnOnce()) -> Vec<serde_json::Value> {
         let lines = Lines::default();
         let to = lines.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .event_format(JsonLine)
-            .with_writer(move || to.clone())
-            .finish();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).event_format(JsonLine).with_writer(move || to.clone()).finish();
         tracing::subscriber::with_default(subscriber, write);
         let bytes = lines.0.lock().expect("no writer panics").clone();
         let text = String::from_utf8(bytes).expect("the log is UTF-8");
-        text.lines()
-            .map(|line| serde_json::from_str(line).expect("every line is JSON"))
-            .collect()
+        text.lines().map(|line| serde_json::from_str(line).expect("every line is JSON")).collect()
     }
 
     #[test]
     fn a_line_has_time_level_target_message_and_the_fields_flat() {
-        let lines =
-            logged(|| tracing::warn!(rows = 3, table = "logs", ratio = 0.5, "slow {}", "disk"));
+        let lines = logged(|| tracing::warn!(rows = 3, table = "logs", ratio = 0.5, "slow {}", "disk"));
         let line = lines[0].as_object().expect("an object");
-        assert!(
-            line["ts"]
-                .as_str()
-                .is_some_and(|ts| ts.ends_with('Z') && ts.contains('T'))
-        );
+        assert!(line["ts"].as_str().is_some_and(|ts| ts.ends_with('Z') && ts.contains('T')));
         assert_eq!(line["level"], "WARN");
-        assert!(
-            line["target"]
-                .as_str()
-                .is_some_and(|target| target.starts_with("weir_observe"))
-        );
+        assert!(line["target"].as_str().is_some_and(|target| target.starts_with("weir_observe")));
         assert_eq!(line["message"], "slow disk");
-        assert_eq!(
-            (&line["rows"], &line["table"], &line["ratio"]),
-            (&3.into(), &"logs".into(), &0.5.into())
-        );
+        assert_eq!((&line["rows"], &line["table"], &line["ratio"]), (&3.into(), &"logs".into(), &0.5.into()));
     }
 
     #[test]
     fn a_value_with_a_newline_stays_on_its_line_and_cannot_pass_for_a_field_of_ours() {
-        let lines =
-            logged(|| tracing::info!(level = "FAKE", who = "a\n{\"level\":\"ERROR\"}", "x"));
+        let lines = logged(|| tracing::info!(level = "FAKE", who = "a\n{\"level\":\"ERROR\"}", "x"));
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0]["level"], "INFO");
         assert_eq!(lines[0]["field_level"], "FAKE");
@@ -235,10 +196,6 @@ mod tests {
     fn a_filter_that_cannot_be_understood_is_named() {
         let error = init_logging(LogFormat::Json, "weir=loudly").expect_err("no such level");
         assert_eq!(error.kind, ErrorKind::Config);
-        assert!(
-            error.message.contains("\"weir=loudly\""),
-            "{}",
-            error.message
-        );
+        assert!(error.message.contains("\"weir=loudly\""), "{}", error.message);
     }
 }

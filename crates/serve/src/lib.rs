@@ -1,1 +1,24 @@
-//! placeholder
+//! The HTTP API and the page: one file per resource. It authenticates nobody yet, and therefore refuses to listen
+//! where other machines could reach it unless told so in as many words.
+
+mod accept;
+mod app;
+mod body;
+mod connection;
+mod error;
+mod guard;
+mod health;
+mod ingest;
+mod limits;
+mod metrics;
+mod page;
+mod pipelines;
+mod server;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use app::AppState;
+pub use ingest::{Ack, Ingest, IngestError};
+pub use limits::Limits;
+pub use server::{ServeConfig, Server};

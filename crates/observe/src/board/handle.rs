@@ -12,8 +12,8 @@ use weir_model::{Balance, Epoch, Guarantee, Offset, PartitionId, ProcessingTime,
 use super::locked;
 use super::rate::Rate;
 use super::status::{
-    OutputStatus, PARTITIONS_SHOWN_MAX, PartitionState, PartitionStatus, PipelineState,
-    PipelineStatus, TROUBLE_KEPT_MAX, Trouble,
+    OutputStatus, PARTITIONS_SHOWN_MAX, PartitionState, PartitionStatus, PipelineState, PipelineStatus,
+    TROUBLE_KEPT_MAX, Trouble,
 };
 
 /// A part of the path of the data that is timed by itself.
@@ -120,21 +120,13 @@ pub struct PipelineHandle {
 }
 
 /// 1 ms to 65 s: a checkpoint of a small pipeline is one fsync, of a big one an upload.
-const CHECKPOINT_BUCKETS: [f64; 12] = [
-    0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0,
-];
+const CHECKPOINT_BUCKETS: [f64; 12] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0];
 /// 100 µs to 10 s, from the arrival of a batch to its rows at the sinks.
-const BATCH_BUCKETS: [f64; 12] = [
-    0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 10.0,
-];
+const BATCH_BUCKETS: [f64; 12] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 10.0];
 
 impl PipelineHandle {
     pub(super) fn new(name: &str, outputs: Vec<NewOutput>, now: ProcessingTime) -> Self {
-        let count = |output| OutputCounts {
-            output,
-            balance: Balance::default(),
-            rows_written: 0,
-        };
+        let count = |output| OutputCounts { output, balance: Balance::default(), rows_written: 0 };
         Self {
             name: name.to_owned(),
             started_at: now,
@@ -206,12 +198,7 @@ impl PipelineHandle {
     }
 
     /// A partition is in another state now; one that was not known is from now on.
-    pub fn set_partition_state(
-        &self,
-        partition: &PartitionId,
-        origin: &str,
-        state: PartitionState,
-    ) {
+    pub fn set_partition_state(&self, partition: &PartitionId, origin: &str, state: PartitionState) {
         locked(&self.rest).partition(partition, origin).state = state;
     }
 
@@ -262,27 +249,16 @@ impl PipelineHandle {
     pub fn trouble(&self, message: &str, now: ProcessingTime) {
         self.troubles.fetch_add(1, Relaxed);
         let mut rest = locked(&self.rest);
-        let known = rest
-            .trouble
-            .iter()
-            .position(|trouble| trouble.message == message);
-        let times = known
-            .and_then(|at| rest.trouble.remove(at))
-            .map_or(0, |trouble| trouble.times);
-        rest.trouble.push_front(Trouble {
-            at: now,
-            message: message.to_owned(),
-            times: times + 1,
-        });
+        let known = rest.trouble.iter().position(|trouble| trouble.message == message);
+        let times = known.and_then(|at| rest.trouble.remove(at)).map_or(0, |trouble| trouble.times);
+        rest.trouble.push_front(Trouble { at: now, message: message.to_owned(), times: times + 1 });
         rest.trouble.truncate(TROUBLE_KEPT_MAX);
     }
 
     /// An epoch was committed.
     pub fn committed(&self, checkpoint: Checkpoint) {
-        self.checkpoint_seconds
-            .observe(checkpoint.took.as_secs_f64());
-        self.snapshot_bytes
-            .store(checkpoint.snapshot_bytes, Relaxed);
+        self.checkpoint_seconds.observe(checkpoint.took.as_secs_f64());
+        self.snapshot_bytes.store(checkpoint.snapshot_bytes, Relaxed);
         let mut rest = locked(&self.rest);
         rest.epoch = checkpoint.epoch;
         rest.last_commit_at = Some(checkpoint.at);
@@ -340,12 +316,7 @@ impl PipelineHandle {
             watermark_holder: rest.watermark_holder.clone(),
             state_bytes: self.state_bytes.load(Relaxed),
             partitions_total: rest.partitions.len(),
-            partitions: rest
-                .partitions
-                .values()
-                .take(PARTITIONS_SHOWN_MAX)
-                .cloned()
-                .collect(),
+            partitions: rest.partitions.values().take(PARTITIONS_SHOWN_MAX).cloned().collect(),
             outputs: rest.outputs.iter().map(OutputCounts::status).collect(),
             trouble: rest.trouble.iter().cloned().collect(),
         }
@@ -417,22 +388,18 @@ impl OutputCounts {
 
 impl Rest {
     fn partition(&mut self, id: &PartitionId, origin: &str) -> &mut PartitionStatus {
-        self.partitions
-            .entry(id.clone())
-            .or_insert_with(|| PartitionStatus {
-                id: id.clone(),
-                origin: origin.to_owned(),
-                rows: 0,
-                offset: Offset::default(),
-                watermark: Watermark::UNKNOWN,
-                state: PartitionState::Reading,
-            })
+        self.partitions.entry(id.clone()).or_insert_with(|| PartitionStatus {
+            id: id.clone(),
+            origin: origin.to_owned(),
+            rows: 0,
+            offset: Offset::default(),
+            watermark: Watermark::UNKNOWN,
+            state: PartitionState::Reading,
+        })
     }
 
     fn output(&mut self, name: &str) -> Option<&mut OutputCounts> {
-        self.outputs
-            .iter_mut()
-            .find(|counts| counts.output.name == name)
+        self.outputs.iter_mut().find(|counts| counts.output.name == name)
     }
 }
 

@@ -15,8 +15,8 @@ use weir_model::ProcessingTime;
 pub use handle::{Checkpoint, NewOutput, PipelineHandle, Stage, Taken};
 pub(crate) use handle::{Measured, OutputCounts};
 pub use status::{
-    OutputStatus, PARTITIONS_SHOWN_MAX, PartitionState, PartitionStatus, PipelineState,
-    PipelineStatus, TROUBLE_KEPT_MAX, Trouble,
+    OutputStatus, PARTITIONS_SHOWN_MAX, PartitionState, PartitionStatus, PipelineState, PipelineStatus,
+    TROUBLE_KEPT_MAX, Trouble,
 };
 
 /// The pipelines of this process, by name.
@@ -32,12 +32,7 @@ impl PipelineBoard {
     }
 
     /// Puts a pipeline on the board, in the state `starting`; one of the same name is replaced and starts from zero.
-    pub fn add(
-        &self,
-        name: &str,
-        outputs: Vec<NewOutput>,
-        now: ProcessingTime,
-    ) -> Arc<PipelineHandle> {
+    pub fn add(&self, name: &str, outputs: Vec<NewOutput>, now: ProcessingTime) -> Arc<PipelineHandle> {
         let handle = Arc::new(PipelineHandle::new(name, outputs, now));
         locked(&self.pipelines).insert(name.to_owned(), Arc::clone(&handle));
         handle
@@ -60,10 +55,7 @@ impl PipelineBoard {
 
     /// A copy of what all pipelines are doing at `now`, by name.
     pub fn statuses(&self, now: ProcessingTime) -> Vec<PipelineStatus> {
-        self.handles()
-            .iter()
-            .map(|handle| handle.status(now))
-            .collect()
+        self.handles().iter().map(|handle| handle.status(now)).collect()
     }
 }
 

@@ -19,10 +19,7 @@ pub(super) struct Rate {
 
 impl Rate {
     pub(super) fn starting(now: ProcessingTime) -> Self {
-        Self {
-            since: now,
-            slots: [(i64::MIN, 0, 0); SLOTS],
-        }
+        Self { since: now, slots: [(i64::MIN, 0, 0); SLOTS] }
     }
 
     pub(super) fn add(&mut self, now: ProcessingTime, records: u64, bytes: u64) {
@@ -44,9 +41,7 @@ impl Rate {
             .slots
             .iter()
             .filter(|(number, ..)| (oldest..=newest).contains(number))
-            .fold((0, 0), |(records, bytes), slot| {
-                (records + slot.1, bytes + slot.2)
-            });
+            .fold((0, 0), |(records, bytes), slot| (records + slot.1, bytes + slot.2));
         let covered = now.micros() - oldest.saturating_mul(SLOT.micros());
         let seconds = covered.min((now - self.since).micros()).max(1_000_000) as f64 / 1e6;
         (records as f64 / seconds, bytes as f64 / seconds)

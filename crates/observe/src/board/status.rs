@@ -149,10 +149,7 @@ fn as_text<S: Serializer>(time: &ProcessingTime, serializer: S) -> Result<S::Ok,
     serializer.collect_str(time)
 }
 
-fn maybe_as_text<S: Serializer>(
-    time: &Option<ProcessingTime>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+fn maybe_as_text<S: Serializer>(time: &Option<ProcessingTime>, serializer: S) -> Result<S::Ok, S::Error> {
     match time {
         Some(time) => serializer.collect_str(time),
         None => serializer.serialize_none(),

@@ -8,11 +8,7 @@ use weir_model::{EventTime, TimeDelta};
 use super::*;
 
 fn taken(records: u64, bytes: u64, next: u64) -> Taken {
-    Taken {
-        records,
-        bytes,
-        next: Offset(next),
-    }
+    Taken { records, bytes, next: Offset(next) }
 }
 
 fn at(millis: i64) -> ProcessingTime {
@@ -20,11 +16,7 @@ fn at(millis: i64) -> ProcessingTime {
 }
 
 fn table(name: &str) -> NewOutput {
-    NewOutput {
-        name: name.to_owned(),
-        kind: "table".to_owned(),
-        guarantee: Guarantee::ExactlyOnce,
-    }
+    NewOutput { name: name.to_owned(), kind: "table".to_owned(), guarantee: Guarantee::ExactlyOnce }
 }
 
 fn pipeline() -> Arc<PipelineHandle> {
@@ -39,10 +31,7 @@ fn the_rate_is_taken_over_the_last_five_seconds() {
         handle.read(&logs, "a.log", taken(1_000, 50_000, 0), at(second * 1_000));
     }
     let status = handle.status(at(20_000));
-    assert_eq!(
-        (status.rows_per_second, status.bytes_per_second),
-        (1_000.0, 50_000.0)
-    );
+    assert_eq!((status.rows_per_second, status.bytes_per_second), (1_000.0, 50_000.0));
     assert_eq!((status.rows_read, status.bytes_read), (20_000, 1_000_000));
 }
 
@@ -50,11 +39,7 @@ fn the_rate_is_taken_over_the_last_five_seconds() {
 fn the_rate_falls_to_nothing_when_nothing_comes() {
     let handle = pipeline();
     handle.read(&PartitionId::new("a"), "a", taken(5_000, 1, 0), at(0));
-    assert_eq!(
-        handle.status(at(0)).rows_per_second,
-        5_000.0,
-        "over at least one second"
-    );
+    assert_eq!(handle.status(at(0)).rows_per_second, 5_000.0, "over at least one second");
     assert_eq!(handle.status(at(4_000)).rows_per_second, 1_250.0);
     assert_eq!(handle.status(at(60_000)).rows_per_second, 0.0);
 }
@@ -75,24 +60,9 @@ fn a_status_reads_as_the_api_promises() {
     handle.set_partition_watermark(&logs, Watermark::at(EventTime::from_micros(0)));
     handle.set_partition_state(&logs, "/var/log/a.log", PartitionState::CaughtUp);
     handle.set_watermark(Watermark::at(EventTime::from_micros(0)), Some(logs));
-    handle.set_balance(
-        "errors",
-        Balance {
-            read: 10,
-            results: 6,
-            filtered: 1,
-            late: 1,
-            rejected: 1,
-            open: 1,
-        },
-    );
+    handle.set_balance("errors", Balance { read: 10, results: 6, filtered: 1, late: 1, rejected: 1, open: 1 });
     handle.wrote("errors", 2);
-    handle.committed(Checkpoint {
-        epoch: Epoch(3),
-        at: at(900),
-        took: Duration::from_millis(5),
-        snapshot_bytes: 7,
-    });
+    handle.committed(Checkpoint { epoch: Epoch(3), at: at(900), took: Duration::from_millis(5), snapshot_bytes: 7 });
     handle.trouble("a.log is not readable", at(1_000));
     let json = serde_json::to_value(handle.status(at(1_000))).expect("it serializes");
     assert_eq!(
@@ -129,14 +99,7 @@ fn the_ends_of_time_are_null_and_no_date() {
 #[test]
 fn a_balance_that_does_not_hold_says_so() {
     let handle = pipeline();
-    handle.set_balance(
-        "errors",
-        Balance {
-            read: 2,
-            results: 1,
-            ..Balance::default()
-        },
-    );
+    handle.set_balance("errors", Balance { read: 2, results: 1, ..Balance::default() });
     assert!(!handle.status(at(0)).outputs[0].holds);
 }
 
@@ -147,60 +110,34 @@ fn the_same_trouble_counts_up_and_only_the_newest_kinds_are_kept() {
     handle.trouble("file vanished", at(1));
     handle.trouble("disk is slow", at(2));
     let trouble = handle.status(at(2)).trouble;
-    assert_eq!(
-        (trouble[0].message.as_str(), trouble[0].times, trouble[0].at),
-        ("disk is slow", 2, at(2))
-    );
+    assert_eq!((trouble[0].message.as_str(), trouble[0].times, trouble[0].at), ("disk is slow", 2, at(2)));
     assert_eq!(trouble.len(), 2);
     for number in 0..TROUBLE_KEPT_MAX {
         handle.trouble(&format!("trouble {number}"), at(3));
     }
     let trouble = handle.status(at(3)).trouble;
     assert_eq!(trouble.len(), TROUBLE_KEPT_MAX);
-    assert!(
-        trouble
-            .iter()
-            .all(|trouble| trouble.message.starts_with("trouble "))
-    );
+    assert!(trouble.iter().all(|trouble| trouble.message.starts_with("trouble ")));
 }
 
 #[test]
 fn only_so_many_partitions_are_listed_and_all_are_counted() {
     let handle = pipeline();
     for number in 0..=PARTITIONS_SHOWN_MAX {
-        handle.read(
-            &PartitionId::new(format!("{number:05}")),
-            "x",
-            taken(1, 1, 1),
-            at(0),
-        );
+        handle.read(&PartitionId::new(format!("{number:05}")), "x", taken(1, 1, 1), at(0));
     }
     let status = handle.status(at(0));
-    assert_eq!(
-        (status.partitions.len(), status.partitions_total),
-        (PARTITIONS_SHOWN_MAX, PARTITIONS_SHOWN_MAX + 1)
-    );
+    assert_eq!((status.partitions.len(), status.partitions_total), (PARTITIONS_SHOWN_MAX, PARTITIONS_SHOWN_MAX + 1));
 }
 
 #[test]
 fn a_failure_keeps_its_reason_and_a_new_start_forgets_it() {
     let board = PipelineBoard::new();
-    board
-        .add("p", vec![], at(0))
-        .failed("no such folder: /nowhere");
+    board.add("p", vec![], at(0)).failed("no such folder: /nowhere");
     let failed = &board.statuses(at(0))[0];
-    assert_eq!(
-        (failed.state, failed.error.as_deref()),
-        (PipelineState::Failed, Some("no such folder: /nowhere"))
-    );
+    assert_eq!((failed.state, failed.error.as_deref()), (PipelineState::Failed, Some("no such folder: /nowhere")));
     board.add("p", vec![], at(1));
-    assert_eq!(
-        (
-            board.statuses(at(1)).len(),
-            board.statuses(at(1))[0].error.clone()
-        ),
-        (1, None)
-    );
+    assert_eq!((board.statuses(at(1)).len(), board.statuses(at(1))[0].error.clone()), (1, None));
     board.remove("p");
     assert!(board.get("p").is_none());
 }

@@ -31,9 +31,7 @@ pub use text::TextFormat;
 const PREFIX: &str = "weir";
 
 /// 1 ms to 60 s, the longest a request may take.
-const REQUEST_BUCKETS: [f64; 12] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 60.0,
-];
+const REQUEST_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 60.0];
 
 /// Which way a question came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -136,10 +134,7 @@ impl Metrics {
         };
         metrics.register();
         let registry = &mut metrics.registry;
-        registry.register_collector(Box::new(pipelines::Pipelines::new(
-            board,
-            Arc::clone(&clock),
-        )));
+        registry.register_collector(Box::new(pipelines::Pipelines::new(board, Arc::clone(&clock))));
         registry.register_collector(Box::new(Arc::clone(&metrics.tables)));
         registry.register_collector(Box::new(process::Process::new(build, clock)));
         metrics
@@ -147,61 +142,21 @@ impl Metrics {
 
     fn register(&mut self) {
         let r = &mut self.registry;
-        r.register(
-            "http_requests",
-            "HTTP requests that were answered",
-            self.requests.clone(),
-        );
+        r.register("http_requests", "HTTP requests that were answered", self.requests.clone());
         r.register(
             "http_request_duration_seconds",
             "From the head of a request to the head of its answer",
             self.request_seconds.clone(),
         );
-        r.register(
-            "http_requests_in_flight",
-            "HTTP requests that are being answered",
-            self.requests_in_flight.clone(),
-        );
-        r.register(
-            "http_connections",
-            "Open HTTP connections",
-            self.connections.clone(),
-        );
-        r.register(
-            "http_refused",
-            "Connections and requests turned away by a limit or a check",
-            self.refused.clone(),
-        );
-        r.register(
-            "ingest_records",
-            "Records that were made durable and acknowledged",
-            self.ingested_records.clone(),
-        );
-        r.register(
-            "ingest_bytes",
-            "Bytes of those records",
-            self.ingested_bytes.clone(),
-        );
-        r.register(
-            "ingest_refused",
-            "Ingest requests that were refused whole",
-            self.ingest_refused.clone(),
-        );
-        r.register(
-            "queries",
-            "Questions that were answered or refused",
-            self.queries.clone(),
-        );
-        r.register(
-            "query_duration_seconds",
-            "From a question to its whole answer",
-            self.query_seconds.clone(),
-        );
-        r.register(
-            "query_errors",
-            "Questions that ended in an error",
-            self.query_errors.clone(),
-        );
+        r.register("http_requests_in_flight", "HTTP requests that are being answered", self.requests_in_flight.clone());
+        r.register("http_connections", "Open HTTP connections", self.connections.clone());
+        r.register("http_refused", "Connections and requests turned away by a limit or a check", self.refused.clone());
+        r.register("ingest_records", "Records that were made durable and acknowledged", self.ingested_records.clone());
+        r.register("ingest_bytes", "Bytes of those records", self.ingested_bytes.clone());
+        r.register("ingest_refused", "Ingest requests that were refused whole", self.ingest_refused.clone());
+        r.register("queries", "Questions that were answered or refused", self.queries.clone());
+        r.register("query_duration_seconds", "From a question to its whole answer", self.query_seconds.clone());
+        r.register("query_errors", "Questions that ended in an error", self.query_errors.clone());
     }
 
     /// Says where a scrape gets the figures of the tables from. Called once, when the store is open; before that
@@ -235,34 +190,23 @@ impl Metrics {
 
     /// Records were acknowledged. `stream` must be one that exists.
     pub fn ingested(&self, stream: &str, records: u64, bytes: u64) {
-        let labels = StreamLabels {
-            stream: stream.to_owned(),
-        };
+        let labels = StreamLabels { stream: stream.to_owned() };
         self.ingested_records.get_or_create(&labels).inc_by(records);
         self.ingested_bytes.get_or_create(&labels).inc_by(bytes);
     }
 
     /// An ingest request was refused.
     pub fn ingest_refused(&self, reason: &'static str) {
-        self.ingest_refused
-            .get_or_create(&ReasonLabels { reason })
-            .inc();
+        self.ingest_refused.get_or_create(&ReasonLabels { reason }).inc();
     }
 
     /// A question took `took`, and ended in the error `code` if there is one.
     pub fn query(&self, source: QuerySource, took: Duration, error: Option<&str>) {
         let source = source.as_str();
         self.queries.get_or_create(&QueryLabels { source }).inc();
-        self.query_seconds
-            .get_or_create(&QueryLabels { source })
-            .observe(took.as_secs_f64());
+        self.query_seconds.get_or_create(&QueryLabels { source }).observe(took.as_secs_f64());
         if let Some(code) = error {
-            self.query_errors
-                .get_or_create(&QueryErrorLabels {
-                    source,
-                    code: code.to_owned(),
-                })
-                .inc();
+            self.query_errors.get_or_create(&QueryErrorLabels { source, code: code.to_owned() }).inc();
         }
     }
 
@@ -298,17 +242,8 @@ impl Drop for InFlight {
         metrics.requests_in_flight.dec();
         metrics
             .request_seconds
-            .get_or_create(&RouteLabels {
-                route: route.clone(),
-            })
+            .get_or_create(&RouteLabels { route: route.clone() })
             .observe(self.began.elapsed().as_secs_f64());
-        metrics
-            .requests
-            .get_or_create(&RequestLabels {
-                method: self.method,
-                route,
-                status: self.status,
-            })
-            .inc();
+        metrics.requests.get_or_create(&RequestLabels { method: self.method, route, status: self.status }).inc();
     }
 }

@@ -34,12 +34,7 @@ impl fmt::Debug for Pipelines {
 
 impl Collector for Pipelines {
     fn encode(&self, mut to: DescriptorEncoder<'_>) -> Result<(), Error> {
-        let measured: Vec<Measured> = self
-            .board
-            .handles()
-            .iter()
-            .map(|handle| handle.measure())
-            .collect();
+        let measured: Vec<Measured> = self.board.handles().iter().map(|handle| handle.measure()).collect();
         let all = Measures(&measured);
         all.progress(&mut to)?;
         all.time(&mut to, self.clock.now().micros())?;
@@ -54,23 +49,15 @@ struct Measures<'a>(&'a [Measured]);
 impl<'a> Measures<'a> {
     /// One series per pipeline.
     fn each(&self, value: impl Fn(&Measured) -> f64) -> impl Iterator<Item = (Labels<'a>, f64)> {
-        self.0
-            .iter()
-            .map(move |pipeline| (vec![("pipeline", pipeline.name.as_str())], value(pipeline)))
+        self.0.iter().map(move |pipeline| (vec![("pipeline", pipeline.name.as_str())], value(pipeline)))
     }
 
     /// One series per output of each pipeline.
-    fn each_output(
-        &self,
-        value: impl Fn(&OutputCounts) -> u64 + Copy,
-    ) -> impl Iterator<Item = (Labels<'a>, f64)> {
+    fn each_output(&self, value: impl Fn(&OutputCounts) -> u64 + Copy) -> impl Iterator<Item = (Labels<'a>, f64)> {
         self.0.iter().flat_map(move |pipeline| {
             pipeline.outputs.iter().map(move |counts| {
                 (
-                    vec![
-                        ("pipeline", pipeline.name.as_str()),
-                        ("output", counts.output.name.as_str()),
-                    ],
+                    vec![("pipeline", pipeline.name.as_str()), ("output", counts.output.name.as_str())],
                     value(counts) as f64,
                 )
             })
@@ -79,37 +66,17 @@ impl<'a> Measures<'a> {
 
     fn progress(&self, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let up = |p: &Measured| f64::from(u8::from(p.state == PipelineState::Running));
-        gauge(
-            to,
-            "pipeline_running",
-            "1 while the pipeline runs, else 0",
-            self.each(up),
-        )?;
+        gauge(to, "pipeline_running", "1 while the pipeline runs, else 0", self.each(up))?;
         let failed = |p: &Measured| f64::from(u8::from(p.state == PipelineState::Failed));
-        gauge(
-            to,
-            "pipeline_failed",
-            "1 when the pipeline gave up, else 0",
-            self.each(failed),
-        )?;
-        counter(
-            to,
-            "pipeline_records_read",
-            "Records taken from the sources",
-            self.each(|p| p.records as f64),
-        )?;
+        gauge(to, "pipeline_failed", "1 when the pipeline gave up, else 0", self.each(failed))?;
+        counter(to, "pipeline_records_read", "Records taken from the sources", self.each(|p| p.records as f64))?;
         counter(
             to,
             "pipeline_read_bytes",
             "Bytes taken from the sources, decompressed",
             self.each(|p| p.bytes as f64),
         )?;
-        counter(
-            to,
-            "pipeline_late_rows",
-            "Rows that went to the late output",
-            self.each(|p| p.late as f64),
-        )?;
+        counter(to, "pipeline_late_rows", "Rows that went to the late output", self.each(|p| p.late as f64))?;
         counter(
             to,
             "pipeline_dead_letters",
@@ -124,31 +91,20 @@ impl<'a> Measures<'a> {
         )?;
         let states = self.0.iter().flat_map(|pipeline| {
             PartitionState::ALL.iter().map(|&state| {
-                let labels = vec![
-                    ("pipeline", pipeline.name.as_str()),
-                    ("state", state.as_str()),
-                ];
+                let labels = vec![("pipeline", pipeline.name.as_str()), ("state", state.as_str())];
                 (labels, pipeline.partitions[state as usize] as f64)
             })
         });
-        gauge(
-            to,
-            "pipeline_partitions",
-            "Partitions by what is being done with them",
-            states,
-        )
+        gauge(to, "pipeline_partitions", "Partitions by what is being done with them", states)
     }
 
     /// Where there is no watermark, or nothing more will come, there is no series either.
     fn time(&self, to: &mut DescriptorEncoder<'_>, now_micros: i64) -> Result<(), Error> {
         let with_time = |value: fn(i64, i64) -> i64| {
-            self.0
-                .iter()
-                .filter(|p| ![Watermark::UNKNOWN, Watermark::END].contains(&p.watermark))
-                .map(move |p| {
-                    let seconds = value(p.watermark.time().micros(), now_micros) as f64 / 1e6;
-                    (vec![("pipeline", p.name.as_str())], seconds)
-                })
+            self.0.iter().filter(|p| ![Watermark::UNKNOWN, Watermark::END].contains(&p.watermark)).map(move |p| {
+                let seconds = value(p.watermark.time().micros(), now_micros) as f64 / 1e6;
+                (vec![("pipeline", p.name.as_str())], seconds)
+            })
         };
         gauge(
             to,
@@ -165,16 +121,8 @@ impl<'a> Measures<'a> {
     }
 
     fn checkpoints(&self, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
-        gauge(
-            to,
-            "pipeline_epoch",
-            "The last committed epoch",
-            self.each(|p| p.epoch.0 as f64),
-        )?;
-        let durations = self
-            .0
-            .iter()
-            .map(|p| (vec![("pipeline", p.name.as_str())], &p.checkpoint_seconds));
+        gauge(to, "pipeline_epoch", "The last committed epoch", self.each(|p| p.epoch.0 as f64))?;
+        let durations = self.0.iter().map(|p| (vec![("pipeline", p.name.as_str())], &p.checkpoint_seconds));
         histogram(
             to,
             "pipeline_checkpoint_duration_seconds",
@@ -182,43 +130,20 @@ impl<'a> Measures<'a> {
             durations,
         )?;
         let bytes = self.each(|p| p.snapshot_bytes as f64);
-        gauge(
-            to,
-            "pipeline_checkpoint_size_bytes",
-            "Size of the last committed snapshot",
-            bytes,
-        )?;
+        gauge(to, "pipeline_checkpoint_size_bytes", "Size of the last committed snapshot", bytes)?;
         let failed = self.each(|p| p.checkpoints_failed as f64);
-        counter(
-            to,
-            "pipeline_checkpoint_failures",
-            "Epochs that could not be committed",
-            failed,
-        )?;
-        gauge(
-            to,
-            "pipeline_state_bytes",
-            "Bytes of state in memory",
-            self.each(|p| p.state_bytes as f64),
-        )
+        counter(to, "pipeline_checkpoint_failures", "Epochs that could not be committed", failed)?;
+        gauge(to, "pipeline_state_bytes", "Bytes of state in memory", self.each(|p| p.state_bytes as f64))
     }
 
     fn effort(&self, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let busy = self.0.iter().flat_map(|pipeline| {
             Stage::ALL.iter().map(|&stage| {
-                let labels = vec![
-                    ("pipeline", pipeline.name.as_str()),
-                    ("stage", stage.as_str()),
-                ];
+                let labels = vec![("pipeline", pipeline.name.as_str()), ("stage", stage.as_str())];
                 (labels, pipeline.busy_seconds[stage as usize])
             })
         });
-        counter(
-            to,
-            "pipeline_busy_seconds",
-            "Time that threads worked in a stage",
-            busy,
-        )?;
+        counter(to, "pipeline_busy_seconds", "Time that threads worked in a stage", busy)?;
         let waited = self.each(|p| p.backpressure_seconds);
         counter(
             to,
@@ -226,10 +151,7 @@ impl<'a> Measures<'a> {
             "Time that reading stood still because what comes after was full",
             waited,
         )?;
-        let latency = self
-            .0
-            .iter()
-            .map(|p| (vec![("pipeline", p.name.as_str())], &p.batch_seconds));
+        let latency = self.0.iter().map(|p| (vec![("pipeline", p.name.as_str())], &p.batch_seconds));
         histogram(
             to,
             "pipeline_batch_duration_seconds",
@@ -241,12 +163,7 @@ impl<'a> Measures<'a> {
     /// The conservation law can be checked from outside: read = results + filtered + late + rejected + open.
     fn outputs(&self, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let rows = self.each_output(|counts| counts.rows_written);
-        counter(
-            to,
-            "output_rows",
-            "Rows given to the output, revisions included",
-            rows,
-        )?;
+        counter(to, "output_rows", "Rows given to the output, revisions included", rows)?;
         let fates: [(&str, Part); 6] = [
             ("read", |b| b.read),
             ("results", |b| b.results),
@@ -256,18 +173,12 @@ impl<'a> Measures<'a> {
             ("open", |b| b.open),
         ];
         let balance = fates.iter().flat_map(|(fate, value)| {
-            self.each_output(|counts| value(&counts.balance))
-                .map(|(mut labels, rows)| {
-                    labels.push(("fate", fate));
-                    (labels, rows)
-                })
+            self.each_output(|counts| value(&counts.balance)).map(|(mut labels, rows)| {
+                labels.push(("fate", fate));
+                (labels, rows)
+            })
         });
-        gauge(
-            to,
-            "output_balance_rows",
-            "What became of the rows on the way to the output",
-            balance,
-        )?;
+        gauge(to, "output_balance_rows", "What became of the rows on the way to the output", balance)?;
         gauge(
             to,
             "output_open_rows",

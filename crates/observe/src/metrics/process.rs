@@ -33,19 +33,13 @@ pub(super) struct Process {
 impl Process {
     pub(super) fn new(build: BuildInfo, clock: Arc<dyn Clock>) -> Self {
         let started_at = clock.now();
-        Self {
-            build,
-            clock,
-            started_at,
-        }
+        Self { build, clock, started_at }
     }
 }
 
 impl fmt::Debug for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Process")
-            .field("build", &self.build)
-            .finish_non_exhaustive()
+        f.debug_struct("Process").field("build", &self.build).finish_non_exhaustive()
     }
 }
 
@@ -55,76 +49,32 @@ impl Collector for Process {
         let one = |value: Option<f64>| value.map(|value| (Vec::new(), value));
         let memory = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let resident = one(kib_line(&memory, "VmRSS:"));
-        gauge(
-            to,
-            "process_resident_memory_bytes",
-            "Memory of this process that is in RAM",
-            resident,
-        )?;
+        gauge(to, "process_resident_memory_bytes", "Memory of this process that is in RAM", resident)?;
         let peak = one(kib_line(&memory, "VmHWM:"));
-        gauge(
-            to,
-            "process_resident_memory_peak_bytes",
-            "The most that was ever in RAM",
-            peak,
-        )?;
-        let cpu = one(fs::read_to_string("/proc/self/stat")
-            .ok()
-            .and_then(|stat| cpu_seconds(&stat)));
-        counter(
-            to,
-            "process_cpu_seconds",
-            "CPU time of this process, user and system",
-            cpu,
-        )?;
-        let fds = one(fs::read_dir("/proc/self/fd")
-            .ok()
-            .map(|entries| entries.count() as f64));
+        gauge(to, "process_resident_memory_peak_bytes", "The most that was ever in RAM", peak)?;
+        let cpu = one(fs::read_to_string("/proc/self/stat").ok().and_then(|stat| cpu_seconds(&stat)));
+        counter(to, "process_cpu_seconds", "CPU time of this process, user and system", cpu)?;
+        let fds = one(fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count() as f64));
         gauge(to, "process_open_fds", "Open file descriptors", fds)?;
         let uptime = (self.clock.now() - self.started_at).micros() as f64 / 1e6;
-        gauge(
-            to,
-            "process_uptime_seconds",
-            "Time since this process started",
-            one(Some(uptime)),
-        )?;
+        gauge(to, "process_uptime_seconds", "Time since this process started", one(Some(uptime)))?;
         let started = self.started_at.micros() as f64 / 1e6;
-        gauge(
-            to,
-            "process_start_time_seconds",
-            "When this process started, since 1970",
-            one(Some(started)),
-        )?;
-        let build = vec![
-            ("version", self.build.version.as_str()),
-            ("commit", self.build.commit.as_str()),
-        ];
-        gauge(
-            to,
-            "build_info",
-            "Always 1; the labels say which build this is",
-            Some((build, 1.0)),
-        )
+        gauge(to, "process_start_time_seconds", "When this process started, since 1970", one(Some(started)))?;
+        let build = vec![("version", self.build.version.as_str()), ("commit", self.build.commit.as_str())];
+        gauge(to, "build_info", "Always 1; the labels say which build this is", Some((build, 1.0)))
     }
 }
 
 /// The bytes of a line like `VmRSS:     1234 kB`.
 fn kib_line(status: &str, name: &str) -> Option<f64> {
     let line = status.lines().find(|line| line.starts_with(name))?;
-    line.split_whitespace()
-        .nth(1)?
-        .parse::<f64>()
-        .ok()
-        .map(|kib| kib * 1024.0)
+    line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kib| kib * 1024.0)
 }
 
 /// User and system time: the 14th and 15th field, counted behind the program's name, which may hold anything.
 fn cpu_seconds(stat: &str) -> Option<f64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-    let (user, system) = (
-        fields.next()?.parse::<f64>().ok()?,
-        fields.next()?.parse::<f64>().ok()?,
-    );
+    let (user, system) = (fields.next()?.parse::<f64>().ok()?, fields.next()?.parse::<f64>().ok()?);
     Some((user + system) / TICKS_PER_SECOND)
 }
 
@@ -141,10 +91,7 @@ mod tests {
 
     #[test]
     fn memory_is_found_in_kib() {
-        assert_eq!(
-            kib_line("Name:\tweir\nVmRSS:\t    2048 kB\n", "VmRSS:"),
-            Some(2_097_152.0)
-        );
+        assert_eq!(kib_line("Name:\tweir\nVmRSS:\t    2048 kB\n", "VmRSS:"), Some(2_097_152.0));
         assert_eq!(kib_line("Name:\tweir\n", "VmRSS:"), None);
     }
 }

@@ -48,41 +48,13 @@ impl Collector for Tables {
         let tables = self.0.get().map(|measure| measure()).unwrap_or_default();
         let to = &mut to;
         let each = |value: fn(&TableMeasure) -> u64| -> Vec<(Labels<'_>, f64)> {
-            tables
-                .iter()
-                .map(|table| (vec![("table", table.name.as_str())], value(table) as f64))
-                .collect()
+            tables.iter().map(|table| (vec![("table", table.name.as_str())], value(table) as f64)).collect()
         };
-        gauge(
-            to,
-            "table_rows",
-            "Rows in committed segments",
-            each(|t| t.rows),
-        )?;
-        gauge(
-            to,
-            "table_size_bytes",
-            "Bytes of committed segments",
-            each(|t| t.bytes),
-        )?;
-        gauge(
-            to,
-            "table_segments",
-            "Committed segments",
-            each(|t| t.segments),
-        )?;
-        gauge(
-            to,
-            "table_fresh_rows",
-            "Rows visible in memory and not yet in a segment",
-            each(|t| t.fresh_rows),
-        )?;
+        gauge(to, "table_rows", "Rows in committed segments", each(|t| t.rows))?;
+        gauge(to, "table_size_bytes", "Bytes of committed segments", each(|t| t.bytes))?;
+        gauge(to, "table_segments", "Committed segments", each(|t| t.segments))?;
+        gauge(to, "table_fresh_rows", "Rows visible in memory and not yet in a segment", each(|t| t.fresh_rows))?;
         let debt = each(|t| t.compaction_debt_segments);
-        gauge(
-            to,
-            "table_compaction_debt_segments",
-            "Segments that wait to be merged with others",
-            debt,
-        )
+        gauge(to, "table_compaction_debt_segments", "Segments that wait to be merged with others", debt)
     }
 }

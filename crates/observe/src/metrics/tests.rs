@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use weir_model::{
-    Balance, Clock, Epoch, EventTime, Guarantee, Offset, PartitionId, ProcessingTime, SystemClock,
-    Watermark,
+    Balance, Clock, Epoch, EventTime, Guarantee, Offset, PartitionId, ProcessingTime, SystemClock, Watermark,
 };
 
 use super::{BuildInfo, Metrics, QuerySource, TableMeasure, TextFormat};
@@ -22,45 +21,19 @@ impl Clock for Fixed {
 }
 
 fn metrics(board: Arc<PipelineBoard>, clock: Arc<dyn Clock>) -> Arc<Metrics> {
-    let build = BuildInfo {
-        version: "0.1.0".to_owned(),
-        commit: "abc".to_owned(),
-    };
+    let build = BuildInfo { version: "0.1.0".to_owned(), commit: "abc".to_owned() };
     Arc::new(Metrics::new(board, build, clock))
 }
 
 /// Metrics in which every family has a series.
 fn everything() -> Arc<Metrics> {
     let board = PipelineBoard::new();
-    let output = NewOutput {
-        name: "errors".to_owned(),
-        kind: "table".to_owned(),
-        guarantee: Guarantee::ExactlyOnce,
-    };
+    let output = NewOutput { name: "errors".to_owned(), kind: "table".to_owned(), guarantee: Guarantee::ExactlyOnce };
     let handle = board.add("spark-logs", vec![output], Fixed.now());
     handle.set_state(PipelineState::Running);
-    handle.read(
-        &PartitionId::new("a"),
-        "a",
-        Taken {
-            records: 10,
-            bytes: 640,
-            next: Offset(640),
-        },
-        Fixed.now(),
-    );
+    handle.read(&PartitionId::new("a"), "a", Taken { records: 10, bytes: 640, next: Offset(640) }, Fixed.now());
     handle.set_watermark(Watermark::at(EventTime::from_micros(90_000_000)), None);
-    handle.set_balance(
-        "errors",
-        Balance {
-            read: 10,
-            results: 6,
-            filtered: 1,
-            late: 1,
-            rejected: 1,
-            open: 1,
-        },
-    );
+    handle.set_balance("errors", Balance { read: 10, results: 6, filtered: 1, late: 1, rejected: 1, open: 1 });
     handle.wrote("errors", 2);
     handle.late(1);
     handle.dead_letters(1);
@@ -75,13 +48,7 @@ fn everything() -> Arc<Metrics> {
     });
     handle.checkpoint_failed();
     let metrics = metrics(board, Arc::new(Fixed));
-    metrics.watch_tables(|| {
-        vec![TableMeasure {
-            name: "logs".to_owned(),
-            rows: 5,
-            ..TableMeasure::default()
-        }]
-    });
+    metrics.watch_tables(|| vec![TableMeasure { name: "logs".to_owned(), rows: 5, ..TableMeasure::default() }]);
     metrics.request("GET", "/api/v1/tables").finish(200);
     metrics.connections(1);
     metrics.refused("bad_host");
@@ -100,35 +67,21 @@ fn promtool(text: &str) -> (bool, String) {
         .stderr(Stdio::piped())
         .spawn()
         .expect("promtool is on PATH (Debian package: prometheus)");
-    child
-        .stdin
-        .take()
-        .expect("it is piped")
-        .write_all(text.as_bytes())
-        .expect("it reads all of it");
+    child.stdin.take().expect("it is piped").write_all(text.as_bytes()).expect("it reads all of it");
     let output = child.wait_with_output().expect("it ends");
     let said = [output.stdout, output.stderr].concat();
-    (
-        output.status.success(),
-        String::from_utf8_lossy(&said).into_owned(),
-    )
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }
 
 #[test]
 fn promtool_finds_nothing_wrong() {
-    assert_eq!(
-        promtool(&everything().encode(TextFormat::Prometheus)),
-        (true, String::new())
-    );
+    assert_eq!(promtool(&everything().encode(TextFormat::Prometheus)), (true, String::new()));
 }
 
 #[test]
 fn promtool_finds_nothing_wrong_before_anything_has_happened() {
     let quiet = metrics(PipelineBoard::new(), Arc::new(SystemClock));
-    assert_eq!(
-        promtool(&quiet.encode(TextFormat::Prometheus)),
-        (true, String::new())
-    );
+    assert_eq!(promtool(&quiet.encode(TextFormat::Prometheus)), (true, String::new()));
 }
 
 #[test]
@@ -152,11 +105,7 @@ fn a_scrape_shows_what_the_pipelines_wrote_down() {
         r#"weir_build_info{version="0.1.0",commit="abc"} 1.0"#,
     ] {
         let numbers_aside = |line: &str| line.trim_end_matches(".0").to_owned();
-        assert!(
-            text.lines()
-                .any(|found| numbers_aside(found) == numbers_aside(line)),
-            "{line} is not in\n{text}"
-        );
+        assert!(text.lines().any(|found| numbers_aside(found) == numbers_aside(line)), "{line} is not in\n{text}");
     }
 }
 
@@ -175,18 +124,10 @@ fn without_a_watermark_there_is_no_delay() {
 fn a_request_whose_client_went_away_is_counted_as_such() {
     let metrics = metrics(PipelineBoard::new(), Arc::new(Fixed));
     let request = metrics.request("POST", "/api/v1/sql");
-    assert!(
-        metrics
-            .encode(TextFormat::Prometheus)
-            .contains("weir_http_requests_in_flight 1\n")
-    );
+    assert!(metrics.encode(TextFormat::Prometheus).contains("weir_http_requests_in_flight 1\n"));
     drop(request);
     let text = metrics.encode(TextFormat::Prometheus);
-    assert!(
-        text.contains(
-            r#"weir_http_requests_total{method="POST",route="/api/v1/sql",status="499"} 1"#
-        )
-    );
+    assert!(text.contains(r#"weir_http_requests_total{method="POST",route="/api/v1/sql",status="499"} 1"#));
     assert!(text.contains("weir_http_requests_in_flight 0\n"));
 }
 
