@@ -1,0 +1,34 @@
+// Two pipelines for the mock: one that runs and balances, one whose counts do not.
+
+export function pipelines(store, began) {
+  const now = Date.now();
+  const wave = 4000 + 2500 * Math.sin(now / 4000) + 800 * Math.sin(now / 700);
+  const read = 9991 + Math.floor((now - began) / 10);
+  const late = 14;
+  const rejected = 3;
+  const filtered = Math.floor(read * 0.985);
+  const open = 22;
+  const origins = ['driver-etl', 'executor-etl-0', 'executor-etl-1', 'driver-fail_udf', 'executor-fail_udf-0', 'executor-fail_udf-1', 'driver-streaming', 'executor-streaming-0'];
+  const partitions = origins.map((name, i) => ({
+    id: i, origin: `examples/data/spark/classic/${name}.stderr`, rows: 400 + i * 811, offset: 48_000 + i * 91_337,
+    watermark: i === 7 ? null : new Date(now - 12_000 - i * 4100).toISOString(), state: ['reading', 'caught_up', 'idle', 'finished'][i % 4],
+  }));
+  return [
+    {
+      name: 'spark-logs', state: 'running', error: null, started_at: new Date(began).toISOString(), rows_per_second: Math.max(0, wave), bytes_per_second: Math.max(0, wave * 187),
+      epoch: Math.floor((now - began) / 1000) + 41, last_commit_at: new Date(now - (now % 1000)).toISOString(), watermark: partitions[6].watermark, watermark_holder: partitions[6].origin, partitions,
+      outputs: [
+        { name: 'spark_logs', kind: 'table', guarantee: 'exactly_once', balance: { read, results: read - rejected, filtered: 0, late: 0, rejected, open: 0 }, holds: true },
+        { name: 'errors_per_minute', kind: 'table', guarantee: 'exactly_once', balance: { read, results: read - filtered - late - rejected - open, filtered, late, rejected, open }, holds: true },
+      ],
+      trouble: [{ at: new Date(now - 61_000).toISOString(), message: '3 records could not be decoded; they are in table dead_letters' }],
+    },
+    {
+      name: 'clickstream', state: 'failed', error: 'source clicks: /data/clicks/part-0007.json.gz ends in the middle of a gzip member at byte 1048576; replace the file and start again', started_at: new Date(began - 3_600_000).toISOString(),
+      rows_per_second: 0, bytes_per_second: 0, epoch: 3607, last_commit_at: new Date(now - 320_000).toISOString(), watermark: new Date(now - 330_000).toISOString(), watermark_holder: '0',
+      partitions: [{ id: 0, origin: '/data/clicks/part-0007.json.gz', rows: 88_212, offset: 1_048_576, watermark: new Date(now - 330_000).toISOString(), state: 'reading' }],
+      outputs: [{ name: 'clicks_per_user', kind: 'file', guarantee: 'at_least_once', balance: { read: 88_212, results: 80_000, filtered: 8000, late: 200, rejected: 0, open: 0 }, holds: false }],
+      trouble: [],
+    },
+  ];
+}

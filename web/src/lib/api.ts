@@ -1,0 +1,140 @@
+// The one place that talks to the server: its addresses, the shapes of its answers, its errors.
+import { root } from './router.svelte';
+
+export interface Column { name: string; type: string }
+export interface Table {
+  name: string;
+  rows: number;
+  bytes: number;
+  segments: number;
+  columns: Column[];
+  min_time: string | null;
+  max_time: string | null;
+  time_column: string | null;
+}
+export type LogRow = Record<string, unknown>;
+export interface LogPage { rows: LogRow[]; next: string | null; scanned_ms?: number }
+export interface HistogramAnswer {
+  from: string;
+  to: string;
+  bucket_ms: number;
+  series: { level: string | null; counts: number[] }[];
+  total: number;
+}
+export interface SqlResult {
+  columns: Column[];
+  rows: unknown[][];
+  row_count: number;
+  truncated: boolean;
+  elapsed_ms: number;
+}
+export interface Balance { read: number; results: number; filtered: number; late: number; rejected: number; open: number }
+export interface PartitionStatus {
+  id: string | number;
+  origin: string;
+  rows: number;
+  offset: number;
+  watermark: string | null;
+  state: 'reading' | 'caught_up' | 'idle' | 'finished';
+}
+export interface OutputStatus { name: string; kind: string; guarantee: string; balance: Balance; holds: boolean }
+export interface PipelineStatus {
+  name: string;
+  state: 'starting' | 'running' | 'finished' | 'failed' | 'stopped';
+  error: string | null;
+  started_at: string | null;
+  rows_per_second: number;
+  bytes_per_second: number;
+  epoch: number;
+  last_commit_at: string | null;
+  watermark: string | null;
+  watermark_holder: string | null;
+  partitions: PartitionStatus[];
+  outputs: OutputStatus[];
+  trouble: unknown[];
+}
+export interface ServerStatus { version: string; started_at: string; data?: string; uptime_s?: number }
+
+/** What logs to look at. `from` and `to` are milliseconds since 1970 (UTC); null leaves that side open. */
+export interface LogQuery { table: string; q: string; levels: string[]; from: number | null; to: number | null }
+
+/** An answer that is not a success; `message` is the server's own sentence where it sent one. */
+export class ApiError extends Error {
+  constructor(readonly status: number, readonly code: string, message: string, readonly hint: string | null = null) {
+    super(message);
+  }
+}
+
+const address = (path: string, params?: URLSearchParams) =>
+  new URL(params?.size ? `${path}?${params}` : path, root).toString();
+
+async function call(path: string, params?: URLSearchParams, init: RequestInit = {}): Promise<Response> {
+  let answer: Response;
+  try {
+    answer = await fetch(address(path, params), init);
+  } catch (cause) {
+    if (init.signal?.aborted) throw cause;
+    throw new ApiError(0, 'unreachable', 'The server does not answer. Is it still running?', 'start it again with: ./x up');
+  }
+  if (answer.ok) return answer;
+  const text = await answer.text();
+  let told: { code?: string; message?: string; hint?: string | null } | undefined;
+  try {
+    told = JSON.parse(text).error;
+  } catch {
+    // Not our server's JSON: a proxy's page, perhaps. The status says enough.
+  }
+  throw new ApiError(answer.status, told?.code ?? 'http', told?.message ?? `The server answered ${answer.status}`, told?.hint ?? null);
+}
+
+const json = async <T>(path: string, params?: URLSearchParams, init?: RequestInit): Promise<T> =>
+  (await call(path, params, init)).json() as Promise<T>;
+
+function logParams(query: LogQuery, withLevels: boolean): URLSearchParams {
+  const params = new URLSearchParams({ table: query.table });
+  if (query.q) params.set('q', query.q);
+  if (withLevels && query.levels.length) params.set('levels', query.levels.join(','));
+  if (query.from !== null) params.set('from', new Date(query.from).toISOString());
+  if (query.to !== null) params.set('to', new Date(query.to).toISOString());
+  return params;
+}
+
+export const api = {
+  status: (signal?: AbortSignal) => json<ServerStatus>('api/v1/status', undefined, { signal }),
+
+  tables: async (signal?: AbortSignal) => (await json<{ tables: Table[] }>('api/v1/tables', undefined, { signal })).tables,
+
+  pipelines: async (signal?: AbortSignal) =>
+    (await json<{ pipelines: PipelineStatus[] }>('api/v1/pipelines', undefined, { signal })).pipelines,
+
+  logs(query: LogQuery, before: string | null, limit: number, signal?: AbortSignal): Promise<LogPage> {
+    const params = logParams(query, true);
+    params.set('limit', String(limit));
+    if (before) params.set('before', before);
+    return json('api/v1/logs', params, { signal });
+  },
+
+  /** Counts of all levels, whatever levels the query names: the filter chips show them too. */
+  histogram(query: LogQuery, buckets: number, signal?: AbortSignal): Promise<HistogramAnswer> {
+    const params = logParams(query, false);
+    params.set('buckets', String(buckets));
+    return json('api/v1/logs/histogram', params, { signal });
+  },
+
+  tail: (query: LogQuery) => new EventSource(address('api/v1/logs/tail', logParams({ ...query, from: null, to: null }, true))),
+
+  sql: (sql: string, limit: number, signal?: AbortSignal) =>
+    json<SqlResult>('api/v1/sql', undefined, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ sql, limit }),
+      signal,
+    }),
+
+  sqlFile: async (sql: string, format: 'csv' | 'ndjson') =>
+    (await call('api/v1/sql', new URLSearchParams({ format }), {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ sql, limit: 100_000 }),
+    })).blob(),
+};

@@ -1,0 +1,156 @@
+// What the logs page holds: the rows read so far, the histogram, and the rows that arrive live. Bounded: at most ROWS_MAX rows are kept.
+import { api, type HistogramAnswer, type LogQuery, type LogRow } from '../lib/api';
+
+export const PAGE_ROWS = 200;
+export const ROWS_MAX = 2000;
+/** More rows than this between two paints are counted instead of shown: nobody can read them. */
+const BURST_ROWS_MAX = 500;
+const PAINT_INTERVAL_MS = 250;
+
+export interface Line { key: string; row: LogRow }
+
+export class LogView {
+  lines = $state.raw<Line[]>([]);
+  next = $state<string | null>(null);
+  loading = $state(false);
+  loaded = $state(false);
+  error = $state.raw<Error | null>(null);
+  scanned_ms = $state(0);
+  histogram = $state.raw<HistogramAnswer | null>(null);
+  histogramError = $state.raw<Error | null>(null);
+  live = $state(false);
+  /** Live rows held back because the reader is in the middle of something. */
+  held = $state.raw<Line[]>([]);
+  skipped = $state(0);
+  /** Set by the table: whether new rows may be put on top now. */
+  mayMove = true;
+
+  #query: LogQuery | null = null;
+  #read = new AbortController();
+  #count = new AbortController();
+  #tail: EventSource | null = null;
+  #arrived: Line[] = [];
+  #timer = 0;
+  #serial = 0;
+
+  /** Reads the newest page of `query`. `quiet` keeps what is shown until the answer is here. */
+  async load(query: LogQuery, quiet = false) {
+    this.#query = query;
+    this.#read.abort();
+    const read = (this.#read = new AbortController());
+    this.loading = true;
+    if (!quiet) this.held = [];
+    try {
+      const page = await api.logs(query, null, PAGE_ROWS, read.signal);
+      this.lines = this.#named(page.rows);
+      this.next = page.next;
+      this.scanned_ms = page.scanned_ms ?? 0;
+      this.error = null;
+      this.loaded = true;
+    } catch (error) {
+      if (read.signal.aborted) return;
+      this.error = error as Error;
+    }
+    if (!read.signal.aborted) this.loading = false;
+  }
+
+  /** Reads the next older page, unless the table is full. */
+  async more() {
+    if (!this.next || this.loading || !this.#query || this.lines.length >= ROWS_MAX) return;
+    const read = this.#read;
+    this.loading = true;
+    try {
+      const page = await api.logs(this.#query, this.next, PAGE_ROWS, read.signal);
+      if (read.signal.aborted) return;
+      this.lines = [...this.lines, ...this.#named(page.rows, this.lines)];
+      this.next = page.next;
+      this.error = null;
+    } catch (error) {
+      if (read.signal.aborted) return;
+      this.error = error as Error;
+    }
+    this.loading = false;
+  }
+
+  async count(query: LogQuery, buckets: number) {
+    this.#count.abort();
+    const count = (this.#count = new AbortController());
+    try {
+      const answer = await api.histogram(query, buckets, count.signal);
+      if (count.signal.aborted) return;
+      this.histogram = answer;
+      this.histogramError = null;
+    } catch (error) {
+      if (!count.signal.aborted) this.histogramError = error as Error;
+    }
+  }
+
+  startTail(query: LogQuery) {
+    this.stopTail();
+    this.live = true;
+    this.skipped = 0;
+    const tail = (this.#tail = api.tail(query));
+    tail.addEventListener('row', (event) => this.#arrive(JSON.parse(event.data)));
+    tail.addEventListener('skipped', (event) => (this.skipped += Number(JSON.parse(event.data).rows) || 0));
+    this.#timer = window.setInterval(() => this.#paint(), PAINT_INTERVAL_MS);
+  }
+
+  stopTail() {
+    this.live = false;
+    this.#tail?.close();
+    this.#tail = null;
+    window.clearInterval(this.#timer);
+    this.#arrived = [];
+    this.held = [];
+  }
+
+  /** Puts the held rows on top. */
+  release() {
+    this.lines = [...this.held, ...this.lines].slice(0, ROWS_MAX);
+    this.held = [];
+  }
+
+  stop() {
+    this.stopTail();
+    this.#read.abort();
+    this.#count.abort();
+  }
+
+  #arrive(row: LogRow) {
+    const key = identity(row);
+    const known = (line: Line) => line.key === key;
+    // The first page and the tail may overlap; a row with a position is shown once.
+    if (key && (this.lines.some(known) || this.held.some(known) || this.#arrived.some(known))) return;
+    this.#arrived.unshift({ key: key ?? `live ${++this.#serial}`, row });
+    if (this.#arrived.length > BURST_ROWS_MAX) {
+      this.#arrived.pop();
+      this.skipped += 1;
+    }
+  }
+
+  #paint() {
+    if (this.#arrived.length === 0) return;
+    const kept = [...this.#arrived, ...this.held];
+    this.#arrived = [];
+    this.skipped += Math.max(0, kept.length - ROWS_MAX);
+    this.held = kept.slice(0, ROWS_MAX);
+    if (this.mayMove) this.release();
+  }
+
+  /** Gives rows their keys: the same row keeps its key, so that a refresh moves nothing on the screen. */
+  #named(rows: LogRow[], before: Line[] = []): Line[] {
+    const taken = new Set(before.map((line) => line.key));
+    return rows.map((row) => {
+      const name = identity(row) ?? JSON.stringify(row);
+      let key = name;
+      for (let n = 2; taken.has(key); n += 1) key = `${name} ${n}`;
+      taken.add(key);
+      return { key, row };
+    });
+  }
+}
+
+/** Where the row came from, when it says so. */
+function identity(row: LogRow): string | null {
+  return row.source_offset == null || row.source_file == null ? null : `${row.source_file}:${row.source_offset}`;
+}
