@@ -10,7 +10,7 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use weir_model::{Decoder, Framer, SeamResult, Wanted};
 
-use crate::json::JsonDecoder;
+use crate::json;
 use crate::line_framer::LineFramer;
 use crate::spark::{SparkDecoder, SparkFramer, spark_schema};
 use crate::text::{TextDecoder, text_schema};
@@ -77,7 +77,7 @@ impl FormatConfig {
     /// `Config` when a wanted field cannot be had from this format, or not as the type that is asked for.
     pub fn decoder(&self, wanted: Wanted) -> SeamResult<Box<dyn Decoder>> {
         Ok(match self {
-            Self::Json(config) => JsonDecoder::boxed(config, wanted)?,
+            Self::Json(config) => json::decoder(config, &wanted)?,
             Self::Text(_) => Box::new(TextDecoder::new(wanted)?),
             Self::SparkLog(config) => Box::new(SparkDecoder::new(config, wanted)?),
         })

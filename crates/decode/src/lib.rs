@@ -9,6 +9,7 @@
 //! | `text` | a line | `ts`, `message` |
 //! | `spark_log` | a log event with its stack trace | see [`spark`] |
 
+mod columns;
 mod config;
 mod json;
 mod keys;

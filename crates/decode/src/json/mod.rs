@@ -1,22 +1,24 @@
-//! JSON.
+//! JSON, one object per line, into columns. Rejects whatever is not exactly that; repairs nothing.
+
+mod clock;
+mod column;
+mod escape;
+mod fault;
+mod key_order;
+mod number;
+mod paths;
+mod projected;
+mod scan;
+
+use weir_model::{Decoder, ErrorKind, Fields, SeamError, SeamResult, Wanted};
+
 use crate::JsonConfig;
-use crate::reject::rejected;
-use weir_model::{Decoded, Decoder, Raw, SeamResult, Wanted};
-pub(crate) struct JsonDecoder;
-impl JsonDecoder {
-    pub(crate) fn boxed(_config: &JsonConfig, _wanted: Wanted) -> SeamResult<Box<dyn Decoder>> {
-        Ok(Box::new(Self))
-    }
-}
-impl Decoder for JsonDecoder {
-    fn decode(&mut self, raw: &Raw) -> Decoded {
-        Decoded {
-            batches: Vec::new(),
-            rejected: raw
-                .records
-                .iter()
-                .map(|span| rejected(raw, span, "json is not decoded yet".to_owned()))
-                .collect(),
-        }
-    }
+use projected::ProjectedDecoder;
+
+/// A decoder of JSON lines for what a plan wants.
+pub(crate) fn decoder(config: &JsonConfig, wanted: &Wanted) -> SeamResult<Box<dyn Decoder>> {
+    Ok(match &wanted.fields {
+        Fields::These(these) => Box::new(ProjectedDecoder::new(config.zone, wanted, these)?),
+        Fields::All => return Err(SeamError::new(ErrorKind::Config, "all fields of json are not decoded yet")),
+    })
 }
