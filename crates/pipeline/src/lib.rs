@@ -3,10 +3,25 @@
 
 pub mod config;
 mod de;
+mod diagnostic;
+mod document;
+mod feed;
+mod load;
+mod nearest;
+mod overrides;
+mod secret;
 mod tagged;
 mod tree;
+mod validate;
 
 pub use config::{
     BoundedConfig, EmitConfig, FieldType, Named, OutputEntry, PipelineConfig, SourceEntry, Step, StepKind, TimeConfig,
     TimeText, WatermarkConfig, WindowConfig, WindowKind,
 };
+pub use diagnostic::Diagnostic;
+pub use document::{Document, Origin};
+pub use feed::Feed;
+pub use load::{Input, load};
+pub use overrides::ENV_PREFIX;
+pub use validate::columns::RESERVED_COLUMNS;
+pub use validate::{Problem, validate};

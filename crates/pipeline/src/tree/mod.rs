@@ -5,7 +5,7 @@ mod path;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use parse::{DEPTH_MAX, NODES_MAX, TEXT_BYTES_MAX, parse};
+pub(crate) use parse::{ParseError, TEXT_BYTES_MAX, line_and_column, parse};
 pub(crate) use path::{Segment, parse_path, show_path};
 
 /// Where something was written: which text (0 is the file, then the overrides in their order), and the place in it.

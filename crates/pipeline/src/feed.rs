@@ -1,0 +1,43 @@
+//! Which rows a step or an output takes: `from` and its defaults, resolved. Refuses references that lead nowhere.
+
+use crate::config::PipelineConfig;
+
+/// Where rows come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Feed<'a> {
+    /// All sources together.
+    Sources,
+    /// The source of this name.
+    Source(&'a str),
+    /// The step at this index.
+    Step(usize),
+}
+
+impl PipelineConfig {
+    /// The rows that step `index` takes; `None` when its `from` names neither a source nor an earlier step.
+    pub fn feed_of_step(&self, index: usize) -> Option<Feed<'_>> {
+        match self.steps.get(index)?.from.as_deref() {
+            Some(name) => self.feed_named(name, index),
+            None => Some(self.last_of(index)),
+        }
+    }
+
+    /// The rows that output `index` takes; `None` when its `from` names neither a source nor a step.
+    pub fn feed_of_output(&self, index: usize) -> Option<Feed<'_>> {
+        match self.outputs.get(index)?.from.as_deref() {
+            Some(name) => self.feed_named(name, self.steps.len()),
+            None => Some(self.last_of(self.steps.len())),
+        }
+    }
+
+    /// The last of the first `steps` steps; all sources when there is none.
+    fn last_of(&self, steps: usize) -> Feed<'_> {
+        steps.checked_sub(1).map_or(Feed::Sources, Feed::Step)
+    }
+
+    fn feed_named(&self, name: &str, steps: usize) -> Option<Feed<'_>> {
+        let step = self.steps[..steps].iter().position(|step| step.name.as_deref() == Some(name));
+        let source = || self.sources.get_key_value(name).map(|(name, _)| Feed::Source(name));
+        step.map(Feed::Step).or_else(source)
+    }
+}

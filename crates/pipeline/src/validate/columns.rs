@@ -1,0 +1,93 @@
+//! The columns that steps make: names that are free, texts that are there.
+
+use std::collections::BTreeSet;
+
+use weir_decode::FormatConfig;
+
+use super::Problem;
+use crate::config::{Named, PipelineConfig, StepKind, WindowConfig};
+
+/// The columns that a window adds to its result.
+pub const RESERVED_COLUMNS: [&str; 5] = ["window_start", "window_end", "pane", "revision", "row_id"];
+/// The most columns that a step can make.
+const COLUMNS_MAX: usize = 1_000;
+
+pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
+    for (name, source) in &config.sources {
+        let kind = match source.format {
+            FormatConfig::Json(_) => continue,
+            FormatConfig::Text(_) => "text",
+            FormatConfig::SparkLog(_) => "spark_log",
+        };
+        if !source.schema.is_empty() {
+            let message = format!("the columns of `{kind}` are fixed: a schema can be declared for `json` only");
+            problems.push(Problem::new(format!("sources.{name}.schema"), message));
+        }
+    }
+    for (index, step) in config.steps.iter().enumerate() {
+        let path = format!("steps[{index}]");
+        match &step.kind {
+            StepKind::Where(text) if text.trim().is_empty() => {
+                problems.push(Problem::new(format!("{path}.where"), "the expression is empty"));
+            }
+            StepKind::Where(_) => {}
+            StepKind::Select(columns) => check_named(&format!("{path}.select"), columns, problems),
+            StepKind::Window(window) => check_window(&format!("{path}.window"), window, problems),
+        }
+    }
+}
+
+fn check_window(path: &str, window: &WindowConfig, problems: &mut Vec<Problem>) {
+    check_named(&format!("{path}.compute"), &window.compute, problems);
+    let mut keys = BTreeSet::new();
+    for (index, key) in window.by.iter().enumerate() {
+        let path = format!("{path}.by[{index}]");
+        if key.trim().is_empty() {
+            problems.push(Problem::new(path, "the name of a column is empty"));
+        } else if !keys.insert(key.as_str()) {
+            problems.push(Problem::new(path, format!("`{key}` is given twice")));
+        } else if RESERVED_COLUMNS.contains(&key.as_str()) {
+            problems.push(reserved(path, key));
+        }
+    }
+    for (name, _) in window.compute.iter() {
+        let path = format!("{path}.compute.{}", quoted(name));
+        if keys.contains(name) {
+            problems.push(Problem::new(path, format!("`{name}` is already a column: rows are grouped by it")));
+        } else if RESERVED_COLUMNS.contains(&name) {
+            problems.push(reserved(path, name));
+        }
+    }
+}
+
+fn reserved(path: String, name: &str) -> Problem {
+    let hint = format!("windows add these columns themselves: {}", RESERVED_COLUMNS.join(", "));
+    Problem::new(path, format!("the name `{name}` is taken")).hint(hint)
+}
+
+fn check_named(path: &str, columns: &Named, problems: &mut Vec<Problem>) {
+    if columns.is_empty() {
+        problems.push(Problem::new(path, "there is no column: nothing would come out").may_follow());
+    }
+    if columns.len() > COLUMNS_MAX {
+        problems.push(Problem::new(path, format!("{} columns are more than {COLUMNS_MAX}", columns.len())));
+    }
+    let mut names = BTreeSet::new();
+    for (name, text) in columns.iter() {
+        let path = format!("{path}.{}", quoted(name));
+        if name.trim().is_empty() {
+            problems.push(Problem::new(&path, "the name of a column is empty"));
+        }
+        if !names.insert(name) {
+            problems.push(Problem::new(&path, format!("`{name}` is given twice")));
+        }
+        if text.trim().is_empty() {
+            problems.push(Problem::new(path, "the expression is empty"));
+        }
+    }
+}
+
+/// A name as a segment of a path.
+fn quoted(name: &str) -> String {
+    if name.is_empty() || name.contains(['.', '[', '"']) { format!("\"{name}\"") } else { name.to_owned() }
+}

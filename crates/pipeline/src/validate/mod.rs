@@ -1,0 +1,47 @@
+//! Whether a pipeline makes sense as a whole: what no single key can tell. Refuses to know SQL and the world outside.
+
+pub(crate) mod columns;
+mod names;
+mod outputs;
+mod references;
+mod times;
+
+use crate::config::PipelineConfig;
+
+/// Something that makes no sense, and the path to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Such as `steps[1].window.compute`.
+    pub path: String,
+    /// What is wrong, with the value that offends.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Whether it may be only the consequence of something that is wrong elsewhere: a name that is not there.
+    pub may_follow: bool,
+}
+
+impl Problem {
+    fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), message: message.into(), hint: None, may_follow: false }
+    }
+
+    fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    fn may_follow(self) -> Self {
+        Self { may_follow: true, ..self }
+    }
+}
+
+/// Everything in a pipeline that makes no sense; nothing when it can be started.
+pub fn validate(config: &PipelineConfig) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    names::check(config, &mut problems);
+    references::check(config, &mut problems);
+    times::check(config, &mut problems);
+    columns::check(config, &mut problems);
+    outputs::check(config, &mut problems);
+    problems
+}

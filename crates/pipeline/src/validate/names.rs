@@ -1,0 +1,73 @@
+//! Names: their shape, and that no two are the same.
+
+use weir_collect::SourceConfig;
+use weir_deliver::OutputConfig;
+
+use super::Problem;
+use crate::config::PipelineConfig;
+
+/// The longest name.
+const NAME_BYTES_MAX: usize = 63;
+
+pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
+    shape("name", &config.name, "-", problems);
+    for (name, entry) in &config.sources {
+        let path = format!("sources.{name}");
+        shape(&path, name, "", problems);
+        match &entry.source {
+            SourceConfig::Http(http) => shape(&format!("{path}.http.stream"), &http.stream, "", problems),
+            SourceConfig::Log(log) => shape(&format!("{path}.log.topic"), &log.topic, "-", problems),
+            SourceConfig::File(_) | SourceConfig::Stdin(_) => {}
+        }
+    }
+    steps(config, problems);
+    outputs(config, problems);
+}
+
+fn steps(config: &PipelineConfig, problems: &mut Vec<Problem>) {
+    for (index, step) in config.steps.iter().enumerate() {
+        let Some(name) = &step.name else { continue };
+        let path = format!("steps[{index}].name");
+        shape(&path, name, "", problems);
+        if config.sources.contains_key(name) {
+            problems.push(Problem::new(&path, format!("`{name}` is already the name of a source")));
+        }
+        let same = |other: &crate::config::Step| other.name.as_ref() == Some(name);
+        if let Some(first) = config.steps[..index].iter().position(same) {
+            problems.push(Problem::new(&path, format!("`{name}` is already the name of steps[{first}]")));
+        }
+    }
+}
+
+fn outputs(config: &PipelineConfig, problems: &mut Vec<Problem>) {
+    let all = config.outputs.iter().enumerate().map(|(index, entry)| (format!("outputs[{index}]"), &entry.output));
+    let side = [("late".to_owned(), &config.late), ("dead_letters".to_owned(), &config.dead_letters)];
+    for (path, output) in all.chain(side) {
+        if let OutputConfig::Table(table) = output {
+            shape(&format!("{path}.table"), &table.name, "", problems);
+        }
+    }
+    for (index, entry) in config.outputs.iter().enumerate() {
+        if let Some(name) = &entry.name {
+            shape(&format!("outputs[{index}].name"), name, "-", problems);
+        }
+    }
+}
+
+/// A lower-case letter, then letters, digits, `_` and what `more` allows.
+fn shape(path: &str, name: &str, more: &str, problems: &mut Vec<Problem>) {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || more.contains(c);
+    let message = if name.is_empty() {
+        "a name is empty".to_owned()
+    } else if name.len() > NAME_BYTES_MAX {
+        format!("the name `{name}` has {} bytes, more than {NAME_BYTES_MAX}", name.len())
+    } else if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
+        format!("the name `{name}` does not begin with a lower-case letter")
+    } else if let Some(wrong) = name.chars().find(|c| !allowed(*c)) {
+        format!("the name `{name}` contains `{}`", wrong.escape_debug())
+    } else {
+        return;
+    };
+    let dash = if more.is_empty() { "" } else { ", `-`" };
+    problems.push(Problem::new(path, message).hint(format!("lower-case letters, digits, `_`{dash}; a letter first")));
+}
