@@ -18,12 +18,7 @@ pub struct BodyLimits {
 
 impl Default for BodyLimits {
     fn default() -> Self {
-        Self {
-            decoded_bytes_max: 64 << 20,
-            ratio_max: 200,
-            record_bytes_max: 1 << 20,
-            records_max: 1_000_000,
-        }
+        Self { decoded_bytes_max: 64 << 20, ratio_max: 200, record_bytes_max: 1 << 20, records_max: 1_000_000 }
     }
 }
 
@@ -43,11 +38,7 @@ pub struct BodyError {
 ///
 /// # Errors
 /// 415 for an unknown encoding, 413 beyond a limit, 400 for a damaged body.
-pub fn decompress(
-    encoding: Option<&str>,
-    body: Bytes,
-    limits: &BodyLimits,
-) -> Result<Bytes, BodyError> {
+pub fn decompress(encoding: Option<&str>, body: Bytes, limits: &BodyLimits) -> Result<Bytes, BodyError> {
     let _ = (encoding, limits);
     Ok(body)
 }
@@ -56,11 +47,7 @@ pub fn decompress(
 ///
 /// # Errors
 /// 415 for an unknown content type, 413 beyond a limit, 400 where the body is not lines or an array of objects.
-pub fn split_body(
-    content_type: Option<&str>,
-    body: Bytes,
-    limits: &BodyLimits,
-) -> Result<Vec<Bytes>, BodyError> {
+pub fn split_body(content_type: Option<&str>, body: Bytes, limits: &BodyLimits) -> Result<Vec<Bytes>, BodyError> {
     let _ = (content_type, limits);
     Ok(vec![body])
 }

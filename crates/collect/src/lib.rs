@@ -5,6 +5,8 @@ mod body;
 mod config;
 mod cutter;
 mod file;
+#[cfg(test)]
+mod framers;
 mod log;
 mod stdin;
 

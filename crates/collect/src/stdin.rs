@@ -20,9 +20,7 @@ pub struct StdinConfig {
 
 impl Default for StdinConfig {
     fn default() -> Self {
-        Self {
-            max_record_bytes: crate::file::max_record_bytes(),
-        }
+        Self { max_record_bytes: crate::file::max_record_bytes() }
     }
 }
 
@@ -35,21 +33,11 @@ impl StdinSource {
     /// # Errors
     /// None today.
     pub fn open(name: &str, config: &StdinConfig, framer: Arc<dyn Framer>) -> SeamResult<Self> {
-        Ok(Self::reading(
-            name,
-            config,
-            framer,
-            Box::new(std::io::stdin()),
-        ))
+        Ok(Self::reading(name, config, framer, Box::new(std::io::stdin())))
     }
 
     /// Reads `input` in the place of standard input.
-    pub fn reading(
-        name: &str,
-        config: &StdinConfig,
-        framer: Arc<dyn Framer>,
-        input: Box<dyn Read + Send>,
-    ) -> Self {
+    pub fn reading(name: &str, config: &StdinConfig, framer: Arc<dyn Framer>, input: Box<dyn Read + Send>) -> Self {
         let _ = (name, config, framer, input);
         Self {}
     }

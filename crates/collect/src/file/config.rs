@@ -65,19 +65,13 @@ fn join_timeout() -> DurationText {
 impl FileConfig {
     /// The files that `paths` find, everything else as by default.
     pub fn new(paths: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self {
-            paths: paths.into_iter().map(Into::into).collect(),
-            ..Self::default()
-        }
+        Self { paths: paths.into_iter().map(Into::into).collect(), ..Self::default() }
     }
 
     /// The same, read once and not followed.
     #[must_use]
     pub fn once(self) -> Self {
-        Self {
-            follow: false,
-            ..self
-        }
+        Self { follow: false, ..self }
     }
 }
 
