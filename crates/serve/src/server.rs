@@ -142,11 +142,15 @@ impl Server {
 
 /// Says 503 without waiting: whoever does not take it at once does without.
 fn turn_away(socket: TcpStream) {
-    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-type: application/json\r\n\
-        content-length: 91\r\nconnection: close\r\n\r\n\
-        {\"error\":{\"code\":\"too_many_connections\",\"message\":\"too many connections are open\",\"hint\":null}}";
+    const BODY: &str =
+        r#"{"error":{"code":"too_many_connections","message":"too many connections are open","hint":null}}"#;
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n{BODY}",
+        BODY.len()
+    );
     // The socket's buffer is empty, so the answer fits or the client is already gone.
-    let _sent = socket.try_write(ANSWER);
+    let _sent = socket.try_write(answer.as_bytes());
 }
 
 async fn serve(socket: TcpStream, _place: Place, app: Arc<App>, router: Router) {
@@ -172,7 +176,7 @@ async fn serve(socket: TcpStream, _place: Place, app: Arc<App>, router: Router) 
     let mut connection = pin!(
         hyper::server::conn::http1::Builder::new()
             .max_headers(app.limits.headers_max)
-            .max_buf_size(app.limits.head_bytes_max)
+            .max_header_size(app.limits.head_bytes_max)
             .serve_connection(io, service)
     );
     let mut stopping = app.stopping.clone();
@@ -202,15 +206,5 @@ struct Open<'a>(&'a App);
 impl Drop for Open<'_> {
     fn drop(&mut self) {
         self.0.state.metrics.connections(-1);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_answer_to_those_turned_away_is_as_long_as_it_says() {
-        let source = include_str!("server.rs");
-        let body = "{\"error\":{\"code\":\"too_many_connections\",\"message\":\"too many connections are open\",\"hint\":null}}";
-        assert!(source.contains(&format!("content-length: {}", body.len())));
     }
 }

@@ -13,7 +13,7 @@ pub(crate) struct Status {
     version: String,
     started_at: String,
     uptime_s: f64,
-    data_folder: String,
+    data: String,
 }
 
 pub(crate) async fn get(State(app): State<Arc<App>>) -> Json<Status> {
@@ -22,6 +22,6 @@ pub(crate) async fn get(State(app): State<Arc<App>>) -> Json<Status> {
         version: state.version.clone(),
         started_at: app.started_at.to_string(),
         uptime_s: (state.clock.now() - app.started_at).micros() as f64 / 1e6,
-        data_folder: state.data_folder.display().to_string(),
+        data: state.data_folder.display().to_string(),
     })
 }

@@ -18,6 +18,10 @@ struct File {
 /// Sorted by path.
 static FILES: &[File] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
 
+/// The names of the files stay the same from one build to the next, so that a browser has to ask whether its copy is
+/// still good; the answer is short.
+const ASK_AGAIN: &str = "no-cache";
+
 /// What is shown when the binary was built without a page.
 const NO_PAGE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Weir</title>\
 <h1>Weir is running</h1><p>This binary was built without its page. Build it with <code>cargo xtask web</code>, then build \
@@ -57,7 +61,7 @@ impl File {
         let answer = response.headers_mut();
         answer.insert(header::ETAG, HeaderValue::from_static(self.etag));
         answer.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
-        answer.insert(header::CACHE_CONTROL, HeaderValue::from_static(self.cache_control()));
+        answer.insert(header::CACHE_CONTROL, HeaderValue::from_static(ASK_AGAIN));
         if !known {
             answer.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
             if gzip.is_some() {
@@ -65,11 +69,6 @@ impl File {
             }
         }
         response
-    }
-
-    /// Files under `/assets/` carry a hash in their name: another content is another name.
-    fn cache_control(&self) -> &'static str {
-        if self.path.starts_with("/assets/") { "public, max-age=31536000, immutable" } else { "no-cache" }
     }
 }
 

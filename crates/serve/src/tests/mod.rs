@@ -1,1 +1,6 @@
-//! Stories over real sockets.
+//! Stories over real sockets on loopback, told by a client that writes its bytes itself, so that it can misbehave.
+
+mod answers;
+mod connections;
+mod ingest;
+mod stage;
