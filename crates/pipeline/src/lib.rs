@@ -1,6 +1,7 @@
 //! A pipeline as people write it: YAML with exact errors, overrides, or a fluent builder. Refuses to know how a
 //! pipeline runs: no SQL is compiled here, no file of records is opened, no environment is read.
 
+pub mod builder;
 pub mod config;
 mod de;
 mod diagnostic;
@@ -9,10 +10,12 @@ mod feed;
 mod load;
 mod nearest;
 mod overrides;
+mod schema;
 mod secret;
 mod tagged;
 mod tree;
 mod validate;
+mod write;
 
 pub use config::{
     BoundedConfig, EmitConfig, FieldType, Named, OutputEntry, PipelineConfig, SourceEntry, Step, StepKind, TimeConfig,
@@ -23,5 +26,9 @@ pub use document::{Document, Origin};
 pub use feed::Feed;
 pub use load::{Input, load};
 pub use overrides::ENV_PREFIX;
+pub use schema::json_schema;
 pub use validate::columns::RESERVED_COLUMNS;
 pub use validate::{Problem, validate};
+
+#[cfg(test)]
+mod tests;

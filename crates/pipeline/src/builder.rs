@@ -1,0 +1,287 @@
+//! A pipeline in Rust: the same [`PipelineConfig`] that YAML gives, key by key. Refuses nothing: [`crate::validate`]
+//! looks at what comes out, as it does for YAML.
+//!
+//! ```
+//! use weir_model::DurationText;
+//! use weir_pipeline::builder::{File, Format, Pipeline, Tumbling};
+//!
+//! let errors = Pipeline::named("errors")
+//!     .source("logs", File::new(["/var/log/spark/**/*.stderr"]), Format::SparkLog(Default::default()))
+//!     .time("ts")
+//!     .delay(DurationText::secs(10))
+//!     .filter("level = 'ERROR'")
+//!     .window(Tumbling::of(DurationText::secs(60)).by(["app_id"]).compute("errors", "count(*)"))
+//!     .to_table("errors_per_minute")
+//!     .build();
+//! assert!(weir_pipeline::validate(&errors).is_empty());
+//! ```
+
+use weir_collect::{FileConfig, HttpConfig, LogConfig, SourceConfig, StdinConfig};
+use weir_decode::FormatConfig;
+use weir_deliver::{FileMode, FileFormat, FileOutput, OutputConfig, StdoutOutput};
+use weir_model::DurationText;
+
+use crate::config::{
+    BoundedConfig, EmitConfig, FieldType, Named, OutputEntry, PipelineConfig, SourceEntry, Step, StepKind, TimeConfig,
+    TimeText, WatermarkConfig, WindowConfig, WindowKind,
+};
+
+/// Files as a source.
+pub type File = FileConfig;
+/// How the bytes of a source become records and columns.
+pub type Format = FormatConfig;
+
+/// A pipeline in the making.
+#[derive(Clone, Debug)]
+#[must_use = "a pipeline comes out of `build`"]
+pub struct Pipeline {
+    config: PipelineConfig,
+    last: Option<Last>,
+}
+
+/// What was added last.
+#[derive(Clone, Copy, Debug)]
+enum Last {
+    Step,
+    Output,
+}
+
+/// What can be a source.
+pub trait IntoSource {
+    /// As its kind of source.
+    fn into_source(self) -> SourceConfig;
+}
+
+macro_rules! sources {
+    ($($type:ty => $make:expr),*) => {$(
+        impl IntoSource for $type {
+            fn into_source(self) -> SourceConfig {
+                $make(self)
+            }
+        }
+    )*};
+}
+
+sources! {
+    SourceConfig => std::convert::identity,
+    FileConfig => SourceConfig::File,
+    StdinConfig => SourceConfig::Stdin,
+    HttpConfig => SourceConfig::Http,
+    LogConfig => SourceConfig::Log
+}
+
+impl Pipeline {
+    /// Begins a pipeline.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { config: PipelineConfig::named(name), last: None }
+    }
+
+    /// Adds a source.
+    pub fn source(mut self, name: impl Into<String>, source: impl IntoSource, format: Format) -> Self {
+        let entry = SourceEntry { source: source.into_source(), format, schema: Default::default() };
+        self.config.sources.insert(name.into(), entry);
+        self
+    }
+
+    /// Declares the type of a field of a source that was added before.
+    ///
+    /// # Panics
+    /// When there is no source of that name.
+    pub fn field(mut self, source: &str, field: impl Into<String>, field_type: FieldType) -> Self {
+        let entry = self.config.sources.get_mut(source);
+        entry.expect("a field is declared after its source").schema.insert(field.into(), field_type);
+        self
+    }
+
+    /// Names the field that holds the event time.
+    pub fn time(mut self, field: impl Into<String>) -> Self {
+        self.config.time = Some(TimeConfig::field(field));
+        self
+    }
+
+    /// How far out of order records may come.
+    ///
+    /// # Panics
+    /// Before [`Pipeline::time`].
+    pub fn delay(self, delay: DurationText) -> Self {
+        self.with_time(|time| time.watermark = WatermarkConfig::Bounded(BoundedConfig { delay }))
+    }
+
+    /// How long a silent partition that was read to its end holds time back.
+    ///
+    /// # Panics
+    /// Before [`Pipeline::time`].
+    pub fn idle_after(self, idle_after: DurationText) -> Self {
+        self.with_time(|time| time.idle_after = idle_after)
+    }
+
+    /// How far in the future a record's time may be.
+    ///
+    /// # Panics
+    /// Before [`Pipeline::time`].
+    pub fn future_limit(self, future_limit: DurationText) -> Self {
+        self.with_time(|time| time.future_limit = future_limit)
+    }
+
+    /// The earliest time that is believed.
+    ///
+    /// # Panics
+    /// Before [`Pipeline::time`].
+    pub fn not_before(self, not_before: TimeText) -> Self {
+        self.with_time(|time| time.not_before = not_before)
+    }
+
+    fn with_time(mut self, change: impl FnOnce(&mut TimeConfig)) -> Self {
+        change(self.config.time.as_mut().expect("`time` names the field before anything else is said about time"));
+        self
+    }
+
+    /// Keeps the rows for which a SQL expression is true.
+    pub fn filter(self, expression: impl Into<String>) -> Self {
+        self.step(StepKind::Where(expression.into()))
+    }
+
+    /// The columns that go on, each a SQL expression.
+    pub fn select<N: Into<String>, T: Into<String>>(self, columns: impl IntoIterator<Item = (N, T)>) -> Self {
+        self.step(StepKind::Select(Named::from_iter(columns)))
+    }
+
+    /// Aggregates over windows: see [`Tumbling`].
+    pub fn window(self, window: impl Into<WindowConfig>) -> Self {
+        self.step(StepKind::Window(window.into()))
+    }
+
+    fn step(mut self, kind: StepKind) -> Self {
+        self.config.steps.push(Step::from(kind));
+        self.last = Some(Last::Step);
+        self
+    }
+
+    /// Writes the rows to a table of the store.
+    pub fn to_table(self, table: &str) -> Self {
+        self.to(OutputConfig::table(table))
+    }
+
+    /// Writes the rows to a file that must not exist yet.
+    pub fn to_file(self, path: impl Into<String>, format: FileFormat) -> Self {
+        self.to(OutputConfig::File(FileOutput { path: path.into(), format, mode: FileMode::default() }))
+    }
+
+    /// Writes the rows to standard output.
+    pub fn to_stdout(self) -> Self {
+        self.to(OutputConfig::Stdout(StdoutOutput::default()))
+    }
+
+    /// Writes the rows anywhere.
+    pub fn to(mut self, output: OutputConfig) -> Self {
+        self.config.outputs.push(OutputEntry { output, from: None, name: None });
+        self.last = Some(Last::Output);
+        self
+    }
+
+    /// Names the step or output that was added last.
+    ///
+    /// # Panics
+    /// Before any.
+    pub fn called(mut self, name: impl Into<String>) -> Self {
+        *self.last_name_and_from().0 = Some(name.into());
+        self
+    }
+
+    /// Says whose rows the step or output that was added last takes: a source's or an earlier step's.
+    ///
+    /// # Panics
+    /// Before any.
+    pub fn from(mut self, name: impl Into<String>) -> Self {
+        *self.last_name_and_from().1 = Some(name.into());
+        self
+    }
+
+    fn last_name_and_from(&mut self) -> (&mut Option<String>, &mut Option<String>) {
+        let last = self.last.expect("a step or an output was added before");
+        let (step, output) = (self.config.steps.last_mut(), self.config.outputs.last_mut());
+        let found = match last {
+            Last::Step => step.map(|step| (&mut step.name, &mut step.from)),
+            Last::Output => output.map(|output| (&mut output.name, &mut output.from)),
+        };
+        found.expect("what was added last is there")
+    }
+
+    /// Where late rows go.
+    pub fn late(mut self, output: OutputConfig) -> Self {
+        self.config.late = output;
+        self
+    }
+
+    /// Where records go that could not be decoded or processed.
+    pub fn dead_letters(mut self, output: OutputConfig) -> Self {
+        self.config.dead_letters = output;
+        self
+    }
+
+    /// How often results, positions and state are committed.
+    pub fn epoch(mut self, epoch: DurationText) -> Self {
+        self.config.epoch = epoch;
+        self
+    }
+
+    /// The pipeline.
+    pub fn build(self) -> PipelineConfig {
+        self.config
+    }
+}
+
+/// Tumbling windows in the making: one after the other, without gaps or overlap.
+#[derive(Clone, Debug)]
+#[must_use = "a window belongs into `Pipeline::window`"]
+pub struct Tumbling(WindowConfig);
+
+impl Tumbling {
+    /// Windows of this length.
+    pub fn of(size: DurationText) -> Self {
+        Self(WindowConfig {
+            kind: WindowKind::Tumbling(size),
+            offset: DurationText::default(),
+            by: Vec::new(),
+            compute: Named::default(),
+            lateness: DurationText::default(),
+            emit: EmitConfig::default(),
+        })
+    }
+
+    /// Shifts the windows' beginnings.
+    pub fn offset(mut self, offset: DurationText) -> Self {
+        self.0.offset = offset;
+        self
+    }
+
+    /// Groups by these columns.
+    pub fn by(mut self, columns: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.0.by.extend(columns.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds a column with a SQL aggregate.
+    pub fn compute(mut self, name: impl Into<String>, aggregate: impl Into<String>) -> Self {
+        self.0.compute.push(name, aggregate);
+        self
+    }
+
+    /// How long after its end a window still takes rows.
+    pub fn lateness(mut self, lateness: DurationText) -> Self {
+        self.0.lateness = lateness;
+        self
+    }
+
+    /// Emits what there is so far this often.
+    pub fn early(mut self, every: DurationText) -> Self {
+        self.0.emit.early = Some(every);
+        self
+    }
+}
+
+impl From<Tumbling> for WindowConfig {
+    fn from(tumbling: Tumbling) -> Self {
+        tumbling.0
+    }
+}

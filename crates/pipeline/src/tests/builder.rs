@@ -1,0 +1,94 @@
+//! The builder gives exactly the pipelines that YAML gives.
+
+use weir_collect::{HttpConfig, StartAt};
+use weir_deliver::{FileFormat, FileMode, FileOutput, OutputConfig, StdoutFormat, StdoutOutput};
+use weir_model::DurationText;
+
+use super::examples::example;
+use crate::FieldType;
+use crate::builder::{File, Format, Pipeline, Tumbling};
+
+const fn secs(secs: i64) -> DurationText {
+    DurationText::secs(secs)
+}
+
+fn json() -> Format {
+    Format::Json(Default::default())
+}
+
+#[test]
+fn spark_logs() {
+    let paths = ["stderr", "stdout", "err", "log"].map(|end| format!("examples/data/spark/**/*.{end}"));
+    let built = Pipeline::named("spark-logs")
+        .source("logs", File::new(paths).once(), Format::SparkLog(Default::default()))
+        .time("ts")
+        .delay(secs(30))
+        .filter("level IN ('ERROR', 'FATAL')")
+        .window(Tumbling::of(secs(60)).by(["app_id", "executor_id"]).compute("errors", "count(*)").lateness(secs(120)))
+        .to_table("spark_logs")
+        .from("logs")
+        .to_table("errors_per_minute")
+        .build();
+    assert_eq!(built, example("spark-logs.yaml"));
+}
+
+#[test]
+fn bench_a_and_bench_store() {
+    let source = || File::new(["bench/logs.ndjson"]).once();
+    let statistics = Tumbling::of(secs(60))
+        .by(["service", "level"])
+        .compute("count", "count(*)")
+        .compute("sum", "sum(duration_ms)")
+        .compute("avg", "avg(duration_ms)")
+        .compute("min", "min(duration_ms)")
+        .compute("max", "max(duration_ms)")
+        .compute("p95", "quantile(0.95, duration_ms)");
+    let file = FileOutput { path: "out/bench-a.ndjson".to_owned(), format: FileFormat::Ndjson, mode: FileMode::Overwrite };
+    let built = Pipeline::named("bench-a")
+        .source("logs", source(), json())
+        .field("logs", "duration_ms", FieldType::Float64)
+        .time("ts")
+        .delay(secs(10))
+        .window(statistics)
+        .to(OutputConfig::File(file))
+        .build();
+    assert_eq!(built, example("bench-a.yaml"));
+    let built = Pipeline::named("bench-store").source("logs", source(), json()).time("ts").delay(secs(10)).to_table("logs");
+    assert_eq!(built.build(), example("bench-store.yaml"));
+}
+
+#[test]
+fn http_ingest() {
+    let built = Pipeline::named("http-ingest")
+        .source("app", HttpConfig { stream: "app".to_owned() }, json())
+        .field("app", "ts", FieldType::Timestamp)
+        .field("app", "level", FieldType::String)
+        .field("app", "message", FieldType::String)
+        .time("ts")
+        .delay(secs(5))
+        .to_table("app_events")
+        .build();
+    assert_eq!(built, example("http-ingest.yaml"));
+}
+
+#[test]
+fn tail_file() {
+    let source = File { exclude: vec!["*.gz".to_owned()], start: StartAt::End, ..File::new(["/var/log/app/*.log"]) };
+    let built = Pipeline::named("tail-file")
+        .source("app", source, json())
+        .time("ts")
+        .delay(secs(2))
+        .idle_after(secs(10))
+        .select([("ts", "ts"), ("level", "upper(level)"), ("message", "message")])
+        .window(Tumbling::of(secs(10)).by(["level"]).compute("lines", "count(*)").early(secs(1)))
+        .called("per_level")
+        .to_table("app_lines")
+        .from("app")
+        .to(OutputConfig::Stdout(StdoutOutput { format: StdoutFormat::Text }))
+        .from("per_level")
+        .late(OutputConfig::table("late_events"))
+        .dead_letters(OutputConfig::table("dead_letters"))
+        .epoch(secs(1))
+        .build();
+    assert_eq!(built, example("tail-file.yaml"));
+}

@@ -1,0 +1,63 @@
+//! Text that is no configuration: too long, too deep, too much, or not text.
+
+use expect_test::expect;
+
+use super::{load_text, rendered};
+use crate::{Input, load};
+
+#[test]
+fn a_file_of_ten_megabytes_is_refused_unread() {
+    let text = "a: b\n".repeat(2 << 20);
+    expect![[""]].assert_eq(&rendered(load_text(&text)));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    let errors = load(Input::File(file.path()), &[], []).unwrap_err();
+    assert_eq!(errors[0].message, "longer than 1048576 bytes: this is not a pipeline");
+}
+
+#[test]
+fn a_billion_laughs_are_not_laughed() {
+    let mut text = "a0: &a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha, ha]\n".to_owned();
+    for level in 1..10 {
+        let below = vec![format!("*a{}", level - 1); 10].join(", ");
+        text += &format!("a{level}: &a{level} [{below}]\n");
+    }
+    expect![[""]].assert_eq(&rendered(load_text(&text)));
+}
+
+#[test]
+fn a_few_anchors_are_fine() {
+    let text = "\
+name: anchors
+sources:
+  a: { file: &files { paths: [x], follow: false }, format: json }
+  b: { file: *files, format: json }
+outputs: [{ table: logs }]
+";
+    let (config, _) = load_text(text).unwrap();
+    assert_eq!(config.sources["a"], config.sources["b"]);
+}
+
+#[test]
+fn what_is_nested_too_deep_is_refused() {
+    expect![[""]].assert_eq(&rendered(load_text(&format!("a: {}", "[".repeat(100)))));
+    let text = format!("a: {}", "[".repeat(1_000_000));
+    assert!(rendered(load_text(&text)).contains("error"));
+    let indented: String = (0..200).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+    assert!(rendered(load_text(&indented)).contains("nested deeper than 32 levels"));
+}
+
+#[test]
+fn bytes_that_are_not_utf8_are_pointed_at() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), b"name: small\n# caf\xe9\n").unwrap();
+    let errors = load(Input::File(file.path()), &[], []).unwrap_err();
+    assert_eq!((errors[0].line, errors[0].column), (2, 6));
+    expect![[""]].assert_eq(&errors[0].message);
+}
+
+#[test]
+fn a_file_that_is_not_there() {
+    let errors = load(Input::File(std::path::Path::new("/nowhere/p.yaml")), &[], []).unwrap_err();
+    expect![[""]].assert_eq(&rendered(Err(errors)));
+}
