@@ -1,12 +1,28 @@
 //! Columns at rest: tables of immutable Parquet segments, the catalog that says which segments are a table, and the
 //! rows too fresh to be in one. Answers no queries itself: it hands out a consistent view of what there is.
+//!
+//! The path of a row: [`TableWriter::append`] makes it visible to this process, [`TableWriter::prepare`] makes it
+//! durable in a file that belongs to nobody yet, the commit (one transaction in the catalog, with the positions of the
+//! source) makes the file part of its table, and [`Store::compact_once`] moves it to a larger file. A snapshot taken
+//! at any moment holds it exactly once.
 
+mod catalog;
+mod compact;
 mod config;
+mod name;
+mod schema;
+mod segment;
 mod snapshot;
 mod store;
+mod tables;
+#[cfg(test)]
+mod tests;
 mod writer;
 
+pub use compact::CompactionReport;
 pub use config::{SortKey, StoreConfig, TableConfig};
-pub use snapshot::{SegmentRef, StoreSnapshot, TableSnapshot, Trouble, adapt};
-pub use store::{CompactionReport, Store};
+pub use name::check_table_name;
+pub use schema::adapt;
+pub use snapshot::{SegmentRef, StoreSnapshot, TableSnapshot, Trouble};
+pub use store::Store;
 pub use writer::TableWriter;

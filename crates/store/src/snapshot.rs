@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use weir_model::SeamResult;
 
 /// All tables at one moment. While it is held, no segment in it is deleted by this process.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +26,7 @@ pub struct TableSnapshot {
     /// The column of event times, if it has one.
     pub time_column: Option<String>,
     /// Its files, oldest commit first. A file may lack columns of `schema`, and may have `Int64` where it says
-    /// `Float64`: [`adapt`] makes its batches fit.
+    /// `Float64`: [`crate::adapt`] makes its batches fit.
     pub segments: Vec<SegmentRef>,
     /// Rows that are in no file yet, in `schema`.
     pub fresh: Vec<RecordBatch>,
@@ -37,12 +36,7 @@ impl TableSnapshot {
     /// How many rows there are.
     pub fn rows(&self) -> u64 {
         let fresh: u64 = self.fresh.iter().map(|batch| batch.num_rows() as u64).sum();
-        fresh
-            + self
-                .segments
-                .iter()
-                .map(|segment| segment.rows)
-                .sum::<u64>()
+        fresh + self.segments.iter().map(|segment| segment.rows).sum::<u64>()
     }
 
     /// How many bytes the files take.
@@ -84,13 +78,4 @@ pub struct Trouble {
     pub time_range: Option<(i64, i64)>,
     /// What is wrong with the file.
     pub reason: String,
-}
-
-/// Makes `batch` fit `schema`: columns by name in its order, missing ones null, `Int64` as `Float64` and strings of
-/// any kind as the schema says. Columns that the schema does not have are left out.
-///
-/// # Errors
-/// `Corrupt` when a column cannot be made to fit.
-pub fn adapt(batch: &RecordBatch, schema: &SchemaRef) -> SeamResult<RecordBatch> {
-    crate::store::not_built(batch, schema)
 }

@@ -1,50 +1,80 @@
-//! The store as others see it.
+//! The store as others see it. Decides little: the catalog says what is committed, `Tables` what is visible.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use weir_disk::DataFolder;
-use weir_model::{CommitPoint, Committed, Epoch, EpochCommit, ErrorKind, SeamError, SeamResult};
+use weir_disk::{DataFolder, Disk, disk_error, remove_leftovers};
+use weir_model::{
+    Clock, CommitPoint, Committed, Epoch, EpochCommit, ErrorKind, SeamError, SeamResult, SystemClock, Vfs,
+};
 
-use crate::{StoreConfig, StoreSnapshot, TableConfig, TableWriter, Trouble};
-
-pub(crate) fn not_built(_: &RecordBatch, _: &SchemaRef) -> SeamResult<RecordBatch> {
-    Err(unbuilt())
-}
-
-fn unbuilt() -> SeamError {
-    SeamError::new(ErrorKind::Closed, "the store is not built yet")
-}
+use crate::catalog::{Catalog, NewCommit};
+use crate::segment::{TABLES_FOLDER, checked_bytes};
+use crate::tables::{Grave, Tables};
+use crate::{StoreConfig, StoreSnapshot, TableConfig, TableWriter, Trouble, check_table_name};
 
 /// The tables of a data folder.
 #[derive(Debug)]
-pub struct Store;
+pub struct Store {
+    shared: Arc<Shared>,
+    pub(crate) compacting: Mutex<()>,
+}
 
-/// What a compaction did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CompactionReport {
-    /// Which table.
-    pub table: String,
-    /// How many segments became one.
-    pub segments: usize,
-    /// The rows in them.
-    pub rows: u64,
-    /// Bytes before.
-    pub bytes_before: u64,
-    /// Bytes after.
-    pub bytes_after: u64,
+/// What a commit needs on the thread that it blocks. Locks are taken in the order of the fields.
+struct Shared {
+    path: PathBuf,
+    vfs: Arc<dyn Vfs>,
+    clock: Arc<dyn Clock>,
+    config: StoreConfig,
+    catalog: Mutex<Catalog>,
+    tables: Mutex<Tables>,
+    /// For a store that is only read: the version of the catalog that `tables` shows.
+    shown: Option<AtomicI64>,
+    /// The result of a commit is not known: nothing may be committed before a restart has looked.
+    broken: AtomicBool,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("path", &self.path)
+            .field("read_only", &self.shown.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A lock whose holder panicked guards data that is still whole: every change is one step.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Store {
-    /// Opens the store of a folder that this process has locked. Removes files that no commit names.
+    /// Opens the store of a folder that this process has locked. Removes files that no commit names, and puts aside
+    /// segments that are missing or have another size than they should.
     ///
     /// # Errors
     /// `Config` when a newer Weir wrote it, `Corrupt` when the catalog is damaged.
-    pub fn open(_folder: &DataFolder, _config: StoreConfig) -> SeamResult<Arc<Self>> {
-        Err(unbuilt())
+    pub fn open(folder: &DataFolder, config: StoreConfig) -> SeamResult<Arc<Self>> {
+        Self::open_with_clock(folder, config, Arc::new(SystemClock))
+    }
+
+    /// As [`Store::open`], told the time by `clock`.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_with_clock(folder: &DataFolder, config: StoreConfig, clock: Arc<dyn Clock>) -> SeamResult<Arc<Self>> {
+        let catalog = Catalog::open(folder.path())?;
+        let vfs = Arc::clone(folder.vfs());
+        vfs.sync_folder(folder.path()).map_err(|error| weir_disk::sync_error(folder.path(), error))?;
+        let store = Self::new(folder.path(), vfs, clock, config, catalog, None);
+        store.load()?;
+        store.remove_unnamed_files()?;
+        store.put_missing_aside()?;
+        Ok(Arc::new(store))
     }
 
     /// Opens the store at the data folder `path` to read it, also while another process writes to it: sees what is
@@ -52,8 +82,40 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::open`]; `Config` when there is no store.
-    pub fn open_read_only(_path: &Path) -> SeamResult<Arc<Self>> {
-        Err(unbuilt())
+    pub fn open_read_only(path: &Path) -> SeamResult<Arc<Self>> {
+        let catalog = Catalog::open_read_only(path)?;
+        let shown = AtomicI64::new(catalog.data_version()?);
+        let store =
+            Self::new(path, Arc::new(Disk), Arc::new(SystemClock), StoreConfig::default(), catalog, Some(shown));
+        store.load()?;
+        store.put_missing_aside()?;
+        Ok(Arc::new(store))
+    }
+
+    fn new(
+        path: &Path,
+        vfs: Arc<dyn Vfs>,
+        clock: Arc<dyn Clock>,
+        config: StoreConfig,
+        catalog: Catalog,
+        shown: Option<AtomicI64>,
+    ) -> Self {
+        let shared = Shared {
+            path: path.to_owned(),
+            vfs,
+            clock,
+            config,
+            catalog: Mutex::new(catalog),
+            tables: Mutex::default(),
+            shown,
+            broken: AtomicBool::new(false),
+        };
+        Self { shared: Arc::new(shared), compacting: Mutex::default() }
+    }
+
+    /// The data folder.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
     }
 
     /// All tables as they are now.
@@ -61,36 +123,58 @@ impl Store {
     /// # Errors
     /// Only when opened read only: as the catalog says.
     pub fn snapshot(&self) -> SeamResult<StoreSnapshot> {
-        Err(unbuilt())
+        self.follow()?;
+        self.tables().snapshot()
     }
 
     /// Begins to write to a table, which is created by the first commit with rows. One writer per output.
     ///
     /// # Errors
     /// `Config` when the name is not `^[a-z][a-z0-9_]{0,62}$`, or the store is read only.
-    pub fn writer(self: &Arc<Self>, _table: &str, _config: TableConfig) -> SeamResult<TableWriter> {
-        Err(unbuilt())
+    pub fn writer(self: &Arc<Self>, table: &str, config: TableConfig) -> SeamResult<TableWriter> {
+        check_table_name(table)?;
+        self.owned()?;
+        Ok(TableWriter::new(Arc::clone(self), table, &config))
     }
 
     /// Segments that are missing or damaged.
     pub fn troubles(&self) -> Vec<Trouble> {
-        Vec::new()
+        self.tables().troubles.clone()
     }
 
     /// The commits of `pipeline` that are kept, newest first.
     ///
     /// # Errors
     /// `Corrupt` when one cannot be read.
-    pub fn commits(&self, _pipeline: &str) -> SeamResult<Vec<Committed>> {
-        Err(unbuilt())
+    pub fn commits(&self, pipeline: &str) -> SeamResult<Vec<Committed>> {
+        self.catalog().commits(pipeline)
     }
 
-    /// Undoes every commit of `pipeline` after epoch `to`, in one transaction: its positions, its snapshot and its rows.
+    /// Undoes every commit of `pipeline` after epoch `to`, in one transaction: its positions, its snapshot and its
+    /// rows. For recovery from an older snapshot, before the pipeline runs.
     ///
     /// # Errors
     /// `Config` when `to` is not among [`Store::commits`].
-    pub fn rewind(&self, _pipeline: &str, _to: Epoch) -> SeamResult<()> {
-        Err(unbuilt())
+    pub fn rewind(&self, pipeline: &str, to: Epoch) -> SeamResult<()> {
+        self.owned()?;
+        let mut catalog = self.catalog();
+        catalog.rewind(pipeline, to, self.now())?;
+        let (tables, segments) = catalog.load()?;
+        let mut visible = self.tables();
+        let pins: BTreeMap<String, _> = visible
+            .by_name
+            .values()
+            .flat_map(|table| &table.live)
+            .map(|live| (live.row.path.clone(), Arc::clone(&live.segment.pin)))
+            .collect();
+        visible.load(self.path(), tables, segments);
+        for live in visible.by_name.values_mut().flat_map(|table| &mut table.live) {
+            if let Some(pin) = pins.get(&live.row.path) {
+                live.segment.pin = Arc::clone(pin);
+            }
+        }
+        visible.graves = self.graves(&catalog, &pins)?;
+        Ok(())
     }
 
     /// Compares every segment with its checksum; those that differ are put aside and returned.
@@ -98,42 +182,191 @@ impl Store {
     /// # Errors
     /// As the catalog says.
     pub fn verify(&self) -> SeamResult<Vec<Trouble>> {
-        Err(unbuilt())
+        let mut found = Vec::new();
+        for segment in self.snapshot()?.tables.values().flat_map(|table| &table.segments) {
+            match checked_bytes(&**self.vfs(), segment) {
+                Ok(_) => {}
+                Err(error) if error.kind == ErrorKind::Corrupt => {
+                    found.extend(self.quarantine(&segment.path, &error.full())?);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
     }
 
-    /// Puts a segment aside that a reader found to be damaged.
+    /// Puts a segment aside that a reader found to be damaged: its file stays where it is, and queries go on without
+    /// it and say so. Returns the trouble, or `None` when the segment is not part of a table (any more).
     ///
     /// # Errors
     /// As the catalog says.
-    pub fn quarantine(&self, _path: &Path, _reason: &str) -> SeamResult<()> {
-        Err(unbuilt())
+    pub fn quarantine(&self, path: &Path, reason: &str) -> SeamResult<Option<Trouble>> {
+        let mut catalog = self.catalog();
+        let Some((id, trouble)) = self.tables().put_aside(path, reason) else { return Ok(None) };
+        tracing::error!(table = trouble.table, path = %path.display(), rows = trouble.rows, reason, "segment put aside");
+        if self.shared.shown.is_none() {
+            catalog.set_trouble(id, reason)?;
+        }
+        Ok(Some(trouble))
     }
 
-    /// Merges small neighbouring segments of one table into one, if there are enough of them. Call it until it
-    /// returns `None`, from a thread that may block.
-    ///
-    /// # Errors
-    /// `Retry` when the disk is full.
-    pub fn compact_once(&self) -> SeamResult<Option<CompactionReport>> {
-        Err(unbuilt())
-    }
-
-    /// Deletes files that no table needs any more, no reader of this process holds, and whose grace is over; returns how many.
+    /// Deletes files that no table needs any more, no reader of this process holds, and whose grace is over; returns
+    /// how many.
     ///
     /// # Errors
     /// As the disk says.
     pub fn sweep(&self) -> SeamResult<usize> {
-        Err(unbuilt())
+        let grace = i64::try_from(self.config().grace.as_micros()).unwrap_or(i64::MAX);
+        let before = self.now().saturating_sub(grace);
+        let is_due =
+            |grave: &Grave| Arc::strong_count(&grave.pin) == 1 && (grave.relative.is_none() || grave.since <= before);
+        let (due, kept) = std::mem::take(&mut self.tables().graves).into_iter().partition(is_due);
+        self.tables().graves.extend::<Vec<Grave>>(kept);
+        let due: Vec<Grave> = due;
+        for (index, grave) in due.iter().enumerate() {
+            match self.vfs().remove(&grave.path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    self.tables().graves.extend(due[index..].iter().cloned());
+                    return Err(disk_error("remove", &grave.path, error));
+                }
+                _ => {}
+            }
+        }
+        // A crash in between leaves graves of files that are gone, which the next sweep forgets.
+        let forgotten: Vec<String> = due.iter().filter_map(|grave| grave.relative.clone()).collect();
+        if !forgotten.is_empty() {
+            self.catalog().forget_graves(&forgotten)?;
+        }
+        Ok(due.len())
+    }
+
+    pub(crate) fn config(&self) -> &StoreConfig {
+        &self.shared.config
+    }
+
+    pub(crate) fn vfs(&self) -> &Arc<dyn Vfs> {
+        &self.shared.vfs
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        self.shared.clock.now().micros()
+    }
+
+    pub(crate) fn catalog(&self) -> MutexGuard<'_, Catalog> {
+        locked(&self.shared.catalog)
+    }
+
+    /// When both are needed the catalog is locked first.
+    pub(crate) fn tables(&self) -> MutexGuard<'_, Tables> {
+        locked(&self.shared.tables)
+    }
+
+    pub(crate) fn owned(&self) -> SeamResult<()> {
+        if self.shared.shown.is_none() {
+            return Ok(());
+        }
+        let message = format!("the store in {} was opened to be read only", self.path().display());
+        Err(SeamError::new(ErrorKind::Config, message))
+    }
+
+    /// Tables and graves as the catalog has them.
+    fn load(&self) -> SeamResult<()> {
+        let mut catalog = self.catalog();
+        let (tables, segments) = catalog.load()?;
+        let graves = self.graves(&catalog, &BTreeMap::new())?;
+        let mut visible = self.tables();
+        visible.load(self.path(), tables, segments);
+        visible.graves = graves;
+        Ok(())
+    }
+
+    fn graves(&self, catalog: &Catalog, pins: &BTreeMap<String, Arc<crate::snapshot::Pin>>) -> SeamResult<Vec<Grave>> {
+        let grave = |(relative, since): (String, i64)| Grave {
+            path: self.path().join(&relative),
+            pin: pins.get(&relative).cloned().unwrap_or_default(),
+            relative: Some(relative),
+            since,
+        };
+        Ok(catalog.graves()?.into_iter().map(grave).collect())
+    }
+
+    /// For a store that is only read: shows what has been committed meanwhile.
+    fn follow(&self) -> SeamResult<()> {
+        let Some(shown) = &self.shared.shown else { return Ok(()) };
+        let version = self.catalog().data_version()?;
+        if shown.swap(version, Ordering::Relaxed) != version {
+            self.load()?;
+            self.put_missing_aside()?;
+        }
+        Ok(())
+    }
+
+    /// Removes what a crash left in the tables' folder: unfinished files, and segments of epochs that never committed.
+    fn remove_unnamed_files(&self) -> SeamResult<()> {
+        let folder = self.path().join(TABLES_FOLDER);
+        remove_leftovers(&**self.vfs(), &folder)?;
+        let tables = self.tables();
+        let live = tables.by_name.values().flat_map(|table| &table.live).map(|live| live.segment.path.as_path());
+        let aside = tables.troubles.iter().map(|trouble| trouble.path.as_path());
+        let graves = tables.graves.iter().map(|grave| grave.path.as_path());
+        let named: std::collections::BTreeSet<&Path> = live.chain(aside).chain(graves).collect();
+        let list = |path: &Path| self.vfs().list(path).map_err(|error| disk_error("list", path, error));
+        for (table, _) in list(&folder)? {
+            for (path, kind) in list(&table)? {
+                if kind == weir_model::FileKind::File && !named.contains(path.as_path()) {
+                    tracing::info!(path = %path.display(), "removing a file of an epoch that never committed");
+                    self.vfs().remove(&path).map_err(|error| disk_error("remove", &path, error))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts aside segments whose file is missing or has another size than the catalog says.
+    fn put_missing_aside(&self) -> SeamResult<()> {
+        let segments = self.tables().snapshot()?.tables.into_values().flat_map(|table| table.segments);
+        for segment in segments {
+            let reason = match self.vfs().len(&segment.path) {
+                Ok(bytes) if bytes == segment.bytes => continue,
+                Ok(bytes) => format!("the file has {bytes} bytes and should have {}", segment.bytes),
+                Err(error) => format!("the file cannot be opened: {error}"),
+            };
+            self.quarantine(&segment.path, &reason)?;
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn commit(&self, commit: &EpochCommit) -> SeamResult<()> {
+        if self.broken.load(Ordering::Acquire) {
+            let message =
+                "the result of an earlier commit is not known: restart, which recovers the last one that holds";
+            return Err(SeamError::new(ErrorKind::Closed, message));
+        }
+        let mut catalog = locked(&self.catalog);
+        let time_columns = locked(&self.tables).time_columns(commit);
+        let now = self.clock.now().micros();
+        let new = NewCommit { commit, time_columns: &time_columns, keep: self.config.commits_kept, now };
+        let ids = catalog.commit(&new).inspect_err(|error| {
+            self.broken.fetch_or(error.kind == ErrorKind::Closed, Ordering::AcqRel);
+        })?;
+        // The catalog's lock is still held, so that commits become visible in their order.
+        locked(&self.tables).committed(&self.path, commit, &ids)
     }
 }
 
 #[async_trait]
 impl CommitPoint for Store {
-    async fn commit(&self, _commit: EpochCommit) -> SeamResult<()> {
-        Err(unbuilt())
+    async fn commit(&self, commit: EpochCommit) -> SeamResult<()> {
+        self.owned()?;
+        let shared = Arc::clone(&self.shared);
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return shared.commit(&commit) };
+        let done = runtime.spawn_blocking(move || shared.commit(&commit)).await;
+        done.unwrap_or_else(|error| Err(SeamError::caused(ErrorKind::Closed, "a commit was interrupted", error)))
     }
 
-    async fn last(&self, _pipeline: &str) -> SeamResult<Option<Committed>> {
-        Err(unbuilt())
+    async fn last(&self, pipeline: &str) -> SeamResult<Option<Committed>> {
+        self.catalog().last(pipeline)
     }
 }

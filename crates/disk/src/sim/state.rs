@@ -98,12 +98,12 @@ impl State {
             None => operation(self),
             Some(Fault::PowerLoss) => {
                 self.powered = false;
-                self.check_power().and_then(|()| operation(self))
+                Err(power_off())
             }
             Some(Fault::PowerLossAfter) => {
                 let _ = operation(self);
                 self.powered = false;
-                self.check_power().and_then(|()| unreachable!("there is no power"))
+                Err(power_off())
             }
             Some(Fault::Full) => Err(io::ErrorKind::StorageFull.into()),
             Some(Fault::Broken) => Err(io::Error::other("input/output error")),
@@ -111,7 +111,7 @@ impl State {
     }
 
     pub(super) fn check_power(&self) -> io::Result<()> {
-        if self.powered { Ok(()) } else { Err(io::Error::other("the power is off")) }
+        if self.powered { Ok(()) } else { Err(power_off()) }
     }
 
     pub(super) fn file(&self, path: &Path) -> io::Result<usize> {
@@ -266,4 +266,8 @@ impl State {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
+}
+
+fn power_off() -> io::Error {
+    io::Error::other("the power is off")
 }

@@ -1,0 +1,97 @@
+//! The catalog's layout and its versions. Each migration is one transaction; the version is SQLite's `user_version`.
+//!
+//! | table | one row is |
+//! |---|---|
+//! | `tables` | a table: its schema (Arrow IPC) and its column of event times |
+//! | `segments` | a file of a table; `place` orders them as they were committed; `trouble` says why it is not read |
+//! | `commits` | a commit of a pipeline: the `EpochCommit` as JSON with its XXH3-64 |
+//! | `graves` | a file that is not part of any table any more, and since when (microseconds) |
+//!
+//! Paths are relative to the data folder, checksums are XXH3-64 stored as signed integers.
+
+use rusqlite::TransactionBehavior;
+use weir_model::{ErrorKind, SeamError, SeamResult};
+
+use super::Catalog;
+
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE tables (
+        name TEXT PRIMARY KEY,
+        schema BLOB NOT NULL,
+        time_column TEXT
+    ) STRICT;
+    CREATE TABLE segments (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        table_name TEXT NOT NULL REFERENCES tables(name),
+        path TEXT NOT NULL UNIQUE,
+        place INTEGER NOT NULL,
+        rows INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        checksum INTEGER NOT NULL,
+        time_min INTEGER,
+        time_max INTEGER,
+        level INTEGER NOT NULL,
+        pipeline TEXT NOT NULL,
+        epoch INTEGER NOT NULL,
+        trouble TEXT
+    ) STRICT;
+    CREATE INDEX segments_by_table ON segments(table_name, place);
+    CREATE INDEX segments_by_epoch ON segments(pipeline, epoch);
+    CREATE TABLE commits (
+        pipeline TEXT NOT NULL,
+        epoch INTEGER NOT NULL,
+        body TEXT NOT NULL,
+        checksum INTEGER NOT NULL,
+        committed_at INTEGER NOT NULL,
+        PRIMARY KEY (pipeline, epoch)
+    ) STRICT;
+    CREATE TABLE graves (
+        path TEXT PRIMARY KEY,
+        since INTEGER NOT NULL
+    ) STRICT;
+"];
+
+/// The version that this program writes.
+const VERSION: usize = MIGRATIONS.len();
+
+fn version(catalog: &Catalog) -> SeamResult<usize> {
+    let version: i64 = catalog
+        .connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(|error| catalog.error("read", error))?;
+    let path = catalog.path.display();
+    match usize::try_from(version) {
+        Ok(version) if version <= VERSION => Ok(version),
+        _ => Err(SeamError::new(
+            ErrorKind::Config,
+            format!(
+                "{path} has version {version} and this weir knows up to {VERSION}: use the newer weir that wrote it"
+            ),
+        )),
+    }
+}
+
+/// Refuses a catalog that this program cannot read.
+pub(super) fn check(catalog: &Catalog) -> SeamResult<()> {
+    let (found, path) = (version(catalog)?, catalog.path.display());
+    if found == VERSION {
+        return Ok(());
+    }
+    let message =
+        format!("{path} has the older version {found}: start weir on this folder once, which brings it to {VERSION}");
+    Err(SeamError::new(ErrorKind::Config, message))
+}
+
+/// Brings the catalog to [`VERSION`].
+pub(super) fn migrate(catalog: &mut Catalog) -> SeamResult<()> {
+    for from in version(catalog)?..VERSION {
+        let run = |connection: &mut rusqlite::Connection| -> rusqlite::Result<()> {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction.execute_batch(MIGRATIONS[from])?;
+            transaction.pragma_update(None, "user_version", (from + 1) as i64)?;
+            transaction.commit()
+        };
+        run(&mut catalog.connection).map_err(|error| catalog.error("migrate", error))?;
+    }
+    Ok(())
+}

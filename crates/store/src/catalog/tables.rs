@@ -1,0 +1,179 @@
+//! Tables and their segments in the catalog.
+
+use arrow::datatypes::{Schema, SchemaRef};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+use weir_model::{NewSegment, SeamResult};
+
+use super::Catalog;
+use crate::schema::{grow, schema_from_bytes, schema_from_text, schema_of, schema_to_bytes, time_column};
+
+/// A table as the catalog has it.
+#[derive(Clone, Debug)]
+pub(crate) struct CatalogTable {
+    pub(crate) name: String,
+    pub(crate) schema: SchemaRef,
+    pub(crate) time_column: Option<String>,
+}
+
+/// A segment as the catalog has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CatalogSegment {
+    pub(crate) id: i64,
+    pub(crate) table: String,
+    /// Relative to the data folder.
+    pub(crate) path: String,
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+    pub(crate) checksum: u64,
+    pub(crate) time_range: Option<(i64, i64)>,
+    pub(crate) pipeline: String,
+    pub(crate) epoch: u64,
+    /// Why it is not read.
+    pub(crate) trouble: Option<String>,
+}
+
+const COLUMNS: &str = "id, table_name, path, rows, bytes, checksum, time_min, time_max, pipeline, epoch, trouble";
+
+fn segment(row: &Row<'_>) -> rusqlite::Result<CatalogSegment> {
+    let (min, max): (Option<i64>, Option<i64>) = (row.get(6)?, row.get(7)?);
+    Ok(CatalogSegment {
+        id: row.get(0)?,
+        table: row.get(1)?,
+        path: row.get(2)?,
+        rows: row.get::<_, i64>(3)?.cast_unsigned(),
+        bytes: row.get::<_, i64>(4)?.cast_unsigned(),
+        checksum: row.get::<_, i64>(5)?.cast_unsigned(),
+        time_range: min.zip(max),
+        pipeline: row.get(8)?,
+        epoch: row.get::<_, i64>(9)?.cast_unsigned(),
+        trouble: row.get(10)?,
+    })
+}
+
+impl Catalog {
+    /// All tables and all segments, in the order in which segments were committed; both of the same moment.
+    pub(crate) fn load(&mut self) -> SeamResult<(Vec<CatalogTable>, Vec<CatalogSegment>)> {
+        let path = self.path.clone();
+        let mut load = || -> rusqlite::Result<(Vec<(String, Vec<u8>, Option<String>)>, Vec<CatalogSegment>)> {
+            let transaction = self.connection.transaction()?;
+            let tables = transaction
+                .prepare("SELECT name, schema, time_column FROM tables ORDER BY name")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+                .collect::<Result<_, _>>()?;
+            let segments = transaction
+                .prepare(&format!("SELECT {COLUMNS} FROM segments ORDER BY place, id"))?
+                .query_map([], segment)?
+                .collect::<Result<_, _>>()?;
+            Ok((tables, segments))
+        };
+        let (tables, segments) = load().map_err(|error| super::catalog_error("read", &path, error))?;
+        let tables = tables
+            .into_iter()
+            .map(|(name, schema, time_column)| {
+                Ok(CatalogTable { name, schema: schema_from_bytes(&schema)?, time_column })
+            })
+            .collect::<SeamResult<_>>()?;
+        Ok((tables, segments))
+    }
+
+    /// Writes down why a segment is not read; `None` takes it back.
+    pub(crate) fn set_trouble(&mut self, id: i64, reason: &str) -> SeamResult<()> {
+        self.connection
+            .execute("UPDATE segments SET trouble = ?2 WHERE id = ?1", params![id, reason])
+            .map_err(|error| self.error("write", error))?;
+        Ok(())
+    }
+
+    /// Puts `new` in the place of the segments `old`, whose files go to the graves; returns its id, or `None` when
+    /// one of the old ones is gone and nothing happened.
+    pub(crate) fn replace(
+        &mut self,
+        old: &[CatalogSegment],
+        new: &NewSegment,
+        level: i64,
+        now: i64,
+    ) -> SeamResult<Option<i64>> {
+        let path = self.path.clone();
+        let mut replace = || -> rusqlite::Result<Option<i64>> {
+            let transaction = self.connection.transaction()?;
+            let mut place = i64::MAX;
+            for segment in old {
+                let at: Option<i64> = transaction
+                    .query_row("DELETE FROM segments WHERE id = ?1 RETURNING place", [segment.id], |row| row.get(0))
+                    .optional()?;
+                let Some(at) = at else { return Ok(None) };
+                place = place.min(at);
+                bury(&transaction, &segment.path, now)?;
+            }
+            let newest = old.iter().map(|segment| (segment.epoch, segment.pipeline.as_str())).max().unwrap_or((0, ""));
+            let id = insert(&transaction, new, (newest.1, newest.0), level, Some(place))?;
+            transaction.commit()?;
+            Ok(Some(id))
+        };
+        replace().map_err(|error| super::catalog_error("write", &path, error))
+    }
+}
+
+/// Remembers that a file is not part of any table since `now`.
+pub(super) fn bury(transaction: &Transaction<'_>, path: &str, now: i64) -> rusqlite::Result<()> {
+    transaction.execute("INSERT OR REPLACE INTO graves (path, since) VALUES (?1, ?2)", params![path, now])?;
+    Ok(())
+}
+
+/// Adds a segment, after all others of its table unless `place` says where.
+pub(super) fn insert(
+    transaction: &Transaction<'_>,
+    new: &NewSegment,
+    (pipeline, epoch): (&str, u64),
+    level: i64,
+    place: Option<i64>,
+) -> rusqlite::Result<i64> {
+    let (time_min, time_max) = (new.time_range.map(|range| range.0), new.time_range.map(|range| range.1));
+    transaction.execute(
+        "INSERT INTO segments (table_name, path, place, rows, bytes, checksum, time_min, time_max, level, pipeline, epoch)
+         VALUES (?1, ?2, -1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        params![
+            new.table,
+            new.path,
+            new.rows.cast_signed(),
+            new.bytes.cast_signed(),
+            new.checksum.cast_signed(),
+            time_min,
+            time_max,
+            level,
+            pipeline,
+            epoch.cast_signed(),
+        ],
+    )?;
+    let id = transaction.last_insert_rowid();
+    transaction.execute("UPDATE segments SET place = ?2 WHERE id = ?1", params![id, place.unwrap_or(id)])?;
+    Ok(id)
+}
+
+/// Makes room in the table for the columns of `new`, creating the table if needed.
+pub(super) fn widen(
+    transaction: &Transaction<'_>,
+    new: &NewSegment,
+    time: Option<&str>,
+) -> SeamResult<rusqlite::Result<()>> {
+    let seen = schema_from_text(&new.schema)?;
+    let found: rusqlite::Result<Option<Vec<u8>>> =
+        transaction.query_row("SELECT schema FROM tables WHERE name = ?1", [&new.table], |row| row.get(0)).optional();
+    let old = match found {
+        Err(error) => return Ok(Err(error)),
+        Ok(None) => schema_of(arrow::datatypes::Fields::empty()),
+        Ok(Some(bytes)) => schema_from_bytes(&bytes)?,
+    };
+    let grown = grow(old.fields(), seen.fields());
+    if grown == *old.fields() {
+        return Ok(Ok(()));
+    }
+    let bytes = schema_to_bytes(&Schema::new(grown.clone()))?;
+    // A table that has a time column keeps it.
+    let written = transaction.execute(
+        "INSERT INTO tables (name, schema, time_column) VALUES (?1, ?2, ?3)
+         ON CONFLICT (name) DO UPDATE SET schema = ?2, time_column = COALESCE(time_column, ?3)",
+        params![new.table, bytes, time.map(ToOwned::to_owned).or_else(|| time_column(&grown, None))],
+    );
+    Ok(written.map(|_| ()))
+}

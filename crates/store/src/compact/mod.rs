@@ -1,0 +1,121 @@
+//! Many small segments become few large ones, so that a table written to every second stays quick to open.
+
+mod choose;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, PoisonError};
+
+use weir_model::{ErrorKind, SeamResult};
+
+use crate::segment::{Encoding, decode, encode};
+use crate::tables::{Grave, Live, segment_ref};
+use crate::{SegmentRef, Store};
+
+pub(crate) use choose::{Choice, choose};
+
+/// What a compaction did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompactionReport {
+    /// Which table.
+    pub table: String,
+    /// How many segments became one.
+    pub segments: usize,
+    /// The rows in them.
+    pub rows: u64,
+    /// Bytes before.
+    pub bytes_before: u64,
+    /// Bytes after.
+    pub bytes_after: u64,
+}
+
+/// What to merge, as it was when it was chosen.
+struct Job {
+    encoding: Encoding,
+    inputs: Vec<Live>,
+}
+
+impl Store {
+    /// Merges small neighbouring segments of one table into one, if there are enough of them. Segments of commits that
+    /// recovery may go back behind are left alone. Call it until it returns `None`, from a thread that may block; the
+    /// files that it replaces are deleted by [`Store::sweep`].
+    ///
+    /// # Errors
+    /// `Retry` when the disk is full. `Corrupt` when a segment is damaged: it was put aside, call it again.
+    pub fn compact_once(&self) -> SeamResult<Option<CompactionReport>> {
+        self.owned()?;
+        let _one_at_a_time = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(job) = self.next_job()? else { return Ok(None) };
+        let mut batches = Vec::new();
+        for input in &job.inputs {
+            let read = decode(&**self.vfs(), &input.segment, &job.encoding.schema);
+            if let Err(error) = &read
+                && error.kind == ErrorKind::Corrupt
+            {
+                self.quarantine(&input.segment.path, &error.full())?;
+            }
+            batches.extend(read?);
+        }
+        let new = encode(&**self.vfs(), self.path(), &job.encoding, &batches)?;
+        let rows: Vec<_> = job.inputs.iter().map(|input| input.row.clone()).collect();
+        assert_eq!(new.rows, rows.iter().map(|row| row.rows).sum::<u64>(), "a compaction keeps every row");
+        let report = CompactionReport {
+            table: new.table.clone(),
+            segments: rows.len(),
+            rows: new.rows,
+            bytes_before: rows.iter().map(|row| row.bytes).sum(),
+            bytes_after: new.bytes,
+        };
+        let mut catalog = self.catalog();
+        let now = self.now();
+        let Some(id) = catalog.replace(&rows, &new, 1, now)? else { return Ok(None) };
+        let mut tables = self.tables();
+        let table = tables.table(&new.table);
+        let first = table.live.iter().position(|live| live.row.id == rows[0].id).unwrap_or(table.live.len());
+        table.live.retain(|live| !rows.contains(&live.row));
+        let newest = rows.iter().max_by_key(|row| (row.epoch, &row.pipeline)).unwrap_or(&rows[0]);
+        let row = crate::catalog::CatalogSegment {
+            id,
+            path: new.path.clone(),
+            rows: new.rows,
+            bytes: new.bytes,
+            checksum: new.checksum,
+            time_range: new.time_range,
+            ..newest.clone()
+        };
+        let segment = segment_ref(self.path(), &row);
+        table.live.insert(first.min(table.live.len()), Live { row, segment });
+        tables.graves.extend(job.inputs.into_iter().map(|input| Grave {
+            path: input.segment.path,
+            relative: Some(input.row.path),
+            since: now,
+            pin: input.segment.pin,
+        }));
+        Ok(Some(report))
+    }
+
+    /// The first table with something to merge.
+    fn next_job(&self) -> SeamResult<Option<Job>> {
+        let oldest = self.catalog().oldest_epochs()?;
+        let tables = self.tables();
+        for (name, table) in &tables.by_name {
+            let is_settled =
+                |live: &Live| oldest.get(&live.row.pipeline).is_none_or(|oldest| live.row.epoch <= *oldest);
+            for settled in table.live.chunk_by(|one, next| is_settled(one) == is_settled(next)) {
+                if !is_settled(&settled[0]) {
+                    continue;
+                }
+                let segments: Vec<SegmentRef> = settled.iter().map(|live| live.segment.clone()).collect();
+                let Some(Choice { first, count }) = choose(&segments) else { continue };
+                let encoding = Encoding {
+                    table: name.clone(),
+                    schema: Arc::clone(&table.schema),
+                    time_column: table.time_column(),
+                    sort: table.sort,
+                };
+                return Ok(Some(Job { encoding, inputs: settled[first..first + count].to_vec() }));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,45 @@
+//! Reads a whole segment back, after comparing it with what the catalog says of it.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use weir_disk::{checksum_of, read_file};
+use weir_model::{ErrorKind, SeamError, SeamResult, Vfs};
+
+use crate::SegmentRef;
+use crate::schema::adapt;
+
+/// Rows per batch that is read.
+const BATCH_ROWS: usize = 8_192;
+
+/// The bytes of a segment.
+///
+/// # Errors
+/// `Corrupt` when the file is missing, has another size or does not match its checksum.
+pub(crate) fn checked_bytes(vfs: &dyn Vfs, segment: &SegmentRef) -> SeamResult<Bytes> {
+    let bytes = read_file(vfs, &segment.path)?;
+    let damaged = |why: String| SeamError::new(ErrorKind::Corrupt, format!("{} {why}", segment.path.display()));
+    if bytes.len() as u64 != segment.bytes {
+        return Err(damaged(format!("has {} bytes and should have {}", bytes.len(), segment.bytes)));
+    }
+    if checksum_of(&bytes) != segment.checksum {
+        return Err(damaged("does not match its checksum".to_owned()));
+    }
+    Ok(Bytes::from(bytes))
+}
+
+/// The rows of a segment in `schema`.
+///
+/// # Errors
+/// `Corrupt` as [`checked_bytes`], or when it is not readable as Parquet.
+pub(crate) fn decode(vfs: &dyn Vfs, segment: &SegmentRef, schema: &SchemaRef) -> SeamResult<Vec<RecordBatch>> {
+    let bytes = checked_bytes(vfs, segment)?;
+    let unreadable = |error: Box<dyn std::error::Error + Send + Sync>| {
+        SeamError::caused(ErrorKind::Corrupt, format!("cannot read {}", segment.path.display()), error)
+    };
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
+        .and_then(|builder| builder.with_batch_size(BATCH_ROWS).build())
+        .map_err(|error| unreadable(error.into()))?;
+    reader.map(|batch| adapt(&batch.map_err(|error| unreadable(error.into()))?, schema)).collect()
+}
