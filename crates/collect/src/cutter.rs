@@ -14,7 +14,7 @@ mod tests;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use memchr::{memchr, memrchr};
+use memchr::memchr;
 use weir_model::{Framed, Framer, Offset, RecordSpan};
 
 /// How many new bytes are cut at once: the size of a read.
@@ -73,6 +73,12 @@ impl Cutter {
         Self { framer, limit, offset, tail: Vec::new(), scanned: 0, skipping: None }
     }
 
+    /// Begins at `offset` instead; nothing was pushed yet.
+    pub(crate) fn go_to(&mut self, offset: u64) {
+        assert!(self.tail.is_empty() && self.skipping.is_none(), "bytes were taken already");
+        self.offset = offset;
+    }
+
     /// The offset of the first byte that is not in a record yet.
     pub(crate) fn offset(&self) -> u64 {
         match &self.skipping {
@@ -113,15 +119,14 @@ impl Cutter {
         cuts
     }
 
-    /// Takes the whole lines that wait for what follows as complete: nothing has followed for long enough.
+    /// Takes the lines that wait for what follows as a whole record: nothing has followed for long enough. A line that
+    /// is half written goes on waiting, and what it may belong to with it.
     pub(crate) fn give_up_waiting(&mut self) -> Vec<Cut> {
-        let Some(newline) = memrchr(b'\n', &self.tail) else { return Vec::new() };
-        let rest = self.tail.split_off(newline + 1);
-        let lines = std::mem::take(&mut self.tail);
-        self.scanned = 0;
-        let cuts = self.push(lines, true);
-        self.tail = rest;
-        cuts
+        if !self.tail.ends_with(b"\n") {
+            return Vec::new();
+        }
+        let lines = self.buffer(0);
+        self.push(lines, true)
     }
 
     fn cut(&mut self, buffer: Bytes, end: bool, cuts: &mut Vec<Cut>) {

@@ -95,13 +95,17 @@ fn a_long_line_inside_an_event_is_cut_alone() {
 #[test]
 fn an_event_that_waits_for_more_lines_is_taken_when_waiting_is_given_up() {
     let mut cutter = Cutter::new(Arc::new(Events), 100, 0);
-    assert_eq!(cutter.push(b"one\n more\ntw".to_vec(), false).iter().flat_map(seen).count(), 0);
-    assert_eq!(text(&cutter.give_up_waiting().iter().flat_map(seen).collect::<Vec<_>>()), "0 \"one\\n more\"\n");
-    assert_eq!((cutter.offset(), cutter.pending_bytes()), (10, 2), "half a line is no record");
-    let mut buffer = cutter.buffer(0);
-    buffer.extend_from_slice(b"o\nthree\n");
-    let records: Vec<_> = cutter.push(buffer, false).iter().flat_map(seen).collect();
-    assert_eq!(text(&records), "10 \"two\"\n");
+    let mut push = |bytes: &[u8], give_up: bool| {
+        let mut buffer = cutter.buffer(0);
+        buffer.extend_from_slice(bytes);
+        let mut cuts = cutter.push(buffer, false);
+        cuts.extend(if give_up { cutter.give_up_waiting() } else { Vec::new() });
+        text(&cuts.iter().flat_map(seen).collect::<Vec<_>>())
+    };
+    assert_eq!(push(b"one\n mo", true), "", "half a line goes on waiting");
+    assert_eq!(push(b"re\n", false), "");
+    assert_eq!(push(b" and more\n", true), "0 \"one\\n more\\n and more\"\n");
+    assert_eq!(push(b"two\nthree\n", false), "20 \"two\"\n");
 }
 
 #[test]

@@ -170,7 +170,9 @@ fn missing_folder(base: &Path, base_is_folder: bool) -> Option<PathBuf> {
     let folder = if base_is_folder { base } else { base.parent()? };
     let mut way: Vec<&Path> = folder.ancestors().filter(|path| !path.as_os_str().is_empty()).collect();
     way.reverse();
-    way.into_iter().find(|path| matches!(path.try_exists(), Ok(false))).map(Path::to_owned)
+    let missing = way.into_iter().find(|path| matches!(path.try_exists(), Ok(false)))?;
+    // Put together anew: without a slash at its end.
+    Some(missing.components().collect())
 }
 
 impl Exclusion {
