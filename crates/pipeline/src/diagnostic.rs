@@ -129,9 +129,16 @@ const SENSITIVE: [&str; 6] = ["password", "passwd", "secret", "token", "credenti
 /// The line with the values of sensitive keys as stars, so that columns stay where they are.
 fn masked(line: &str) -> String {
     let lower = line.to_ascii_lowercase();
-    let Some(at) = SENSITIVE.iter().filter_map(|word| lower.find(word)).min() else { return line.to_owned() };
-    let Some(separator) = line[at..].find([':', '=']) else { return line.to_owned() };
-    let from = at + separator + 1;
+    let Some(from) = SENSITIVE.iter().filter_map(|word| value_after(&lower, word)).min() else { return line.to_owned() };
     let hide = |c: char| if c.is_whitespace() { c } else { '*' };
     line[..from].chars().chain(line[from..].chars().map(hide)).collect()
+}
+
+/// Where the value begins of a key that contains `word`.
+fn value_after(line: &str, word: &str) -> Option<usize> {
+    line.match_indices(word).find_map(|(at, _)| {
+        let after = &line[at + word.len()..];
+        let rest = after.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "_-\"' ".contains(c));
+        rest.starts_with([':', '=']).then(|| line.len() - rest.len() + 1)
+    })
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::de::{Fault, FaultKind};
 use crate::diagnostic::{Diagnostic, Snippet};
 use crate::nearest::nearest;
-use crate::tree::{Node, ParseError, Place, Segment, Style, Value, line_and_column, parse_path, show_path};
+use crate::tree::{Core, Node, ParseError, Place, Segment, Style, Value, line_and_column, parse_path, show_path};
 
 /// A secret shorter than this is not looked for in messages: it would be found everywhere.
 const SECRET_BYTES_SOUGHT_MIN: usize = 4;
@@ -71,7 +71,7 @@ impl Document {
             None => readable_place(&found),
         };
         let mut diagnostic = self.diagnostic(place, self.redact(&message.into()));
-        diagnostic.path = path.to_owned();
+        diagnostic.path = self.show(&segments);
         diagnostic.hint = hint.map(|hint| self.redact(&hint));
         diagnostic
     }
@@ -148,7 +148,10 @@ impl Document {
 
     /// A path with its list indexes in brackets.
     pub(crate) fn show(&self, path: &[Segment]) -> String {
-        show_path(path, |depth| matches!(self.find(&path[..depth]).node.value, Value::List(_)))
+        show_path(path, |depth| {
+            let above = self.find(&path[..depth]);
+            above.depth == depth && matches!(above.node.value, Value::List(_))
+        })
     }
 
     fn find(&self, path: &[Segment]) -> Found<'_> {
@@ -163,11 +166,11 @@ impl Document {
 
     /// An override that made up a key where something else was meant: the existing key that is most like it.
     fn meant_instead(&self, path: &[Segment]) -> Option<String> {
-        let (last, above) = path.split_last()?;
-        let Value::Map(entries) = &self.find(above).node.value else { return None };
-        let entry = entries.iter().find(|entry| last.is_key(&entry.key))?;
-        let others = entries.iter().filter(|other| other.key != entry.key).map(|other| other.key.as_str());
-        if entry.key_place.text == 0 { None } else { nearest(&entry.key, others) }
+        (0..path.len()).find_map(|depth| {
+            let Value::Map(entries) = &self.find(&path[..depth]).node.value else { return None };
+            let made_up = entries.iter().find(|entry| path[depth].is_key(&entry.key) && entry.key_place.text > 0)?;
+            nearest(&made_up.key, entries.iter().map(|entry| entry.key.as_str()).filter(|key| *key != made_up.key))
+        })
     }
 
     fn unfit_hint(&self, found: &Found<'_>, kind: &FaultKind) -> Option<String> {
@@ -183,8 +186,14 @@ impl Document {
         if expected == "a list" {
             return Some(format!("write [\"{}\"]", self.redact(&scalar.text)));
         }
-        (expected == "text" && scalar.style == Style::Plain && !scalar.text.is_empty())
-            .then(|| format!("write \"{}\"", scalar.text))
+        let number = matches!(scalar.core(), Core::Int(_) | Core::Float(_));
+        if number && expected.starts_with("a duration") {
+            return Some(format!("add the unit: {0}ms, {0}s, {0}m", scalar.text));
+        }
+        if number && expected.starts_with("a size") {
+            return Some(format!("add the unit: {0}B, {0}KiB, {0}MiB", scalar.text));
+        }
+        (expected == "text" && !found.node.is_null()).then(|| format!("write \"{}\"", scalar.text))
     }
 
     /// The place of the character number `offset` of a value's text, when it can be told.
@@ -194,18 +203,16 @@ impl Document {
             return None;
         }
         let written = self.texts[node.place.text].text.get(node.place.start..node.place.end)?;
-        let byte = scalar.text.char_indices().nth(offset).map_or(scalar.text.len(), |(byte, _)| byte);
-        let (line_number, line_start) = scalar.text[..byte].match_indices('\n').fold((0, 0), |(n, _), (at, _)| (n + 1, at + 1));
-        let line = scalar.text[line_start..].split('\n').next().unwrap_or_default();
-        // A text on one line is written as it is, perhaps in quotes; a block has its lines one by one, indented.
-        let at = if line_number == 0 && !written.contains('\n') {
-            written.find(line)? + byte
-        } else {
-            let is_content = |written_line: &&str| !written_line.trim().is_empty() && written_line.trim() != "|" ;
-            let nth = written.split('\n').filter(is_content).filter(|l| l.trim_end().ends_with(line.trim_end())).nth(0)?;
-            let written_at = nth.as_ptr() as usize - written.as_ptr() as usize;
-            written_at + nth.find(line)? + (byte - line_start)
+        // Lines may be folded and indented, but characters that are not blank come in the same order and number.
+        let is_ink = |c: &char| !c.is_whitespace();
+        let ink_before = scalar.text.chars().take(offset).filter(is_ink).count();
+        let prefix = match written.chars().next() {
+            Some('"' | '\'') if scalar.style == Style::Quoted => 1,
+            Some('|' | '>') if scalar.style == Style::Quoted => written.find('\n')?,
+            Some(_) | None => 0,
         };
+        let ink = written[prefix..].char_indices().filter(|(_, c)| is_ink(c)).nth(ink_before);
+        let at = ink.map_or(written.trim_end().len(), |(at, _)| prefix + at);
         let start = node.place.start + at;
         Some(Place { text: node.place.text, start, end: start })
     }

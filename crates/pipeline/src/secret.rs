@@ -28,6 +28,8 @@ pub(crate) fn resolve(root: &mut Node, env: &BTreeMap<String, String>) -> (Vec<(
             Err((message, hint)) => errors.push(ParseError { place, message, hint }),
         }
     });
+    // Keys hold no secrets, but write `${` like values do.
+    root.each_key(&mut |key| *key = key.replace("$${", "${"));
     // A secret that contains another one is replaced first.
     secrets.sort_by_key(|(value, _): &(String, String)| std::cmp::Reverse(value.len()));
     secrets.dedup();

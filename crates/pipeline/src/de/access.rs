@@ -20,7 +20,7 @@ fn is_there(entry: &&Entry) -> bool {
 
 /// Which of `choices` a map decides for. Where an override names one and the file another, the override wins;
 /// `None` when none is named.
-fn chosen<'a>(entries: &'a [Entry], choices: &[&str]) -> Result<Option<&'a Entry>, Fault> {
+fn chosen<'a>(at: At<'_>, entries: &'a [Entry], choices: &[&str]) -> Result<Option<&'a Entry>, Fault> {
     let mut found: Option<&Entry> = None;
     for entry in entries.iter().filter(is_there).filter(|entry| choices.contains(&entry.key.as_str())) {
         found = Some(match found {
@@ -28,8 +28,8 @@ fn chosen<'a>(entries: &'a [Entry], choices: &[&str]) -> Result<Option<&'a Entry
             Some(other) if other.touched_by < entry.touched_by => entry,
             Some(other) if other.touched_by > entry.touched_by => other,
             Some(other) => {
-                let (first, second) = (other.key.clone(), entry.key.clone());
-                return Err(Fault::new(FaultKind::TwoChoices { first, second }));
+                let fault = Fault::new(FaultKind::TwoChoices { first: other.key.clone(), second: entry.key.clone() });
+                return Err(fault.at(|| Trail::Key(&at.trail, &entry.key).path(), true));
             }
         });
     }
@@ -47,7 +47,7 @@ pub(super) struct Keys<'a> {
 impl<'a> Keys<'a> {
     pub(super) fn of(at: At<'a>, entries: &'a [Entry], one_of: Option<&'static [&'static str]>) -> Result<Self, Fault> {
         let choices = one_of.unwrap_or_default();
-        let chosen = chosen(entries, choices)?.map(|entry| entry.key.as_str());
+        let chosen = chosen(at, entries, choices)?.map(|entry| entry.key.as_str());
         let is_live = |entry: &&Entry| !choices.contains(&entry.key.as_str()) || chosen == Some(entry.key.as_str());
         let live = entries.iter().filter(is_there).filter(is_live);
         Ok(Self { at, entries: live.map(|entry| (entry.key.as_str(), &entry.value)).collect(), next: 0, one_of })
@@ -135,7 +135,7 @@ impl<'a> Choice<'a> {
                 false => Fault::invalid_type(at.came(), &expected.as_str()),
             });
         };
-        let chosen = chosen(entries, variants)?;
+        let chosen = chosen(at, entries, variants)?;
         let stray = entries.iter().filter(is_there).find(|entry| !variants.contains(&entry.key.as_str()));
         match (chosen, stray) {
             (_, Some(stray)) => {

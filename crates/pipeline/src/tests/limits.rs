@@ -8,7 +8,9 @@ use crate::{Input, load};
 #[test]
 fn a_file_of_ten_megabytes_is_refused_unread() {
     let text = "a: b\n".repeat(2 << 20);
-    expect![[""]].assert_eq(&rendered(load_text(&text)));
+    expect![[r#"
+        p.yaml:1:1: error: longer than 1048576 bytes: this is not a pipeline
+    "#]].assert_eq(&rendered(load_text(&text)));
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
     let errors = load(Input::File(file.path()), &[], []).unwrap_err();
@@ -22,7 +24,12 @@ fn a_billion_laughs_are_not_laughed() {
         let below = vec![format!("*a{}", level - 1); 10].join(", ");
         text += &format!("a{level}: &a{level} [{below}]\n");
     }
-    expect![[""]].assert_eq(&rendered(load_text(&text)));
+    expect![[r#"
+        p.yaml:5:10: error: more than 20000 keys and values, aliases written out
+          |
+        5 | a4: &a4 [*a3, *a3, *a3, *a3, *a3, *a3, *a3, *a3, *a3, *a3]
+          |          ^^^
+    "#]].assert_eq(&rendered(load_text(&text)));
 }
 
 #[test]
@@ -40,7 +47,12 @@ outputs: [{ table: logs }]
 
 #[test]
 fn what_is_nested_too_deep_is_refused() {
-    expect![[""]].assert_eq(&rendered(load_text(&format!("a: {}", "[".repeat(100)))));
+    expect![[r#"
+        p.yaml:1:103: error: this is not YAML: unclosed bracket '['
+          |
+        1 | a: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[
+          |                                                                                                       ^
+    "#]].assert_eq(&rendered(load_text(&format!("a: {}", "[".repeat(100)))));
     let text = format!("a: {}", "[".repeat(1_000_000));
     assert!(rendered(load_text(&text)).contains("error"));
     let indented: String = (0..200).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
@@ -53,11 +65,13 @@ fn bytes_that_are_not_utf8_are_pointed_at() {
     std::fs::write(file.path(), b"name: small\n# caf\xe9\n").unwrap();
     let errors = load(Input::File(file.path()), &[], []).unwrap_err();
     assert_eq!((errors[0].line, errors[0].column), (2, 6));
-    expect![[""]].assert_eq(&errors[0].message);
+    expect!["the byte 0xe9 is not UTF-8"].assert_eq(&errors[0].message);
 }
 
 #[test]
 fn a_file_that_is_not_there() {
     let errors = load(Input::File(std::path::Path::new("/nowhere/p.yaml")), &[], []).unwrap_err();
-    expect![[""]].assert_eq(&rendered(Err(errors)));
+    expect![[r#"
+        /nowhere/p.yaml:1:1: error: cannot read this file: No such file or directory (os error 2)
+    "#]].assert_eq(&rendered(Err(errors)));
 }

@@ -43,7 +43,14 @@ fn setting_another_kind_replaces_the_one_in_the_file() {
 fn text_in_an_override_needs_no_quotes() {
     let (config, _) = load_with(SMALL, &["outputs.0.table=t1"], &[("WEIR__name", "p")]).unwrap();
     assert_eq!(config.name, "p");
-    check(&["name=5"], &[], expect![[""]]);
+    check(&["name=5"], &[], expect![[r#"
+        --set name: error: the name `5` does not begin with a lower-case letter
+          |
+          | name=5
+          |      ^
+          = at: name
+          = help: lower-case letters, digits, `_`, `-`; a letter first
+    "#]]);
 }
 
 #[test]
@@ -65,29 +72,129 @@ fn the_environment_comes_after_the_file_and_before_set() {
 
 #[test]
 fn an_override_of_a_key_that_does_not_exist_is_refused_with_the_nearest() {
-    check(&["sources.logs.fil.paths=[x]"], &[], expect![[""]]);
-    check(&["sources.logz.file.follow=true"], &[], expect![[""]]);
-    check(&["epoc=1s"], &[("WEIR__sources__logs__file__folow", "true")], expect![[""]]);
+    check(&["sources.logs.fil.paths=[x]"], &[], expect![[r#"
+        --set sources.logs.fil.paths: error: unknown key `fil`
+          |
+          | sources.logs.fil.paths=[x]
+          |              ^^^
+          = at: sources.logs.fil
+          = allowed: file, stdin, http, log, format, schema
+          = did you mean `file`?
+    "#]]);
+    check(&["sources.logz.file.follow=true"], &[], expect![[r#"
+        --set sources.logz.file.follow: error: the key `paths` is missing
+          |
+          | sources.logz.file.follow=true
+          |              ^^^^
+          = at: sources.logz.file
+          = did you mean `logs`?
+    "#]]);
+    check(&["epoc=1s"], &[("WEIR__sources__logs__file__folow", "true")], expect![[r#"
+        environment variable WEIR__sources__logs__file__folow: error: unknown key `folow`
+          |
+          | WEIR__sources__logs__file__folow=true
+          |                            ^^^^^
+          = at: sources.logs.file.folow
+          = allowed: paths, exclude, follow, max_record_bytes, poll, join_timeout, start
+          = did you mean `follow`?
+
+        --set epoc: error: unknown key `epoc`
+          |
+          | epoc=1s
+          | ^^^^
+          = at: epoc
+          = allowed: name, sources, time, steps, outputs, late, dead_letters, epoch
+          = did you mean `epoch`?
+    "#]]);
 }
 
 #[test]
 fn an_override_of_an_item_that_does_not_exist_is_refused() {
-    check(&["outputs.7.table=x"], &[], expect![[""]]);
-    check(&["outputs.first.table=x"], &[], expect![[""]]);
+    check(&["outputs.7.table=x"], &[], expect![[r#"
+        --set outputs.7.table: error: there is no item 7: this is a list of 1, from 0
+          |
+          | outputs.7.table=x
+          |         ^
+    "#]]);
+    check(&["outputs.first.table=x"], &[], expect![[r#"
+        --set outputs.first.table: error: `first` is no index: this is a list of 1
+          |
+          | outputs.first.table=x
+          |         ^^^^^
+    "#]]);
 }
 
 #[test]
 fn an_override_that_is_none_is_refused() {
-    check(&["epoch"], &[], expect![[""]]);
-    check(&["=1s"], &[], expect![[""]]);
-    check(&["sources..x=1"], &[], expect![[""]]);
-    check(&["outputs[x].table=1"], &[], expect![[""]]);
-    check(&["sources.logs.file.paths=[x"], &[], expect![[""]]);
-    check(&["sources.logs.file.paths=*.log"], &[], expect![[""]]);
-    check(&[], &[("WEIR__", "x"), ("WEIR__epoch__", "1s")], expect![[""]]);
+    check(&["epoch"], &[], expect![[r#"
+        --set epoch: error: `=` and a value are missing
+          |
+          | epoch
+          |      ^
+          = help: write sources.logs.file.follow=false, or steps[0].where=...
+    "#]]);
+    check(&["=1s"], &[], expect![[r#"
+        --set : error: a key is missing
+          |
+          | =1s
+          | ^
+          = help: write sources.logs.file.follow=false, or steps[0].where=...
+    "#]]);
+    check(&["sources..x=1"], &[], expect![[r#"
+        --set sources..x: error: a key is missing
+          |
+          | sources..x=1
+          |         ^
+          = help: write sources.logs.file.follow=false, or steps[0].where=...
+    "#]]);
+    check(&["outputs[x].table=1"], &[], expect![[r#"
+        --set outputs[x].table: error: an index that is not a number
+          |
+          | outputs[x].table=1
+          |         ^
+          = help: write sources.logs.file.follow=false, or steps[0].where=...
+    "#]]);
+    check(&["sources.logs.file.paths=[x"], &[], expect![[r#"
+        --set sources.logs.file.paths: error: this is not YAML: unclosed bracket '['
+          |
+          | sources.logs.file.paths=[x
+          |                         ^
+    "#]]);
+    check(&["sources.logs.file.paths=*.log"], &[], expect![[r#"
+        --set sources.logs.file.paths: error: this is not YAML: while parsing node, found unknown anchor
+          |
+          | sources.logs.file.paths=*.log
+          |                         ^
+          = help: a value that begins with `*` must be in quotes
+    "#]]);
+    check(&[], &[("WEIR__", "x"), ("WEIR__epoch__", "1s")], expect![[r#"
+        environment variable WEIR__: error: a key is missing
+          |
+          | WEIR__=x
+          |       ^
+          = help: write sources.logs.file.follow=false, or steps[0].where=...
+
+        environment variable WEIR__epoch__: error: a key is missing
+          |
+          | WEIR__epoch__=1s
+          |              ^
+          = help: write sources.logs.file.follow=false, or steps[0].where=...
+    "#]]);
 }
 
 #[test]
 fn a_wrong_value_in_an_override_is_shown_there() {
-    check(&["epoch=5 parsecs"], &[("WEIR__sources__logs__file__follow", "perhaps")], expect![[""]]);
+    check(&["epoch=5 parsecs"], &[("WEIR__sources__logs__file__follow", "perhaps")], expect![[r#"
+        environment variable WEIR__sources__logs__file__follow: error: the text `perhaps` where `true` or `false` is expected
+          |
+          | WEIR__sources__logs__file__follow=perhaps
+          |                                   ^^^^^^^
+          = at: sources.logs.file.follow
+
+        --set epoch: error: the text `5 parsecs` where a duration such as 500ms, 10s, 5m, 2h or 7d is expected
+          |
+          | epoch=5 parsecs
+          |       ^^^^^^^^^
+          = at: epoch
+    "#]]);
 }

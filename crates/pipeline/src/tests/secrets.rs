@@ -32,14 +32,34 @@ fn the_value_of_a_secret_is_in_no_error() {
     let text = SMALL.replace("follow: false", "follow: \"${env:DB_PASSWORD}\"").replace("json", "\"${env:DB_PASSWORD}\"");
     let errors = rendered(load_with(&text, &["outputs.0.from=${env:DB_PASSWORD}"], &[SECRET]));
     assert!(!errors.contains("hunter2"), "{errors}");
-    expect![[""]].assert_eq(&errors);
+    expect![[r#"
+        p.yaml:4:42: error: the text `${env:DB_PASSWORD}` where `true` or `false` is expected
+          |
+        4 |     file: { paths: ["/x/*.log"], follow: "${env:DB_PASSWORD}" }
+          |                                          ^^^^^^^^^^^^^^^^^^^^
+          = at: sources.logs.file.follow
+
+        p.yaml:5:13: error: unknown word `${env:DB_PASSWORD}`
+          |
+        5 |     format: "${env:DB_PASSWORD}"
+          |             ^^^^^^^^^^^^^^^^^^^^
+          = at: sources.logs.format
+          = allowed: json, text, spark_log
+    "#]].assert_eq(&errors);
 }
 
 #[test]
 fn the_value_of_a_secret_is_in_no_semantic_error() {
     let errors = rendered(load_with(SMALL, &["outputs.0.from=${env:DB_PASSWORD}"], &[SECRET]));
     assert!(!errors.contains("hunter2"), "{errors}");
-    expect![[""]].assert_eq(&errors);
+    expect![[r#"
+        --set outputs.0.from: error: `${env:DB_PASSWORD}` is neither a source nor an earlier step
+          |
+          | outputs.0.from=${env:DB_PASSWORD}
+          |                ^^^^^^^^^^^^^^^^^^
+          = at: outputs[0].from
+          = help: there are: logs
+    "#]].assert_eq(&errors);
 }
 
 #[test]
@@ -51,10 +71,33 @@ fn messages_can_be_cleared_of_secrets() {
 #[test]
 fn a_reference_that_leads_nowhere_is_refused() {
     let check = |path: &str| rendered(load_with(&with_path(path), &[], &[SECRET]));
-    expect![[""]].assert_eq(&check("\"${env:DB_PASWORD}\""));
-    expect![[""]].assert_eq(&check("\"${file:/nowhere/secret}\""));
-    expect![[""]].assert_eq(&check("\"${vault:kv/db}\""));
-    expect![[""]].assert_eq(&check("\"${envv:X}\""));
+    expect![[r#"
+        p.yaml:4:21: error: the environment variable `DB_PASWORD` is not set
+          |
+        4 |     file: { paths: ["${env:DB_PASWORD}"], follow: false }
+          |                     ^^^^^^^^^^^^^^^^^^^
+          = help: did you mean `DB_PASSWORD`?
+    "#]].assert_eq(&check("\"${env:DB_PASWORD}\""));
+    expect![[r#"
+        p.yaml:4:21: error: cannot read the secret in `/nowhere/secret`: No such file or directory (os error 2)
+          |
+        4 |     file: { paths: ["${file:/nowhere/secret}"], follow: false }
+          |                     ^^^^^^^^^^^^^^^^^^^^^^^^^
+    "#]].assert_eq(&check("\"${file:/nowhere/secret}\""));
+    expect![[r#"
+        p.yaml:4:21: error: `${vault:kv/db}`: secrets from a vault are not supported yet
+          |
+        4 |     file: { paths: ["${vault:kv/db}"], follow: false }
+          |                     ^^^^^^^^^^^^^^^^
+          = help: use ${env:NAME} or ${file:/path}
+    "#]].assert_eq(&check("\"${vault:kv/db}\""));
+    expect![[r#"
+        p.yaml:4:21: error: unknown kind of reference `envv` in `${envv:X}`
+          |
+        4 |     file: { paths: ["${envv:X}"], follow: false }
+          |                     ^^^^^^^^^^^
+          = help: did you mean `${env:...}`? For the text itself write $${
+    "#]].assert_eq(&check("\"${envv:X}\""));
 }
 
 #[test]

@@ -18,7 +18,28 @@ fn with(steps: &str, outputs: &str) -> String {
 #[test]
 fn names_have_a_shape() {
     let text = SMALL.replace("name: small", "name: Small Talk").replace("logs", "2logs");
-    check(&text, expect![[""]]);
+    check(&text, expect![[r#"
+        p.yaml:1:7: error: the name `Small Talk` does not begin with a lower-case letter
+          |
+        1 | name: Small Talk
+          |       ^^^^^^^^^^
+          = at: name
+          = help: lower-case letters, digits, `_`, `-`; a letter first
+
+        p.yaml:3:3: error: the name `2logs` does not begin with a lower-case letter
+          |
+        3 |   2logs:
+          |   ^^^^^
+          = at: sources.2logs
+          = help: lower-case letters, digits, `_`; a letter first
+
+        p.yaml:7:12: error: the name `2logs` does not begin with a lower-case letter
+          |
+        7 |   - table: 2logs
+          |            ^^^^^
+          = at: outputs[0].table
+          = help: lower-case letters, digits, `_`; a letter first
+    "#]]);
 }
 
 #[test]
@@ -28,7 +49,35 @@ fn a_reference_must_lead_to_a_source_or_an_earlier_step() {
             "  - { from: logz, where: a > 1 }\n  - { name: b, from: c, where: a > 1 }\n  - { name: c, from: c, where: a > 1 }",
             "  - { table: t, from: nowhere }",
         ),
-        expect![[""]],
+        expect![[r#"
+            p.yaml:6:13: error: `logz` is neither a source nor an earlier step
+              |
+            6 |   - { from: logz, where: a > 1 }
+              |             ^^^^
+              = at: steps[0].from
+              = help: did you mean `logs`?
+
+            p.yaml:7:22: error: `c` is steps[2], which comes only later
+              |
+            7 |   - { name: b, from: c, where: a > 1 }
+              |                      ^
+              = at: steps[1].from
+              = help: there are: logs
+
+            p.yaml:8:22: error: `c` is this step itself
+              |
+            8 |   - { name: c, from: c, where: a > 1 }
+              |                      ^
+              = at: steps[2].from
+              = help: did you mean `b`?
+
+            p.yaml:10:23: error: `nowhere` is neither a source nor an earlier step
+               |
+            10 |   - { table: t, from: nowhere }
+               |                       ^^^^^^^
+               = at: outputs[0].from
+               = help: there are: logs, b, c
+        "#]],
     );
 }
 
@@ -39,26 +88,121 @@ fn names_are_given_once() {
             "  - { name: logs, where: a > 1 }\n  - { name: b, where: a > 1 }\n  - { name: b, where: a > 1 }",
             "  - { table: t, name: one }\n  - { stdout: {}, name: one }\n  - stdout\n  - stdout",
         ),
-        expect![[""]],
+        expect![[r#"
+            p.yaml:6:13: error: `logs` is already the name of a source
+              |
+            6 |   - { name: logs, where: a > 1 }
+              |             ^^^^
+              = at: steps[0].name
+
+            p.yaml:8:13: error: `b` is already the name of steps[1]
+              |
+            8 |   - { name: b, where: a > 1 }
+              |             ^
+              = at: steps[2].name
+
+            p.yaml:11:25: error: outputs[0] is called `one` as well
+               |
+            11 |   - { stdout: {}, name: one }
+               |                         ^^^
+               = at: outputs[1].name
+               = help: give it a `name` of its own
+
+            p.yaml:13:5: error: outputs[2] is called `stdout` as well
+               |
+            13 |   - stdout
+               |     ^^^^^^
+               = at: outputs[3]
+               = help: give it a `name` of its own
+        "#]],
     );
 }
 
 #[test]
 fn rows_that_nobody_takes_are_a_mistake() {
-    check(&with("  - { where: a > 1 }", "  - { table: t, from: logs }"), expect![[""]]);
+    check(&with("  - { where: a > 1 }", "  - { table: t, from: logs }"), expect![[r#"
+        p.yaml:6:5: error: nothing takes the rows of this step
+          |
+        6 |   - { where: a > 1 }
+          |     ^
+          = at: steps[0]
+          = help: name it, and write `from: NAME` in an output or a later step
+    "#]]);
 }
 
 #[test]
 fn a_window_needs_time_and_reasonable_lengths() {
     let window = "  - window: { tumbling: 0s, offset: 1h, compute: { n: count(*) }, lateness: 9999d }\n  - window: { tumbling: 1m, offset: 1m, compute: { n: count(*) }, emit: { early: 1m } }";
-    check(&with(window, "  - table: t").replace("time: { field: ts }\n", ""), expect![[""]]);
+    check(&with(window, "  - table: t").replace("time: { field: ts }\n", ""), expect![[r#"
+        p.yaml:5:5: error: a window needs event time, and the pipeline says nothing about it
+          |
+        5 |   - window: { tumbling: 0s, offset: 1h, compute: { n: count(*) }, lateness: 9999d }
+          |     ^^^^^^
+          = at: steps[0].window
+          = help: add `time: { field: ts }` with the name of your time field
+
+        p.yaml:5:25: error: 0s is too short: at least 1ms
+          |
+        5 |   - window: { tumbling: 0s, offset: 1h, compute: { n: count(*) }, lateness: 9999d }
+          |                         ^^
+          = at: steps[0].window.tumbling
+
+        p.yaml:5:77: error: 9999d is too long: at most 366d
+          |
+        5 |   - window: { tumbling: 0s, offset: 1h, compute: { n: count(*) }, lateness: 9999d }
+          |                                                                             ^^^^^
+          = at: steps[0].window.lateness
+
+        p.yaml:6:5: error: a window needs event time, and the pipeline says nothing about it
+          |
+        6 |   - window: { tumbling: 1m, offset: 1m, compute: { n: count(*) }, emit: { early: 1m } }
+          |     ^^^^^^
+          = at: steps[1].window
+          = help: add `time: { field: ts }` with the name of your time field
+
+        p.yaml:6:37: error: the offset 1m is not shorter than the window of 1m
+          |
+        6 |   - window: { tumbling: 1m, offset: 1m, compute: { n: count(*) }, emit: { early: 1m } }
+          |                                     ^^
+          = at: steps[1].window.offset
+
+        p.yaml:6:82: error: 1m is not shorter than the window of 1m: nothing would be early
+          |
+        6 |   - window: { tumbling: 1m, offset: 1m, compute: { n: count(*) }, emit: { early: 1m } }
+          |                                                                                  ^^
+          = at: steps[1].window.emit.early
+    "#]]);
 }
 
 #[test]
 fn lengths_of_time_that_nobody_means() {
     check(
         &format!("{SMALL}time: {{ field: \"\", watermark: {{ bounded: {{ delay: 9999d }} }}, idle_after: 0s }}\nepoch: 1ms\n"),
-        expect![[""]],
+        expect![[r#"
+            p.yaml:8:16: error: the name of the time field is empty
+              |
+            8 | time: { field: "", watermark: { bounded: { delay: 9999d } }, idle_after: 0s }
+              |                ^^
+              = at: time.field
+
+            p.yaml:8:51: error: 9999d is too long: at most 366d
+              |
+            8 | time: { field: "", watermark: { bounded: { delay: 9999d } }, idle_after: 0s }
+              |                                                   ^^^^^
+              = at: time.watermark.bounded.delay
+
+            p.yaml:8:74: error: 0s is too short: at least 1ms
+              |
+            8 | time: { field: "", watermark: { bounded: { delay: 9999d } }, idle_after: 0s }
+              |                                                                          ^^
+              = at: time.idle_after
+
+            p.yaml:9:8: error: 1ms is too short: at least 100ms
+              |
+            9 | epoch: 1ms
+              |        ^^^
+              = at: epoch
+        "#]],
     );
 }
 
@@ -69,7 +213,51 @@ fn columns_have_names_of_their_own() {
             "  - window: { tumbling: 1m, by: [a, a, pane], compute: { a: count(*), revision: count(*), b: \"\" } }\n  - select: {}\n  - where: \" \"",
             "  - table: t",
         ),
-        expect![[""]],
+        expect![[r#"
+            p.yaml:6:37: error: `a` is given twice
+              |
+            6 |   - window: { tumbling: 1m, by: [a, a, pane], compute: { a: count(*), revision: count(*), b: "" } }
+              |                                     ^
+              = at: steps[0].window.by[1]
+
+            p.yaml:6:40: error: the name `pane` is taken
+              |
+            6 |   - window: { tumbling: 1m, by: [a, a, pane], compute: { a: count(*), revision: count(*), b: "" } }
+              |                                        ^^^^
+              = at: steps[0].window.by[2]
+              = help: windows add these columns themselves: window_start, window_end, pane, revision, row_id
+
+            p.yaml:6:61: error: `a` is already a column: rows are grouped by it
+              |
+            6 |   - window: { tumbling: 1m, by: [a, a, pane], compute: { a: count(*), revision: count(*), b: "" } }
+              |                                                             ^^^^^^^^
+              = at: steps[0].window.compute.a
+
+            p.yaml:6:81: error: the name `revision` is taken
+              |
+            6 |   - window: { tumbling: 1m, by: [a, a, pane], compute: { a: count(*), revision: count(*), b: "" } }
+              |                                                                                 ^^^^^^^^
+              = at: steps[0].window.compute.revision
+              = help: windows add these columns themselves: window_start, window_end, pane, revision, row_id
+
+            p.yaml:6:94: error: the expression is empty
+              |
+            6 |   - window: { tumbling: 1m, by: [a, a, pane], compute: { a: count(*), revision: count(*), b: "" } }
+              |                                                                                              ^^
+              = at: steps[0].window.compute.b
+
+            p.yaml:7:5: error: there is no column: nothing would come out
+              |
+            7 |   - select: {}
+              |     ^^^^^^
+              = at: steps[1].select
+
+            p.yaml:8:12: error: the expression is empty
+              |
+            8 |   - where: " "
+              |            ^^^
+              = at: steps[2].where
+        "#]],
     );
 }
 
@@ -80,39 +268,155 @@ fn two_kinds_of_rows_do_not_share_a_table_or_file() {
             "  - { name: w, window: { tumbling: 1m, compute: { n: count(*) } } }",
             "  - { table: t, from: logs }\n  - { table: t, from: w }\n  - { table: late_events, from: w }\n  - { table: u, from: w }\n  - { table: u, from: w }\n  - { file: { path: f }, from: w }\n  - { file: { path: f }, from: logs, name: other }",
         ),
-        expect![[""]],
+        expect![[r#"
+            p.yaml:9:14: error: the table `t` would get rows of two kinds: outputs[0].table writes other columns to it
+              |
+            9 |   - { table: t, from: w }
+              |              ^
+              = at: outputs[1].table
+              = help: use another table
+
+            p.yaml:10:14: error: the table `late_events` would get rows of two kinds: late.table writes other columns to it
+               |
+            10 |   - { table: late_events, from: w }
+               |              ^^^^^^^^^^^
+               = at: outputs[2].table
+               = help: use another table
+
+            p.yaml:12:14: error: the table `u` would get the same rows twice: outputs[3].table writes them already
+               |
+            12 |   - { table: u, from: w }
+               |              ^
+               = at: outputs[4].table
+               = help: use another table
+
+            p.yaml:14:21: error: the file `f` is already written by outputs[5].file.path
+               |
+            14 |   - { file: { path: f }, from: logs, name: other }
+               |                     ^
+               = at: outputs[6].file.path
+        "#]],
     );
 }
 
 #[test]
 fn standard_input_is_read_once() {
     let text = "name: p\nsources:\n  a: { stdin: {}, format: json }\n  b: { stdin: {}, format: text }\noutputs: [{ table: t }]\n";
-    check(text, expect![[""]]);
+    check(text, expect![[r#"
+        p.yaml:4:8: error: `a` reads standard input already: it can be read only once
+          |
+        4 |   b: { stdin: {}, format: text }
+          |        ^^^^^
+          = at: sources.b.stdin
+    "#]]);
 }
 
 #[test]
 fn fixed_columns_are_not_declared_and_paths_are_not_empty() {
     let text = "name: p\nsources:\n  a: { file: { paths: [] }, format: spark_log, schema: { a: int64 } }\n  b: { file: { paths: [\"\"] }, format: json }\noutputs: []\n";
-    check(text, expect![[""]]);
+    check(text, expect![[r#"
+        p.yaml:3:16: error: there is no path: no file would be read
+          |
+        3 |   a: { file: { paths: [] }, format: spark_log, schema: { a: int64 } }
+          |                ^^^^^
+          = at: sources.a.file.paths
+
+        p.yaml:3:48: error: the columns of `spark_log` are fixed: a schema can be declared for `json` only
+          |
+        3 |   a: { file: { paths: [] }, format: spark_log, schema: { a: int64 } }
+          |                                                ^^^^^^
+          = at: sources.a.schema
+
+        p.yaml:4:24: error: the path is empty
+          |
+        4 |   b: { file: { paths: [""] }, format: json }
+          |                        ^^
+          = at: sources.b.file.paths[0]
+
+        p.yaml:5:1: error: there is no output: nothing would be written
+          |
+        5 | outputs: []
+          | ^^^^^^^
+          = at: outputs
+          = help: add `- table: NAME` or `- stdout: {}`
+    "#]]);
 }
 
 #[test]
 fn errors_of_shape_and_of_sense_come_together() {
-    check(&format!("{SMALL}epoch: 1ms\nlate: {{ tabel: x }}\nsurprise: 1\n"), expect![[""]]);
+    check(&format!("{SMALL}epoch: 1ms\nlate: {{ tabel: x }}\nsurprise: 1\n"), expect![[r#"
+        p.yaml:8:8: error: 1ms is too short: at least 100ms
+          |
+        8 | epoch: 1ms
+          |        ^^^
+          = at: epoch
+
+        p.yaml:9:9: error: unknown key `tabel`
+          |
+        9 | late: { tabel: x }
+          |         ^^^^^
+          = at: late.tabel
+          = allowed: table, file, stdout
+          = did you mean `table`?
+
+        p.yaml:10:1: error: unknown key `surprise`
+           |
+        10 | surprise: 1
+           | ^^^^^^^^
+           = at: surprise
+           = allowed: name, sources, time, steps, outputs, late, dead_letters, epoch
+    "#]]);
 }
 
 #[test]
 fn problems_of_an_override_point_at_it() {
-    expect![[""]].assert_eq(&rendered(load_with(SMALL, &["epoch=1ms"], &[])));
+    expect![[r#"
+        --set epoch: error: 1ms is too short: at least 100ms
+          |
+          | epoch=1ms
+          |       ^^^
+          = at: epoch
+    "#]].assert_eq(&rendered(load_with(SMALL, &["epoch=1ms"], &[])));
 }
 
 #[test]
 fn an_error_inside_a_sql_text_is_pointed_at_however_it_is_written() {
-    let block = with("  - where: |\n      a > 1\n      AND wrong(b)\n  - where: \"c > wrong\"\n  - where: d > wrong", "  - table: t");
+    let block = with("  - where: |\n      a > 1\n      AND wrong(b)\n  - where: \"c > wrong\"\n  - where: d > wrong\n  - where: >\n      e > 1 AND\n      wrong", "  - table: t");
     let (_, document) = load_text(&block).unwrap();
     let show = |path: &str, offset: usize| document.error_at(path, "no such thing", None, Some(offset)).render();
-    expect![[""]].assert_eq(&show("steps[0].where", 10));
-    expect![[""]].assert_eq(&show("steps[1].where", 4));
-    expect![[""]].assert_eq(&show("steps.2.where", 4));
-    expect![[""]].assert_eq(&show("steps[0].where.nothing.here", 4));
+    expect![[r#"
+        p.yaml:8:11: error: no such thing
+          |
+        8 |       AND wrong(b)
+          |           ^
+          = at: steps[0].where
+    "#]].assert_eq(&show("steps[0].where", 10));
+    expect![[r#"
+        p.yaml:9:17: error: no such thing
+          |
+        9 |   - where: "c > wrong"
+          |                 ^
+          = at: steps[1].where
+    "#]].assert_eq(&show("steps[1].where", 4));
+    expect![[r#"
+        p.yaml:10:16: error: no such thing
+           |
+        10 |   - where: d > wrong
+           |                ^
+           = at: steps[2].where
+    "#]].assert_eq(&show("steps.2.where", 4));
+    expect![[r#"
+        p.yaml:7:7: error: no such thing
+          |
+        7 |       a > 1
+          |       ^^^^^
+          = at: steps[0].where.nothing.here
+    "#]].assert_eq(&show("steps[0].where.nothing.here", 4));
+    expect![[r#"
+        p.yaml:13:7: error: no such thing
+           |
+        13 |       wrong
+           |       ^
+           = at: steps[3].where
+    "#]].assert_eq(&show("steps[3].where", 10));
 }

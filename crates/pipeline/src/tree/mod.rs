@@ -155,4 +155,16 @@ impl Node {
             Value::Removed => {}
         }
     }
+
+    /// Calls `change` with every key.
+    pub(crate) fn each_key(&mut self, change: &mut impl FnMut(&mut String)) {
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|item| item.each_key(change)),
+            Value::Map(entries) => entries.iter_mut().for_each(|entry| {
+                change(&mut entry.key);
+                entry.value.each_key(change);
+            }),
+            Value::Scalar(_) | Value::Removed => {}
+        }
+    }
 }

@@ -197,8 +197,8 @@ fn scan_error(text: &str, number: usize, marker: Marker, message: &str) -> Parse
     let indented_by_tab = format!("{line}{rest_of_line}").chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t');
     let hint = if indented_by_tab || message.contains("tab") {
         Some("indent with spaces: YAML allows no tabs there")
-    } else if message.contains("quoted scalar") {
-        Some("close the quote")
+    } else if message.contains("quote") {
+        Some("a quote that was opened here or before is not closed")
     } else if message.contains("nknown anchor") {
         Some("a value that begins with `*` must be in quotes")
     } else if message.contains("mapping values are not allowed") {

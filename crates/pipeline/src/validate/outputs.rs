@@ -89,7 +89,7 @@ fn names(config: &PipelineConfig, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Everything that the pipeline writes, in the order of the file.
+/// Everything that the pipeline writes. The outputs come last, so that a conflict with a default points at them.
 fn written(config: &PipelineConfig) -> Vec<(String, &OutputConfig, Option<Feed<'_>>, Columns)> {
     let outputs = config.outputs.iter().enumerate().map(|(index, entry)| {
         let feed = config.feed_of_output(index);
@@ -98,7 +98,7 @@ fn written(config: &PipelineConfig) -> Vec<(String, &OutputConfig, Option<Feed<'
     });
     let late = ("late".to_owned(), &config.late, None, Columns::Late);
     let dead_letters = ("dead_letters".to_owned(), &config.dead_letters, None, Columns::DeadLetters);
-    outputs.chain([late, dead_letters]).collect()
+    [late, dead_letters].into_iter().chain(outputs).collect()
 }
 
 fn columns_of(config: &PipelineConfig, feed: &Feed<'_>) -> Columns {
