@@ -16,7 +16,7 @@ use weir_model::{
     SourceEvent,
 };
 
-use crate::cutter::{CHUNK_BYTES, Cut, Cutter};
+use crate::cutter::{Cut, Cutter};
 
 /// What is piped into the process; ends where the input ends. After a crash pipe the same bytes in again: what was
 /// taken already is skipped.
@@ -33,6 +33,9 @@ impl Default for StdinConfig {
         Self { max_record_bytes: crate::file::max_record_bytes() }
     }
 }
+
+/// How much is read at once: twice what a pipe holds.
+const READ_BYTES: usize = 128 << 10;
 
 /// What people know standard input by.
 const ORIGIN: &str = "stdin";
@@ -87,7 +90,7 @@ impl StdinSource {
             let Reader::Idle { input, to_skip } = std::mem::replace(&mut self.reader, Reader::Ended) else {
                 return Ok(());
             };
-            let buffer = self.cutter.buffer(CHUNK_BYTES);
+            let buffer = self.cutter.buffer(READ_BYTES);
             self.reader = Reader::Working(tokio::task::spawn_blocking(move || read_piece(input, buffer, to_skip)));
         }
         let Reader::Working(work) = &mut self.reader else { return Ok(()) };
@@ -134,7 +137,7 @@ impl StdinSource {
 fn read_piece(mut input: Input, mut buffer: Vec<u8>, to_skip: u64) -> Piece {
     let result = skip(&mut input, to_skip).and_then(|()| {
         let before = buffer.len();
-        buffer.resize(before + CHUNK_BYTES, 0);
+        buffer.resize(before + READ_BYTES, 0);
         let result = read_some(&mut input, &mut buffer[before..]);
         buffer.truncate(before + result.as_ref().copied().unwrap_or(0));
         match result? {

@@ -29,7 +29,9 @@ async fn run(pieces: &[&str], from: u64) -> String {
         text += &match source.next().await.unwrap() {
             SourceEvent::End => return text,
             SourceEvent::Records(raw) => {
-                let show = |span| format!("{} {}\n", span.offset, String::from_utf8_lossy(raw.record(span)));
+                let show = |span: &weir_model::RecordSpan| {
+                    format!("{} {}\n", span.offset, String::from_utf8_lossy(raw.record(span)))
+                };
                 raw.records.iter().map(show).collect()
             }
             SourceEvent::Trouble { message, .. } => format!("! {message}\n"),
