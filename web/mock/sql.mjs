@@ -39,7 +39,13 @@ function pick(text, table, store) {
     const bounds = [...text.matchAll(/TIMESTAMP '([^']+)'/g)].map(([, moment]) => moment);
     const windows = errorsPerMinute(store.logs).filter(({ window_start }) => !bounds[0] || (window_start >= bounds[0] && window_start < bounds[1]));
     const names = /group by window_start, app_id, executor_id/i.test(text) ? ['window_start', 'app_id', 'executor_id', 'errors'] : /group by window_start, app_id/i.test(text) ? ['window_start', 'app_id', 'errors'] : COLUMNS[table].map(([name]) => name);
-    return { columns: COLUMNS[table].filter(([name]) => names.includes(name)), rows: windows.map((row) => names.map((name) => row[name])) };
+    const sums = new Map();
+    for (const row of windows) {
+      const key = JSON.stringify(names.filter((name) => name !== 'errors').map((name) => row[name]));
+      const sum = sums.get(key) ?? sums.set(key, { ...row, errors: 0 }).get(key);
+      sum.errors += row.errors;
+    }
+    return { columns: COLUMNS[table].filter(([name]) => names.includes(name)), rows: [...sums.values()].map((row) => names.map((name) => row[name])) };
   }
   if (/group by exception_class/i.test(text)) return { columns: [['exception_class', 'string'], ['times', 'int64'], ['latest', 'timestamp']], rows: group(store.logs.filter((row) => row.exception_class), ['exception_class']) };
   if (/group by minute, level/i.test(text)) return { columns: [['minute', 'timestamp'], ['level', 'string'], ['lines', 'int64']], rows: group(store.logs.map((row) => ({ ...row, minute: `${row.ts.slice(0, 16)}:00Z` })), ['minute', 'level'], false) };

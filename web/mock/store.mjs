@@ -24,7 +24,7 @@ export function makeStore(now, rows = 8000) {
     const part = i / rows + random() * 0.01;
     // Quiet, then busy, with two bursts of trouble.
     const trouble = Math.abs(part - 0.35) < 0.03 || Math.abs(part - 0.8) < 0.05 ? 0.35 : 0.03;
-    const wave = part - 0.04 * Math.sin(part * 25);
+    const wave = part - 0.018 * Math.sin(part * 38);
     logs.push(row(now - span + Math.min(0.9995, Math.max(0, wave)) * span, random() < trouble ? any(hot) : any(calm)));
   }
   logs.sort((a, b) => (a.ts < b.ts ? 1 : -1));

@@ -5,17 +5,14 @@ import { init, use } from 'echarts/core';
 import { CanvasRenderer } from 'echarts/renderers';
 import { brief, count } from '../lib/format';
 import { full, tick } from '../lib/time.svelte';
+import { SERIES_MAX, type TimeChart } from './chart';
 
 use([BarChart, LineChart, GridComponent, TooltipComponent, CanvasRenderer]);
 
-export interface Series { name: string; points: [at: number, value: number][] }
-/** `step` is the width of a bar in milliseconds; `from` and `to` fix the axis, where given. */
-export interface TimeChart { kind: 'bar' | 'line'; series: Series[]; step: number; stacked: boolean; from?: number; to?: number }
 export interface Drawing { show(chart: TimeChart): void; resize(): void; dispose(): void }
 
-export const SERIES_MAX = 8;
 const css = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-export const seriesColour = (i: number) => `--s${(i % SERIES_MAX) + 1}`;
+const seriesColour = (i: number) => `--s${(i % SERIES_MAX) + 1}`;
 
 /** The tooltip as elements, never as HTML text: names come from the data, and the CSP forbids inline styles. */
 function tip(chart: TimeChart, at: number): HTMLElement {
@@ -67,7 +64,7 @@ export function draw(box: HTMLElement, onzoom: (from: number, to: number) => voi
         yAxis: { type: 'value', splitNumber: 2, axisLabel: { ...ink, formatter: brief }, splitLine: { lineStyle: { color: css('--line'), type: 'dashed' } } },
         series: chart.series.map(({ name, points }, i) => ({
           name, type: chart.kind, data: points, stack: chart.stacked ? 'all' : undefined, color: css(seriesColour(i)),
-          barWidth: chart.kind === 'bar' && chart.stacked ? Math.min(24, widest) : undefined, barMinHeight: 2, showSymbol: points.length < 60, symbolSize: 5, emphasis: { disabled: true },
+          barWidth: chart.kind === 'bar' && chart.stacked ? Math.min(24, widest) : undefined, showSymbol: points.length < 60, symbolSize: 5, emphasis: { disabled: true },
         })),
       }, { notMerge: true });
     },

@@ -1,5 +1,5 @@
 // The windowed result "errors per minute" as series: which question to ask, and how its rows become a chart.
-import type { TimeChart } from '../charts/draw';
+import type { TimeChart } from '../charts/chart';
 import type { SqlResult } from '../lib/api';
 import { text } from '../lib/format';
 import { parseTime } from '../lib/time.svelte';
@@ -21,6 +21,9 @@ export function question(columns: string[], from: number, to: number): string {
     'GROUP BY window_start, app_id, executor_id\nORDER BY window_start DESC'
   );
 }
+
+/** Spark's application ids begin alike; the list has room only for where they differ. */
+export const shortName = (name: string) => name.replace(/^app-\d{8}(\d{6}-\d{4})/, '…$1');
 
 export interface Errors { chart: TimeChart; total: number; totals: { name: string; errors: number }[]; step: number }
 

@@ -7,8 +7,8 @@ export function niceStep(at_least: number): number {
   return TIME_STEPS.find((step) => step >= at_least) ?? Math.ceil(at_least / 6048e5) * 6048e5;
 }
 
-/** The smallest of 1, 2, 4, 5, 10, 20 ... that is at least `n`. */
+/** The smallest of 1, 2, 3, 4, 5, 6, 8, 10, 20 ... that is at least `n`. */
 export function topOf(n: number): number {
   const unit = 10 ** Math.floor(Math.log10(n));
-  return ([1, 2, 4, 5].find((factor) => factor * unit >= n) ?? 10) * unit;
+  return ([1, 2, 3, 4, 5, 6, 8].find((factor) => factor * unit >= n) ?? 10) * unit;
 }

@@ -22,8 +22,8 @@ export class LogView {
   /** Live rows held back because the reader is in the middle of something. */
   held = $state.raw<Line[]>([]);
   skipped = $state(0);
-  /** Set by the table: whether new rows may be put on top now. */
-  mayMove = true;
+  /** Set by the table: whether rows may move on the screen now. */
+  mayMove = () => true;
 
   #query: LogQuery | null = null;
   #read = new AbortController();
@@ -129,12 +129,15 @@ export class LogView {
   }
 
   #paint() {
-    if (this.#arrived.length === 0) return;
+    if (this.#arrived.length === 0) {
+      if (this.held.length && this.mayMove()) this.release();
+      return;
+    }
     const kept = [...this.#arrived, ...this.held];
     this.#arrived = [];
     this.skipped += Math.max(0, kept.length - ROWS_MAX);
     this.held = kept.slice(0, ROWS_MAX);
-    if (this.mayMove) this.release();
+    if (this.mayMove()) this.release();
   }
 
   /** Gives rows their keys: the same row keeps its key, so that a refresh moves nothing on the screen. */

@@ -1,7 +1,7 @@
-// The last minutes of each pipeline's rates, collected by this page itself. Bounded by POINTS_MAX per pipeline.
+// The last minute of each pipeline's rates, collected by this page itself. Bounded by POINTS_MAX per pipeline.
 import type { PipelineStatus } from '../lib/api';
 
-export const POINTS_MAX = 120;
+export const POINTS_MAX = 60;
 export interface History { rows: number[]; bytes: number[] }
 
 export class Rates {

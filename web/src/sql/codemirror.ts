@@ -20,7 +20,8 @@ export interface SqlEditor {
 const look = EditorView.theme({
   '&': { color: 'var(--text)', backgroundColor: 'var(--panel)', fontSize: '13px', maxHeight: '45vh' },
   '&.cm-focused': { outline: '2px solid var(--accent)', outlineOffset: '-2px' },
-  '.cm-scroller': { fontFamily: 'var(--mono)', lineHeight: '1.55', minHeight: '132px' },
+  '.cm-scroller': { fontFamily: 'var(--mono)', lineHeight: '1.55' },
+  '.cm-content, .cm-gutter': { minHeight: '132px' },
   '.cm-content': { caretColor: 'var(--text)' },
   '.cm-cursor': { borderLeftColor: 'var(--text)' },
   '.cm-gutters': { backgroundColor: 'var(--raised)', color: 'var(--muted)', borderRight: '1px solid var(--line)' },
@@ -73,6 +74,19 @@ const language = (tables: Table[]) =>
     defaultTable: tables.length === 1 ? tables[0]!.name : undefined,
   });
 
+/** Typing over a selection. Left to the browser, the deletion makes spans with inline styles for a moment, which the CSP reports. */
+const overtype = EditorView.domEventHandlers({
+  beforeinput(event, view) {
+    const { from, to, empty } = view.state.selection.main;
+    const text = event.data;
+    if (event.inputType !== 'insertText' || empty || !text || view.composing) return false;
+    event.preventDefault();
+    const insert = () => view.state.update(view.state.replaceSelection(text), { userEvent: 'input.type', scrollIntoView: true });
+    if (!view.state.facet(EditorView.inputHandler).some((handle) => handle(view, from, to, text, insert))) view.dispatch(insert());
+    return true;
+  },
+});
+
 export function createEditor(host: HTMLElement, text: string, onchange: (text: string) => void, onrun: () => void): SqlEditor {
   const root = host.shadowRoot ?? host.attachShadow({ mode: 'open' });
   const schema = new Compartment();
@@ -85,7 +99,7 @@ export function createEditor(host: HTMLElement, text: string, onchange: (text: s
       extensions: [
         keymap.of([{ key: 'Mod-Enter', run }, { key: 'Ctrl-Enter', run }, ...closeBracketsKeymap, ...completionKeymap, ...defaultKeymap, ...historyKeymap]),
         lineNumbers(), history(), drawSelection(), bracketMatching(), closeBrackets(), autocompletion({ icons: false }), highlightActiveLine(),
-        placeholder('SELECT ... FROM ...'), schema.of(language([])), syntaxHighlighting(colours), wrong, look, EditorView.lineWrapping,
+        placeholder('SELECT ... FROM ...'), schema.of(language([])), syntaxHighlighting(colours), wrong, look, overtype, EditorView.lineWrapping,
         EditorView.contentAttributes.of({ 'aria-label': 'SQL. Ctrl-Enter runs it, Tab leaves the editor' }),
         EditorView.updateListener.of((update) => update.docChanged && onchange(update.state.doc.toString())),
       ],

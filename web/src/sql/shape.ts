@@ -1,5 +1,5 @@
 // What a result's columns are, and whether its rows can be drawn over time.
-import { SERIES_MAX, type Series, type TimeChart } from '../charts/draw';
+import { SERIES_MAX, type Series, type TimeChart } from '../charts/chart';
 import type { Column, SqlResult } from '../lib/api';
 import { text } from '../lib/format';
 import { parseTime } from '../lib/time.svelte';

@@ -1,0 +1,216 @@
+// The first page in a real browser. Runs against the mock, or against a real server with Spark logs in it: WEIR_URL=http://127.0.0.1:7280 npm test
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { start } from '../mock/server.mjs';
+import { launch, type Mock, real, rows, total, until, visit } from './browser';
+
+let browser: Browser;
+let mock: Mock | undefined;
+let url: string;
+beforeAll(async () => {
+  browser = await launch();
+  if (!real) mock = await start({ grow: false });
+  url = real ?? mock!.url;
+});
+afterAll(async () => {
+  await browser?.close();
+  await mock?.close();
+});
+
+const ready = (page: Page) => Promise.all([rows(page).first().waitFor(), page.locator('rect.bar').first().waitFor()]);
+const levelsShown = (page: Page) => page.locator('[data-row] .level').allTextContents();
+
+describe('the first page', () => {
+  test('shows lines, the histogram by level and the errors per minute', async () => {
+    const { page, problems, close } = await visit(browser, url);
+    await ready(page);
+    expect(await rows(page).count()).toBeGreaterThan(5);
+    expect(await page.locator('.chip').count()).toBeGreaterThanOrEqual(3);
+    await page.getByRole('region', { name: /Errors per minute/ }).locator('canvas').first().waitFor();
+    expect(await page.title()).toBe('Logs · Weir');
+    expect(problems).toEqual([]);
+    await close();
+  });
+
+  test('a search narrows the lines, marks the hits, and can be cleared', async () => {
+    const { page, close } = await visit(browser, url);
+    await ready(page);
+    const before = await total(page);
+    await page.keyboard.press('/');
+    await page.keyboard.type('task', { delay: 10 });
+    await until(async () => (await page.locator('[data-row] mark').count()) > 0, 'hits are marked');
+    await until(async () => (await total(page)) < before, 'fewer lines');
+    const after = await total(page);
+    for (const line of await page.locator('[data-row] .message').allTextContents()) expect(line.toLowerCase()).toContain('task');
+    expect(page.url()).toContain('q=task');
+    await page.getByRole('button', { name: 'Clear the search' }).click();
+    await until(async () => (await total(page)) > after, 'all lines again');
+    await close();
+  });
+
+  test('a search without a hit says so and offers the way back', async () => {
+    const { page, close } = await visit(browser, url, '?q=nobody-ever-wrote-this-97');
+    await page.getByText('No line matches').waitFor();
+    await page.getByRole('button', { name: 'Search everything' }).click();
+    await ready(page);
+    await close();
+  });
+
+  test('a level chip filters lines and histogram, and is told by text', async () => {
+    const { page, close } = await visit(browser, url);
+    await ready(page);
+    await page.getByRole('button', { name: /^ERROR/ }).click();
+    await until(async () => { const shown = await levelsShown(page); return shown.length > 0 && shown.every((level) => level === 'ERROR'); }, 'only ERROR');
+    expect(await page.locator('rect.bar:not(.lv-error)').count()).toBe(0);
+    expect(page.url()).toContain('levels=ERROR');
+    await page.getByRole('button', { name: 'All levels' }).click();
+    await until(async () => (await levelsShown(page)).includes('INFO'), 'INFO again');
+    await close();
+  });
+
+  test('dragging over the histogram zooms, and the zoom can be reset', async () => {
+    const { page, close } = await visit(browser, url);
+    await ready(page);
+    const before = await total(page);
+    const box = (await page.locator('.plot').boundingBox())!;
+    await page.mouse.move(box.x + box.width * 0.5, box.y + 40);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.7, box.y + 40, { steps: 5 });
+    await page.mouse.up();
+    await until(async () => page.url().includes('from='), 'the range is in the address');
+    await until(async () => (await total(page)) < before, 'fewer lines');
+    const after = await total(page);
+    await page.getByRole('button', { name: 'Reset zoom' }).click();
+    await until(async () => (await total(page)) > after, 'the whole range again');
+    await close();
+  });
+
+  test('a preset and typed moments set the range', async () => {
+    const { page, close } = await visit(browser, url);
+    await ready(page);
+    await page.getByRole('button', { name: /^Time range/ }).click();
+    await page.getByRole('button', { name: 'Everything' }).click();
+    await until(async () => page.url().includes('range=all'), 'the preset is in the address');
+    await page.getByRole('button', { name: /^Time range/ }).click();
+    await page.getByLabel('From').fill('2030-01-01T00:00:00');
+    await page.getByLabel('To', { exact: true }).fill('2029-01-01T00:00:00');
+    await page.getByRole('button', { name: /^Apply/ }).click();
+    await page.getByText('The end must be after the start.').waitFor();
+    await page.keyboard.press('Escape');
+    expect(await page.getByRole('dialog').count()).toBe(0);
+    await close();
+  });
+
+  test('an opened row shows its stack trace and every field; a link leads to the same view', async () => {
+    const { page, close } = await visit(browser, url, '?levels=ERROR&range=all');
+    const withStack = page.locator('[data-row]:has(.more)').first();
+    await withStack.click();
+    await until(async () => /\bat [\w.$]+\(|Traceback|Exception/.test(await page.locator('.stack').first().innerText()), 'a stack trace');
+    await page.locator('.detail dt', { hasText: 'source_file' }).first().waitFor();
+    await close();
+  });
+
+  test('older rows load while scrolling', async () => {
+    const { page, close } = await visit(browser, url, '?range=all');
+    await ready(page);
+    const before = await rows(page).count();
+    await page.locator('.scroll').evaluate((box) => box.scrollTo(0, box.scrollHeight));
+    await until(async () => (await rows(page).count()) > before, 'more rows');
+    const keys = await rows(page).evaluateAll((all) => all.map((row) => row.getAttribute('data-row')));
+    expect(new Set(keys).size).toBe(keys.length);
+    await close();
+  });
+
+  test('the whole path works with the keyboard alone', async () => {
+    const { page, close } = await visit(browser, url);
+    await ready(page);
+    await page.keyboard.press('/');
+    expect(await page.evaluate(() => document.activeElement?.getAttribute('aria-label'))).toBe('Search in messages');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Enter');
+    await page.locator('.detail').waitFor();
+    expect(await page.evaluate(() => document.activeElement?.getAttribute('aria-expanded'))).toBe('true');
+    await page.keyboard.press('Escape');
+    await until(async () => (await page.locator('.detail').count()) === 0, 'closed again');
+    await page.locator('.plot').focus();
+    await page.keyboard.press('Home');
+    expect(await page.locator('.plot').getAttribute('aria-valuetext')).toMatch(/lines|ERROR|INFO|WARN/);
+    await page.keyboard.press('Shift+End');
+    await page.keyboard.press('Enter');
+    await until(async () => page.url().includes('from='), 'zoomed by keyboard');
+    await close();
+  });
+});
+
+describe('text from outside stays text', () => {
+  const evil = '<img src=x onerror="window.hurt=1"><script>window.hurt=1</script>\u001b[31mred\u001b[0m \u202egnp.exe javascript:window.hurt=1';
+  const row = { ts: '2026-11-21T01:00:00.000000Z', level: 'ERROR', logger: evil, message: evil, stack: `${evil}\n\tat a.b.C(D.scala:1)`, app_id: evil, executor_id: evil, source_file: evil, source_offset: 1, [evil]: evil };
+
+  test('markup, scripts, terminal and bidirectional characters do nothing and are seen', async () => {
+    const { page, problems, close } = await visit(browser, url, '?q=img', {}, (page) =>
+      page.route('**/api/v1/logs?**', (route) => route.fulfill({ json: { rows: [row], next: null, scanned_ms: 1 } })));
+    await rows(page).first().click();
+    const shown = await page.locator('.detail .message').innerText();
+    expect(shown).toContain('<img src=x onerror=');
+    expect(shown).toContain('␛[31m');
+    expect(shown).toContain('⟨U+202E⟩');
+    expect(await page.locator('main img, main script').count()).toBe(0);
+    expect(await page.evaluate(() => (window as { hurt?: number }).hurt)).toBeUndefined();
+    expect(problems).toEqual([]);
+    await close();
+  });
+});
+
+describe('live rows', () => {
+  const stream = process.env.WEIR_STREAM;
+
+  test.skipIf(real && !stream)('arrive on top, are held while one reads, and stop when told', async () => {
+    const { page, problems, close } = await visit(browser, url);
+    await ready(page);
+    const tail = page.waitForRequest('**/api/v1/logs/tail**');
+    await page.getByRole('button', { name: 'Live' }).click();
+    await tail;
+    const say = async (message: string) => {
+      if (mock) mock.store.put(mock.store.row(Date.now(), { level: 'WARN', message, source_file: 'live' }));
+      else await fetch(`${url}api/v1/ingest/${stream}`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson' }, body: JSON.stringify({ ts: new Date().toISOString(), level: 'WARN', message }) + '\n' });
+    };
+    await until(async () => { await say('first live row'); return rows(page).filter({ hasText: 'first live row' }).count(); }, 'the row appears');
+    await rows(page).first().click();
+    await say('second live row');
+    await page.getByRole('button', { name: /held, show/ }).click();
+    await rows(page).filter({ hasText: 'second live row' }).first().waitFor();
+    await page.getByRole('button', { name: 'Live' }).click();
+    await until(async () => (await page.locator('.live').getAttribute('aria-pressed')) === 'false', 'stopped');
+    expect(problems).toEqual([]);
+    await close();
+  });
+});
+
+describe.skipIf(real)('a server in a special state', () => {
+  test('without tables the page says how to get some', async () => {
+    const empty = await start({ state: 'empty' });
+    const { page, problems, close } = await visit(browser, empty.url);
+    await page.getByText('weir run examples/spark-logs.yaml').waitFor();
+    expect(problems).toEqual([]);
+    await close();
+    await empty.close();
+  });
+
+  test('an error is told in the words of the server', async () => {
+    const failing = await start({ state: 'failing' });
+    const { page, close } = await visit(browser, failing.url);
+    await page.getByText('cannot be read: disk I/O error').waitFor();
+    await close();
+    await failing.close();
+  });
+
+  test('old data is shown in whole, without asking', async () => {
+    const old = await start({ grow: false, now: Date.UTC(2021, 4, 1) });
+    const { page, close } = await visit(browser, old.url);
+    await ready(page);
+    expect(await page.getByRole('button', { name: /^Time range/ }).innerText()).toContain('Everything');
+    await close();
+    await old.close();
+  });
+});
