@@ -10,6 +10,7 @@ mod feed;
 mod load;
 mod nearest;
 mod overrides;
+mod reference;
 mod schema;
 mod secret;
 mod tagged;
@@ -26,7 +27,8 @@ pub use document::{Document, Origin};
 pub use feed::Feed;
 pub use load::{Input, load};
 pub use overrides::ENV_PREFIX;
-pub use schema::json_schema;
+pub use reference::reference_markdown;
+pub use schema::{json_schema, json_schema_text};
 pub use validate::columns::RESERVED_COLUMNS;
 pub use validate::{Problem, validate};
 

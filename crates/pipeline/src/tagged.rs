@@ -28,20 +28,38 @@ where
 
 /// The names of an enum's variants, as its derived implementation tells any deserializer.
 pub(crate) fn variants_of<V: DeserializeOwned>() -> &'static [&'static str] {
+    let names = fields_of::<V>();
+    assert!(!names.is_empty(), "an enum has variants");
+    names
+}
+
+/// The names of a struct's fields or an enum's variants; nothing for other types.
+pub(crate) fn fields_of<T: DeserializeOwned>() -> &'static [&'static str] {
     let found = Cell::new(&[][..]);
     // It fails by design: the list has been seen by then.
-    let _ = V::deserialize(Probe(&found));
-    assert!(!found.get().is_empty(), "an enum with variants");
+    let _ = T::deserialize(Probe(&found));
     found.get()
 }
 
+/// The keys of a map that [`deserialize`] takes apart: the variants, then all others.
+pub(crate) fn keys<V: DeserializeOwned, R: DeserializeOwned>() -> Vec<&'static str> {
+    [variants_of::<V>(), fields_of::<R>()].concat()
+}
+
 struct Probe<'a>(&'a Cell<&'static [&'static str]>);
+
+impl Probe<'_> {
+    fn found<T>(self, names: &'static [&'static str]) -> Result<T, serde::de::value::Error> {
+        self.0.set(names);
+        Err(Error::custom("probed"))
+    }
+}
 
 impl<'de> Deserializer<'de> for Probe<'_> {
     type Error = serde::de::value::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
-        Err(Self::Error::custom("not an enum"))
+        self.found(&[])
     }
     fn deserialize_enum<V: Visitor<'de>>(
         self,
@@ -49,12 +67,19 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         variants: &'static [&'static str],
         _: V,
     ) -> Result<V::Value, Self::Error> {
-        self.0.set(variants);
-        Err(Self::Error::custom("probed"))
+        self.found(variants)
+    }
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Self::Error> {
+        self.found(fields)
     }
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
-        newtype_struct seq tuple tuple_struct map struct identifier ignored_any
+        newtype_struct seq tuple tuple_struct map identifier ignored_any
     }
 }
 

@@ -29,6 +29,13 @@ struct OtherKeys {
     name: Option<String>,
 }
 
+impl OutputEntry {
+    /// Its keys in the order of the reference page.
+    pub(crate) fn keys() -> Vec<&'static str> {
+        tagged::keys::<OutputConfig, OtherKeys>()
+    }
+}
+
 impl<'de> Deserialize<'de> for OutputEntry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (output, OtherKeys { from, name }) = tagged::deserialize(deserializer)?;

@@ -44,6 +44,13 @@ enum FormatKey {
     SparkLog(SparkLogConfig),
 }
 
+impl SourceEntry {
+    /// Its keys in the order of the reference page.
+    pub(crate) fn keys() -> Vec<&'static str> {
+        tagged::keys::<SourceConfig, OtherKeys>()
+    }
+}
+
 impl<'de> Deserialize<'de> for SourceEntry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (source, OtherKeys { format, schema }) = tagged::deserialize(deserializer)?;

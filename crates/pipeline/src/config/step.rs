@@ -44,6 +44,13 @@ struct OtherKeys {
     from: Option<String>,
 }
 
+impl Step {
+    /// Its keys in the order of the reference page.
+    pub(crate) fn keys() -> Vec<&'static str> {
+        tagged::keys::<StepKind, OtherKeys>()
+    }
+}
+
 impl<'de> Deserialize<'de> for Step {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (kind, OtherKeys { name, from }) = tagged::deserialize(deserializer)?;

@@ -17,6 +17,7 @@ pub struct WindowConfig {
     pub kind: WindowKind,
     /// How far the windows' beginnings are shifted from whole multiples of their length since 1970-01-01T00:00:00Z.
     #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(extend("default" = "0s"))]
     pub offset: DurationText,
     /// The columns to group by; one result per window and combination of their values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -29,6 +30,7 @@ pub struct WindowConfig {
     /// How long after its end a window still takes rows. Each such row corrects the result (`pane: late`, `revision`
     /// one higher); rows later than that go to the late output.
     #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(extend("default" = "0s"))]
     pub lateness: DurationText,
     /// When results are emitted besides the end of the window.
     #[serde(default, skip_serializing_if = "EmitConfig::is_default")]
@@ -76,6 +78,13 @@ struct OtherKeys {
     lateness: DurationText,
     #[serde(default)]
     emit: EmitConfig,
+}
+
+impl WindowConfig {
+    /// Its keys in the order of the reference page.
+    pub(crate) fn keys() -> Vec<&'static str> {
+        tagged::keys::<WindowKind, OtherKeys>()
+    }
 }
 
 impl<'de> Deserialize<'de> for WindowConfig {

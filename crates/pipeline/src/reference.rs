@@ -1,0 +1,241 @@
+//! The reference page of the pipeline file, written from the types: their keys, defaults, doc comments and examples.
+//! Refuses to say anything about a key that its type does not say.
+
+use std::fmt::Write;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use weir_collect::{FileConfig, HttpConfig, LogConfig, StdinConfig};
+use weir_decode::{JsonConfig, SparkLogConfig, TextConfig};
+use weir_deliver::{FileOutput, StdoutOutput};
+
+use crate::config::{BoundedConfig, EmitConfig, OutputEntry, PipelineConfig, SourceEntry, Step, TimeConfig, WindowConfig};
+use crate::schema::{json_schema, resolved, variant};
+use crate::tagged::fields_of;
+
+/// One type, and where it is found on the page and in the file.
+struct Section {
+    /// The type's name in the schema; empty for the whole file.
+    definition: &'static str,
+    title: &'static str,
+    /// The path to it in the file.
+    path: &'static str,
+    /// Its keys in the order in which the type has them; the schema has lost it.
+    keys: fn() -> Vec<&'static str>,
+}
+
+fn fields<T: DeserializeOwned>() -> Vec<&'static str> {
+    fields_of::<T>().to_vec()
+}
+
+fn unordered() -> Vec<&'static str> {
+    Vec::new()
+}
+
+macro_rules! sections {
+    ($($definition:literal, $title:literal, $path:literal, $keys:expr;)*) => {
+        [$(Section { definition: $definition, title: $title, path: $path, keys: $keys }),*]
+    };
+}
+
+/// The page, top to bottom.
+#[rustfmt::skip]
+const SECTIONS: [Section; 20] = sections! {
+    "", "The pipeline", "", fields::<PipelineConfig>;
+    "SourceEntry", "Sources", "sources.NAME", SourceEntry::keys;
+    "FileConfig", "Source: files", "sources.NAME.file", fields::<FileConfig>;
+    "StdinConfig", "Source: standard input", "sources.NAME.stdin", fields::<StdinConfig>;
+    "HttpConfig", "Source: HTTP", "sources.NAME.http", fields::<HttpConfig>;
+    "LogConfig", "Source: embedded log", "sources.NAME.log", fields::<LogConfig>;
+    "FormatConfig", "Formats", "sources.NAME.format", unordered;
+    "JsonConfig", "Format: JSON", "sources.NAME.format.json", fields::<JsonConfig>;
+    "TextConfig", "Format: text", "sources.NAME.format.text", fields::<TextConfig>;
+    "SparkLogConfig", "Format: Spark logs", "sources.NAME.format.spark_log", fields::<SparkLogConfig>;
+    "TimeConfig", "Event time", "time", fields::<TimeConfig>;
+    "WatermarkConfig", "Watermarks", "time.watermark", unordered;
+    "BoundedConfig", "Watermark: bounded", "time.watermark.bounded", fields::<BoundedConfig>;
+    "Step", "Steps", "steps[N]", Step::keys;
+    "WindowConfig", "Step: window", "steps[N].window", WindowConfig::keys;
+    "EmitConfig", "Early results", "steps[N].window.emit", fields::<EmitConfig>;
+    "OutputEntry", "Outputs", "outputs[N]", OutputEntry::keys;
+    "TableOutput", "Output: table", "outputs[N].table", unordered;
+    "FileOutput", "Output: file", "outputs[N].file", fields::<FileOutput>;
+    "StdoutOutput", "Output: standard output", "outputs[N].stdout", fields::<StdoutOutput>;
+};
+
+const BEGINNING: &str = "\
+# The pipeline file
+
+Every key of a pipeline, written from the types that read it. `weir check FILE` checks a file without running it; editors
+complete and check with [pipeline.schema.json](pipeline.schema.json) when the file begins with
+`# yaml-language-server: $schema=pipeline.schema.json`.
+
+```yaml
+name: errors
+sources:
+  logs:
+    file: { paths: [\"/var/log/spark/**/*.stderr\"] }
+    format: spark_log
+time: { field: ts }
+steps:
+  - where: level = 'ERROR'
+  - window: { tumbling: 1m, by: [app_id], compute: { errors: count(*) } }
+outputs:
+  - table: errors_per_minute
+```
+
+## How values are written
+
+- **Choices** are a key with its settings: `format: { json: {} }`. Where all settings have defaults, the word alone is
+  enough: `format: json`.
+- **Durations** are a number and a unit: `500ms`, `10s`, `5m`, `2h`, `7d`. **Sizes** likewise: `512KiB`, `64MiB`, `2GiB`.
+- **SQL** inside `{ }` goes into double quotes when it contains a comma: `{ p95: \"quantile(0.95, duration_ms)\" }`.
+- **Overrides**: `--set sources.logs.file.follow=false` sets any key, `--set 'steps[0].where=...'` inside a list; values are
+  YAML. The environment variable `WEIR__sources__logs__file__follow=false` does the same; `--set` comes last. Setting another
+  choice (`outputs.0.stdout={}`) replaces the one in the file.
+- **Secrets** stay out of the file: `${env:NAME}` and `${file:/path}` are replaced when it is loaded, and their values are
+  shown nowhere. `$${` stands for the text `${`.
+";
+
+/// The reference page in Markdown.
+///
+/// # Panics
+/// When a type of the pipeline has no section: it belongs into `SECTIONS`.
+pub fn reference_markdown() -> String {
+    let root = json_schema();
+    let mut page = BEGINNING.to_owned();
+    for section in &SECTIONS {
+        let schema = if section.definition.is_empty() { &root } else { &root["$defs"][section.definition] };
+        assert!(schema.is_object(), "no type is called {}", section.definition);
+        write_section(&mut page, &root, section, schema);
+    }
+    page
+}
+
+fn write_section(page: &mut String, root: &Value, section: &Section, schema: &Value) {
+    let _ = write!(page, "\n## {}\n\n", section.title);
+    if !section.path.is_empty() {
+        let _ = writeln!(page, "`{}`\n", section.path);
+    }
+    let _ = writeln!(page, "{}\n", text(schema, "description"));
+    let schema = long_form(schema).unwrap_or(schema);
+    let choices = schema["oneOf"].as_array().into_iter().flatten().filter_map(|choice| Some((choice, variant(choice)?)));
+    let mut rows: Vec<(&str, String)> = choices
+        .map(|(choice, (word, inner))| {
+            let default = "one of these".to_owned();
+            (word, row(root, word, inner, &[text(choice, "description"), text(inner, "description")], choice, default))
+        })
+        .collect();
+    for (key, inner) in schema["properties"].as_object().into_iter().flatten() {
+        let required = schema["required"].as_array().is_some_and(|required| required.iter().any(|name| name == key));
+        let default = if required { "**required**".to_owned() } else { default(inner) };
+        rows.push((key, row(root, key, inner, &[text(inner, "description")], inner, default)));
+    }
+    if rows.is_empty() {
+        page.push_str("It has no settings.\n");
+        return;
+    }
+    let order = (section.keys)();
+    rows.sort_by_key(|(key, _)| order.iter().position(|known| known == key));
+    page.push_str("| key | type | default | meaning |\n|---|---|---|---|\n");
+    for (_, row) in rows {
+        page.push_str(&row);
+    }
+}
+
+/// The map of a type that can be written as one text or as a map.
+fn long_form(schema: &Value) -> Option<&Value> {
+    let forms = schema["oneOf"].as_array()?;
+    let has_text = forms.iter().any(|form| form["type"] == "string" && form.get("const").is_none());
+    forms.iter().find(|form| has_text && form["type"] == "object")
+}
+
+fn row(root: &Value, key: &str, inner: &Value, about: &[&str], noted: &Value, default: String) -> String {
+    let mut meaning: Vec<String> = about.iter().filter(|text| !text.is_empty()).map(|text| (*text).to_owned()).collect();
+    meaning.dedup();
+    for (word, about) in words(resolved(root, inner)) {
+        meaning.push(format!("`{word}`: {about}"));
+    }
+    if let Some(example) = noted["examples"].get(0) {
+        meaning.push(format!("Example: `{key}: {}`", yaml(example)));
+    }
+    let meaning = meaning.join("<br>").replace('|', "\\|").replace("\n\n", "<br>");
+    format!("| `{key}` | {} | {default} | {meaning} |\n", type_of(root, inner))
+}
+
+fn text<'a>(schema: &'a Value, key: &str) -> &'a str {
+    schema[key].as_str().unwrap_or_default()
+}
+
+fn default(schema: &Value) -> String {
+    match schema.get("default") {
+        None | Some(Value::Null) => "none".to_owned(),
+        Some(default) => format!("`{}`", yaml(default)),
+    }
+}
+
+/// The words of a choice between plain words, each with its meaning.
+fn words(schema: &Value) -> Vec<(&str, &str)> {
+    let choices = schema["oneOf"].as_array().into_iter().flatten();
+    choices.filter_map(|choice| Some((choice["const"].as_str()?, text(choice, "description")))).collect()
+}
+
+fn type_of(root: &Value, schema: &Value) -> String {
+    if let Some(choices) = schema["anyOf"].as_array() {
+        let present = choices.iter().find(|choice| choice["type"] != "null").expect("a type besides nothing");
+        return type_of(root, present);
+    }
+    match schema["$ref"].as_str().and_then(|reference| reference.strip_prefix("#/$defs/")) {
+        Some(name) => type_named(root, name),
+        None => match schema["type"].as_str().or_else(|| schema["type"][0].as_str()) {
+            Some("string") => "text".to_owned(),
+            Some("boolean") => "`true` or `false`".to_owned(),
+            Some("integer" | "number") => "number".to_owned(),
+            Some("array") => format!("list of {}", type_of(root, &schema["items"])),
+            Some("object") => match type_of(root, &schema["additionalProperties"]).as_str() {
+                // SQL texts may be bare numbers.
+                "text" => "map of SQL".to_owned(),
+                other => format!("map of {other}"),
+            },
+            Some(_) | None => "anything".to_owned(),
+        },
+    }
+}
+
+fn type_named(root: &Value, name: &str) -> String {
+    let schema = &root["$defs"][name];
+    let words = words(schema);
+    if !words.is_empty() {
+        return words.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    }
+    let link = |title: &str| {
+        let anchor: String = title.to_lowercase().chars().filter(|c| c.is_alphanumeric() || *c == ' ').collect();
+        format!("[{}](#{})", title.to_lowercase(), anchor.replace(' ', "-"))
+    };
+    match name {
+        "DurationText" => "duration".to_owned(),
+        "ByteSize" => "size".to_owned(),
+        "TimeText" => "time (RFC 3339)".to_owned(),
+        "OutputConfig" => link("Outputs"),
+        _ if schema["type"] == "string" => "text".to_owned(),
+        _ => {
+            let section = SECTIONS.iter().find(|section| section.definition == name);
+            let title = section.unwrap_or_else(|| panic!("the type {name} has no section in the reference")).title;
+            if long_form(schema).is_some() { format!("text or {}", link(title)) } else { link(title) }
+        }
+    }
+}
+
+/// A value as YAML on one line.
+fn yaml(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.contains([',', '{', '[', '"', '\'']) || text.is_empty() => format!("\"{text}\""),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(yaml).collect::<Vec<_>>().join(", ")),
+        Value::Object(map) => {
+            let entries: Vec<String> = map.iter().map(|(key, value)| format!("{key}: {}", yaml(value))).collect();
+            if entries.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", entries.join(", ")) }
+        }
+        other => other.to_string(),
+    }
+}
