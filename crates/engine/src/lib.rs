@@ -15,20 +15,35 @@
 //! * Time advances per record: cutting the same rows into other batches gives the same effects, to the byte.
 //! * Every row read is in exactly one of results, filtered, late, rejected and open ([`Balance`]), after every step.
 
+mod aggregate;
+mod check;
+mod compiled;
+mod counters;
 mod error;
+mod graph;
+mod keys;
+mod operator;
 mod plan;
+mod progress;
+mod rows;
+mod snapshot;
+mod step;
+#[cfg(test)]
+mod tests;
+mod window;
 
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use weir_model::{
-    Balance, Batch, Compiler, Epoch, EventTime, Offset, PartitionId, ProcessingTime, Watermark,
-};
+use weir_model::{Balance, Batch, Compiler, Epoch, EventTime, Offset, PartitionId, ProcessingTime, Watermark};
+
+use graph::Graph;
+use progress::Progress;
 
 pub use error::EngineError;
 pub use plan::{
-    Aggregate, AggregatePlan, EmitPlan, Limits, Node, OperatorPlan, Output, Plan, TimePlan,
-    Upstream, WatermarkPlan, WindowKind, WindowPlan,
+    Aggregate, AggregatePlan, EmitPlan, Limits, Node, OperatorPlan, Output, Plan, TimePlan, Upstream, WatermarkPlan,
+    WindowKind, WindowPlan,
 };
 
 /// Everything that can happen to an engine.
@@ -171,6 +186,10 @@ pub enum PartitionState {
 #[derive(Debug)]
 pub struct Engine {
     plan: Plan,
+    progress: Progress,
+    graph: Graph,
+    /// How many runs were ever named.
+    next_run: u64,
 }
 
 impl Engine {
@@ -179,46 +198,74 @@ impl Engine {
     /// # Errors
     /// When the plan contradicts itself.
     pub fn new(plan: Plan, compiler: Arc<dyn Compiler>) -> Result<Self, EngineError> {
-        let _ = compiler;
-        Ok(Self { plan })
+        plan.check()?;
+        let (domains, of_nodes) = plan.domains();
+        let progress = Progress::new(plan.time, domains);
+        let graph = Graph::new(&plan, of_nodes, &compiler);
+        Ok(Self { plan, progress, graph, next_run: 0 })
     }
 
     /// An engine that goes on from `snapshot`. Every partition counts as not caught up until it is said to be again.
     ///
     /// # Errors
     /// When the plan contradicts itself, is not the one that made the snapshot, or the snapshot is damaged.
-    pub fn restore(
-        plan: Plan,
-        compiler: Arc<dyn Compiler>,
-        snapshot: Snapshot,
-    ) -> Result<Self, EngineError> {
-        let _ = snapshot;
-        Self::new(plan, compiler)
+    pub fn restore(plan: Plan, compiler: Arc<dyn Compiler>, snapshot: Snapshot) -> Result<Self, EngineError> {
+        let mut engine = Self::new(plan, compiler)?;
+        let expected = engine.plan.fingerprint();
+        if snapshot.plan_fingerprint != expected {
+            return Err(EngineError::OtherPlan { expected, found: snapshot.plan_fingerprint });
+        }
+        engine.read_meta(&snapshot.meta, &snapshot.runs)?;
+        Ok(engine)
     }
 
     /// Takes one input and appends what is to be done to `effects`.
     pub fn step(&mut self, input: Input, effects: &mut Vec<Effect>) {
-        let _ = (input, effects);
+        match input {
+            Input::PartitionAdded { source, partition } => self.progress.add(source, partition),
+            Input::PartitionFinished(partition) => {
+                self.progress.finish(&partition);
+                self.advance(effects);
+            }
+            Input::CaughtUp(partition) => {
+                self.progress.caught_up(&partition);
+                self.advance_quietly(effects);
+            }
+            Input::Batch { source, batch } => self.take(source, batch, effects),
+            Input::Rejected { source, rows, .. } => {
+                self.graph.counters.sources[source].read += rows;
+                self.graph.counters.sources[source].rejected += rows;
+            }
+            Input::Tick(now) => {
+                self.progress.tick(now.micros());
+                self.advance_quietly(effects);
+            }
+            Input::Barrier(_) => effects.push(Effect::Snapshot(self.snapshot())),
+            Input::End => {
+                self.progress.end();
+                (0..self.progress.domains()).for_each(|domain| self.graph.advance(domain, progress::OVER, effects));
+            }
+        }
     }
 
     /// What became of every row, per output.
     pub fn balances(&self) -> Vec<Balance> {
-        vec![Balance::default(); self.plan.outputs.len()]
+        (0..self.plan.outputs.len()).map(|output| self.graph.counters.balance(&self.plan, output)).collect()
     }
 
     /// The event time up to which everything is believed to be complete, over all sources.
     pub fn watermark(&self) -> Watermark {
-        Watermark::UNKNOWN
+        self.progress.watermark()
     }
 
-    /// Every partition ever seen, in the order of their names.
+    /// Every partition ever seen: those that may still yield, then those that are finished, by their names.
     pub fn partitions(&self) -> impl Iterator<Item = PartitionStatus> + '_ {
-        std::iter::empty()
+        self.progress.partitions()
     }
 
     /// About how many bytes the state takes.
     pub fn state_bytes(&self) -> usize {
-        0
+        self.graph.state_bytes()
     }
 
     /// The plan.

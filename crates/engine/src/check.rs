@@ -1,0 +1,162 @@
+//! What must be true of a plan, what of it decides whether a snapshot fits, and which windows share event time.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use weir_model::TimeDelta;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::EngineError;
+use crate::plan::{Aggregate, AggregatePlan, OperatorPlan, Plan, Upstream, WatermarkPlan, WindowKind, WindowPlan};
+use crate::window::RESULT_COLUMNS;
+
+impl Plan {
+    /// Identifies what must be equal for one plan to read the other's snapshots: sources, outputs, the kinds and order
+    /// of nodes, and the windows' spans, keys and aggregates. Watermarks, lateness, limits and the text of `where` and
+    /// `select` may change between runs.
+    pub fn fingerprint(&self) -> String {
+        let mut text = format!("v1 {:?} {:?}", self.pipeline, self.sources);
+        for node in &self.nodes {
+            let _ = write!(text, "\nnode {:?} {:?} ", node.name, node.from); // writing to a string cannot fail
+            match &node.operator {
+                OperatorPlan::Where(_) => text.push_str("where"),
+                OperatorPlan::Select(_) => text.push_str("select"),
+                OperatorPlan::Window(window) => {
+                    let WindowKind::Tumbling { size, offset } = window.window;
+                    let _ = write!(text, "tumbling {} {} {:?}", size.micros(), offset.micros(), window.by);
+                    for aggregate in &window.compute {
+                        let AggregatePlan { name, function, argument, filter } = aggregate;
+                        let _ = write!(text, " {name:?} {function:?} {argument:?} {filter:?}");
+                    }
+                }
+            }
+        }
+        for output in &self.outputs {
+            let _ = write!(text, "\noutput {:?} {:?}", output.name, output.from);
+        }
+        format!("{:016x}", xxh3_64(text.as_bytes()))
+    }
+
+    /// Whether the plan makes sense in itself.
+    pub(crate) fn check(&self) -> Result<(), EngineError> {
+        let mut names = BTreeSet::new();
+        for (index, node) in self.nodes.iter().enumerate() {
+            let place = format!("step {}", node.name);
+            let problem = |problem: String| EngineError::Plan { place: place.clone(), problem };
+            if !names.insert(&node.name) {
+                return Err(problem("another step has this name".to_owned()));
+            }
+            self.check_upstream(node.from, index).map_err(problem)?;
+            if let OperatorPlan::Window(window) = &node.operator {
+                self.check_window(window, node.from).map_err(problem)?;
+            }
+        }
+        for output in &self.outputs {
+            self.check_upstream(output.from, self.nodes.len())
+                .map_err(|problem| EngineError::Plan { place: format!("output {}", output.name), problem })?;
+        }
+        self.check_time().map_err(|problem| EngineError::Plan { place: "time".to_owned(), problem })
+    }
+
+    fn check_upstream(&self, from: Upstream, nodes: usize) -> Result<(), String> {
+        match from {
+            Upstream::AllSources => Ok(()),
+            Upstream::Source(index) if index < self.sources.len() => Ok(()),
+            Upstream::Source(index) => Err(format!("takes from source {index} of {}", self.sources.len())),
+            Upstream::Node(index) if index < nodes => Ok(()),
+            Upstream::Node(index) => Err(format!("takes from step {index}, which does not come before it")),
+        }
+    }
+
+    fn check_window(&self, window: &WindowPlan, from: Upstream) -> Result<(), String> {
+        if self.time.is_none() {
+            return Err("a window needs `time`: the field that holds the event time".to_owned());
+        }
+        if self.window_before(from) {
+            return Err("a window after a window is not supported; put both after the same step".to_owned());
+        }
+        let WindowKind::Tumbling { size, .. } = window.window;
+        for (what, length) in [("the size", size), ("emit.late_every", window.emit.late_every)] {
+            if length.micros() <= 0 {
+                return Err(format!("{what} is {length}; it must be longer than nothing"));
+            }
+        }
+        if window.lateness < TimeDelta::ZERO {
+            return Err(format!("the lateness is {}; it cannot be negative", window.lateness));
+        }
+        let mut names: BTreeSet<&str> = RESULT_COLUMNS.into_iter().collect();
+        let columns = window.by.iter().chain(window.compute.iter().map(|aggregate| &aggregate.name));
+        for name in columns {
+            if !names.insert(name) {
+                return Err(format!("the result would have two columns called {name}"));
+            }
+        }
+        window.compute.iter().try_for_each(check_aggregate)
+    }
+
+    /// Whether rows from `from` have passed a window.
+    fn window_before(&self, mut from: Upstream) -> bool {
+        while let Upstream::Node(index) = from {
+            if let OperatorPlan::Window(_) = self.nodes[index].operator {
+                return true;
+            }
+            from = self.nodes[index].from;
+        }
+        false
+    }
+
+    fn check_time(&self) -> Result<(), String> {
+        let Some(time) = self.time else { return Ok(()) };
+        let WatermarkPlan::Bounded { delay } = time.watermark;
+        for (name, value) in [("delay", delay), ("idle_after", time.idle_after), ("future_limit", time.future_limit)] {
+            if value < TimeDelta::ZERO {
+                return Err(format!("{name} is {value}; it cannot be negative"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The sets of sources that windows take from, and for each node which of them is its own.
+    pub(crate) fn domains(&self) -> (Vec<Vec<usize>>, Vec<Option<usize>>) {
+        let mut domains: Vec<Vec<usize>> = Vec::new();
+        let of_nodes = self.nodes.iter().map(|node| {
+            let OperatorPlan::Window(_) = node.operator else { return None };
+            let sources = self.sources_of(node.from);
+            Some(domains.iter().position(|known| *known == sources).unwrap_or_else(|| {
+                domains.push(sources);
+                domains.len() - 1
+            }))
+        });
+        let of_nodes = of_nodes.collect();
+        if domains.is_empty() {
+            // So that there is a watermark to show.
+            domains.push((0..self.sources.len()).collect());
+        }
+        (domains, of_nodes)
+    }
+
+    fn sources_of(&self, mut from: Upstream) -> Vec<usize> {
+        loop {
+            match from {
+                Upstream::AllSources => return (0..self.sources.len()).collect(),
+                Upstream::Source(index) => return vec![index],
+                Upstream::Node(index) => from = self.nodes[index].from,
+            }
+        }
+    }
+}
+
+fn check_aggregate(aggregate: &AggregatePlan) -> Result<(), String> {
+    let name = &aggregate.name;
+    match aggregate.function {
+        Aggregate::Count => Ok(()),
+        Aggregate::Quantile(quantile) if !(0.0..=1.0).contains(&quantile) => {
+            Err(format!("{name}: the quantile {quantile} is not between 0 and 1"))
+        }
+        Aggregate::Sum | Aggregate::Avg | Aggregate::Min | Aggregate::Max | Aggregate::Quantile(_) => aggregate
+            .argument
+            .as_ref()
+            .map(|_| ())
+            .ok_or_else(|| format!("{name}: needs an argument; only count goes without")),
+    }
+}

@@ -1,0 +1,154 @@
+//! How the engine takes a batch: cut where event time reaches something, so that it advances per record.
+
+use arrow::array::BooleanArray;
+use arrow::buffer::ScalarBuffer;
+use weir_model::{Batch, EventTime, Offset, PartitionId, ProcessingTime};
+
+use crate::graph::Step;
+use crate::plan::Upstream;
+use crate::rows::{Origin, Rows};
+use crate::snapshot::{Meta, NodeMeta};
+use crate::{Effect, Engine, EngineError, Run, Snapshot};
+
+impl Engine {
+    pub(crate) fn take(&mut self, source: usize, batch: Batch, effects: &mut Vec<Effect>) {
+        let partition = batch.partition.clone();
+        self.graph.counters.sources[source].read += batch.rows() as u64;
+        self.progress.note_rows(source, &partition, batch.rows(), batch.offsets.last().copied());
+        let rows = Rows {
+            columns: batch.columns,
+            origin: Some(Origin {
+                source,
+                partition: batch.partition,
+                name: batch.origin,
+                offsets: batch.offsets,
+                times: batch.times,
+                marks: ScalarBuffer::default(),
+            }),
+        };
+        let already = effects.len();
+        if self.plan.time.is_none() || rows.origin.as_ref().is_some_and(|origin| origin.times.is_empty()) {
+            self.graph.flow(Upstream::Source(source), rows, effects);
+        } else {
+            let rows = self.reject_future(rows, effects);
+            self.take_timed(source, &partition, &rows, effects);
+        }
+        join_emits(effects, already);
+    }
+
+    /// Lets rows flow in parts, each ending with the row at which some window has something to do.
+    fn take_timed(&mut self, source: usize, partition: &PartitionId, rows: &Rows, effects: &mut Vec<Effect>) {
+        let mut from = 0;
+        while from < rows.len() {
+            let stops = self.graph.next_stops(self.progress.domains(), |domain| self.progress.reached(domain));
+            let Some(origin) = &rows.origin else { return };
+            let marks = self.progress.advance(partition, &origin.times[from..], &stops);
+            let mut part = rows.slice(from, marks.len());
+            from += marks.len();
+            if let Some(origin) = &mut part.origin {
+                origin.marks = marks;
+            }
+            self.graph.flow(Upstream::Source(source), part, effects);
+            self.advance(effects);
+        }
+    }
+
+    /// Rejects the rows whose event time lies too far ahead of the last tick, and returns the others.
+    fn reject_future(&mut self, rows: Rows, effects: &mut Vec<Effect>) -> Rows {
+        let (Some((now, limit)), Some(origin)) = (self.progress.future_limit(), &rows.origin) else { return rows };
+        if origin.times.iter().all(|time| *time <= limit) {
+            return rows;
+        }
+        for (time, offset) in origin.times.iter().zip(origin.offsets.iter()).filter(|(time, _)| **time > limit) {
+            self.graph.counters.sources[origin.source].rejected += 1;
+            effects.push(Effect::Reject {
+                partition: origin.partition.clone(),
+                offset: Offset(*offset),
+                reason: format!(
+                    "the event time {} is more than {} ahead of the clock ({}): a wrong clock or a wrong unit, or future_limit is too small",
+                    EventTime::from_micros(*time),
+                    EventTime::from_micros(limit) - EventTime::from_micros(now),
+                    ProcessingTime::from_micros(now)
+                ),
+            });
+        }
+        let keep: BooleanArray = origin.times.iter().map(|time| Some(*time <= limit)).collect();
+        rows.filter(&keep)
+    }
+
+    /// Fires what is due after partitions have moved.
+    pub(crate) fn advance(&mut self, effects: &mut Vec<Effect>) {
+        for domain in self.progress.reach() {
+            self.graph.advance(domain, self.progress.reached(domain), effects);
+        }
+    }
+
+    /// The same, and where nothing more is to be expected for now, late changes do not wait for event time.
+    pub(crate) fn advance_quietly(&mut self, effects: &mut Vec<Effect>) {
+        self.advance(effects);
+        for domain in self.progress.quiet_domains() {
+            self.graph.flush_late(domain, effects);
+        }
+    }
+
+    pub(crate) fn snapshot(&mut self) -> Snapshot {
+        let runs = self.graph.seal(&mut self.next_run);
+        let nodes = self.graph.steps.iter().zip(&self.graph.counters.nodes).map(|(step, counts)| NodeMeta {
+            counts: *counts,
+            window: match step {
+                Step::Where(_) | Step::Select(_) => None,
+                Step::Window(window) => Some(window.meta()),
+            },
+        });
+        let meta = Meta {
+            next_run: self.next_run,
+            progress: self.progress.meta(),
+            sources: self.graph.counters.sources.clone(),
+            nodes: nodes.collect(),
+            outputs: self.graph.counters.outputs.clone(),
+        };
+        let meta = serde_json::to_vec(&meta).expect("numbers and names are JSON");
+        Snapshot { plan_fingerprint: self.plan.fingerprint(), meta, runs }
+    }
+
+    pub(crate) fn read_meta(&mut self, meta: &[u8], runs: &[Run]) -> Result<(), EngineError> {
+        let corrupt = |error: serde_json::Error| EngineError::Corrupt(error.to_string());
+        let meta: Meta = serde_json::from_slice(meta).map_err(corrupt)?;
+        self.next_run = meta.next_run;
+        self.progress.restore(meta.progress);
+        self.graph.counters.sources = meta.sources;
+        self.graph.counters.outputs = meta.outputs;
+        for (index, node) in meta.nodes.into_iter().enumerate() {
+            self.graph.counters.nodes[index] = node.counts;
+            if let (Step::Window(window), Some(meta)) = (&mut self.graph.steps[index], node.window) {
+                window.restore(meta, runs).map_err(EngineError::Corrupt)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Joins the emissions since `from` that follow each other to the same output with the same columns.
+fn join_emits(effects: &mut Vec<Effect>, from: usize) {
+    if effects.len() < from + 2 {
+        return;
+    }
+    let mut joined: Vec<Effect> = Vec::new();
+    let mut pending: Vec<(usize, Vec<arrow::array::RecordBatch>)> = Vec::new();
+    for effect in effects.drain(from..) {
+        let Effect::Emit { output, rows } = effect else {
+            joined.push(effect);
+            continue;
+        };
+        let last = pending.iter_mut().rev().find(|(own, _)| *own == output);
+        match last {
+            Some((_, batches)) if batches[0].schema() == rows.schema() => batches.push(rows),
+            Some(_) | None => pending.push((output, vec![rows])),
+        }
+    }
+    for (output, batches) in pending {
+        let rows = arrow::compute::concat_batches(&batches[0].schema(), &batches);
+        joined.push(Effect::Emit { output, rows: rows.expect("the schemas are equal") });
+    }
+    effects.append(&mut joined);
+}

@@ -1,0 +1,254 @@
+//! A window node: rows are folded into partial results per pane, and panes are merged into windows that fire.
+//!
+//! The two halves know nothing of each other, so that they can sit in different tasks: [`fold`] yields partials (keys
+//! and states as columns), [`merge`] takes them. Here they sit side by side and share the numbering of keys.
+
+mod fold;
+mod late;
+mod merge;
+mod results;
+mod shape;
+mod spans;
+mod table;
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::DataType;
+use serde::{Deserialize, Serialize};
+use weir_model::Compiler;
+
+use crate::aggregate::ArgumentType;
+use crate::compiled::{Compiled, Trouble, condition};
+use crate::keys::{KeyId, Keys};
+use crate::plan::{Limits, WindowPlan};
+use crate::rows::Rows;
+use crate::{Effect, Run};
+use fold::Fold;
+pub(crate) use late::LateNames;
+use merge::{Merge, PaneMeta};
+use results::Identity;
+pub(crate) use results::RESULT_COLUMNS;
+use shape::Shape;
+use spans::{Assigned, Spans};
+
+/// A window node.
+#[derive(Debug)]
+pub(crate) struct Window {
+    spans: Spans,
+    lateness: i64,
+    late_every: i64,
+    limits: Limits,
+    /// The keys, then the inputs of the aggregates.
+    expressions: Compiled,
+    shape: Shape,
+    keys: Keys,
+    fold: Fold,
+    merge: Merge,
+    identity: Identity,
+    late: LateNames,
+    reached: i64,
+    assigned: Assigned,
+    ids: Vec<KeyId>,
+}
+
+/// What became of the rows that a window took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) late: u64,
+    pub(crate) rejected: u64,
+}
+
+/// What a snapshot keeps of a window node besides its runs.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct WindowMeta {
+    reached: i64,
+    kinds: Vec<Option<String>>,
+    panes: Vec<PaneMeta>,
+}
+
+impl Window {
+    pub(crate) fn new(plan: &WindowPlan, name: (&str, &str), limits: Limits, compiler: Arc<dyn Compiler>) -> Self {
+        let (shape, texts) = Shape::new(plan);
+        let spans = Spans::new(plan.window);
+        Self {
+            lateness: plan.lateness.micros(),
+            late_every: plan.emit.late_every.micros().min(spans.size()),
+            limits,
+            expressions: Compiled::new(texts, compiler),
+            keys: Keys::new(plan.by.len()),
+            fold: Fold::default(),
+            merge: Merge::default(),
+            identity: Identity::new(name.0, name.1, &plan.by, &plan.compute),
+            late: LateNames::new(name.0),
+            reached: crate::progress::UNKNOWN,
+            assigned: Assigned::default(),
+            ids: Vec::new(),
+            spans,
+            shape,
+        }
+    }
+
+    /// The smallest watermark beyond `reached` at which this node has something to do.
+    pub(crate) fn next_stop(&self, reached: i64) -> i64 {
+        if reached == crate::progress::UNKNOWN {
+            return reached + 1;
+        }
+        let fires = self.spans.boundary_after(reached);
+        if self.lateness == 0 {
+            return fires;
+        }
+        let drops = self.spans.boundary_after(reached.saturating_sub(self.lateness)).saturating_add(self.lateness);
+        let speaks = reached.div_euclid(self.late_every).saturating_add(1).saturating_mul(self.late_every);
+        fires.min(drops).min(speaks)
+    }
+
+    /// Takes rows of a source. Nothing has happened when it fails.
+    pub(crate) fn take(&mut self, node: usize, rows: &Rows, effects: &mut Vec<Effect>) -> Result<Taken, Trouble> {
+        let origin = rows.origin.as_ref().filter(|origin| !origin.times.is_empty() || rows.len() == 0);
+        let origin = origin.ok_or_else(|| Trouble::Types("a window needs rows with an event time".to_owned()))?;
+        let mut inputs = self.expressions.evaluate(&rows.columns)?;
+        let keys: Vec<ArrayRef> = inputs.drain(..self.shape.keys).collect();
+        self.shape.take_inputs(&mut inputs)?;
+        self.keys.intern(&keys, rows.len(), &mut self.ids).map_err(Trouble::Types)?;
+
+        let gone = self.reached.saturating_sub(self.lateness);
+        self.assigned.assign(&self.spans, &origin.times, &origin.marks, (gone, self.lateness));
+        let rejected = self.reject_over_limit(rows, effects);
+        if !self.assigned.late.is_empty() {
+            let late = rows.take(&UInt32Array::from(self.assigned.late.clone()));
+            effects.push(Effect::Late { node, rows: self.late.rows(&late, &self.spans, self.reached) });
+        }
+        let assigned = std::mem::take(&mut self.assigned);
+        for (start, indices) in assigned.panes.iter().filter(|(_, indices)| !indices.is_empty()) {
+            self.take_into_pane(*start, indices, &inputs);
+        }
+        let late = assigned.late.len() as u64;
+        self.assigned = assigned;
+        Ok(Taken { late, rejected })
+    }
+
+    /// Folds the rows with these indices into their pane.
+    fn take_into_pane(&mut self, start: i64, indices: &[u32], inputs: &[ArrayRef]) {
+        let fired = self.spans.end(start) <= self.reached;
+        if indices.len() == self.ids.len() {
+            let new = self.fold.add(start, &self.ids, inputs, &self.shape);
+            return self.merge.note(start, indices.len(), new, fired);
+        }
+        let ids: Vec<KeyId> = indices.iter().map(|row| self.ids[*row as usize]).collect();
+        let indices = UInt32Array::from(indices.to_vec());
+        let pick = |input: &ArrayRef| take(input, &indices, None).expect("the indices are of rows of this batch");
+        let inputs: Vec<ArrayRef> = inputs.iter().map(pick).collect();
+        let new = self.fold.add(start, &ids, &inputs, &self.shape);
+        self.merge.note(start, ids.len(), new, fired);
+    }
+
+    /// Takes the rows that would make too many groups out of their panes, in the order of the rows, and rejects them.
+    fn reject_over_limit(&mut self, rows: &Rows, effects: &mut Vec<Effect>) -> u64 {
+        let limit = self.limits.groups_per_node;
+        if self.merge.groups() + rows.len() <= limit {
+            return 0;
+        }
+        let over = self.merge.over_limit(&self.assigned, &self.ids, limit);
+        let Some(origin) = rows.origin.as_ref().filter(|_| !over.is_empty()) else { return 0 };
+        for (_, indices) in &mut self.assigned.panes {
+            indices.retain(|row| over.binary_search(row).is_err());
+        }
+        effects.extend(over.iter().map(|row| Effect::Reject {
+            partition: origin.partition.clone(),
+            offset: weir_model::Offset(origin.offsets[*row as usize]),
+            reason: format!(
+                "window {} holds {limit} groups already, its limit: a coarser key or a shorter lateness makes fewer",
+                self.identity.node()
+            ),
+        }));
+        over.len() as u64
+    }
+
+    /// Goes on to the watermark `reached`. Returns the results of the windows that fire, and the rows in them.
+    pub(crate) fn advance(&mut self, reached: i64) -> (Vec<Rows>, u64) {
+        let speaks = self.reached.div_euclid(self.late_every) != reached.div_euclid(self.late_every);
+        self.reached = reached;
+        let due = self.merge.due(&self.spans, reached, self.lateness, speaks);
+        let fired = due.into_iter().map(|due| self.fire(due)).collect();
+        if self.keys.len() > 2 * self.merge.groups() + 4096 {
+            self.forget_keys();
+        }
+        fired_rows(fired)
+    }
+
+    /// Emits what late rows have changed, now.
+    pub(crate) fn flush_late(&mut self) -> (Vec<Rows>, u64) {
+        let due = self.merge.due(&self.spans, self.reached, self.lateness, true);
+        fired_rows(due.into_iter().map(|due| self.fire(due)).collect())
+    }
+
+    fn fire(&mut self, due: merge::Due) -> (Option<Rows>, u64) {
+        let partial = self.fold.take(due.start);
+        let fired = self.merge.fire(due, partial, &self.keys, &self.shape);
+        let columns = fired.table.map(|table| {
+            let span = (due.start, self.spans.end(due.start));
+            self.identity.results(span, due.pane, fired.revision, table, &self.keys, &self.shape)
+        });
+        (columns.map(|columns| Rows { columns, origin: None }), fired.rows)
+    }
+
+    /// Forgets the keys that no pane holds.
+    fn forget_keys(&mut self) {
+        let live = self.merge.live_keys();
+        let mut ids = vec![KeyId::MAX; self.keys.len()];
+        for (old, new) in live.iter().zip(self.keys.keep(&live)) {
+            ids[*old as usize] = new;
+        }
+        self.fold.renumber(&ids);
+        self.merge.renumber(&ids);
+    }
+
+    /// Rows in windows that have not fired, or not since.
+    pub(crate) fn open_rows(&self) -> u64 {
+        self.merge.open_rows()
+    }
+
+    /// Turns what was folded since the last time into runs, merges the runs of panes that have too many, and returns
+    /// all that are alive.
+    pub(crate) fn seal(&mut self, node: usize, next_run: &mut u64) -> Vec<Run> {
+        for (start, table) in self.fold.drain() {
+            self.merge.add_partial(start, table, &self.keys, &self.shape);
+        }
+        self.merge.compact(self.limits.runs_per_pane, &self.keys, &self.shape);
+        self.merge.runs(node, next_run)
+    }
+
+    pub(crate) fn meta(&self) -> WindowMeta {
+        let kinds = self.shape.kinds.iter().map(|kind| kind.as_ref().map(|kind| kind.shown().to_string()));
+        WindowMeta { reached: self.reached, kinds: kinds.collect(), panes: self.merge.meta() }
+    }
+
+    /// Takes over what a snapshot holds. The message of an error says what is damaged.
+    pub(crate) fn restore(&mut self, meta: WindowMeta, runs: &[Run]) -> Result<(), String> {
+        self.reached = meta.reached;
+        for (kind, text) in self.shape.kinds.iter_mut().zip(meta.kinds) {
+            let parse = |text: String| {
+                let data_type = text.parse::<DataType>().ok();
+                data_type.and_then(|data_type| ArgumentType::of(&data_type)).ok_or(format!("the type {text}"))
+            };
+            *kind = text.map(parse).transpose()?;
+        }
+        meta.panes.into_iter().try_for_each(|pane| self.merge.restore(pane, runs, &mut self.keys, &self.shape))
+    }
+
+    pub(crate) fn state_bytes(&self) -> usize {
+        self.keys.size() + self.fold.size() + self.merge.size()
+    }
+}
+
+fn fired_rows(fired: Vec<(Option<Rows>, u64)>) -> (Vec<Rows>, u64) {
+    let rows = fired.iter().map(|(_, rows)| rows).sum();
+    (fired.into_iter().filter_map(|(results, _)| results).collect(), rows)
+}
+
+/// A filter or an argument, as aggregates take it.
+fn as_condition(values: &ArrayRef, text: &str) -> Result<ArrayRef, Trouble> {
+    Ok(Arc::new(condition(values, text)?))
+}

@@ -1,0 +1,108 @@
+//! What a window emits: its span, the keys, the aggregates, and what makes every row recognisable.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::compute::take_arrays;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::shape::Shape;
+use super::table::Table;
+use crate::keys::{KeyId, Keys, sort_rows};
+use crate::plan::AggregatePlan;
+
+/// The columns of every window's results besides keys and aggregates.
+pub(crate) const RESULT_COLUMNS: [&str; 5] = ["window_start", "window_end", "pane", "revision", "row_id"];
+
+/// Who emits: part of every row's id.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pipeline: String,
+    node: String,
+    names: Vec<String>,
+    schema: SchemaRef,
+}
+
+impl Identity {
+    pub(crate) fn new(pipeline: &str, node: &str, by: &[String], compute: &[AggregatePlan]) -> Self {
+        let keys = by.iter().map(String::as_str);
+        let columns = keys.chain(compute.iter().map(|aggregate| aggregate.name.as_str()));
+        let names = RESULT_COLUMNS[..2].iter().copied().chain(columns).chain(RESULT_COLUMNS[2..].iter().copied());
+        Self {
+            pipeline: pipeline.to_owned(),
+            node: node.to_owned(),
+            names: names.map(str::to_owned).collect(),
+            schema: Arc::new(Schema::empty()),
+        }
+    }
+
+    pub(crate) fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// The groups of `table` as rows, sorted by their keys.
+    pub(crate) fn results(
+        &mut self,
+        span: (i64, i64),
+        pane: &str,
+        revision: i64,
+        mut table: Table,
+        keys: &Keys,
+        shape: &Shape,
+    ) -> RecordBatch {
+        let ids = table.groups.keys().to_vec();
+        let mut columns = keys.columns(&ids);
+        let order = sort_rows(&columns, ids.len());
+        columns.extend(table.evaluate(shape));
+        let sorted = take_arrays(&columns, &order, None).expect("the order is of these rows");
+        let ids: Vec<KeyId> = order.values().iter().map(|row| ids[*row as usize]).collect();
+
+        let rows = ids.len();
+        let mut columns = vec![instants(vec![span.0; rows]), instants(vec![span.1; rows])];
+        columns.extend(sorted);
+        columns.push(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(pane, rows))));
+        columns.push(Arc::new(Int64Array::from(vec![revision; rows])));
+        columns.push(Arc::new(StringArray::from_iter_values(self.row_ids(span, &ids, keys))));
+        RecordBatch::try_new(self.schema_of(&columns), columns).expect("the schema is made of the columns")
+    }
+
+    /// For each key the hash of the pipeline, the node, the span and the key, in hexadecimal: the same for every
+    /// revision of a result, for ever.
+    fn row_ids<'a>(
+        &self,
+        span: (i64, i64),
+        ids: &'a [KeyId],
+        keys: &'a Keys,
+    ) -> impl Iterator<Item = String> + use<'a> {
+        let mut bytes = Vec::new();
+        for name in [&self.pipeline, &self.node] {
+            bytes.extend_from_slice(&(name.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(name.as_bytes());
+        }
+        bytes.extend_from_slice(&span.0.to_le_bytes());
+        bytes.extend_from_slice(&span.1.to_le_bytes());
+        let common = bytes.len();
+        ids.iter().map(move |id| {
+            bytes.truncate(common);
+            keys.write(*id, &mut bytes);
+            format!("{:032x}", xxh3_128(&bytes))
+        })
+    }
+
+    /// The schema of `columns`; equal ones share it.
+    fn schema_of(&mut self, columns: &[ArrayRef]) -> SchemaRef {
+        let fields =
+            self.names.iter().zip(columns).map(|(name, column)| Field::new(name, column.data_type().clone(), true));
+        let schema = Schema::new(fields.collect::<Vec<_>>());
+        if *self.schema != schema {
+            self.schema = Arc::new(schema);
+        }
+        self.schema.clone()
+    }
+}
+
+/// A column of instants.
+pub(crate) fn instants(micros: Vec<i64>) -> ArrayRef {
+    Arc::new(TimestampMicrosecondArray::from(micros).with_timezone("UTC"))
+}
