@@ -1,1 +1,27 @@
-//! placeholder
+//! Questions: SQL over the tables of a snapshot, the log views of the page, and the results in every format; writes to
+//! no table.
+//!
+//! A query's way: [`statement`] parses it behind the gate and refuses what is not a question, [`cost`] refuses what a
+//! short text blows up to, `plan` plans it on a thread of its own, `engine` runs it on a runtime of its own under
+//! limits, [`QueryResult`] hands out the batches, [`encode`] writes them.
+
+mod cost;
+pub mod encode;
+mod engine;
+mod error;
+mod limits;
+pub mod logs;
+mod plan;
+mod prune;
+mod reader;
+mod result;
+mod show;
+mod snapshot;
+mod statement;
+mod table;
+
+pub use engine::QueryEngine;
+pub use error::{Place, QueryError, QueryErrorCode};
+pub use limits::{Limits, RunOptions};
+pub use result::QueryResult;
+pub use snapshot::{Keep, Segment, Snapshot, Table, TableSource};

@@ -19,7 +19,7 @@ use datafusion::sql::sqlparser::ast::ExprWithAlias;
 use weir_model::{Compiler, ErrorKind, Expression, SeamError, SeamResult};
 
 use crate::dictionary::{is_string, over_dictionaries};
-use crate::error::position_of_word;
+use crate::error::{planning_error, position_of_word};
 use crate::names::{internal_name, named};
 use crate::{ColumnUse, SqlError, SqlErrorKind, on_planning_stack};
 
@@ -66,7 +66,7 @@ impl SqlCompiler {
     fn plan(&self, text: &str, schema: &SchemaRef) -> Result<SqlExpression, SqlError> {
         let (tree, uses) = named(text)?;
         let sources = uses.iter().map(|used| source(used, schema)).collect::<Result<Vec<_>, _>>()?;
-        let failed = |error: DataFusionError| SqlError::planning(&error, text);
+        let failed = |error: DataFusionError| planning_error(&error, text);
         let fields = uses.iter().zip(&sources);
         let fields = fields.map(|(used, (_, kind))| Field::new(internal_name(&used.name), kind.clone(), true));
         let named_schema = DFSchema::try_from(Schema::new(fields.collect::<Vec<_>>())).map_err(failed)?;
@@ -178,7 +178,7 @@ fn refuse(expression: &Expr, text: &str) -> Result<(), SqlError> {
         refused = Some(SqlError::new(SqlErrorKind::NotAllowed, message).at(at).hint(hint));
         Ok(datafusion::common::tree_node::TreeNodeRecursion::Stop)
     });
-    walked.map_err(|error| SqlError::planning(&error, text))?;
+    walked.map_err(|error| planning_error(&error, text))?;
     refused.map_or(Ok(()), Err)
 }
 
@@ -224,7 +224,7 @@ impl Expression for SqlExpression {
             false => Ok(cast(&value, &self.data_type)?),
         });
         value.map_err(|error| {
-            let reason = SqlError::planning(&error, &self.text).message;
+            let reason = planning_error(&error, &self.text).message;
             SeamError::new(ErrorKind::Config, format!("\"{}\" cannot be computed: {reason}", self.text))
         })
     }

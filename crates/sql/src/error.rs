@@ -65,24 +65,24 @@ impl SqlError {
         self.hint = Some(hint.into());
         self
     }
+}
 
-    /// What DataFusion says about `text`, in the form of our own errors.
-    pub(crate) fn planning(error: &DataFusionError, text: &str) -> Self {
-        let message = error.strip_backtrace();
-        let message = strip_labels(&message);
-        let (message, hint) = match message.split_once("Did you mean '") {
+/// What DataFusion says about `text`, in the form of our own errors.
+pub fn planning_error(error: &DataFusionError, text: &str) -> SqlError {
+    let message = error.strip_backtrace();
+    let message = strip_labels(&message);
+    let (message, hint) = match message.split_once("Did you mean '") {
             Some((message, rest)) => (message.trim_end(), rest.split_once('\'').map(|(name, _)| name)),
             None => (message, None),
         };
-        let function = message.strip_prefix("Invalid function '").and_then(|rest| rest.split_once('\''));
-        let mut error = match function {
-            Some((name, _)) => Self::new(SqlErrorKind::UnknownFunction, format!("there is no function \"{name}\""))
+    let function = message.strip_prefix("Invalid function '").and_then(|rest| rest.split_once('\''));
+    let mut error = match function {
+            Some((name, _)) => SqlError::new(SqlErrorKind::UnknownFunction, format!("there is no function \"{name}\""))
                 .at(position_of_word(text, name)),
-            None => Self::new(SqlErrorKind::Type, lower_first(message.lines().next().unwrap_or(message))),
+            None => SqlError::new(SqlErrorKind::Type, lower_first(message.lines().next().unwrap_or(message))),
         };
-        error.hint = hint.map(|name| format!("did you mean \"{name}\"?"));
-        error
-    }
+    error.hint = hint.map(|name| format!("did you mean \"{name}\"?"));
+    error
 }
 
 impl From<SqlError> for SeamError {
@@ -135,7 +135,7 @@ fn lower_first(message: &str) -> String {
 }
 
 /// Where `word` stands in `text` as a whole word, ignoring case: characters from 1.
-pub(crate) fn position_of_word(text: &str, word: &str) -> Option<usize> {
+pub fn position_of_word(text: &str, word: &str) -> Option<usize> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let (text, word): (Vec<char>, Vec<char>) =
         (text.to_lowercase().chars().collect(), word.to_lowercase().chars().collect());

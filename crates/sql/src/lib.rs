@@ -20,7 +20,8 @@ mod stack;
 
 pub use aggregate::{AGGREGATES, AggregateCall, Parameter, parse_aggregate};
 pub use compile::{SqlCompiler, SqlExpression};
-pub use error::{SqlError, SqlErrorKind, nearest};
+pub use error::{SqlError, SqlErrorKind, nearest, planning_error, position_of_word};
 pub use gate::Gate;
 pub use names::{ColumnUse, columns};
+pub use parse::syntax_error;
 pub use stack::{PLANNING_STACK_BYTES, on_planning_stack};

@@ -21,7 +21,7 @@ pub(crate) fn parse_tokens(text: &str, tokens: Vec<TokenWithSpan>) -> Result<Exp
     let mut parser = Parser::new(&GenericDialect {})
         .with_recursion_limit(Gate::default().nesting_max * 2)
         .with_tokens_with_locations(tokens);
-    let expression = parser.parse_expr().map_err(|error| syntax(text, &error))?;
+    let expression = parser.parse_expr().map_err(|error| syntax_error(&error, text))?;
     let rest = parser.peek_token();
     match rest.token {
         Token::EOF => Ok(expression),
@@ -32,7 +32,7 @@ pub(crate) fn parse_tokens(text: &str, tokens: Vec<TokenWithSpan>) -> Result<Exp
 }
 
 /// A parser's complaint about `text`; it has the place only inside of the sentence.
-pub(crate) fn syntax(text: &str, error: &ParserError) -> SqlError {
+pub fn syntax_error(error: &ParserError, text: &str) -> SqlError {
     let message = match error {
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
         ParserError::RecursionLimitExceeded => {

@@ -1,0 +1,319 @@
+//! Runs queries, each under its limits, on threads of its own; keeps nothing between them but the caches of footers.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::SessionConfig;
+use futures::{FutureExt, StreamExt};
+use tokio::runtime::Runtime;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::AbortHandle;
+use weir_model::{ErrorKind, SeamError, SeamResult};
+
+use crate::error::{QueryError, QueryErrorCode};
+use crate::limits::{Limits, RunOptions};
+use crate::plan::{Planned, Session, on_own_thread};
+use crate::reader::Damage;
+use crate::result::{BATCHES_AHEAD, QueryResult};
+use crate::snapshot::{Snapshot, TableSource};
+
+/// The stack of the threads that execute: expressions are evaluated recursively.
+const EXECUTION_STACK_BYTES: usize = 16 << 20;
+/// How many consumers an error about memory names.
+const CONSUMERS_NAMED: usize = 3;
+/// Scans of at least this many bytes are spread over several threads.
+const SPREAD_BYTES_MIN: usize = 4 << 20;
+
+/// Answers questions about the tables of a source.
+#[derive(Debug)]
+pub struct QueryEngine {
+    source: Arc<dyn TableSource>,
+    limits: Arc<Limits>,
+    base: SessionState,
+    turns: Arc<Semaphore>,
+    /// Always there until the engine is dropped.
+    runtime: Option<Runtime>,
+}
+
+impl Drop for QueryEngine {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // an engine may be dropped inside of another runtime, where waiting is not allowed
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl QueryEngine {
+    /// An engine with its own threads.
+    ///
+    /// # Errors
+    /// `Config` when threads or the folder for temporary files cannot be had.
+    pub fn new(source: Arc<dyn TableSource>, limits: Limits) -> SeamResult<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            // one more than work is spread over, so that deadlines are noticed while all are busy
+            .worker_threads(limits.threads + 1)
+            .thread_name("weir-query")
+            .thread_stack_size(EXECUTION_STACK_BYTES)
+            .enable_all()
+            .build()
+            .map_err(|error| SeamError::caused(ErrorKind::Config, "no threads for queries", error))?;
+        let base = base_state(&limits)
+            .map_err(|error| SeamError::caused(ErrorKind::Config, "queries cannot be set up", error))?;
+        let turns = Arc::new(Semaphore::new(limits.concurrent_max));
+        Ok(Self { source, limits: Arc::new(limits), base, turns, runtime: Some(runtime) })
+    }
+
+    /// Answers `sql`. The answer comes batch by batch; dropping it, or this future, ends the query.
+    ///
+    /// # Errors
+    /// When the text is refused or cannot be planned, or there is no turn for it; what goes wrong later comes with the
+    /// batches.
+    pub async fn run(&self, sql: &str, options: RunOptions) -> Result<QueryResult, QueryError> {
+        self.check(&options)?;
+        let (text, limits, wanted) = (sql.to_owned(), Arc::clone(&self.limits), options.clone());
+        let make = move |session: Session| async move { session.plan_sql(&text, &limits, &wanted).await };
+        self.start(None, options, sql.to_owned(), make).await
+    }
+
+    /// [`QueryEngine::run`] for threads that may wait. Not to be called inside of an async runtime.
+    ///
+    /// # Errors
+    /// As [`QueryEngine::run`].
+    pub fn run_blocking(&self, sql: &str, options: RunOptions) -> Result<QueryResult, QueryError> {
+        self.runtime().block_on(self.run(sql, options))
+    }
+
+    /// All tables at this moment.
+    ///
+    /// # Errors
+    /// As the source says.
+    pub fn snapshot(&self) -> Result<Snapshot, QueryError> {
+        Ok(self.source.snapshot()?)
+    }
+
+    /// What each query may take.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// How many queries run now.
+    pub fn running(&self) -> usize {
+        self.limits.concurrent_max.saturating_sub(self.turns.available_permits())
+    }
+
+    /// Runs a plan that `make` builds over `snapshot`.
+    pub(crate) async fn run_plan(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        make: impl FnOnce(&Session) -> Result<LogicalPlan, QueryError> + Send + 'static,
+    ) -> Result<QueryResult, QueryError> {
+        let make = move |session: Session| async move {
+            let plan = make(&session)?;
+            session.plan_logical(plan, "").await
+        };
+        self.start(Some(Arc::clone(snapshot)), RunOptions::default(), String::new(), make).await
+    }
+
+    fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().expect("the runtime is taken only when the engine is dropped")
+    }
+
+    fn check(&self, options: &RunOptions) -> Result<(), QueryError> {
+        match (self.limits.rows_max, options.max_rows) {
+            (Some(max), Some(asked)) if asked > max => {
+                let message = format!("{asked} rows are asked for; at most {max} are returned");
+                Err(QueryError::new(QueryErrorCode::TooManyRows, message))
+            }
+            (Some(max), None) => {
+                let message = format!("all rows are asked for; at most {max} are returned");
+                Err(QueryError::new(QueryErrorCode::TooManyRows, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn start<F: Future<Output = Result<Planned, QueryError>>>(
+        &self,
+        snapshot: Option<Arc<Snapshot>>,
+        options: RunOptions,
+        sql: String,
+        make: impl FnOnce(Session) -> F + Send + 'static,
+    ) -> Result<QueryResult, QueryError> {
+        let started = Instant::now();
+        let timeout = options.timeout.map_or(self.limits.timeout, |timeout| timeout.min(self.limits.timeout));
+        let mut deadline = self.alarm(started + timeout);
+        let permit = self.turn().await?;
+        let (base, source, damage) = (self.base.clone(), Arc::clone(&self.source), Damage::default());
+        let (handle, damaged) = (self.runtime().handle().clone(), damage.clone());
+        let planning = on_own_thread(move || {
+            let snapshot = match snapshot {
+                Some(snapshot) => snapshot,
+                None => Arc::new(source.snapshot()?),
+            };
+            let warnings = snapshot.warnings.clone();
+            let planned = handle.block_on(make(Session::new(&base, snapshot, damaged)))?;
+            Ok((planned, warnings, permit))
+        });
+        let (planned, warnings, permit) = tokio::select! {
+            planned = planning => planned?,
+            () = deadline.rings() => return Err(QueryError::timeout(timeout)),
+        };
+        let schema = planned.schema();
+        let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
+        let run = Run { sql, damage, source: Arc::clone(&self.source), sender, _permit: permit };
+        let task = self.runtime().spawn(run.to_the_end(planned)).abort_handle();
+        Ok(QueryResult {
+            schema,
+            batches,
+            deadline,
+            timeout,
+            task,
+            runtime: self.runtime().handle().clone(),
+            options,
+            started,
+            elapsed: None,
+            warnings,
+            rows: 0,
+            bytes: 0,
+            truncated: false,
+        })
+    }
+
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, QueryError> {
+        let wait = self.limits.queue_timeout;
+        let mut late = self.alarm(Instant::now() + wait);
+        let turn = tokio::select! {
+            biased;
+            Ok(permit) = Arc::clone(&self.turns).acquire_owned() => Some(permit),
+            () = late.rings() => None,
+        };
+        turn.ok_or_else(|| {
+            let running = self.limits.concurrent_max;
+            QueryError::new(QueryErrorCode::Busy, format!("{running} queries are running and none ended within {wait:?}"))
+                .hint("try again in a moment")
+        })
+    }
+
+    fn alarm(&self, when: Instant) -> Alarm {
+        let (ring, rung) = oneshot::channel();
+        let task = self.runtime().spawn(async move {
+            tokio::time::sleep_until(when.into()).await;
+            let _ = ring.send(());
+        });
+        Alarm { rung, task: task.abort_handle() }
+    }
+}
+
+/// Something that rings once, on the engine's own clock: callers may be in any runtime or in none.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    rung: oneshot::Receiver<()>,
+    task: AbortHandle,
+}
+
+impl Alarm {
+    /// Returns when it rings.
+    pub(crate) async fn rings(&mut self) {
+        if (&mut self.rung).await.is_err() {
+            // the engine is gone: whatever is waited for will end by itself
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// One query on its way.
+struct Run {
+    sql: String,
+    damage: Damage,
+    source: Arc<dyn TableSource>,
+    sender: mpsc::Sender<Result<arrow::array::RecordBatch, QueryError>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Run {
+    async fn to_the_end(self, planned: Planned) {
+        match planned {
+            Planned::Answer(batch) => {
+                let _ = self.sender.send(Ok(batch)).await;
+            }
+            Planned::Plan(plan, state) => {
+                let result = AssertUnwindSafe(self.execute(plan, &state)).catch_unwind().await;
+                if let Err(error) = result.unwrap_or_else(|panic| Err(QueryError::from_panic(&*panic))) {
+                    let error = self.with_damage(error).await;
+                    let _ = self.sender.send(Err(error)).await;
+                }
+            }
+        }
+    }
+
+    async fn execute(&self, plan: Arc<dyn ExecutionPlan>, state: &SessionState) -> Result<(), QueryError> {
+        let failed = |error| QueryError::from_datafusion(&error, &self.sql);
+        let mut stream = execute_stream(plan, state.task_ctx()).map_err(failed)?;
+        while let Some(batch) = stream.next().await {
+            let batch = batch.map_err(failed)?;
+            if batch.num_rows() > 0 && self.sender.send(Ok(batch)).await.is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Names the files that could not be read, and tells the store about them.
+    async fn with_damage(&self, error: QueryError) -> QueryError {
+        let files = self.damage.take();
+        let Some((path, reason)) = files.first() else { return error };
+        let message = format!("the segment {} cannot be read: {reason}", path.display());
+        let source = Arc::clone(&self.source);
+        let told = files.clone();
+        // the store writes to disk
+        let telling = tokio::task::spawn_blocking(move || {
+            for (path, reason) in &told {
+                source.found_corrupt(path, reason);
+            }
+        });
+        if telling.await.is_err() {
+            tracing::error!("telling the store about a damaged segment failed");
+        }
+        QueryError::new(QueryErrorCode::CorruptSegment, message)
+            .hint("it is set aside; ask again for an answer without its rows")
+    }
+}
+
+fn base_state(limits: &Limits) -> datafusion::error::Result<SessionState> {
+    let consumers = std::num::NonZeroUsize::new(CONSUMERS_NAMED).expect("three is not zero");
+    let pool = TrackConsumersPool::new(FairSpillPool::new(limits.memory_bytes), consumers);
+    let spill = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::OsTmpDirectory)
+        .with_max_temp_directory_size(limits.spill_bytes_max);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(pool))
+        .with_disk_manager_builder(spill)
+        .with_metadata_cache_limit(limits.metadata_cache_bytes)
+        .build_arc()?;
+    let mut config = SessionConfig::new()
+        .with_target_partitions(limits.threads)
+        .with_information_schema(false)
+        .with_create_default_catalog_and_schema(false);
+    let options = config.options_mut();
+    options.execution.time_zone = Some("+00:00".into());
+    options.optimizer.repartition_file_min_size = SPREAD_BYTES_MIN;
+    Ok(SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build())
+}
+
+#[cfg(test)]
+mod tests;

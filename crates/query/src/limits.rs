@@ -1,0 +1,91 @@
+//! How much a query may take; enforces nothing.
+
+use std::time::Duration;
+
+use weir_sql::Gate;
+
+/// What all queries together, and each by itself, may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The size of an SQL text.
+    pub gate: Gate,
+    /// How many tables, subqueries and expressions an SQL text may stand for once its common table expressions and
+    /// nested columns are written out. A short text can stand for a billion.
+    pub expansion_max: u64,
+    /// Memory of all running queries; beyond it they spill to disk, then fail. The process takes up to 1.7 times as much.
+    pub memory_bytes: usize,
+    /// Temporary files of all running queries.
+    pub spill_bytes_max: u64,
+    /// Footers and page indexes of segments that are kept in memory.
+    pub metadata_cache_bytes: usize,
+    /// How long a query may take if it does not say less, planning and waiting included.
+    pub timeout: Duration,
+    /// How long a query waits for its turn before it is told to come back.
+    pub queue_timeout: Duration,
+    /// How many queries run at once.
+    pub concurrent_max: usize,
+    /// How many threads they run on.
+    pub threads: usize,
+    /// The most rows that a query may ask for; `None` for no limit.
+    pub rows_max: Option<u64>,
+}
+
+const MEMORY_BYTES_MAX: u64 = 1 << 30;
+const MEMORY_SHARE: u64 = 4;
+const CONCURRENT_MIN: usize = 2;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            gate: Gate::default(),
+            expansion_max: 10_000,
+            memory_bytes: MEMORY_BYTES_MAX as usize,
+            spill_bytes_max: 4 << 30,
+            metadata_cache_bytes: 128 << 20,
+            timeout: Duration::from_secs(30),
+            queue_timeout: Duration::from_secs(5),
+            concurrent_max: CONCURRENT_MIN,
+            threads: 2,
+            rows_max: None,
+        }
+    }
+}
+
+impl Limits {
+    /// The defaults for this machine: a quarter of its memory but at most 1 GiB, and as many queries as it has cores
+    /// but at least two.
+    pub fn for_machine() -> Self {
+        let cores = std::thread::available_parallelism().map_or(CONCURRENT_MIN, usize::from);
+        let memory = machine_memory_bytes().map_or(MEMORY_BYTES_MAX, |bytes| (bytes / MEMORY_SHARE).min(MEMORY_BYTES_MAX));
+        Self {
+            memory_bytes: usize::try_from(memory).unwrap_or(usize::MAX),
+            concurrent_max: cores.max(CONCURRENT_MIN),
+            threads: cores.max(CONCURRENT_MIN),
+            ..Self::default()
+        }
+    }
+}
+
+/// The memory of the machine, or of the container if that is less.
+fn machine_memory_bytes() -> Option<u64> {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").ok();
+    let machine = meminfo.as_deref().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
+    });
+    let container = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+        .into_iter()
+        .filter_map(|path| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok());
+    container.chain(machine).min()
+}
+
+/// What one query wants of what it may.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunOptions {
+    /// The most rows to return; the result says if there were more. `None` for all of them.
+    pub max_rows: Option<u64>,
+    /// The most bytes of Arrow memory to return, counted in whole batches; the result says if there were more.
+    pub max_bytes: Option<u64>,
+    /// How long it may take, at most the limit of the engine.
+    pub timeout: Option<Duration>,
+}

@@ -1,0 +1,154 @@
+//! Planning, which nothing can interrupt, on a thread that nobody depends on; executes nothing.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::catalog::{
+    CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
+    SchemaProvider,
+};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::SQLOptions;
+use tokio::sync::oneshot;
+
+use crate::error::{QueryError, QueryErrorCode};
+use crate::limits::{Limits, RunOptions};
+use crate::reader::Damage;
+use crate::show;
+use crate::snapshot::{Snapshot, Table};
+use crate::statement::{self, Question};
+use crate::table::ScannedTable;
+
+/// The stack of a planning thread: planning a text that the gate lets through overflows 2 MiB in a debug build.
+const PLANNING_STACK_BYTES: usize = 64 << 20;
+
+/// What comes of planning.
+pub(crate) enum Planned {
+    /// To be executed.
+    Plan(Arc<dyn ExecutionPlan>, Box<SessionState>),
+    /// Already the answer.
+    Answer(RecordBatch),
+}
+
+impl Planned {
+    pub(crate) fn schema(&self) -> SchemaRef {
+        match self {
+            Self::Plan(plan, _) => plan.schema(),
+            Self::Answer(batch) => batch.schema(),
+        }
+    }
+}
+
+/// The state and the tables of one query.
+pub(crate) struct Session {
+    pub(crate) state: SessionState,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) damage: Damage,
+}
+
+impl Session {
+    pub(crate) fn new(base: &SessionState, snapshot: Arc<Snapshot>, damage: Damage) -> Self {
+        let state = SessionStateBuilder::new_from_existing(base.clone());
+        let state = state.with_catalog_list(Arc::new(MemoryCatalogProviderList::new()));
+        Self { state: state.build(), snapshot, damage }
+    }
+
+    /// The table as a plan can scan it.
+    pub(crate) fn scanned(&self, table: &Table) -> Arc<ScannedTable> {
+        Arc::new(ScannedTable { table: table.clone(), damage: self.damage.clone() })
+    }
+
+    fn register(&self, tables: &[(String, &Table)], sql: &str) -> Result<(), QueryError> {
+        let failed = |error| QueryError::from_datafusion(&error, sql);
+        let schema = Arc::new(MemorySchemaProvider::new());
+        for (name, table) in tables {
+            schema.register_table(name.clone(), self.scanned(table)).map_err(failed)?;
+        }
+        let catalog = Arc::new(MemoryCatalogProvider::new());
+        let names = &self.state.config_options().catalog;
+        catalog.register_schema(&names.default_schema, schema).map_err(failed)?;
+        self.state.catalog_list().register_catalog(names.default_catalog.clone(), catalog);
+        Ok(())
+    }
+
+    /// Plans the text of a person.
+    pub(crate) async fn plan_sql(self, sql: &str, limits: &Limits, options: &RunOptions) -> Result<Planned, QueryError> {
+        let failed = |error| QueryError::from_datafusion(&error, sql);
+        let mut statement = match statement::parse(sql, limits)? {
+            Question::Query(statement) => statement,
+            Question::Tables => return Ok(Planned::Answer(show::tables(&self.snapshot)?)),
+            Question::Columns(name) => {
+                return Ok(Planned::Answer(show::columns(statement::find_table(&name, &self.snapshot, sql)?)?));
+            }
+        };
+        let names = statement::tables_of(&statement, sql)?;
+        let found = names.into_iter().map(|name| {
+            let table = statement::find_table(&name, &self.snapshot, sql)?;
+            Ok((name, table))
+        });
+        let tables: Vec<(String, &Table)> = found.collect::<Result<_, QueryError>>()?;
+        statement::mend_names(&mut statement, &tables.iter().map(|(_, table)| *table).collect::<Vec<_>>());
+        self.register(&tables, sql)?;
+        let plan = self.state.statement_to_plan(*statement).await.map_err(failed)?;
+        let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        read_only
+            .verify_plan(&plan)
+            .map_err(|error| QueryError::new(QueryErrorCode::ReadOnly, error.strip_backtrace()))?;
+        let plan = match (&plan, options.max_rows) {
+            (LogicalPlan::Explain(_) | LogicalPlan::Analyze(_), _) | (_, None) => plan,
+            // one more than asked for, to know whether there are more
+            (_, Some(rows)) => limited(plan, rows.saturating_add(1)).map_err(failed)?,
+        };
+        self.plan_logical(plan, sql).await
+    }
+
+    /// Plans what was built by our own hands.
+    pub(crate) async fn plan_logical(mut self, plan: LogicalPlan, sql: &str) -> Result<Planned, QueryError> {
+        let failed = |error| QueryError::from_datafusion(&error, sql);
+        let optimized = self.state.optimize(&plan).map_err(failed)?;
+        self.state.config_mut().options_mut().execution.parquet.pushdown_filters = retrieves_rows(&optimized);
+        let physical = self.state.query_planner().create_physical_plan(&optimized, &self.state).await.map_err(failed)?;
+        Ok(Planned::Plan(physical, Box::new(self.state)))
+    }
+}
+
+fn limited(plan: LogicalPlan, rows: u64) -> datafusion::error::Result<LogicalPlan> {
+    LogicalPlanBuilder::from(plan).limit(0, Some(usize::try_from(rows).unwrap_or(usize::MAX)))?.build()
+}
+
+/// Whether few rows of many columns are wanted. Then rows are filtered while they are decoded, column by column, which
+/// costs more per row and saves decoding the rest; an aggregate over most rows is slower that way.
+fn retrieves_rows(plan: &LogicalPlan) -> bool {
+    let mut retrieves = true;
+    let walked = plan.apply_with_subqueries(|node| {
+        let combines = matches!(
+            node,
+            LogicalPlan::Aggregate(_) | LogicalPlan::Join(_) | LogicalPlan::Window(_) | LogicalPlan::Distinct(_)
+        );
+        retrieves &= !combines;
+        Ok(if combines { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    walked.is_ok() && retrieves
+}
+
+/// Runs `work` on a thread of its own with [`PLANNING_STACK_BYTES`] of stack. The thread goes on when nobody waits for
+/// it any more; whatever `work` holds (a permit) is held until it ends.
+pub(crate) async fn on_own_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, QueryError> + Send + 'static,
+) -> Result<T, QueryError> {
+    let (sender, receiver) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("weir-plan".into()).stack_size(PLANNING_STACK_BYTES);
+    let spawned = thread.spawn(move || {
+        let result = std::panic::catch_unwind(AssertUnwindSafe(work));
+        let _ = sender.send(result.unwrap_or_else(|panic| Err(QueryError::from_panic(&*panic))));
+    });
+    if let Err(error) = spawned {
+        return Err(QueryError::new(QueryErrorCode::Busy, format!("no thread to plan on: {error}")));
+    }
+    receiver.await.unwrap_or_else(|_| Err(QueryError::new(QueryErrorCode::Internal, "the planning thread went away")))
+}

@@ -1,0 +1,201 @@
+//! From a text to the one question that it asks; refuses everything that is not a question.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::sql::parser::{DFParserBuilder, ExplainStatement, Statement};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, ObjectName, Statement as SqlStatement, VisitMut, VisitorMut,
+};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use weir_sql::nearest;
+
+use crate::cost;
+use crate::error::{QueryError, QueryErrorCode, listed};
+use crate::limits::Limits;
+use crate::snapshot::{Snapshot, Table};
+
+/// What an SQL text asks for.
+#[derive(Debug)]
+pub(crate) enum Question {
+    /// The rows of a query, or how it would be computed.
+    Query(Box<Statement>),
+    /// `SHOW TABLES`
+    Tables,
+    /// `DESCRIBE table`
+    Columns(String),
+}
+
+/// Reads `sql`.
+pub(crate) fn parse(sql: &str, limits: &Limits) -> Result<Question, QueryError> {
+    limits.gate.check(sql).map_err(|error| QueryError::from_gate(error, sql))?;
+    let mut statements = DFParserBuilder::new(sql)
+        .with_dialect(&GenericDialect {})
+        .with_recursion_limit(limits.gate.nesting_max * 2)
+        .build()
+        .and_then(|mut parser| parser.parse_statements())
+        .map_err(|error| QueryError::from_datafusion(&error, sql))?;
+    let Some(statement) = statements.pop_front() else {
+        return Err(QueryError::new(QueryErrorCode::SqlSyntax, "the SQL text is empty").hint("try SHOW TABLES"));
+    };
+    if !statements.is_empty() {
+        let message = format!("the text has {} statements; send them one by one", statements.len() + 1);
+        return Err(QueryError::new(QueryErrorCode::ReadOnly, message));
+    }
+    let question = question(statement)?;
+    if let Question::Query(statement) = &question {
+        cost::check(query_of(statement), limits.expansion_max)?;
+    }
+    Ok(question)
+}
+
+fn question(statement: Statement) -> Result<Question, QueryError> {
+    match statement {
+        Statement::Statement(inner) => match *inner {
+            SqlStatement::Query(_) => Ok(Question::Query(Box::new(Statement::Statement(inner)))),
+            SqlStatement::ShowTables { .. } => Ok(Question::Tables),
+            SqlStatement::ShowColumns { show_options, .. } => {
+                let name = show_options.show_in.and_then(|show_in| show_in.parent_name);
+                name.map(|name| Question::Columns(table_name(&name)))
+                    .ok_or_else(|| QueryError::new(QueryErrorCode::SqlSyntax, "SHOW COLUMNS FROM which table"))
+            }
+            SqlStatement::ExplainTable { table_name: name, .. } => Ok(Question::Columns(table_name(&name))),
+            other => Err(read_only(&other.to_string())),
+        },
+        Statement::Explain(explain) if is_query(&explain.statement) => {
+            Ok(Question::Query(Box::new(Statement::Explain(explain))))
+        }
+        Statement::Explain(ExplainStatement { statement, .. }) => Err(read_only(&statement.to_string())),
+        other => Err(read_only(&other.to_string())),
+    }
+}
+
+fn is_query(statement: &Statement) -> bool {
+    matches!(statement, Statement::Statement(inner) if matches!(**inner, SqlStatement::Query(_)))
+}
+
+fn query_of(statement: &Statement) -> &SqlStatement {
+    match statement {
+        Statement::Statement(inner) => inner,
+        Statement::Explain(explain) => query_of(&explain.statement),
+        other => unreachable!("a question holds a query, not {other}"),
+    }
+}
+
+fn query_of_mut(statement: &mut Statement) -> &mut SqlStatement {
+    match statement {
+        Statement::Statement(inner) => inner,
+        Statement::Explain(explain) => query_of_mut(&mut explain.statement),
+        other => unreachable!("a question holds a query, not {other}"),
+    }
+}
+
+fn read_only(statement: &str) -> QueryError {
+    let verb: String = statement.chars().take_while(|c| c.is_ascii_alphabetic()).collect();
+    QueryError::new(QueryErrorCode::ReadOnly, format!("{} is not a question", verb.to_uppercase()))
+        .hint("only SELECT, WITH, VALUES, EXPLAIN, SHOW TABLES, SHOW COLUMNS FROM and DESCRIBE are answered")
+}
+
+fn table_name(name: &ObjectName) -> String {
+    let part = name.0.last().and_then(|part| part.as_ident());
+    part.map(folded).unwrap_or_default()
+}
+
+fn folded(ident: &Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
+
+/// The table called `name`, or what could have been meant.
+pub(crate) fn find_table<'a>(name: &str, snapshot: &'a Snapshot, sql: &str) -> Result<&'a Table, QueryError> {
+    snapshot.tables.get(name).ok_or_else(|| {
+        let names: Vec<&str> = snapshot.tables.keys().map(String::as_str).collect();
+        let message = match names.is_empty() {
+            true => format!("there is no table \"{name}\"; there are no tables yet"),
+            false => format!("there is no table \"{name}\"; there are {}", listed(&names)),
+        };
+        let error = QueryError::new(QueryErrorCode::UnknownTable, message).at_word(sql, name);
+        match nearest(name, names) {
+            Some(near) => error.hint(format!("did you mean \"{near}\"?")),
+            None => error,
+        }
+    })
+}
+
+/// Writes columns whose names are not lower case, or have dots in them, as quoted names, so that they are found as
+/// people write them: SQL would fold `appId` to `appid`. A name that fits a column as SQL reads it is left alone.
+pub(crate) fn mend_names(statement: &mut Statement, tables: &[&Table]) {
+    let columns: BTreeSet<&str> =
+        tables.iter().flat_map(|table| table.schema.fields().iter().map(|field| field.name().as_str())).collect();
+    if columns.iter().all(|name| name.to_lowercase() == **name && !name.contains('.')) {
+        return;
+    }
+    let _ = VisitMut::visit(query_of_mut(statement), &mut Mend { columns });
+}
+
+struct Mend<'a> {
+    columns: BTreeSet<&'a str>,
+}
+
+impl Mend<'_> {
+    fn mended(&self, written: &str) -> Option<Ident> {
+        let folded = written.to_lowercase();
+        if self.columns.contains(folded.as_str()) && !folded.contains('.') {
+            return None;
+        }
+        let exact = self.columns.get(written).copied();
+        let mut alike = self.columns.iter().filter(|name| name.to_lowercase() == folded);
+        let name = exact.or_else(|| match (alike.next(), alike.next()) {
+            (Some(only), None) => Some(only),
+            _ => None,
+        })?;
+        Some(Ident::with_quote('"', name))
+    }
+}
+
+impl VisitorMut for Mend<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+        match expression {
+            Expr::Identifier(ident) if ident.quote_style.is_none() => {
+                if let Some(mended) = self.mended(&ident.value) {
+                    *ident = mended;
+                }
+            }
+            Expr::CompoundIdentifier(parts) => {
+                let joined = parts.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join(".");
+                if let Some(mended) = self.mended(&joined) {
+                    *expression = Expr::Identifier(mended);
+                } else {
+                    for part in parts.iter_mut().filter(|part| part.quote_style.is_none()) {
+                        if let Some(mended) = self.mended(&part.value) {
+                            *part = mended;
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The names of the tables that a query reads, common table expressions left out.
+pub(crate) fn tables_of(statement: &Statement, sql: &str) -> Result<BTreeSet<String>, QueryError> {
+    let query = Statement::Statement(Box::new(query_of(statement).clone()));
+    let (tables, _) = datafusion::sql::resolve::resolve_table_references(&query, true)
+        .map_err(|error| QueryError::from_datafusion(&error, sql))?;
+    tables
+        .into_iter()
+        .map(|table| match table.schema() {
+            None => Ok(table.table().to_owned()),
+            Some(schema) => {
+                let message = format!("there is no schema \"{schema}\"; tables are named by themselves");
+                Err(QueryError::new(QueryErrorCode::UnknownTable, message).at_word(sql, schema))
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

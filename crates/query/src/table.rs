@@ -1,0 +1,151 @@
+//! A table of a snapshot as DataFusion scans it; refuses to be written to.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
+use datafusion::common::{ColumnStatistics, Statistics};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::datasource::object_store::ObjectStoreUrl;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::union::UnionExec;
+use datafusion::scalar::ScalarValue;
+
+use crate::prune::TimeBounds;
+use crate::reader::{Damage, Readers};
+use crate::snapshot::{Segment, Table};
+
+/// How many bytes from the end of a segment the first read takes: footer and page indexes of most.
+const METADATA_BYTES_GUESSED: usize = 256 << 10;
+
+/// One table at one moment.
+#[derive(Debug)]
+pub(crate) struct ScannedTable {
+    pub(crate) table: Table,
+    pub(crate) damage: Damage,
+}
+
+#[async_trait]
+impl TableProvider for ScannedTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.table.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        // all of them help to leave out files and pages; none is relied upon
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let bounds = self.table.time_column.as_deref().map(|column| TimeBounds::of(filters, column));
+        let passes = |segment: &&Segment| bounds.is_none_or(|bounds| bounds.may_pass(segment.time_range));
+        let mut segments: Vec<&Segment> = self.table.segments.iter().filter(passes).collect();
+        // the newest first: who asks for the latest rows need not open the others
+        segments.sort_by_key(|segment| std::cmp::Reverse(segment.time_range.map(|(_, max)| max)));
+        let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::with_capacity(2);
+        if !self.table.fresh.is_empty() {
+            let fresh = MemorySourceConfig::try_new(
+                std::slice::from_ref(&self.table.fresh),
+                self.schema(),
+                projection.cloned(),
+            )?;
+            parts.push(DataSourceExec::from_data_source(fresh.with_limit(limit)));
+        }
+        if !segments.is_empty() {
+            parts.push(self.scan_segments(state, &segments, projection, limit)?);
+        }
+        match parts.len() {
+            0 => Ok(Arc::new(EmptyExec::new(match projection {
+                Some(columns) => Arc::new(self.table.schema.project(columns)?),
+                None => self.schema(),
+            }))),
+            1 => Ok(parts.remove(0)),
+            _ => UnionExec::try_new(parts),
+        }
+    }
+}
+
+impl ScannedTable {
+    fn scan_segments(
+        &self,
+        state: &dyn Session,
+        segments: &[&Segment],
+        projection: Option<&Vec<usize>>,
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let url = ObjectStoreUrl::local_filesystem();
+        let runtime = state.runtime_env();
+        let cached = CachedParquetFileReaderFactory::new(
+            runtime.object_store(&url)?,
+            runtime.cache_manager.get_file_metadata_cache(),
+        );
+        let options = state.table_options().parquet.clone();
+        let source = ParquetSource::new(TableSchema::from(self.schema()))
+            .with_table_parquet_options(options)
+            .with_metadata_size_hint(METADATA_BYTES_GUESSED)
+            .with_pushdown_filters(state.config_options().execution.parquet.pushdown_filters)
+            .with_parquet_file_reader_factory(Arc::new(Readers { cached, damage: self.damage.clone() }));
+        let files = segments.iter().map(|segment| self.file(segment)).collect::<Result<Vec<_>>>()?;
+        let statistics = self.statistics_of(segments);
+        let groups = FileGroup::new(files).split_files(state.config().target_partitions());
+        let config = FileScanConfigBuilder::new(url, Arc::new(source))
+            .with_file_groups(groups)
+            .with_statistics(statistics)
+            .with_projection_indices(projection.cloned())?
+            .with_limit(limit)
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+
+    fn file(&self, segment: &Segment) -> Result<PartitionedFile> {
+        let absolute = std::path::absolute(&segment.path)?;
+        let path = object_store::path::Path::from_absolute_path(&absolute)
+            .map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let file = PartitionedFile::new(path.as_ref(), segment.bytes);
+        Ok(file.with_statistics(Arc::new(self.statistics_of(&[segment]))))
+    }
+
+    /// What the catalog knows about segments: how many rows, and between which times.
+    fn statistics_of(&self, segments: &[&Segment]) -> Statistics {
+        let schema = &self.table.schema;
+        let mut statistics = Statistics::new_unknown(schema);
+        let sum = |of: fn(&Segment) -> u64| usize::try_from(segments.iter().map(|segment| of(segment)).sum::<u64>());
+        statistics.num_rows = sum(|segment| segment.rows).map_or(Precision::Absent, Precision::Exact);
+        statistics.total_byte_size = sum(|segment| segment.bytes).map_or(Precision::Absent, Precision::Inexact);
+        let ranges = segments.iter().filter_map(|segment| segment.time_range);
+        let range = ranges.reduce(|(a_min, a_max), (b_min, b_max)| (a_min.min(b_min), a_max.max(b_max)));
+        let column = self.table.time_column.as_ref().and_then(|name| schema.index_of(name).ok());
+        let kind = column.map(|column| schema.field(column).data_type());
+        if let (Some((min, max)), Some(column), Some(DataType::Timestamp(TimeUnit::Microsecond, zone))) =
+            (range, column, kind)
+        {
+            let time = |micros| ScalarValue::TimestampMicrosecond(Some(micros), zone.clone());
+            statistics.column_statistics[column] = ColumnStatistics {
+                min_value: Precision::Exact(time(min)),
+                max_value: Precision::Exact(time(max)),
+                ..ColumnStatistics::new_unknown()
+            };
+        }
+        statistics
+    }
+}
