@@ -1,1 +1,36 @@
-//! placeholder
+//! Weir under a seed: stories that are played to the engine in virtual time, and an oracle that knows the answers.
+//! Nothing here waits, reads a clock or touches a disk.
+//!
+//! A story is text: a plan, a line `---`, and what happens.
+//!
+//! ```text
+//! time delay=2s idle_after=30s future_limit=5m
+//! where value > 1
+//! window 10s by key compute n=count(*), total=sum(value) lateness=5s
+//! ---
+//! added p0
+//! rows p0: 00:00:01 a 5 | 00:00:03 b 7 | 00:00:04 - -
+//! tick 30s
+//! caught_up p0
+//! barrier
+//! end
+//! ```
+//!
+//! Rows have an event time (of 1 January 2026), a `key` (text) and a `value` (a float); `-` is null. `tick` says how far
+//! processing time is from the beginning of that day. [`play`] plays a story straight, cut into other batches, and with
+//! a crash after every line, and fails if any of these tells another result or the balance does not hold.
+
+mod compiler;
+mod outcome;
+mod player;
+mod story;
+
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod stories;
+
+pub use compiler::Columns;
+pub use outcome::Outcome;
+pub use player::{PlayError, play, restore_with};
+pub use story::{Line, Row, Story, StoryError};

@@ -1,0 +1,325 @@
+//! Plays stories: straight, cut into other batches, and with crashes. All must tell the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Cursor;
+use std::sync::Arc;
+
+use arrow::array::{DictionaryArray, Float64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use arrow::ipc::{reader::StreamReader, writer::StreamWriter};
+use weir_engine::{Effect, Engine, EngineError, Input, Plan, Snapshot};
+use weir_model::{Batch, Epoch, PartitionId, ProcessingTime};
+
+use crate::{Columns, Line, Outcome, Row, Story};
+
+/// What went wrong in a play.
+#[derive(Debug, thiserror::Error)]
+pub enum PlayError {
+    /// The engine refused the plan or a snapshot.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Rows were lost or counted twice.
+    #[error("{play}: after line {line} the balance does not hold: {balance}")]
+    Balance {
+        /// Which play of the story.
+        play: String,
+        /// After which line.
+        line: usize,
+        /// The balance.
+        balance: String,
+    },
+    /// Two plays of the same story told different things.
+    #[error("{play} tells something else\nexpected: {expected:#?}\nfound: {found:#?}")]
+    Differs {
+        /// Which play.
+        play: String,
+        /// What the straight play told.
+        expected: Box<Outcome>,
+        /// What this one told.
+        found: Box<Outcome>,
+    },
+}
+
+/// Plays a story in every way, and returns what the straight play told, line by line.
+///
+/// # Errors
+/// When the engine refuses it, a balance does not hold, or two plays differ.
+pub fn play(story: &Story) -> Result<(String, Outcome), PlayError> {
+    let (told, expected) = play_straight(story)?;
+    let expected = expected.sorted();
+    let agree = |play: String, found: Outcome| {
+        let found = found.sorted();
+        let (expected, found) = (Box::new(expected.clone()), Box::new(found));
+        if expected == found { Ok(()) } else { Err(PlayError::Differs { play, expected, found }) }
+    };
+    for cut in Cut::ALL {
+        let recut = Story { plan: story.plan.clone(), lines: cut.apply(&story.lines) };
+        agree(format!("cut {cut:?}"), play_straight(&recut)?.1)?;
+    }
+    for (barrier, crash) in crash_points(story.lines.len()) {
+        agree(format!("barrier before line {barrier}, crash after line {crash}"), play_crash(story, barrier, crash)?)?;
+    }
+    Ok((told, expected))
+}
+
+/// Plays a story up to its first barrier and restores the snapshot with another plan.
+///
+/// # Errors
+/// What [`Engine::restore`] says.
+pub fn restore_with(story: &Story, plan: Plan) -> Result<Engine, EngineError> {
+    let mut stage = Stage::new(&story.plan)?;
+    let mut effects = Vec::new();
+    for line in &story.lines {
+        stage.step(line, &mut effects);
+    }
+    let snapshot = effects
+        .into_iter()
+        .find_map(|effect| if let Effect::Snapshot(snapshot) = effect { Some(snapshot) } else { None });
+    Engine::restore(plan, Arc::new(Columns), snapshot.expect("the story has a barrier"))
+}
+
+fn play_straight(story: &Story) -> Result<(String, Outcome), PlayError> {
+    let mut stage = Stage::new(&story.plan)?;
+    let (mut outcome, mut told) = (Outcome::default(), String::new());
+    for (index, line) in story.lines.iter().enumerate() {
+        let mut effects = Vec::new();
+        stage.step(line, &mut effects);
+        stage.check(index, "played straight")?;
+        let texts: Vec<String> = effects.iter().flat_map(|effect| outcome.add(effect)).collect();
+        if !texts.is_empty() {
+            told.push_str(&format!("{}\n", heading(line)));
+            texts.iter().for_each(|text| told.push_str(&format!("    {text}\n")));
+        }
+    }
+    let balance = stage.engine.balances()[0];
+    told.push_str(&format!(
+        "read {} = results {} + filtered {} + late {} + rejected {} + open {}\n",
+        balance.read, balance.results, balance.filtered, balance.late, balance.rejected, balance.open
+    ));
+    Ok((told, outcome))
+}
+
+fn heading(line: &Line) -> String {
+    match line {
+        Line::Added(partition) => format!("added {partition}"),
+        Line::Finished(partition) => format!("finished {partition}"),
+        Line::CaughtUp(partition) => format!("caught_up {partition}"),
+        Line::Rows(partition, rows) => format!("rows {partition}, {} of them", rows.len()),
+        Line::Tick(micros) => format!("tick {}s", (micros - crate::story::DAY) as f64 / 1e6),
+        Line::Barrier => "barrier".to_owned(),
+        Line::End => "end".to_owned(),
+    }
+}
+
+/// Where to put a barrier and a crash: after every line, with the barrier one, three or all lines before it.
+fn crash_points(lines: usize) -> BTreeSet<(usize, usize)> {
+    (0..lines).flat_map(|crash| [crash, crash.saturating_sub(2), 0].map(|barrier| (barrier, crash))).collect()
+}
+
+/// Plays with a barrier before line `barrier` and a crash after line `crash`; what the first life told after its last
+/// barrier never became visible.
+fn play_crash(story: &Story, barrier: usize, crash: usize) -> Result<Outcome, PlayError> {
+    let mut first = Stage::new(&story.plan)?;
+    let mut outcome = Outcome::default();
+    let mut committed = (0, None);
+    let mut uncommitted = Vec::new();
+    for (index, line) in story.lines[..=crash].iter().enumerate() {
+        let barriers = [(index == barrier).then_some(&Line::Barrier), Some(line)];
+        for (after, line) in
+            [index, index + 1].into_iter().zip(barriers).filter_map(|(after, line)| Some((after, line?)))
+        {
+            first.step(line, &mut uncommitted);
+            if *line == Line::Barrier {
+                let mut snapshot = None;
+                for effect in uncommitted.drain(..) {
+                    outcome.add(&effect);
+                    if let Effect::Snapshot(taken) = effect {
+                        snapshot = Some(taken);
+                    }
+                }
+                committed = (after, snapshot.map(|snapshot| (snapshot, first.source.clone())));
+            }
+        }
+    }
+    let (from, snapshot) = committed;
+    let mut second = match snapshot {
+        Some((snapshot, source)) => Stage::restore(&story.plan, snapshot, source)?,
+        None => Stage::new(&story.plan)?,
+    };
+    let mut effects = Vec::new();
+    for (index, line) in story.lines.iter().enumerate().skip(from) {
+        second.step(line, &mut effects);
+        second.check(index, &format!("after a crash after line {crash}"))?;
+    }
+    effects.iter().for_each(|effect| {
+        outcome.add(effect);
+    });
+    Ok(outcome)
+}
+
+/// An engine and what its source remembers.
+struct Stage {
+    engine: Engine,
+    source: SourceState,
+}
+
+/// What the source would know: which partitions there are, how far each was read, and which are at their end.
+#[derive(Clone, Default)]
+struct SourceState {
+    offsets: BTreeMap<PartitionId, u64>,
+    caught_up: BTreeSet<PartitionId>,
+    finished: BTreeSet<PartitionId>,
+}
+
+impl Stage {
+    fn new(plan: &Plan) -> Result<Self, EngineError> {
+        let engine = Engine::new(plan.clone(), Arc::new(Columns))?;
+        Ok(Self { engine, source: SourceState::default() })
+    }
+
+    /// A second life. The source says again what it knows.
+    fn restore(plan: &Plan, mut snapshot: Snapshot, source: SourceState) -> Result<Self, EngineError> {
+        for run in &mut snapshot.runs {
+            run.batch = through_bytes(&run.batch);
+        }
+        let mut engine = Engine::restore(plan.clone(), Arc::new(Columns), snapshot)?;
+        let mut effects = Vec::new();
+        for partition in source.offsets.keys() {
+            engine.step(Input::PartitionAdded { source: 0, partition: partition.clone() }, &mut effects);
+        }
+        for partition in &source.finished {
+            engine.step(Input::PartitionFinished(partition.clone()), &mut effects);
+        }
+        for partition in &source.caught_up {
+            engine.step(Input::CaughtUp(partition.clone()), &mut effects);
+        }
+        assert!(effects.is_empty(), "a restored engine has nothing to say before something happens: {effects:?}");
+        Ok(Self { engine, source })
+    }
+
+    fn step(&mut self, line: &Line, effects: &mut Vec<Effect>) {
+        let input = match line {
+            Line::Added(partition) => {
+                self.source.offsets.entry(partition.clone()).or_default();
+                Input::PartitionAdded { source: 0, partition: partition.clone() }
+            }
+            Line::Finished(partition) => {
+                self.source.finished.insert(partition.clone());
+                Input::PartitionFinished(partition.clone())
+            }
+            Line::CaughtUp(partition) => {
+                self.source.caught_up.insert(partition.clone());
+                Input::CaughtUp(partition.clone())
+            }
+            Line::Rows(partition, rows) => {
+                self.source.caught_up.remove(partition);
+                let offset = self.source.offsets.entry(partition.clone()).or_default();
+                *offset += rows.len() as u64;
+                Input::Batch { source: 0, batch: batch(partition, *offset - rows.len() as u64, rows) }
+            }
+            Line::Tick(micros) => Input::Tick(ProcessingTime::from_micros(*micros)),
+            Line::Barrier => Input::Barrier(Epoch(1)),
+            Line::End => Input::End,
+        };
+        self.engine.step(input, effects);
+    }
+
+    fn check(&self, line: usize, play: &str) -> Result<(), PlayError> {
+        match self.engine.balances().into_iter().find(|balance| !balance.holds()) {
+            None => Ok(()),
+            Some(balance) => Err(PlayError::Balance { play: play.to_owned(), line, balance: format!("{balance:?}") }),
+        }
+    }
+}
+
+/// The columns as they come back from where snapshots are kept.
+fn through_bytes(batch: &RecordBatch) -> RecordBatch {
+    let why = "what was just written can be read";
+    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).expect(why);
+    writer.write(batch).expect(why);
+    let bytes = writer.into_inner().expect(why);
+    StreamReader::try_new(Cursor::new(bytes), None).expect(why).next().expect(why).expect(why)
+}
+
+fn batch(partition: &PartitionId, offset: u64, rows: &[Row]) -> Batch {
+    let keys: DictionaryArray<Int32Type> = rows.iter().map(|row| row.key.as_deref()).collect();
+    let names: StringArray = rows.iter().map(|row| row.key.as_deref()).collect();
+    let values: Float64Array = rows.iter().map(|row| row.value).collect();
+    let fields = [("key", keys_type()), ("name", DataType::Utf8), ("value", DataType::Float64)];
+    let fields = fields.map(|(name, data_type)| Field::new(name, data_type, true));
+    let columns = RecordBatch::try_new(
+        Arc::new(Schema::new(fields.to_vec())),
+        vec![Arc::new(keys), Arc::new(names), Arc::new(values)],
+    );
+    Batch {
+        partition: partition.clone(),
+        origin: partition.as_str().into(),
+        columns: columns.expect("the columns are of the fields' types"),
+        times: rows.iter().map(|row| row.time).collect::<Vec<_>>().into(),
+        offsets: (offset..offset + rows.len() as u64).collect::<Vec<_>>().into(),
+    }
+}
+
+fn keys_type() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+}
+
+/// How the rows of a story are cut into batches.
+#[derive(Clone, Copy, Debug)]
+enum Cut {
+    /// A batch per row.
+    Single,
+    /// Neighbouring lines of one partition in one batch.
+    Merged,
+    /// After the merge, wherever a generator with this seed says.
+    Random(u64),
+}
+
+impl Cut {
+    const ALL: [Self; 5] = [Self::Single, Self::Merged, Self::Random(1), Self::Random(2), Self::Random(3)];
+
+    fn apply(self, lines: &[Line]) -> Vec<Line> {
+        let merged = merge(lines);
+        let mut random = match self {
+            Self::Merged => return merged,
+            Self::Single => None,
+            Self::Random(seed) => Some(seed),
+        };
+        let mut cut = Vec::new();
+        for line in merged {
+            let Line::Rows(partition, rows) = line else {
+                cut.push(line);
+                continue;
+            };
+            let mut rest = rows.as_slice();
+            while !rest.is_empty() {
+                let length = random.as_mut().map_or(1, |seed| next_random(seed) as usize % rest.len() + 1);
+                let (head, tail) = rest.split_at(length);
+                cut.push(Line::Rows(partition.clone(), head.to_vec()));
+                rest = tail;
+            }
+        }
+        cut
+    }
+}
+
+fn merge(lines: &[Line]) -> Vec<Line> {
+    let mut merged: Vec<Line> = Vec::new();
+    for line in lines {
+        match (merged.last_mut(), line) {
+            (Some(Line::Rows(known, rows)), Line::Rows(partition, more)) if known == partition => {
+                rows.extend_from_slice(more)
+            }
+            (_, line) => merged.push(line.clone()),
+        }
+    }
+    merged
+}
+
+/// Marsaglia's xorshift: enough to cut batches with.
+fn next_random(seed: &mut u64) -> u64 {
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    *seed
+}

@@ -1,0 +1,19 @@
+//! Stories: each is one behaviour of the engine, told in text with what it says.
+
+mod limits;
+mod time;
+mod windows;
+
+use expect_test::Expect;
+
+use crate::{Story, play};
+
+/// Plays a story in every way and compares what it tells.
+#[track_caller]
+fn check(story: &str, expected: Expect) {
+    let story = Story::parse(story).expect("the story can be read");
+    match play(&story) {
+        Ok((told, _)) => expected.assert_eq(&told),
+        Err(error) => panic!("{error}"),
+    }
+}
