@@ -18,7 +18,7 @@
 
 use weir_collect::{FileConfig, HttpConfig, LogConfig, SourceConfig, StdinConfig};
 use weir_decode::FormatConfig;
-use weir_deliver::{FileMode, FileFormat, FileOutput, OutputConfig, StdoutOutput};
+use weir_deliver::{FileFormat, FileMode, FileOutput, OutputConfig, StdoutOutput};
 use weir_model::DurationText;
 
 use crate::config::{

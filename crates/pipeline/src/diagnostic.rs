@@ -72,7 +72,12 @@ impl Diagnostic {
         let margin = " ".repeat(number.len());
         if let Some(snippet) = &self.snippet {
             let (shown, spaces, carets) = cut(snippet, self.column);
-            let _ = write!(out, "{margin} |\n{number} | {shown}\n{margin} | {}{}\n", " ".repeat(spaces), "^".repeat(carets));
+            let _ = write!(
+                out,
+                "{margin} |\n{number} | {shown}\n{margin} | {}{}\n",
+                " ".repeat(spaces),
+                "^".repeat(carets)
+            );
         }
         let mut note = |what: &str, text: &str| {
             let _ = writeln!(out, "{margin} = {what}{text}");
@@ -129,7 +134,9 @@ const SENSITIVE: [&str; 6] = ["password", "passwd", "secret", "token", "credenti
 /// The line with the values of sensitive keys as stars, so that columns stay where they are.
 fn masked(line: &str) -> String {
     let lower = line.to_ascii_lowercase();
-    let Some(from) = SENSITIVE.iter().filter_map(|word| value_after(&lower, word)).min() else { return line.to_owned() };
+    let Some(from) = SENSITIVE.iter().filter_map(|word| value_after(&lower, word)).min() else {
+        return line.to_owned();
+    };
     let hide = |c: char| if c.is_whitespace() { c } else { '*' };
     line[..from].chars().chain(line[from..].chars().map(hide)).collect()
 }

@@ -46,14 +46,16 @@ pub fn load(
     let env: BTreeMap<String, String> = env.into_iter().collect();
     let text = read(input).map_err(|diagnostic| vec![*diagnostic])?;
     let file_label = text.label.clone();
-    let mut document =
-        Document { texts: vec![text], root: Node::null(Place::default()), secrets: Vec::new() };
+    let mut document = Document { texts: vec![text], root: Node::null(Place::default()), secrets: Vec::new() };
     let mut errors = assemble(&mut document, overrides, &env);
     if !errors.is_empty() {
         return Err(located(&document, errors));
     }
     if document.root.is_null() {
-        return Err(vec![Diagnostic::of_file(&file_label, "there is nothing in this file: a pipeline needs name, sources and outputs")]);
+        return Err(vec![Diagnostic::of_file(
+            &file_label,
+            "there is nothing in this file: a pipeline needs name, sources and outputs",
+        )]);
     }
     (document.secrets, errors) = secret::resolve(&mut document.root, &env);
     let mut diagnostics = located(&document, errors);
@@ -61,7 +63,14 @@ pub fn load(
     match config {
         Some(config) if diagnostics.is_empty() => Ok((config, document)),
         Some(_) | None => {
-            diagnostics.sort_by(|a, b| (a.file.starts_with("--"), &a.file, a.line, a.column).cmp(&(b.file.starts_with("--"), &b.file, b.line, b.column)));
+            diagnostics.sort_by(|a, b| {
+                (a.file.starts_with("--"), &a.file, a.line, a.column).cmp(&(
+                    b.file.starts_with("--"),
+                    &b.file,
+                    b.line,
+                    b.column,
+                ))
+            });
             Err(diagnostics)
         }
     }
@@ -122,8 +131,11 @@ fn typed(document: &Document, diagnostics: &mut Vec<Diagnostic>) -> Option<Pipel
     for _ in 0..FAULTS_MAX {
         let fault = match from_tree::<PipelineConfig>(&tree) {
             Ok(config) => {
-                let problems = validate(&config).into_iter().filter(|problem| removed.is_empty() || !problem.may_follow);
-                diagnostics.extend(problems.map(|problem| document.error_at(&problem.path, problem.message, problem.hint, None)));
+                let problems =
+                    validate(&config).into_iter().filter(|problem| removed.is_empty() || !problem.may_follow);
+                diagnostics.extend(
+                    problems.map(|problem| document.error_at(&problem.path, problem.message, problem.hint, None)),
+                );
                 return Some(config);
             }
             Err(fault) => fault,
@@ -142,6 +154,7 @@ fn typed(document: &Document, diagnostics: &mut Vec<Diagnostic>) -> Option<Pipel
 
 /// Whether a fault is only the consequence of what was taken out before.
 fn follows(fault: &Fault, path: &[Segment], removed: &[Vec<Segment>]) -> bool {
-    let is_lack = matches!(fault.kind, FaultKind::MissingKey { .. } | FaultKind::MissingChoice { .. } | FaultKind::Other(_));
+    let is_lack =
+        matches!(fault.kind, FaultKind::MissingKey { .. } | FaultKind::MissingChoice { .. } | FaultKind::Other(_));
     is_lack && removed.iter().any(|gone| gone.len() == path.len() + 1 && gone.starts_with(path))
 }

@@ -113,7 +113,9 @@ fn put(node: &mut Node, path: &[Segment], value: Node, number: usize) -> Result<
             let wrong = |message| Err(ParseError { place, message, hint: None });
             match segment.index() {
                 None => wrong(format!("`{}` is no index: this is a list of {count}", segment.name)),
-                Some(index) if index > count => wrong(format!("there is no item {index}: this is a list of {count}, from 0")),
+                Some(index) if index > count => {
+                    wrong(format!("there is no item {index}: this is a list of {count}, from 0"))
+                }
                 Some(index) => {
                     if index == count {
                         items.push(Node::null(place));

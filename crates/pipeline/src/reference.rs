@@ -9,7 +9,9 @@ use weir_collect::{FileConfig, HttpConfig, LogConfig, StdinConfig};
 use weir_decode::{JsonConfig, SparkLogConfig, TextConfig};
 use weir_deliver::{FileOutput, StdoutOutput};
 
-use crate::config::{BoundedConfig, EmitConfig, OutputEntry, PipelineConfig, SourceEntry, Step, TimeConfig, WindowConfig};
+use crate::config::{
+    BoundedConfig, EmitConfig, OutputEntry, PipelineConfig, SourceEntry, Step, TimeConfig, WindowConfig,
+};
 use crate::schema::{json_schema, resolved, variant};
 use crate::tagged::fields_of;
 
@@ -119,7 +121,8 @@ fn write_section(page: &mut String, root: &Value, section: &Section, schema: &Va
     }
     let _ = writeln!(page, "{}\n", text(schema, "description"));
     let schema = long_form(schema).unwrap_or(schema);
-    let choices = schema["oneOf"].as_array().into_iter().flatten().filter_map(|choice| Some((choice, variant(choice)?)));
+    let choices =
+        schema["oneOf"].as_array().into_iter().flatten().filter_map(|choice| Some((choice, variant(choice)?)));
     let mut rows: Vec<(&str, String)> = choices
         .map(|(choice, (word, inner))| {
             let default = "one of these".to_owned();
@@ -151,7 +154,8 @@ fn long_form(schema: &Value) -> Option<&Value> {
 }
 
 fn row(root: &Value, key: &str, inner: &Value, about: &[&str], noted: &Value, default: String) -> String {
-    let mut meaning: Vec<String> = about.iter().filter(|text| !text.is_empty()).map(|text| (*text).to_owned()).collect();
+    let mut meaning: Vec<String> =
+        about.iter().filter(|text| !text.is_empty()).map(|text| (*text).to_owned()).collect();
     meaning.dedup();
     for (word, about) in words(resolved(root, inner)) {
         meaning.push(format!("`{word}`: {about}"));

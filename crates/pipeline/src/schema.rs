@@ -55,10 +55,13 @@ pub(crate) fn variant(schema: &Value) -> Option<(&str, &Value)> {
 /// Variants whose content has no key that must be there: for them the word alone is enough.
 fn words_that_need_nothing(root: &Value) -> Vec<String> {
     let definitions = root["$defs"].as_object().into_iter().flatten();
-    let variants = definitions.flat_map(|(_, schema)| schema["oneOf"].as_array().into_iter().flatten().filter_map(variant));
+    let variants =
+        definitions.flat_map(|(_, schema)| schema["oneOf"].as_array().into_iter().flatten().filter_map(variant));
     let needs_nothing = |inner: &Value| {
         let inner = resolved(root, inner);
-        inner["type"] == "object" && inner.get("required").is_none() && inner.get("additionalProperties") == Some(&json!(false))
+        inner["type"] == "object"
+            && inner.get("required").is_none()
+            && inner.get("additionalProperties") == Some(&json!(false))
     };
     variants.filter(|(_, inner)| needs_nothing(inner)).map(|(word, _)| word.to_owned()).collect()
 }
@@ -84,7 +87,11 @@ fn unwrap_lines(schema: &mut Value) {
             for (key, value) in map {
                 match value {
                     Value::String(text) if key == "description" => {
-                        *text = text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect::<Vec<_>>().join("\n\n");
+                        *text = text
+                            .split("\n\n")
+                            .map(|paragraph| paragraph.replace('\n', " "))
+                            .collect::<Vec<_>>()
+                            .join("\n\n");
                     }
                     value => unwrap_lines(value),
                 }

@@ -7,7 +7,8 @@ use std::marker::PhantomData;
 
 use serde::de::value::StrDeserializer;
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error, IntoDeserializer, MapAccess, VariantAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error, IntoDeserializer, MapAccess, VariantAccess,
+    Visitor,
 };
 use serde::forward_to_deserialize_any;
 
@@ -135,7 +136,10 @@ impl<'de, A: MapAccess<'de>, E: DeserializeOwned> MapAccess<'de> for Others<'_, 
                 Some(Key::Own(key)) => return Ok(Some(key)),
                 Some(Key::Variant(name)) => {
                     if self.variant.is_some() {
-                        return Err(A::Error::custom(format_args!("only one of {} can be given", self.variants.join(", "))));
+                        return Err(A::Error::custom(format_args!(
+                            "only one of {} can be given",
+                            self.variants.join(", ")
+                        )));
                     }
                     *self.variant = Some(E::deserialize(VariantEntry { name, map: &mut self.map })?);
                 }
@@ -222,7 +226,11 @@ impl<'de, A: MapAccess<'de>> VariantAccess<'de> for VariantEntry<'_, A> {
     fn tuple_variant<T: Visitor<'de>>(self, _: usize, _: T) -> Result<T::Value, A::Error> {
         Err(A::Error::custom("a variant with several values has no place in a map"))
     }
-    fn struct_variant<T: Visitor<'de>>(self, fields: &'static [&'static str], visitor: T) -> Result<T::Value, A::Error> {
+    fn struct_variant<T: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: T,
+    ) -> Result<T::Value, A::Error> {
         self.map.next_value_seed(StructSeed { fields, visitor })
     }
 }

@@ -63,7 +63,9 @@ impl<'a> Keys<'a> {
 
     /// Of an error raised by a key or by the lack of one: the choices are allowed here as well.
     fn with_choices(&self, mut fault: Fault) -> Fault {
-        if let (FaultKind::UnknownKey { allowed, .. }, Some(choices), None) = (&mut fault.kind, self.one_of, &fault.path) {
+        if let (FaultKind::UnknownKey { allowed, .. }, Some(choices), None) =
+            (&mut fault.kind, self.one_of, &fault.path)
+        {
             allowed.splice(0..0, choices.iter().copied());
         }
         fault

@@ -43,7 +43,8 @@ fn bench_a_and_bench_store() {
         .compute("min", "min(duration_ms)")
         .compute("max", "max(duration_ms)")
         .compute("p95", "quantile(0.95, duration_ms)");
-    let file = FileOutput { path: "out/bench-a.ndjson".to_owned(), format: FileFormat::Ndjson, mode: FileMode::Overwrite };
+    let file =
+        FileOutput { path: "out/bench-a.ndjson".to_owned(), format: FileFormat::Ndjson, mode: FileMode::Overwrite };
     let built = Pipeline::named("bench-a")
         .source("logs", source(), json())
         .field("logs", "duration_ms", FieldType::Float64)
@@ -53,7 +54,8 @@ fn bench_a_and_bench_store() {
         .to(OutputConfig::File(file))
         .build();
     assert_eq!(built, example("bench-a.yaml"));
-    let built = Pipeline::named("bench-store").source("logs", source(), json()).time("ts").delay(secs(10)).to_table("logs");
+    let built =
+        Pipeline::named("bench-store").source("logs", source(), json()).time("ts").delay(secs(10)).to_table("logs");
     assert_eq!(built.build(), example("bench-store.yaml"));
 }
 

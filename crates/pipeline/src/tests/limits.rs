@@ -10,7 +10,8 @@ fn a_file_of_ten_megabytes_is_refused_unread() {
     let text = "a: b\n".repeat(2 << 20);
     expect![[r#"
         p.yaml:1:1: error: longer than 1048576 bytes: this is not a pipeline
-    "#]].assert_eq(&rendered(load_text(&text)));
+    "#]]
+    .assert_eq(&rendered(load_text(&text)));
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
     let errors = load(Input::File(file.path()), &[], []).unwrap_err();
@@ -29,7 +30,8 @@ fn a_billion_laughs_are_not_laughed() {
           |
         5 | a4: &a4 [*a3, *a3, *a3, *a3, *a3, *a3, *a3, *a3, *a3, *a3]
           |          ^^^
-    "#]].assert_eq(&rendered(load_text(&text)));
+    "#]]
+    .assert_eq(&rendered(load_text(&text)));
 }
 
 #[test]
@@ -52,7 +54,8 @@ fn what_is_nested_too_deep_is_refused() {
           |
         1 | a: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[
           |                                                                                                       ^
-    "#]].assert_eq(&rendered(load_text(&format!("a: {}", "[".repeat(100)))));
+    "#]]
+    .assert_eq(&rendered(load_text(&format!("a: {}", "[".repeat(100)))));
     let text = format!("a: {}", "[".repeat(1_000_000));
     assert!(rendered(load_text(&text)).contains("error"));
     let indented: String = (0..200).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
@@ -73,5 +76,6 @@ fn a_file_that_is_not_there() {
     let errors = load(Input::File(std::path::Path::new("/nowhere/p.yaml")), &[], []).unwrap_err();
     expect![[r#"
         /nowhere/p.yaml:1:1: error: cannot read this file: No such file or directory (os error 2)
-    "#]].assert_eq(&rendered(Err(errors)));
+    "#]]
+    .assert_eq(&rendered(Err(errors)));
 }

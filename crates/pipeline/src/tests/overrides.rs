@@ -23,7 +23,8 @@ fn any_key_can_be_set_and_values_are_yaml() {
 
 #[test]
 fn maps_on_the_way_and_the_next_item_of_a_list_are_made() {
-    let overrides = ["time.watermark.bounded.delay=3s", "time.field=ts", "steps.0.where=level = 'ERROR'", "outputs.1.stdout={}"];
+    let overrides =
+        ["time.watermark.bounded.delay=3s", "time.field=ts", "steps.0.where=level = 'ERROR'", "outputs.1.stdout={}"];
     let (config, _) = load_with(&format!("{SMALL}steps: []\n"), &overrides, &[]).unwrap();
     assert_eq!(config.time.unwrap().field, "ts");
     assert_eq!((config.steps.len(), config.outputs.len()), (1, 2));
@@ -31,7 +32,8 @@ fn maps_on_the_way_and_the_next_item_of_a_list_are_made() {
 
 #[test]
 fn setting_another_kind_replaces_the_one_in_the_file() {
-    let overrides = ["outputs.0.file.path=out.ndjson", "sources.logs.stdin={}", "sources.logs.format.spark_log.zone=+02:00"];
+    let overrides =
+        ["outputs.0.file.path=out.ndjson", "sources.logs.stdin={}", "sources.logs.format.spark_log.zone=+02:00"];
     let (config, _) = load_with(SMALL, &overrides, &[]).unwrap();
     assert!(matches!(config.outputs[0].output, OutputConfig::File(_)));
     assert!(matches!(config.sources["logs"].source, SourceConfig::Stdin(_)));
@@ -43,14 +45,18 @@ fn setting_another_kind_replaces_the_one_in_the_file() {
 fn text_in_an_override_needs_no_quotes() {
     let (config, _) = load_with(SMALL, &["outputs.0.table=t1"], &[("WEIR__name", "p")]).unwrap();
     assert_eq!(config.name, "p");
-    check(&["name=5"], &[], expect![[r#"
+    check(
+        &["name=5"],
+        &[],
+        expect![[r#"
         --set name: error: the name `5` does not begin with a lower-case letter
           |
           | name=5
           |      ^
           = at: name
           = help: lower-case letters, digits, `_`, `-`; a letter first
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -60,7 +66,8 @@ fn the_environment_comes_after_the_file_and_before_set() {
     assert_eq!(config.epoch, DurationText::secs(3));
     let SourceConfig::File(file) = &config.sources["logs"].source else { panic!("a file") };
     assert!(file.follow);
-    let origin = |path| document.origin(path).map(|origin| format!("{}:{}:{}", origin.file, origin.line, origin.column));
+    let origin =
+        |path| document.origin(path).map(|origin| format!("{}:{}:{}", origin.file, origin.line, origin.column));
     assert_eq!(origin("epoch").as_deref(), Some("--set epoch:1:7"));
     assert_eq!(
         origin("sources.logs.file.follow").as_deref(),
@@ -72,7 +79,10 @@ fn the_environment_comes_after_the_file_and_before_set() {
 
 #[test]
 fn an_override_of_a_key_that_does_not_exist_is_refused_with_the_nearest() {
-    check(&["sources.logs.fil.paths=[x]"], &[], expect![[r#"
+    check(
+        &["sources.logs.fil.paths=[x]"],
+        &[],
+        expect![[r#"
         --set sources.logs.fil.paths: error: unknown key `fil`
           |
           | sources.logs.fil.paths=[x]
@@ -80,16 +90,24 @@ fn an_override_of_a_key_that_does_not_exist_is_refused_with_the_nearest() {
           = at: sources.logs.fil
           = allowed: file, stdin, http, log, format, schema
           = did you mean `file`?
-    "#]]);
-    check(&["sources.logz.file.follow=true"], &[], expect![[r#"
+    "#]],
+    );
+    check(
+        &["sources.logz.file.follow=true"],
+        &[],
+        expect![[r#"
         --set sources.logz.file.follow: error: the key `paths` is missing
           |
           | sources.logz.file.follow=true
           |              ^^^^
           = at: sources.logz.file
           = did you mean `logs`?
-    "#]]);
-    check(&["epoc=1s"], &[("WEIR__sources__logs__file__folow", "true")], expect![[r#"
+    "#]],
+    );
+    check(
+        &["epoc=1s"],
+        &[("WEIR__sources__logs__file__folow", "true")],
+        expect![[r#"
         environment variable WEIR__sources__logs__file__folow: error: unknown key `folow`
           |
           | WEIR__sources__logs__file__folow=true
@@ -105,69 +123,105 @@ fn an_override_of_a_key_that_does_not_exist_is_refused_with_the_nearest() {
           = at: epoc
           = allowed: name, sources, time, steps, outputs, late, dead_letters, epoch
           = did you mean `epoch`?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_override_of_an_item_that_does_not_exist_is_refused() {
-    check(&["outputs.7.table=x"], &[], expect![[r#"
+    check(
+        &["outputs.7.table=x"],
+        &[],
+        expect![[r#"
         --set outputs.7.table: error: there is no item 7: this is a list of 1, from 0
           |
           | outputs.7.table=x
           |         ^
-    "#]]);
-    check(&["outputs.first.table=x"], &[], expect![[r#"
+    "#]],
+    );
+    check(
+        &["outputs.first.table=x"],
+        &[],
+        expect![[r#"
         --set outputs.first.table: error: `first` is no index: this is a list of 1
           |
           | outputs.first.table=x
           |         ^^^^^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_override_that_is_none_is_refused() {
-    check(&["epoch"], &[], expect![[r#"
+    check(
+        &["epoch"],
+        &[],
+        expect![[r#"
         --set epoch: error: `=` and a value are missing
           |
           | epoch
           |      ^
           = help: write sources.logs.file.follow=false, or steps[0].where=...
-    "#]]);
-    check(&["=1s"], &[], expect![[r#"
+    "#]],
+    );
+    check(
+        &["=1s"],
+        &[],
+        expect![[r#"
         --set : error: a key is missing
           |
           | =1s
           | ^
           = help: write sources.logs.file.follow=false, or steps[0].where=...
-    "#]]);
-    check(&["sources..x=1"], &[], expect![[r#"
+    "#]],
+    );
+    check(
+        &["sources..x=1"],
+        &[],
+        expect![[r#"
         --set sources..x: error: a key is missing
           |
           | sources..x=1
           |         ^
           = help: write sources.logs.file.follow=false, or steps[0].where=...
-    "#]]);
-    check(&["outputs[x].table=1"], &[], expect![[r#"
+    "#]],
+    );
+    check(
+        &["outputs[x].table=1"],
+        &[],
+        expect![[r#"
         --set outputs[x].table: error: an index that is not a number
           |
           | outputs[x].table=1
           |         ^
           = help: write sources.logs.file.follow=false, or steps[0].where=...
-    "#]]);
-    check(&["sources.logs.file.paths=[x"], &[], expect![[r#"
+    "#]],
+    );
+    check(
+        &["sources.logs.file.paths=[x"],
+        &[],
+        expect![[r#"
         --set sources.logs.file.paths: error: this is not YAML: unclosed bracket '['
           |
           | sources.logs.file.paths=[x
           |                         ^
-    "#]]);
-    check(&["sources.logs.file.paths=*.log"], &[], expect![[r#"
+    "#]],
+    );
+    check(
+        &["sources.logs.file.paths=*.log"],
+        &[],
+        expect![[r#"
         --set sources.logs.file.paths: error: this is not YAML: while parsing node, found unknown anchor
           |
           | sources.logs.file.paths=*.log
           |                         ^
           = help: a value that begins with `*` must be in quotes
-    "#]]);
-    check(&[], &[("WEIR__", "x"), ("WEIR__epoch__", "1s")], expect![[r#"
+    "#]],
+    );
+    check(
+        &[],
+        &[("WEIR__", "x"), ("WEIR__epoch__", "1s")],
+        expect![[r#"
         environment variable WEIR__: error: a key is missing
           |
           | WEIR__=x
@@ -179,12 +233,16 @@ fn an_override_that_is_none_is_refused() {
           | WEIR__epoch__=1s
           |              ^
           = help: write sources.logs.file.follow=false, or steps[0].where=...
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_wrong_value_in_an_override_is_shown_there() {
-    check(&["epoch=5 parsecs"], &[("WEIR__sources__logs__file__follow", "perhaps")], expect![[r#"
+    check(
+        &["epoch=5 parsecs"],
+        &[("WEIR__sources__logs__file__follow", "perhaps")],
+        expect![[r#"
         environment variable WEIR__sources__logs__file__follow: error: the text `perhaps` where `true` or `false` is expected
           |
           | WEIR__sources__logs__file__follow=perhaps
@@ -196,5 +254,6 @@ fn a_wrong_value_in_an_override_is_shown_there() {
           | epoch=5 parsecs
           |       ^^^^^^^^^
           = at: epoch
-    "#]]);
+    "#]],
+    );
 }

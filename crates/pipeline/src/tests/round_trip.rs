@@ -4,8 +4,8 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 use weir_collect::{FileConfig, HttpConfig, SourceConfig};
-use weir_deliver::{FileFormat, FileMode, FileOutput, OutputConfig};
 use weir_decode::FormatConfig;
+use weir_deliver::{FileFormat, FileMode, FileOutput, OutputConfig};
 use weir_model::{ByteSize, DurationText, EventTime};
 
 use super::examples::{example, names};
@@ -37,8 +37,40 @@ fn examples_survive_being_written_and_read() {
 
 #[test]
 fn texts_that_look_like_something_else_stay_texts() {
-    let texts = ["true", "5", "1.5", "null", "~", "", " x ", "a: b", "# c", "'", "\"", "*x", "&x", "- x", "a\nb\n", "${env:X}",
-        "$${env:X}", "$", "\u{7f}\u{1}", "é\u{2028}", "{a}", "[", "yes", "2026-01-01", "|", ">", "%", "@", "`", "0x10", "1_0", "\t"];
+    let texts = [
+        "true",
+        "5",
+        "1.5",
+        "null",
+        "~",
+        "",
+        " x ",
+        "a: b",
+        "# c",
+        "'",
+        "\"",
+        "*x",
+        "&x",
+        "- x",
+        "a\nb\n",
+        "${env:X}",
+        "$${env:X}",
+        "$",
+        "\u{7f}\u{1}",
+        "é\u{2028}",
+        "{a}",
+        "[",
+        "yes",
+        "2026-01-01",
+        "|",
+        ">",
+        "%",
+        "@",
+        "`",
+        "0x10",
+        "1_0",
+        "\t",
+    ];
     let mut config = example("bench-store.yaml");
     config.steps.extend(texts.iter().map(|text| Step::from(StepKind::Where((*text).to_owned()))));
     config.steps.push(Step::from(StepKind::Select(texts.iter().map(|text| (*text, *text)).collect())));
@@ -89,8 +121,11 @@ fn sources() -> impl Strategy<Value = SourceEntry> {
     ];
     let types = prop_oneof![Just(FieldType::String), Just(FieldType::Float64), Just(FieldType::Timestamp)];
     let schema = btree_map(texts(), types, 0..3);
-    (prop_oneof![file, http, stdin], format, schema)
-        .prop_map(|(source, format, schema)| SourceEntry { source, format, schema })
+    (prop_oneof![file, http, stdin], format, schema).prop_map(|(source, format, schema)| SourceEntry {
+        source,
+        format,
+        schema,
+    })
 }
 
 fn times() -> impl Strategy<Value = TimeConfig> {
@@ -103,12 +138,11 @@ fn times() -> impl Strategy<Value = TimeConfig> {
 }
 
 fn steps() -> impl Strategy<Value = Step> {
-    let window = (durations(), durations(), vec(texts(), 0..3), named(), durations(), option::of(durations())).prop_map(
-        |(size, offset, by, compute, lateness, early)| {
+    let window = (durations(), durations(), vec(texts(), 0..3), named(), durations(), option::of(durations()))
+        .prop_map(|(size, offset, by, compute, lateness, early)| {
             let kind = WindowKind::Tumbling(size);
             StepKind::Window(WindowConfig { kind, offset, by, compute, lateness, emit: EmitConfig { early } })
-        },
-    );
+        });
     let kind = prop_oneof![texts().prop_map(StepKind::Where), named().prop_map(StepKind::Select), window];
     (option::of(texts()), option::of(texts()), kind).prop_map(|(name, from, kind)| Step { name, from, kind })
 }
@@ -124,9 +158,13 @@ fn outputs() -> impl Strategy<Value = OutputConfig> {
 }
 
 fn pipelines() -> impl Strategy<Value = PipelineConfig> {
-    let entry = (outputs(), option::of(texts()), option::of(texts()))
-        .prop_map(|(output, from, name)| OutputEntry { output, from, name });
-    let parts = (texts(), btree_map(texts(), sources(), 0..3), option::of(times()), vec(steps(), 0..4), vec(entry, 0..3));
+    let entry = (outputs(), option::of(texts()), option::of(texts())).prop_map(|(output, from, name)| OutputEntry {
+        output,
+        from,
+        name,
+    });
+    let parts =
+        (texts(), btree_map(texts(), sources(), 0..3), option::of(times()), vec(steps(), 0..4), vec(entry, 0..3));
     (parts, outputs(), durations()).prop_map(|((name, sources, time, steps, outputs), late, epoch)| PipelineConfig {
         sources,
         time,

@@ -29,7 +29,8 @@ fn env_and_file_references_are_resolved() {
 
 #[test]
 fn the_value_of_a_secret_is_in_no_error() {
-    let text = SMALL.replace("follow: false", "follow: \"${env:DB_PASSWORD}\"").replace("json", "\"${env:DB_PASSWORD}\"");
+    let text =
+        SMALL.replace("follow: false", "follow: \"${env:DB_PASSWORD}\"").replace("json", "\"${env:DB_PASSWORD}\"");
     let errors = rendered(load_with(&text, &["outputs.0.from=${env:DB_PASSWORD}"], &[SECRET]));
     assert!(!errors.contains("hunter2"), "{errors}");
     expect![[r#"
@@ -45,7 +46,8 @@ fn the_value_of_a_secret_is_in_no_error() {
           |             ^^^^^^^^^^^^^^^^^^^^
           = at: sources.logs.format
           = allowed: json, text, spark_log
-    "#]].assert_eq(&errors);
+    "#]]
+    .assert_eq(&errors);
 }
 
 #[test]
@@ -59,7 +61,8 @@ fn the_value_of_a_secret_is_in_no_semantic_error() {
           |                ^^^^^^^^^^^^^^^^^^
           = at: outputs[0].from
           = help: there are: logs
-    "#]].assert_eq(&errors);
+    "#]]
+    .assert_eq(&errors);
 }
 
 #[test]
@@ -77,27 +80,31 @@ fn a_reference_that_leads_nowhere_is_refused() {
         4 |     file: { paths: ["${env:DB_PASWORD}"], follow: false }
           |                     ^^^^^^^^^^^^^^^^^^^
           = help: did you mean `DB_PASSWORD`?
-    "#]].assert_eq(&check("\"${env:DB_PASWORD}\""));
+    "#]]
+    .assert_eq(&check("\"${env:DB_PASWORD}\""));
     expect![[r#"
         p.yaml:4:21: error: cannot read the secret in `/nowhere/secret`: No such file or directory (os error 2)
           |
         4 |     file: { paths: ["${file:/nowhere/secret}"], follow: false }
           |                     ^^^^^^^^^^^^^^^^^^^^^^^^^
-    "#]].assert_eq(&check("\"${file:/nowhere/secret}\""));
+    "#]]
+    .assert_eq(&check("\"${file:/nowhere/secret}\""));
     expect![[r#"
         p.yaml:4:21: error: `${vault:kv/db}`: secrets from a vault are not supported yet
           |
         4 |     file: { paths: ["${vault:kv/db}"], follow: false }
           |                     ^^^^^^^^^^^^^^^^
           = help: use ${env:NAME} or ${file:/path}
-    "#]].assert_eq(&check("\"${vault:kv/db}\""));
+    "#]]
+    .assert_eq(&check("\"${vault:kv/db}\""));
     expect![[r#"
         p.yaml:4:21: error: unknown kind of reference `envv` in `${envv:X}`
           |
         4 |     file: { paths: ["${envv:X}"], follow: false }
           |                     ^^^^^^^^^^^
           = help: did you mean `${env:...}`? For the text itself write $${
-    "#]].assert_eq(&check("\"${envv:X}\""));
+    "#]]
+    .assert_eq(&check("\"${envv:X}\""));
 }
 
 #[test]

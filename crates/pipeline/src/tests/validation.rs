@@ -18,7 +18,9 @@ fn with(steps: &str, outputs: &str) -> String {
 #[test]
 fn names_have_a_shape() {
     let text = SMALL.replace("name: small", "name: Small Talk").replace("logs", "2logs");
-    check(&text, expect![[r#"
+    check(
+        &text,
+        expect![[r#"
         p.yaml:1:7: error: the name `Small Talk` does not begin with a lower-case letter
           |
         1 | name: Small Talk
@@ -39,7 +41,8 @@ fn names_have_a_shape() {
           |            ^^^^^
           = at: outputs[0].table
           = help: lower-case letters, digits, `_`; a letter first
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -120,20 +123,25 @@ fn names_are_given_once() {
 
 #[test]
 fn rows_that_nobody_takes_are_a_mistake() {
-    check(&with("  - { where: a > 1 }", "  - { table: t, from: logs }"), expect![[r#"
+    check(
+        &with("  - { where: a > 1 }", "  - { table: t, from: logs }"),
+        expect![[r#"
         p.yaml:6:5: error: nothing takes the rows of this step
           |
         6 |   - { where: a > 1 }
           |     ^
           = at: steps[0]
           = help: name it, and write `from: NAME` in an output or a later step
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_window_needs_time_and_reasonable_lengths() {
     let window = "  - window: { tumbling: 0s, offset: 1h, compute: { n: count(*) }, lateness: 9999d }\n  - window: { tumbling: 1m, offset: 1m, compute: { n: count(*) }, emit: { early: 1m } }";
-    check(&with(window, "  - table: t").replace("time: { field: ts }\n", ""), expect![[r#"
+    check(
+        &with(window, "  - table: t").replace("time: { field: ts }\n", ""),
+        expect![[r#"
         p.yaml:5:5: error: a window needs event time, and the pipeline says nothing about it
           |
         5 |   - window: { tumbling: 0s, offset: 1h, compute: { n: count(*) }, lateness: 9999d }
@@ -171,13 +179,16 @@ fn a_window_needs_time_and_reasonable_lengths() {
         6 |   - window: { tumbling: 1m, offset: 1m, compute: { n: count(*) }, emit: { early: 1m } }
           |                                                                                  ^^
           = at: steps[1].window.emit.early
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn lengths_of_time_that_nobody_means() {
     check(
-        &format!("{SMALL}time: {{ field: \"\", watermark: {{ bounded: {{ delay: 9999d }} }}, idle_after: 0s }}\nepoch: 1ms\n"),
+        &format!(
+            "{SMALL}time: {{ field: \"\", watermark: {{ bounded: {{ delay: 9999d }} }}, idle_after: 0s }}\nepoch: 1ms\n"
+        ),
         expect![[r#"
             p.yaml:8:16: error: the name of the time field is empty
               |
@@ -302,19 +313,24 @@ fn two_kinds_of_rows_do_not_share_a_table_or_file() {
 #[test]
 fn standard_input_is_read_once() {
     let text = "name: p\nsources:\n  a: { stdin: {}, format: json }\n  b: { stdin: {}, format: text }\noutputs: [{ table: t }]\n";
-    check(text, expect![[r#"
+    check(
+        text,
+        expect![[r#"
         p.yaml:4:8: error: `a` reads standard input already: it can be read only once
           |
         4 |   b: { stdin: {}, format: text }
           |        ^^^^^
           = at: sources.b.stdin
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn fixed_columns_are_not_declared_and_paths_are_not_empty() {
     let text = "name: p\nsources:\n  a: { file: { paths: [] }, format: spark_log, schema: { a: int64 } }\n  b: { file: { paths: [\"\"] }, format: json }\noutputs: []\n";
-    check(text, expect![[r#"
+    check(
+        text,
+        expect![[r#"
         p.yaml:3:16: error: there is no path: no file would be read
           |
         3 |   a: { file: { paths: [] }, format: spark_log, schema: { a: int64 } }
@@ -339,12 +355,15 @@ fn fixed_columns_are_not_declared_and_paths_are_not_empty() {
           | ^^^^^^^
           = at: outputs
           = help: add `- table: NAME` or `- stdout: {}`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn errors_of_shape_and_of_sense_come_together() {
-    check(&format!("{SMALL}epoch: 1ms\nlate: {{ tabel: x }}\nsurprise: 1\n"), expect![[r#"
+    check(
+        &format!("{SMALL}epoch: 1ms\nlate: {{ tabel: x }}\nsurprise: 1\n"),
+        expect![[r#"
         p.yaml:8:8: error: 1ms is too short: at least 100ms
           |
         8 | epoch: 1ms
@@ -365,7 +384,8 @@ fn errors_of_shape_and_of_sense_come_together() {
            | ^^^^^^^^
            = at: surprise
            = allowed: name, sources, time, steps, outputs, late, dead_letters, epoch
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -376,12 +396,16 @@ fn problems_of_an_override_point_at_it() {
           | epoch=1ms
           |       ^^^
           = at: epoch
-    "#]].assert_eq(&rendered(load_with(SMALL, &["epoch=1ms"], &[])));
+    "#]]
+    .assert_eq(&rendered(load_with(SMALL, &["epoch=1ms"], &[])));
 }
 
 #[test]
 fn an_error_inside_a_sql_text_is_pointed_at_however_it_is_written() {
-    let block = with("  - where: |\n      a > 1\n      AND wrong(b)\n  - where: \"c > wrong\"\n  - where: d > wrong\n  - where: >\n      e > 1 AND\n      wrong", "  - table: t");
+    let block = with(
+        "  - where: |\n      a > 1\n      AND wrong(b)\n  - where: \"c > wrong\"\n  - where: d > wrong\n  - where: >\n      e > 1 AND\n      wrong",
+        "  - table: t",
+    );
     let (_, document) = load_text(&block).unwrap();
     let show = |path: &str, offset: usize| document.error_at(path, "no such thing", None, Some(offset)).render();
     expect![[r#"
@@ -390,33 +414,38 @@ fn an_error_inside_a_sql_text_is_pointed_at_however_it_is_written() {
         8 |       AND wrong(b)
           |           ^
           = at: steps[0].where
-    "#]].assert_eq(&show("steps[0].where", 10));
+    "#]]
+    .assert_eq(&show("steps[0].where", 10));
     expect![[r#"
         p.yaml:9:17: error: no such thing
           |
         9 |   - where: "c > wrong"
           |                 ^
           = at: steps[1].where
-    "#]].assert_eq(&show("steps[1].where", 4));
+    "#]]
+    .assert_eq(&show("steps[1].where", 4));
     expect![[r#"
         p.yaml:10:16: error: no such thing
            |
         10 |   - where: d > wrong
            |                ^
            = at: steps[2].where
-    "#]].assert_eq(&show("steps.2.where", 4));
+    "#]]
+    .assert_eq(&show("steps.2.where", 4));
     expect![[r#"
         p.yaml:7:7: error: no such thing
           |
         7 |       a > 1
           |       ^^^^^
           = at: steps[0].where.nothing.here
-    "#]].assert_eq(&show("steps[0].where.nothing.here", 4));
+    "#]]
+    .assert_eq(&show("steps[0].where.nothing.here", 4));
     expect![[r#"
         p.yaml:13:7: error: no such thing
            |
         13 |       wrong
            |       ^
            = at: steps[3].where
-    "#]].assert_eq(&show("steps[3].where", 10));
+    "#]]
+    .assert_eq(&show("steps[3].where", 10));
 }

@@ -117,7 +117,9 @@ impl Node {
     /// The value of `segment` inside this one.
     pub(crate) fn child(&self, segment: &Segment) -> Option<&Node> {
         match (&self.value, segment) {
-            (Value::Map(entries), _) => entries.iter().find(|entry| segment.is_key(&entry.key)).map(|entry| &entry.value),
+            (Value::Map(entries), _) => {
+                entries.iter().find(|entry| segment.is_key(&entry.key)).map(|entry| &entry.value)
+            }
             (Value::List(items), _) => items.get(segment.index()?),
             (Value::Scalar(_) | Value::Removed, _) => None,
         }
@@ -139,7 +141,9 @@ impl Node {
             return was;
         };
         let child = match &mut self.value {
-            Value::Map(entries) => entries.iter_mut().find(|entry| first.is_key(&entry.key)).map(|entry| &mut entry.value),
+            Value::Map(entries) => {
+                entries.iter_mut().find(|entry| first.is_key(&entry.key)).map(|entry| &mut entry.value)
+            }
             Value::List(items) => first.index().and_then(|index| items.get_mut(index)),
             Value::Scalar(_) | Value::Removed => None,
         };

@@ -49,7 +49,8 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
                 if file.path.trim().is_empty() {
                     problems.push(Problem::new(&path, "the path of the file is empty"));
                 } else if let Some(first) = files.insert(&file.path, path.clone()) {
-                    problems.push(Problem::new(path, format!("the file `{}` is already written by {first}", file.path)));
+                    problems
+                        .push(Problem::new(path, format!("the file `{}` is already written by {first}", file.path)));
                 }
             }
             OutputConfig::Stdout(_) => {}

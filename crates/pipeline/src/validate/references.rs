@@ -56,7 +56,8 @@ fn unread(config: &PipelineConfig, problems: &mut Vec<Problem>) {
     let Some(feeds) = feeds.filter(|_| !config.outputs.is_empty()) else { return };
     for name in config.sources.keys() {
         if !feeds.contains(&Feed::Sources) && !feeds.contains(&Feed::Source(name)) {
-            let problem = Problem::new(format!("sources.{name}"), format!("nothing takes the rows of the source `{name}`"));
+            let problem =
+                Problem::new(format!("sources.{name}"), format!("nothing takes the rows of the source `{name}`"));
             problems.push(problem.hint("remove it, or name it in a `from`").may_follow());
         }
     }
@@ -69,7 +70,8 @@ fn unread(config: &PipelineConfig, problems: &mut Vec<Problem>) {
 }
 
 fn stdin_twice(config: &PipelineConfig, problems: &mut Vec<Problem>) {
-    let reads_stdin = |(_, entry): &(&String, &crate::config::SourceEntry)| matches!(entry.source, SourceConfig::Stdin(_));
+    let reads_stdin =
+        |(_, entry): &(&String, &crate::config::SourceEntry)| matches!(entry.source, SourceConfig::Stdin(_));
     let mut all = config.sources.iter().filter(reads_stdin);
     let Some((first, _)) = all.next() else { return };
     for (name, _) in all {
