@@ -12,7 +12,7 @@ use weir_model::{Decoder, Framer, SeamResult, Wanted};
 
 use crate::json;
 use crate::line_framer::LineFramer;
-use crate::spark::{SparkDecoder, SparkFramer, spark_schema};
+use crate::spark::{SparkDecoder, SparkFramer};
 use crate::text::{TextDecoder, text_schema};
 use crate::zone::Zone;
 
@@ -79,7 +79,7 @@ impl FormatConfig {
         Ok(match self {
             Self::Json(config) => json::decoder(config, &wanted)?,
             Self::Text(_) => Box::new(TextDecoder::new(wanted)?),
-            Self::SparkLog(config) => Box::new(SparkDecoder::new(config, wanted)?),
+            Self::SparkLog(config) => Box::new(SparkDecoder::new(config, &wanted)?),
         })
     }
 
@@ -88,7 +88,7 @@ impl FormatConfig {
         match self {
             Self::Json(_) => None,
             Self::Text(_) => Some(text_schema()),
-            Self::SparkLog(_) => Some(spark_schema()),
+            Self::SparkLog(_) => Some(crate::spark::schema()),
         }
     }
 

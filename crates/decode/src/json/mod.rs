@@ -1,14 +1,15 @@
 //! JSON, one object per line, into columns. Rejects whatever is not exactly that; repairs nothing.
 
-mod clock;
+pub(crate) mod clock;
 mod column;
 mod escape;
 mod fault;
 mod key_order;
+pub(crate) mod members;
 mod number;
 mod paths;
 mod projected;
-mod scan;
+pub(crate) mod scan;
 
 use weir_model::{Decoder, ErrorKind, Fields, SeamError, SeamResult, Wanted};
 
