@@ -63,7 +63,7 @@ impl Diagnostic {
 
     /// Several lines: the one-line form, the source line with the spot marked, what is allowed, the nearest name.
     pub fn render(&self) -> String {
-        let mut out = format!("{}error: {}\n", self.prefix(), self.message);
+        let mut out = format!("{}\n", printable(&format!("{}error: {}", self.prefix(), self.message)));
         let number = if self.snippet.as_ref().is_some_and(|snippet| snippet.is_file) {
             self.line.to_string()
         } else {
@@ -80,7 +80,7 @@ impl Diagnostic {
             );
         }
         let mut note = |what: &str, text: &str| {
-            let _ = writeln!(out, "{margin} = {what}{text}");
+            let _ = writeln!(out, "{margin} = {what}{}", printable(text));
         };
         if !self.path.is_empty() {
             note("at: ", &self.path);
@@ -108,15 +108,20 @@ impl Diagnostic {
 impl fmt::Display for Diagnostic {
     /// One line: `file:line:column: error: message (did you mean ...?)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}error: {}", self.prefix(), self.message)?;
+        f.write_str(&printable(&format!("{}error: {}", self.prefix(), self.message)))?;
         match &self.nearest {
-            Some(nearest) => write!(f, " (did you mean `{nearest}`?)"),
+            Some(nearest) => write!(f, " (did you mean `{}`?)", printable(nearest)),
             None => Ok(()),
         }
     }
 }
 
 impl std::error::Error for Diagnostic {}
+
+/// The text on one line, without anything that a terminal would act on.
+fn printable(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] }).collect()
+}
 
 /// The part of the line that is shown, how far in the spot is, and how wide.
 fn cut(snippet: &Snippet, column: usize) -> (String, usize, usize) {

@@ -66,9 +66,11 @@ impl Override {
     }
 
     fn value(&self, number: usize) -> (Option<Node>, Vec<ParseError>) {
-        // The path is blanked instead of cut off, so that places count from the beginning of the whole text.
-        let blank = " ".repeat(self.value_at);
-        let (value, errors) = parse(&format!("{blank}{}", &self.text.text[self.value_at..]), number);
+        let (mut value, mut errors) = parse(&self.text.text[self.value_at..], number);
+        errors.iter_mut().for_each(|error| error.place.shift(self.value_at));
+        if let Some(value) = &mut value {
+            value.each_place(&mut |place| place.shift(self.value_at));
+        }
         let at = Place { text: number, start: self.value_at, end: self.text.text.len() };
         let mut value = value.unwrap_or_else(|| Node::null(at));
         value.each_scalar(&mut |scalar, _| {

@@ -1,6 +1,7 @@
 //! Text that is no configuration: too long, too deep, too much, or not text.
 
 use expect_test::expect;
+use proptest::prelude::proptest;
 
 use super::{load_text, rendered};
 use crate::{Input, load};
@@ -78,4 +79,31 @@ fn a_file_that_is_not_there() {
         /nowhere/p.yaml:1:1: error: cannot read this file: No such file or directory (os error 2)
     "#]]
     .assert_eq(&rendered(Err(errors)));
+}
+
+/// Whatever is typed, the answer is a pipeline or errors that can be shown.
+fn check_answers(text: &str, overrides: &[String]) {
+    if let Err(errors) = load(Input::Text { name: "p.yaml", text }, overrides, []) {
+        assert!(!errors.is_empty());
+        for error in errors {
+            assert!(error.line >= 1 && error.column >= 1 && !error.message.is_empty(), "{error:?}");
+            assert!(error.render().contains("error: ") && !error.to_string().contains('\n'), "{error:?}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_answered(text in "\\PC{0,80}|[-a-z:{}\\[\\]&*'\"#|>,\n\t 0-9$!%]{0,120}") {
+        check_answers(&text, &[]);
+        check_answers(super::SMALL, &[text.clone(), format!("name={text}"), format!("{text}=1")]);
+    }
+
+    #[test]
+    fn a_damaged_pipeline_is_answered(at in 0usize..600, cut in 0usize..30, put in "\\PC{0,4}|[\n\t:{}\\[\\]'\" -]{0,3}") {
+        let text = std::fs::read_to_string(super::examples::folder().join("tail-file.yaml")).unwrap();
+        let text: Vec<char> = text.chars().skip(380).collect();
+        let (at, end) = (at.min(text.len()), (at + cut).min(text.len()));
+        check_answers(&text[..at].iter().copied().chain(put.chars()).chain(text[end..].iter().copied()).collect::<String>(), &[]);
+    }
 }

@@ -22,6 +22,28 @@ fn any_key_can_be_set_and_values_are_yaml() {
 }
 
 #[test]
+fn a_value_may_have_several_lines() {
+    let text = format!("{SMALL}time: {{ field: ts }}\n");
+    let (config, _) =
+        load_with(&text, &["steps=- where: a > 1\n- window:\n    tumbling: 1m\n    compute: { n: count(*) }"], &[])
+            .unwrap();
+    assert_eq!(config.steps.len(), 2);
+    check(
+        &["steps=- where: a > 1\n- were: b"],
+        &[],
+        expect![[r#"
+        --set steps: error: unknown key `were`
+          |
+          | - were: b
+          |   ^^^^
+          = at: steps[1].were
+          = allowed: where, select, window, name, from
+          = did you mean `where`?
+    "#]],
+    );
+}
+
+#[test]
 fn maps_on_the_way_and_the_next_item_of_a_list_are_made() {
     let overrides =
         ["time.watermark.bounded.delay=3s", "time.field=ts", "steps.0.where=level = 'ERROR'", "outputs.1.stdout={}"];

@@ -19,6 +19,13 @@ pub(crate) struct Place {
     pub(crate) end: usize,
 }
 
+impl Place {
+    /// The same in a text that begins `by` bytes earlier.
+    pub(crate) fn shift(&mut self, by: usize) {
+        (self.start, self.end) = (self.start + by, self.end + by);
+    }
+}
+
 /// A value and where it was written.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
@@ -157,6 +164,19 @@ impl Node {
             Value::List(items) => items.iter_mut().for_each(|item| item.each_scalar(change)),
             Value::Map(entries) => entries.iter_mut().for_each(|entry| entry.value.each_scalar(change)),
             Value::Removed => {}
+        }
+    }
+
+    /// Calls `change` with the place of every key and value.
+    pub(crate) fn each_place(&mut self, change: &mut impl FnMut(&mut Place)) {
+        change(&mut self.place);
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|item| item.each_place(change)),
+            Value::Map(entries) => entries.iter_mut().for_each(|entry| {
+                change(&mut entry.key_place);
+                entry.value.each_place(change);
+            }),
+            Value::Scalar(_) | Value::Removed => {}
         }
     }
 
