@@ -1,6 +1,13 @@
 //! What survives a crash of the engine's state: snapshots as immutable objects that are checked when they are read.
 //! Knows nothing of what the rows in a run mean.
 
+mod collect;
+mod index;
+mod manifest;
+mod object;
 mod snapshots;
+#[cfg(test)]
+mod tests;
 
-pub use snapshots::{Collected, SnapshotStore};
+pub use collect::Collected;
+pub use snapshots::SnapshotStore;

@@ -1,0 +1,53 @@
+//! Where the runs of the last snapshot lie, so that the next one writes only what is new. Pure.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::manifest::{Piece, StoredRun};
+
+/// A snapshot refers to no more objects than this besides its own; runs of the others are written again.
+pub(crate) const OBJECTS_MAX: usize = 64;
+/// Runs are written again when less than this share of their object is still in use.
+const USED_PERCENT_MIN: u64 = 25;
+
+/// What is known of the last snapshot of a pipeline.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Index {
+    /// Its name: never collected by the process that wrote or read it.
+    pub(crate) last: Option<String>,
+    pieces: HashMap<u64, Piece>,
+    /// Bytes that each object had when it was written, where this process wrote it.
+    object_bytes: BTreeMap<String, u64>,
+}
+
+impl Index {
+    /// After the snapshot `name`, of these runs, was written (its object has `bytes` bytes) or read.
+    pub(crate) fn after(&mut self, name: &str, runs: &[StoredRun], bytes: Option<u64>) {
+        self.last = Some(name.to_owned());
+        self.pieces = runs.iter().map(|run| (run.id, run.piece.clone())).collect();
+        if let Some(bytes) = bytes {
+            self.object_bytes.insert(name.to_owned(), bytes);
+        }
+        let in_use = self.pieces.values().map(|piece| piece.object.as_str()).collect::<std::collections::BTreeSet<_>>();
+        self.object_bytes.retain(|object, _| in_use.contains(object.as_str()));
+    }
+
+    /// The pieces of those of the runs `ids` that need not be written again.
+    pub(crate) fn reusable(&self, ids: impl Iterator<Item = u64>) -> HashMap<u64, Piece> {
+        let mut by_object: BTreeMap<&str, Vec<(u64, &Piece)>> = BTreeMap::new();
+        for (id, piece) in ids.filter_map(|id| Some((id, self.pieces.get(&id)?))) {
+            by_object.entry(&piece.object).or_default().push((id, piece));
+        }
+        let mut objects: Vec<(u64, Vec<(u64, &Piece)>)> = by_object
+            .into_iter()
+            .filter_map(|(object, pieces)| {
+                let used: u64 = pieces.iter().map(|(_, piece)| piece.bytes).sum();
+                let all = self.object_bytes.get(object).copied().unwrap_or(0);
+                (used * 100 >= all * USED_PERCENT_MIN).then_some((used, pieces))
+            })
+            .collect();
+        // The largest stay where they are: writing the small ones again costs least.
+        objects.sort_by_key(|(used, _)| std::cmp::Reverse(*used));
+        let few = if objects.len() > OBJECTS_MAX { OBJECTS_MAX / 2 } else { objects.len() };
+        objects.into_iter().take(few).flat_map(|(_, pieces)| pieces).map(|(id, piece)| (id, piece.clone())).collect()
+    }
+}
