@@ -225,9 +225,9 @@ impl Pipeline {
         self
     }
 
-    /// The pipeline.
+    /// The pipeline, resolved as a loaded one is.
     pub fn build(self) -> PipelineConfig {
-        self.config
+        self.config.resolved()
     }
 }
 

@@ -1,6 +1,7 @@
-//! Which rows a step or an output takes: `from` and its defaults, resolved. Refuses references that lead nowhere.
+//! What a pipeline leaves unsaid, resolved: whose rows a step or an output takes, which field is the event time.
+//! Refuses references that lead nowhere.
 
-use crate::config::PipelineConfig;
+use crate::config::{PipelineConfig, TimeConfig};
 
 /// Where rows come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,24 @@ impl PipelineConfig {
             Some(name) => self.feed_named(name, self.steps.len()),
             None => Some(self.last_of(self.steps.len())),
         }
+    }
+
+    /// The pipeline as it is meant: with its event time, when that follows from the formats. What [`crate::load`] and
+    /// the builder return is resolved already.
+    #[must_use]
+    pub fn resolved(self) -> Self {
+        Self { time: self.event_time(), ..self }
+    }
+
+    /// What is meant about event time: what is written, or else the time field that the formats of all sources have
+    /// in common, with everything else at its default. `None` when rows carry no event time.
+    pub fn event_time(&self) -> Option<TimeConfig> {
+        let mut fields = self.sources.values().map(|source| source.format.default_time_field());
+        let common = || {
+            let first = fields.next()??;
+            fields.all(|other| other == Some(first)).then(|| TimeConfig::field(first))
+        };
+        self.time.clone().or_else(common)
     }
 
     /// The last of the first `steps` steps; all sources when there is none.

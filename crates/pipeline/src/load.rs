@@ -61,16 +61,10 @@ pub fn load(
     let mut diagnostics = located(&document, errors);
     let config = typed(&document, &mut diagnostics);
     match config {
-        Some(config) if diagnostics.is_empty() => Ok((config, document)),
+        Some(config) if diagnostics.is_empty() => Ok((config.resolved(), document)),
         Some(_) | None => {
-            diagnostics.sort_by(|a, b| {
-                (a.file.starts_with("--"), &a.file, a.line, a.column).cmp(&(
-                    b.file.starts_with("--"),
-                    &b.file,
-                    b.line,
-                    b.column,
-                ))
-            });
+            let number = |file: &str| document.texts.iter().position(|text| text.label == file);
+            diagnostics.sort_by_key(|diagnostic| (number(&diagnostic.file), diagnostic.line, diagnostic.column));
             Err(diagnostics)
         }
     }

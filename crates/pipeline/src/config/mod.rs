@@ -34,8 +34,8 @@ pub struct PipelineConfig {
     pub name: String,
     /// Where records come from, by a name of your choice. Steps and outputs refer to these names with `from`.
     pub sources: BTreeMap<String, SourceEntry>,
-    /// Which field is the event time and how far out of order it may come. Needed by windows; without it rows carry
-    /// no event time.
+    /// Which field is the event time and how far out of order it may come. Needed by windows. Default: the time of the
+    /// format where it has one (`ts` of `spark_log`); else rows carry no event time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<TimeConfig>,
     /// What is done with the rows, in this order. Each step takes the rows of the one before it unless it says `from`.

@@ -184,6 +184,17 @@ fn a_window_needs_time_and_reasonable_lengths() {
 }
 
 #[test]
+fn a_format_with_a_time_of_its_own_needs_no_time_section() {
+    let text = with("  - window: { tumbling: 1m, compute: { n: count(*) } }", "  - table: t");
+    let text = text.replace("time: { field: ts }\n", "");
+    let (config, _) = load_text(&text.replace("json", "spark_log")).unwrap();
+    assert_eq!(config.time, Some(crate::TimeConfig::field("ts")));
+    assert!(load_text(&text).is_err(), "json has none");
+    let both = text.replace("steps:", "  two: { stdin: {}, format: spark_log }\nsteps:");
+    assert!(load_text(&both).is_err(), "not all of them have one");
+}
+
+#[test]
 fn lengths_of_time_that_nobody_means() {
     check(
         &format!(

@@ -28,7 +28,7 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
     for (index, step) in config.steps.iter().enumerate() {
         if let StepKind::Window(window) = &step.kind {
             let path = format!("steps[{index}].window");
-            if config.time.is_none() {
+            if config.event_time().is_none() {
                 let problem = Problem::new(&path, "a window needs event time, and the pipeline says nothing about it");
                 problems.push(problem.hint("add `time: { field: ts }` with the name of your time field").may_follow());
             }
