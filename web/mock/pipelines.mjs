@@ -10,18 +10,18 @@ export function pipelines(store, began) {
   const open = 22;
   const origins = ['driver-etl', 'executor-etl-0', 'executor-etl-1', 'driver-fail_udf', 'executor-fail_udf-0', 'executor-fail_udf-1', 'driver-streaming', 'executor-streaming-0'];
   const partitions = origins.map((name, i) => ({
-    id: i, origin: `examples/data/spark/classic/${name}.stderr`, rows: 400 + i * 811, offset: 48_000 + i * 91_337,
+    id: `logs/${name}`, origin: `examples/data/spark/classic/${name}.stderr`, rows: 400 + i * 811, offset: 48_000 + i * 91_337,
     watermark: i === 7 ? null : new Date(now - 12_000 - i * 4100).toISOString(), state: ['reading', 'caught_up', 'idle', 'finished'][i % 4],
   }));
   return [
     {
-      name: 'spark-logs', state: 'running', error: null, started_at: new Date(began).toISOString(), rows_per_second: Math.max(0, wave), bytes_per_second: Math.max(0, wave * 187),
-      epoch: Math.floor((now - began) / 1000) + 41, last_commit_at: new Date(now - (now % 1000)).toISOString(), watermark: partitions[6].watermark, watermark_holder: partitions[6].origin, partitions,
+      name: 'spark-logs', state: 'running', error: null, started_at: new Date(began).toISOString(), rows_per_second: Math.max(0, wave), bytes_per_second: Math.max(0, wave * 187), rows_read: read, bytes_read: read * 187, bytes_total: 4_100_000, state_bytes: 212_340, partitions_total: partitions.length,
+      epoch: Math.floor((now - began) / 1000) + 41, last_commit_at: new Date(now - (now % 1000)).toISOString(), watermark: partitions[6].watermark, watermark_holder: partitions[6].id, partitions,
       outputs: [
         { name: 'spark_logs', kind: 'table', guarantee: 'exactly_once', balance: { read, results: read - rejected, filtered: 0, late: 0, rejected, open: 0 }, holds: true },
         { name: 'errors_per_minute', kind: 'table', guarantee: 'exactly_once', balance: { read, results: read - filtered - late - rejected - open, filtered, late, rejected, open }, holds: true },
       ],
-      trouble: [{ at: new Date(now - 61_000).toISOString(), message: '3 records could not be decoded; they are in table dead_letters' }],
+      trouble: [{ at: new Date(now - 61_000).toISOString(), message: '3 records could not be decoded; they are in table dead_letters', times: 3 }],
     },
     {
       name: 'clickstream', state: 'failed', error: 'source clicks: /data/clicks/part-0007.json.gz ends in the middle of a gzip member at byte 1048576; replace the file and start again', started_at: new Date(began - 3_600_000).toISOString(),

@@ -4,7 +4,7 @@ import { GridComponent, TooltipComponent } from 'echarts/components';
 import { init, use } from 'echarts/core';
 import { CanvasRenderer } from 'echarts/renderers';
 import { brief, count } from '../lib/format';
-import { full, tick } from '../lib/time.svelte';
+import { full, tick, zone } from '../lib/time.svelte';
 import { SERIES_MAX, type TimeChart } from './chart';
 
 use([BarChart, LineChart, GridComponent, TooltipComponent, CanvasRenderer]);
@@ -49,7 +49,7 @@ export function draw(box: HTMLElement, onzoom: (from: number, to: number) => voi
       const to = chart.to ?? Math.max(...times) + chart.step;
       const widest = Math.max(1, ((box.clientWidth - 50) / Math.max(1, (to - from) / chart.step)) * 0.8);
       drawn.setOption({
-        animation: false,
+        animation: false, useUTC: zone.value === 'UTC',
         grid: { left: 38, right: 8, top: 8, bottom: 20 },
         tooltip: {
           trigger: 'axis', axisPointer: { type: 'line', lineStyle: { color: css('--line-strong') } }, confine: true, padding: 6,

@@ -37,7 +37,9 @@ export interface PartitionStatus {
   watermark: string | null;
   state: 'reading' | 'caught_up' | 'idle' | 'finished';
 }
-export interface OutputStatus { name: string; kind: string; guarantee: string; balance: Balance; holds: boolean }
+export interface OutputStatus { name: string; kind: string; guarantee: string; rows_written?: number; balance: Balance; holds: boolean }
+/** Something that went wrong without stopping the pipeline; `times` counts its repetitions. */
+export interface Trouble { at: string; message: string; times: number }
 export interface PipelineStatus {
   name: string;
   state: 'starting' | 'running' | 'finished' | 'failed' | 'stopped';
@@ -45,15 +47,19 @@ export interface PipelineStatus {
   started_at: string | null;
   rows_per_second: number;
   bytes_per_second: number;
+  rows_read?: number;
+  bytes_read?: number;
+  bytes_total?: number | null;
+  state_bytes?: number;
+  partitions_total?: number;
   epoch: number;
   last_commit_at: string | null;
   watermark: string | null;
   watermark_holder: string | null;
   partitions: PartitionStatus[];
   outputs: OutputStatus[];
-  trouble: unknown[];
+  trouble: Trouble[];
 }
-export interface ServerStatus { version: string; started_at: string; data?: string; uptime_s?: number }
 
 /** What logs to look at. `from` and `to` are milliseconds since 1970 (UTC); null leaves that side open. */
 export interface LogQuery { table: string; q: string; levels: string[]; from: number | null; to: number | null }
@@ -100,9 +106,7 @@ function logParams(query: LogQuery, withLevels: boolean): URLSearchParams {
 }
 
 export const api = {
-  status: (signal?: AbortSignal) => json<ServerStatus>('api/v1/status', undefined, { signal }),
-
-  tables: async (signal?: AbortSignal) => (await json<{ tables: Table[] }>('api/v1/tables', undefined, { signal })).tables,
+  tables: (signal?: AbortSignal) => json<{ tables: Table[]; warnings?: string[] }>('api/v1/tables', undefined, { signal }),
 
   pipelines: async (signal?: AbortSignal) =>
     (await json<{ pipelines: PipelineStatus[] }>('api/v1/pipelines', undefined, { signal })).pipelines,

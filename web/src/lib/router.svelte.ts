@@ -20,9 +20,14 @@ class Route {
     this.params = new URLSearchParams(window.location.search);
   }
 
-  /** Opens a page; a step back returns here. */
-  open(page: string, params: Record<string, string> = {}) {
-    history.pushState(null, '', this.href(page, new URLSearchParams(params)));
+  /** Follows plain clicks on links to our own pages without loading the page anew. For the document's click event. */
+  follow(event: MouseEvent) {
+    const link = event.target instanceof Element ? event.target.closest('a') : null;
+    const plain = event.button === 0 && !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);
+    if (!link || !plain || link.target || link.hasAttribute('download') || !link.href.startsWith(root) || link.getAttribute('href')?.startsWith('#')) return;
+    event.preventDefault();
+    if (link.href === window.location.href) return;
+    history.pushState(null, '', link.href);
     this.read();
     window.scrollTo(0, 0);
   }
@@ -41,7 +46,8 @@ class Route {
     this.params = params;
   }
 
-  href(page: string, params = new URLSearchParams()): string {
+  href(page: string, values: URLSearchParams | Record<string, string> = {}): string {
+    const params = new URLSearchParams(values);
     return new URL(page, root).pathname + (params.size ? `?${params}` : '');
   }
 }

@@ -4,15 +4,20 @@ import { api, type Table } from './api';
 class Tables {
   /** Null until the first answer. */
   list = $state.raw<Table[] | null>(null);
+  /** What of the store is out of reach, one sentence each. */
+  warnings = $state.raw<string[]>([]);
   error = $state.raw<Error | null>(null);
   #seen = '';
 
   async refresh(signal?: AbortSignal) {
     try {
-      const list = await api.tables(signal);
+      const { tables: list, warnings = [] } = await api.tables(signal);
       this.error = null;
-      const seen = JSON.stringify(list);
-      if (seen !== this.#seen) this.list = list;
+      const seen = JSON.stringify([list, warnings]);
+      if (seen !== this.#seen) {
+        this.list = list;
+        this.warnings = warnings;
+      }
       this.#seen = seen;
     } catch (error) {
       if (!signal?.aborted) this.error = error as Error;

@@ -28,7 +28,7 @@ export function cells(row: LogRow, shape: Shape): Cells {
 
 /** A row of a table without messages, in one line. */
 function pairs(row: LogRow, time: string): string {
-  return fields(row).filter(([name]) => name !== time && name !== 'level').map(([name, value]) => `${name}=${text(value)}`).join('  ');
+  return fields(row).filter(([name]) => ![time, 'level', 'logger', 'app_id', 'executor_id'].includes(name)).map(([name, value]) => `${name}=${text(value)}`).join('  ');
 }
 
 /** The fields that have a value. */

@@ -6,6 +6,8 @@ export const ROWS_MAX = 2000;
 /** More rows than this between two paints are counted instead of shown: nobody can read them. */
 const BURST_ROWS_MAX = 500;
 const PAINT_INTERVAL_MS = 250;
+const RETRY_PAUSE_MS = 3000;
+const KNOWN_MAX = 20_000;
 
 export interface Line { key: string; row: LogRow }
 
@@ -19,6 +21,8 @@ export class LogView {
   histogram = $state.raw<HistogramAnswer | null>(null);
   histogramError = $state.raw<Error | null>(null);
   live = $state(false);
+  /** Live, and the server is really sending. */
+  connected = $state(false);
   /** Live rows held back because the reader is in the middle of something. */
   held = $state.raw<Line[]>([]);
   skipped = $state(0);
@@ -31,6 +35,9 @@ export class LogView {
   #tail: EventSource | null = null;
   #arrived: Line[] = [];
   #timer = 0;
+  #again = 0;
+  /** The keys already shown or on their way: the first page and the tail overlap. */
+  #known = new Set<string>();
   #serial = 0;
 
   /** Reads the newest page of `query`. `quiet` keeps what is shown until the answer is here. */
@@ -43,6 +50,7 @@ export class LogView {
     try {
       const page = await api.logs(query, null, PAGE_ROWS, read.signal);
       this.lines = this.#named(page.rows);
+      this.#known = new Set(this.lines.map((line) => line.key));
       this.next = page.next;
       this.scanned_ms = page.scanned_ms ?? 0;
       this.error = null;
@@ -89,15 +97,26 @@ export class LogView {
     this.stopTail();
     this.live = true;
     this.skipped = 0;
-    const tail = (this.#tail = api.tail(query));
-    tail.addEventListener('row', (event) => this.#arrive(JSON.parse(event.data)));
-    tail.addEventListener('skipped', (event) => (this.skipped += Number(JSON.parse(event.data).rows) || 0));
+    this.#listen(query);
     this.#timer = window.setInterval(() => this.#paint(), PAINT_INTERVAL_MS);
   }
 
+  #listen(query: LogQuery) {
+    const tail = (this.#tail = api.tail(query));
+    tail.addEventListener('open', () => (this.connected = true));
+    tail.addEventListener('error', () => {
+      this.connected = false;
+      // The browser connects again by itself, except after a refusal.
+      if (tail.readyState === EventSource.CLOSED) this.#again = window.setTimeout(() => this.#listen(query), RETRY_PAUSE_MS);
+    });
+    tail.addEventListener('row', (event) => this.#arrive(JSON.parse(event.data)));
+    tail.addEventListener('skipped', (event) => (this.skipped += Number(JSON.parse(event.data).rows) || 0));
+  }
+
   stopTail() {
-    this.live = false;
+    this.live = this.connected = false;
     this.#tail?.close();
+    window.clearTimeout(this.#again);
     this.#tail = null;
     window.clearInterval(this.#timer);
     this.#arrived = [];
@@ -118,9 +137,9 @@ export class LogView {
 
   #arrive(row: LogRow) {
     const key = identity(row);
-    const known = (line: Line) => line.key === key;
-    // The first page and the tail may overlap; a row with a position is shown once.
-    if (key && (this.lines.some(known) || this.held.some(known) || this.#arrived.some(known))) return;
+    if (key && this.#known.has(key)) return;
+    if (key) this.#known.add(key);
+    if (this.#known.size > KNOWN_MAX) this.#known = new Set([...this.held, ...this.lines].map((line) => line.key));
     this.#arrived.unshift({ key: key ?? `live ${++this.#serial}`, row });
     if (this.#arrived.length > BURST_ROWS_MAX) {
       this.#arrived.pop();
