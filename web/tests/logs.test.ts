@@ -51,7 +51,7 @@ describe('the first page', () => {
   test('a search without a hit says so and offers the way back', async () => {
     const { page, close } = await visit(browser, url, '?q=nobody-ever-wrote-this-97');
     await page.getByText('No line matches').waitFor();
-    await page.getByRole('button', { name: 'Search everything' }).click();
+    await page.getByRole('button', { name: 'Clear search and levels' }).click();
     await ready(page);
     await close();
   });

@@ -1,6 +1,7 @@
 // What needs no browser: hidden characters, positions in messages, ranges, series.
 import { describe, expect, test } from 'vitest';
 import type { SqlResult } from '../src/lib/api';
+import { levelClass, spellings } from '../src/lib/levels';
 import { parseTime, span } from '../src/lib/time.svelte';
 import { pieces } from '../src/lib/visible';
 import { question, series } from '../src/logs/errors';
@@ -39,6 +40,11 @@ test('a range in the address must make sense', () => {
   expect(readRange(new URLSearchParams('range=1h'))).toEqual({ preset: '1h' });
   expect(readRange(new URLSearchParams('range=1y'))).toBeNull();
   expect(readRange(new URLSearchParams('from=2026-01-02&to=2026-01-01'))).toBeNull();
+});
+
+test('levels are the same whatever a logger calls them', () => {
+  expect(['ERROR', 'WARNING', 'CRITICAL', 'AUDIT'].map(levelClass)).toEqual(['lv-error', 'lv-warn', 'lv-fatal', 'lv-none']);
+  expect(spellings(['INFO', 'ERROR'], ['info', 'Info', null, 'warn'])).toEqual(['info', 'Info', 'ERROR']);
 });
 
 test('axes end at round numbers', () => {
