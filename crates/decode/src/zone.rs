@@ -40,9 +40,12 @@ impl FromStr for Zone {
             _ => return Err(wrong()),
         };
         let digits: String = rest.chars().filter(|c| *c != ':').collect();
-        let shape = rest.len() - digits.len() <= 1
-            && matches!(digits.len(), 2 | 4)
-            && digits.bytes().all(|b| b.is_ascii_digit());
+        let is_shaped = match rest.len() {
+            2 | 4 => digits.len() == rest.len(),
+            5 => digits.len() == 4 && rest.as_bytes()[2] == b':',
+            _ => false,
+        };
+        let shape = is_shaped && digits.bytes().all(|b| b.is_ascii_digit());
         if !shape {
             return Err(wrong());
         }

@@ -95,7 +95,7 @@ impl<'a> Head<'a> {
                 Piece::Word(word, after) => {
                     let bare = word.strip_suffix(b":").unwrap_or(word);
                     if let Some(level) = level(bare).filter(|_| self.level.is_none()) {
-                        self.level = Some(level);
+                        (self.level, self.logger) = (Some(level), name);
                         rest = after;
                         continue;
                     }
@@ -115,7 +115,6 @@ impl<'a> Head<'a> {
             (self.thread, self.task) = (None, None);
             return;
         }
-        self.logger = self.logger.or(name);
         self.message = skip_separators(rest);
         self.take_logger_at_end();
     }
