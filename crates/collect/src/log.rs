@@ -91,17 +91,24 @@ pub struct LogSource {
 }
 
 impl LogSource {
-    /// Reads `topic` as the source `name`; people know it by `topic`.
-    pub fn open(name: &str, log: Arc<Log>, topic: &str, follow: bool) -> Self {
-        let origin = topic.to_owned();
-        Self::reading(name, topic, origin, Arc::new(TopicOfLog { log, topic: topic.to_owned() }), follow)
+    /// Reads the topic of `config` as the source `name`; people know it by the topic's name.
+    ///
+    /// # Errors
+    /// None today: a topic that does not exist yet is empty.
+    pub fn open(name: &str, log: Arc<Log>, config: &LogConfig) -> SeamResult<Self> {
+        let topic = config.topic.clone();
+        let reader = Arc::new(TopicOfLog { log, topic: topic.clone() });
+        Ok(Self::reading(name, &config.topic, topic, reader, config.follow))
     }
 
     /// Reads what is posted to the stream of `config` as the source `name`; people know it by `http:<stream>`.
-    pub fn http(name: &str, log: Arc<Log>, config: &HttpConfig) -> Self {
+    ///
+    /// # Errors
+    /// None today.
+    pub fn http(name: &str, log: Arc<Log>, config: &HttpConfig) -> SeamResult<Self> {
         let topic = config.stream.clone();
         let origin = format!("http:{topic}");
-        Self::reading(name, &config.stream, origin, Arc::new(TopicOfLog { log, topic }), true)
+        Ok(Self::reading(name, &config.stream, origin, Arc::new(TopicOfLog { log, topic }), true))
     }
 
     fn reading(name: &str, topic_name: &str, origin: String, topic: Arc<dyn Topic>, follow: bool) -> Self {
