@@ -32,5 +32,5 @@ mod stories;
 
 pub use compiler::Columns;
 pub use outcome::Outcome;
-pub use player::{PlayError, play, restore_with};
+pub use player::{PlayError, play, play_with_crashes, restore_with};
 pub use story::{Line, Row, Story, StoryError};

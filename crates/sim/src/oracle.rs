@@ -1,1 +1,179 @@
-//! Tests.
+//! An oracle: sorts and groups all rows by the rules on one page, in a way of its own, and knows what must come out.
+//! Shares no code with the engine; random streams are played to both.
+//!
+//! The rules, for one window node: a row is late if the highest event time of its partition before it, less the delay,
+//! had reached the end of its window plus the lateness. Every other row counts, once.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::{Just, Strategy, prop_assert_eq};
+use proptest::test_runner::{Config, TestRunner};
+use weir_model::PartitionId;
+
+use crate::story::DAY;
+use crate::{Line, Row, Story, play_with_crashes};
+
+/// Crashes in each random stream.
+const CRASHES: usize = 3;
+
+/// What is random about a case.
+#[derive(Clone, Debug)]
+struct Case {
+    delay: i64,
+    lateness: i64,
+    size: i64,
+    partitions: usize,
+    /// Which partition, its row, and whether a line (a batch) ends after it.
+    rows: Vec<(usize, Row, bool)>,
+    /// After which rows there are barriers and ticks.
+    barriers: Vec<usize>,
+    ticks: Vec<usize>,
+}
+
+impl Case {
+    fn story(&self) -> Story {
+        let plan = format!(
+            "time delay={}s\nlimit runs=2\nwindow {}s by key,name compute n=count(*), values=count(value), total=sum(value), \
+             mean=avg(value), low=min(value), high=max(value), big=count(*) if value > 50 lateness={}s late_every=3s\n---",
+            self.delay, self.size, self.lateness
+        );
+        let mut story = Story::parse(&plan).expect("the plan can be read");
+        let partition = |index: usize| PartitionId::new(format!("p{index}"));
+        story.lines.extend((0..self.partitions).map(|index| Line::Added(partition(index))));
+        story.lines.push(Line::Tick(DAY + 1_000_000_000));
+        let mut open = false;
+        for (index, (from, row, ends)) in self.rows.iter().enumerate() {
+            match story.lines.last_mut() {
+                Some(Line::Rows(last, rows)) if open && *last == partition(*from) => rows.push(row.clone()),
+                _ => story.lines.push(Line::Rows(partition(*from), vec![row.clone()])),
+            }
+            open = !ends;
+            if self.barriers.contains(&index) {
+                story.lines.push(Line::Barrier);
+            }
+            if self.ticks.contains(&index) {
+                story.lines.push(Line::Tick(DAY + 1_000_000_000 + index as i64));
+            }
+        }
+        story.lines.push(Line::End);
+        story
+    }
+}
+
+/// A group in words that can be compared with the engine's: window, key, and what was computed.
+#[derive(Debug, Default)]
+struct Group {
+    n: u64,
+    values: Vec<f64>,
+}
+
+/// The results and the number of late rows.
+fn answer(case: &Case) -> (Vec<String>, usize) {
+    let mut highest: BTreeMap<usize, i64> = BTreeMap::new();
+    let mut groups: BTreeMap<(i64, Option<&str>), Group> = BTreeMap::new();
+    let mut late = 0;
+    for (partition, row, _) in &case.rows {
+        let second = 1_000_000;
+        let index = (row.time - DAY).div_euclid(case.size * second);
+        let closes = DAY + ((index + 1) * case.size + case.lateness + case.delay) * second;
+        if highest.get(partition).is_some_and(|highest| *highest >= closes) {
+            late += 1;
+        } else {
+            let group = groups.entry((index, row.key.as_deref())).or_default();
+            group.n += 1;
+            group.values.extend(row.value);
+        }
+        let highest = highest.entry(*partition).or_insert(i64::MIN);
+        *highest = (*highest).max(row.time);
+    }
+    (groups.into_iter().map(|((index, key), group)| group.show(index * case.size, case.size, key)).collect(), late)
+}
+
+impl Group {
+    fn show(mut self, start: i64, size: i64, key: Option<&str>) -> String {
+        self.values.sort_by(f64::total_cmp);
+        let count = self.values.len();
+        // Values are quarters: these sums are exact in any order.
+        let sum: f64 = self.values.iter().sum();
+        let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:?}"));
+        let some = |value: f64| number(Some(value).filter(|_| count > 0));
+        let key = key.unwrap_or("-");
+        format!(
+            "{}..{} {key} name={key} n={} values={count} total={} mean={} low={} high={} big={}",
+            clock(start),
+            clock(start + size),
+            self.n,
+            some(sum),
+            some(sum / count as f64),
+            number(self.values.first().copied()),
+            number(self.values.last().copied()),
+            self.values.iter().filter(|value| **value > 50.0).count()
+        )
+    }
+}
+
+fn clock(seconds: i64) -> String {
+    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    // Sizes divide a day, so that windows begin with it.
+    let shape = (
+        0..4_i64,
+        proptest::sample::select(vec![0, 0, 4, 15]),
+        proptest::sample::select(vec![1, 2, 3, 5, 8, 10, 12]),
+        1..=4_usize,
+        1..60_usize,
+    );
+    shape.prop_flat_map(|(delay, lateness, size, partitions, count)| {
+        // Event time moves on by about a second per row and jumps back and ahead.
+        let row = (0..partitions, -6_i64..6, 0..5_u8, 0..400_i32, proptest::bool::ANY);
+        let rows = proptest::collection::vec(row, count).prop_map(|rows| {
+            let place = |(index, (from, jitter, key, value, ends)): (usize, (usize, i64, u8, i32, bool))| {
+                let time = DAY + (index as i64 + jitter * 2).max(0) * 1_000_000 + i64::from(value);
+                let key = (key > 0).then(|| format!("k{key}"));
+                let value = (value % 7 > 0).then(|| f64::from(value) / 4.0);
+                (from, Row { time, key, value }, ends)
+            };
+            rows.into_iter().enumerate().map(place).collect::<Vec<_>>()
+        });
+        let places = || proptest::collection::vec(0..count, 0..4);
+        (Just((delay, lateness, size, partitions)), rows, places(), places()).prop_map(
+            |((delay, lateness, size, partitions), rows, barriers, ticks)| Case {
+                delay,
+                lateness,
+                size,
+                partitions,
+                rows,
+                barriers,
+                ticks,
+            },
+        )
+    })
+}
+
+/// `PROPTEST_CASES` says how many, `PROPTEST_RNG_SEED` which; a failure is shrunk and printed whole.
+#[test]
+fn random_streams_give_what_the_oracle_says_however_they_are_cut_and_wherever_they_crash() {
+    let mut runner = TestRunner::new(Config { failure_persistence: None, max_shrink_iters: 400, ..Config::default() });
+    let ran = runner.run(&cases(), |case| {
+        let (_, outcome) = play_with_crashes(&case.story(), CRASHES)
+            .map_err(|error| proptest::test_runner::TestCaseError::fail(error.to_string()))?;
+        let (expected, late) = answer(&case);
+        let without_pane = |text: &str| {
+            text.split(" on_time").next().and_then(|text| text.split(" late revision").next()).map(str::to_owned)
+        };
+        let mut found: Vec<String> =
+            outcome.last_revisions().values().filter_map(|(_, text)| without_pane(text)).collect();
+        let mut expected = expected;
+        found.sort();
+        expected.sort();
+        prop_assert_eq!(found, expected);
+        prop_assert_eq!(outcome.late.len(), late);
+        prop_assert_eq!(outcome.rejected.len(), 0);
+        Ok(())
+    });
+    if let Err(error) = ran {
+        panic!("{error}");
+    }
+}

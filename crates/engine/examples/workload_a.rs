@@ -1,0 +1,178 @@
+//! What the engine's share of workload A costs: 1-minute windows by service and level with count, sum, avg, min, max and
+//! p95 over batches that were built before the clock starts.
+//!
+//! `cargo run --release -p weir-engine --example workload_a [MILLION_ROWS] [BATCH_ROWS]`
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::{ArrayRef, DictionaryArray, Float64Array, Int32Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
+use weir_engine::{
+    Aggregate, AggregatePlan, Effect, EmitPlan, Engine, Input, Limits, Node, OperatorPlan, Output, Plan, TimePlan,
+    Upstream, WatermarkPlan, WindowKind, WindowPlan,
+};
+use weir_model::{Batch, Compiler, Epoch, ErrorKind, Expression, PartitionId, SeamError, SeamResult, TimeDelta};
+
+const START: i64 = 1_767_225_600_000_000;
+const ROWS_PER_SECOND: u64 = 1_389;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let mut number = |default: usize| arguments.next().and_then(|text| text.parse().ok()).unwrap_or(default);
+    let (rows, batch_rows) = (number(5) * 1_000_000, number(8192));
+    let batches = batches(rows, batch_rows);
+    for round in 1..=3 {
+        for (name, aggregates) in [("A ", 6), ("A0", 5), ("count", 1)] {
+            let (before, wall) = (cpu_nanos(), Instant::now());
+            let (results, late, state) = run(&batches, aggregates);
+            let cpu = (cpu_nanos() - before) as f64 / 1e9;
+            println!(
+                "round {round} {name}: {:.4} CPU-s per million rows ({:.1} M rows/s wall), {results} results, {late} late, state {} KiB",
+                cpu / rows as f64 * 1e6,
+                rows as f64 / wall.elapsed().as_secs_f64() / 1e6,
+                state / 1024
+            );
+        }
+    }
+}
+
+fn run(batches: &[Batch], aggregates: usize) -> (usize, usize, usize) {
+    let mut engine = Engine::new(plan(aggregates), Arc::new(Names)).expect("the plan is right");
+    let (mut results, mut late, mut state, mut effects) = (0, 0, 0, Vec::new());
+    for (index, batch) in batches.iter().enumerate() {
+        engine.step(Input::Batch { source: 0, batch: batch.clone() }, &mut effects);
+        if index % 200 == 199 {
+            engine.step(Input::Barrier(Epoch(index as u64)), &mut effects);
+            state = state.max(engine.state_bytes());
+        }
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Emit { rows, .. } => results += rows.num_rows(),
+                Effect::Late { rows, .. } => late += rows.num_rows(),
+                _ => {}
+            }
+        }
+    }
+    engine.step(Input::End, &mut effects);
+    assert!(engine.balances().iter().all(weir_model::Balance::holds), "{:?}", engine.balances());
+    (results, late, state)
+}
+
+fn plan(aggregates: usize) -> Plan {
+    let functions =
+        [Aggregate::Count, Aggregate::Sum, Aggregate::Avg, Aggregate::Min, Aggregate::Max, Aggregate::Quantile(0.95)];
+    let compute = functions[..aggregates].iter().enumerate().map(|(index, function)| AggregatePlan {
+        name: format!("a{index}"),
+        function: *function,
+        argument: (*function != Aggregate::Count).then(|| "duration_ms".to_owned()),
+        filter: None,
+    });
+    let window = WindowPlan {
+        window: WindowKind::Tumbling { size: TimeDelta::from_secs(60), offset: TimeDelta::ZERO },
+        by: vec!["service".to_owned(), "level".to_owned()],
+        compute: compute.collect(),
+        lateness: TimeDelta::ZERO,
+        emit: EmitPlan::default(),
+    };
+    Plan {
+        pipeline: "a".to_owned(),
+        time: Some(TimePlan {
+            watermark: WatermarkPlan::Bounded { delay: TimeDelta::from_secs(10) },
+            idle_after: TimeDelta::from_secs(30),
+            future_limit: TimeDelta::from_secs(300),
+        }),
+        sources: vec!["logs".to_owned()],
+        nodes: vec![Node {
+            name: "window".to_owned(),
+            from: Upstream::AllSources,
+            operator: OperatorPlan::Window(window),
+        }],
+        outputs: vec![Output { name: "out".to_owned(), from: Upstream::Node(0) }],
+        limits: Limits::default(),
+    }
+}
+
+/// Rows with the disorder and the skew of the workload; each batch has dictionaries of its own, as from a decoder.
+fn batches(rows: usize, batch_rows: usize) -> Vec<Batch> {
+    let mut random = 88_172_645_463_325_252_u64;
+    let mut next = move || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random
+    };
+    let field = |name: &str, data_type| Field::new(name, data_type, true);
+    let key = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let schema = Arc::new(Schema::new(vec![
+        field("service", key.clone()),
+        field("level", key),
+        field("duration_ms", DataType::Float64),
+    ]));
+    let mut made = Vec::new();
+    for first in (0..rows).step_by(batch_rows) {
+        let count = batch_rows.min(rows - first);
+        let (mut services, mut levels, mut durations, mut times) = (vec![], vec![], vec![], vec![]);
+        for row in first..first + count {
+            let at = START + (row as u64 * 1_000_000 / ROWS_PER_SECOND) as i64;
+            let disorder = match next() % 1000 {
+                0 => 10_500_000 + next() % 110_000_000,
+                1..300 => next() % 5_000_000,
+                _ => next() % 500_000,
+            };
+            times.push((at - disorder as i64) / 1000 * 1000);
+            services.push((50.0_f64.powf((next() % 10_000) as f64 / 10_000.0) - 1.0) as i32);
+            levels.push([0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4][(next() % 11) as usize]);
+            let normal: f64 = (0..12).map(|_| (next() % 10_000) as f64 / 10_000.0).sum::<f64>() - 6.0;
+            durations.push(((3.5 + 1.2 * normal).exp() * 1000.0).round() / 1000.0);
+        }
+        let dictionary = |keys: Vec<i32>, prefix: &str, values: usize| -> ArrayRef {
+            let values: StringArray = (0..values).map(|value| Some(format!("{prefix}-{value}"))).collect();
+            Arc::new(DictionaryArray::<Int32Type>::new(Int32Array::from(keys), Arc::new(values)))
+        };
+        let columns = vec![
+            dictionary(services, "service", 50),
+            dictionary(levels, "level", 5),
+            Arc::new(Float64Array::from(durations)) as ArrayRef,
+        ];
+        made.push(Batch {
+            partition: PartitionId::new("p0"),
+            origin: "p0".into(),
+            columns: RecordBatch::try_new(schema.clone(), columns).expect("the columns fit the schema"),
+            times: times.into(),
+            offsets: (first as u64..(first + count) as u64).collect::<Vec<_>>().into(),
+        });
+    }
+    made
+}
+
+/// Nanoseconds that this process was on a processor.
+fn cpu_nanos() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/schedstat").expect("Linux counts processor time");
+    text.split(' ').next().and_then(|nanos| nanos.parse().ok()).expect("the first number is nanoseconds on a processor")
+}
+
+/// Expressions that are names of columns.
+#[derive(Debug)]
+struct Names;
+
+impl Compiler for Names {
+    fn compile(&self, text: &str, schema: &SchemaRef) -> SeamResult<Arc<dyn Expression>> {
+        let index =
+            schema.index_of(text).map_err(|error| SeamError::caused(ErrorKind::Config, "no such column", error))?;
+        Ok(Arc::new(Name(index, schema.field(index).data_type().clone())))
+    }
+}
+
+#[derive(Debug)]
+struct Name(usize, DataType);
+
+impl Expression for Name {
+    fn data_type(&self) -> &DataType {
+        &self.1
+    }
+
+    fn evaluate(&self, columns: &RecordBatch) -> SeamResult<ArrayRef> {
+        Ok(columns.column(self.0).clone())
+    }
+}
