@@ -7,17 +7,19 @@ use std::time::Duration;
 pub struct LogConfig {
     /// A segment file is closed when it is this long.
     pub segment_bytes: u64,
-    /// An append waits at most this long for others to share its fsync with.
-    pub linger: Duration,
-    /// A group of appends is synced when it is this large.
+    /// Appends are gathered into one fsync up to this many bytes.
     pub group_bytes: usize,
     /// Appends that may wait for the disk, per topic; more wait for room before they are taken.
     pub queue_appends: usize,
+    /// Bytes that may wait for the disk, per topic; more wait for room before they are taken.
+    pub queue_bytes: usize,
     /// The longest record.
     pub record_bytes_max: usize,
-    /// Segments are deleted, oldest first, while the topic is larger. `None` keeps everything.
+    /// The most bytes of one append.
+    pub append_bytes_max: usize,
+    /// Segments may be deleted, oldest first, while the topic is larger. `None`: size is no reason.
     pub retain_bytes: Option<u64>,
-    /// Segments are deleted when their newest record is older. `None` keeps everything.
+    /// Segments may be deleted when all their records are older. `None`: age is no reason.
     pub retain_age: Option<Duration>,
 }
 
@@ -25,10 +27,11 @@ impl Default for LogConfig {
     fn default() -> Self {
         Self {
             segment_bytes: 64 << 20,
-            linger: Duration::from_millis(5),
             group_bytes: 1 << 20,
             queue_appends: 1024,
+            queue_bytes: 64 << 20,
             record_bytes_max: 1 << 20,
+            append_bytes_max: 128 << 20,
             retain_bytes: None,
             retain_age: None,
         }
