@@ -82,6 +82,8 @@ describe('the first page', () => {
     const after = await total(page);
     await page.getByRole('button', { name: 'Reset zoom' }).click();
     await until(async () => (await total(page)) > after, 'the whole range again');
+    await page.goBack();
+    await until(async () => (await total(page)) === after, 'a step back zooms in again');
     await close();
   });
 
@@ -195,6 +197,34 @@ describe.skipIf(real)('a server in a special state', () => {
     expect(problems).toEqual([]);
     await close();
     await empty.close();
+  });
+
+  test('the first table appears by itself on a page that was there before it, and then grows', async () => {
+    const young = await start({ grow: false });
+    let asked = 0;
+    const { page, problems, close } = await visit(browser, young.url, '', {}, (page) =>
+      page.route('**/api/v1/tables', (route) => ((asked += 1) === 1 ? route.fulfill({ json: { tables: [] } }) : route.continue())));
+    await page.getByText('No logs yet').waitFor();
+    await ready(page);
+    young.store.put(young.store.row(Date.now(), { level: 'INFO', message: 'nobody asked for this row', source_file: 'late' }));
+    await rows(page).filter({ hasText: 'nobody asked for this row' }).waitFor();
+    expect(problems).toEqual([]);
+    await close();
+    await young.close();
+  });
+
+  test('no more than 2,000 rows are in the page, and one can go on from there', async () => {
+    const { page, close } = await visit(browser, url, '?range=all');
+    await ready(page);
+    await until(async () => {
+      await page.locator('.scroll').evaluate((box) => box.scrollTo(0, box.scrollHeight));
+      return page.getByRole('button', { name: 'Continue with older ones' }).count();
+    }, 'the end of what the page holds', 20_000);
+    expect(await rows(page).count()).toBe(2000);
+    const last = await rows(page).last().locator('.time').textContent();
+    await page.getByRole('button', { name: 'Continue with older ones' }).click();
+    await until(async () => (await rows(page).count()) < 2000 && (await rows(page).first().locator('.time').textContent())! <= last!, 'older rows');
+    await close();
   });
 
   test('an error is told in the words of the server', async () => {
