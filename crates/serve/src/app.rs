@@ -15,11 +15,12 @@ use axum::routing::{get, post};
 use tokio::sync::{Semaphore, watch};
 use weir_model::{Clock, ProcessingTime};
 use weir_observe::{Health, Metrics, PipelineBoard};
+use weir_query::{QueryEngine, Snapshot};
 
 use crate::body::Bodies;
-use crate::error::{ApiError, ErrorCode, nearest};
+use crate::error::{ApiError, ApiResult, ErrorCode, nearest};
 use crate::guard::Guard;
-use crate::{Ingest, Limits, health, ingest, metrics, page, pipelines, status};
+use crate::{Ingest, Limits, health, ingest, logs, metrics, page, pipelines, sql, status, tables, tail};
 
 /// What the resources answer from.
 #[derive(Clone)]
@@ -32,6 +33,8 @@ pub struct AppState {
     pub health: Arc<Health>,
     /// Where records go that come in.
     pub ingest: Arc<dyn Ingest>,
+    /// What answers questions about the tables.
+    pub queries: Arc<QueryEngine>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Where the data is, as people are shown it.
@@ -48,6 +51,8 @@ pub(crate) struct App {
     pub(crate) bodies: Bodies,
     /// Compressed bodies that may be unpacked at once.
     pub(crate) unpacking: Semaphore,
+    /// Live tails that may be open.
+    pub(crate) tails: Arc<Semaphore>,
     pub(crate) started_at: ProcessingTime,
     /// Becomes true when streaming answers should end.
     pub(crate) stopping: watch::Receiver<bool>,
@@ -55,8 +60,13 @@ pub(crate) struct App {
 }
 
 /// Every path of the API, for suggestions. A test compares it with the router.
-pub(crate) const ROUTES: [&str; 8] = [
+pub(crate) const ROUTES: [&str; 13] = [
     "/api/v1/ingest/{stream}",
+    "/api/v1/sql",
+    "/api/v1/tables",
+    "/api/v1/logs",
+    "/api/v1/logs/histogram",
+    "/api/v1/logs/tail",
     "/api/v1/pipelines",
     "/api/v1/status",
     "/metrics",
@@ -77,6 +87,7 @@ impl App {
             started_at: state.clock.now(),
             bodies: Bodies::new(Arc::clone(&limits)),
             unpacking: Semaphore::new(limits.unpacking_max),
+            tails: Arc::new(Semaphore::new(limits.tails_max)),
             requests: AtomicU64::default(),
             state,
             limits,
@@ -85,9 +96,23 @@ impl App {
         })
     }
 
+    /// All tables at this moment.
+    pub(crate) async fn snapshot(&self) -> ApiResult<Snapshot> {
+        let queries = Arc::clone(&self.state.queries);
+        let taken = tokio::task::spawn_blocking(move || queries.snapshot()).await;
+        let panicked =
+            |error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("no tables: {error}"));
+        Ok(taken.map_err(panicked)??)
+    }
+
     pub(crate) fn router(self: &Arc<Self>) -> Router {
         Router::new()
             .route("/api/v1/ingest/{stream}", post(ingest::post))
+            .route("/api/v1/sql", post(sql::post))
+            .route("/api/v1/tables", get(tables::get))
+            .route("/api/v1/logs", get(logs::get))
+            .route("/api/v1/logs/histogram", get(logs::histogram))
+            .route("/api/v1/logs/tail", get(tail::get))
             .route("/api/v1/pipelines", get(pipelines::get))
             .route("/api/v1/status", get(status::get))
             .route("/metrics", get(metrics::get))

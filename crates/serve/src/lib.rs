@@ -6,15 +6,21 @@ mod app;
 mod body;
 mod connection;
 mod error;
+mod follow;
 mod guard;
 mod health;
 mod ingest;
+mod input;
 mod limits;
+mod logs;
 mod metrics;
 mod page;
 mod pipelines;
 mod server;
+mod sql;
 mod status;
+mod tables;
+mod tail;
 #[cfg(test)]
 mod tests;
 

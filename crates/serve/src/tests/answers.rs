@@ -160,3 +160,13 @@ async fn a_taken_port_is_a_config_error_that_says_so() {
     assert_eq!(refused.kind, ErrorKind::Config);
     assert!(refused.message.contains("another program listens there"), "{refused}");
 }
+
+#[tokio::test]
+async fn every_route_that_is_suggested_is_there() {
+    let stage = start().await;
+    for route in crate::app::ROUTES {
+        let answer =
+            stage.ask(&format!("OPTIONS {} HTTP/1.1\r\nHost: localhost", route.replace("{stream}", "app")), b"").await;
+        assert_eq!(answer.error(), (405, "wrong_method".to_owned()), "{route}");
+    }
+}

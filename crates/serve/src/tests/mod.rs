@@ -3,4 +3,6 @@
 mod answers;
 mod connections;
 mod ingest;
+mod questions;
 mod stage;
+mod tail;

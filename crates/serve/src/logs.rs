@@ -1,0 +1,153 @@
+//! `GET /api/v1/logs` and `GET /api/v1/logs/histogram`: the newest lines that match, page by page, and how many there
+//! are over time. What matches is decided in `query`.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::RecordBatch;
+use arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
+use axum::Json;
+use axum::extract::State;
+use axum::http::{Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use weir_model::EventTime;
+use weir_observe::QuerySource;
+use weir_query::encode::write_object;
+use weir_query::logs::{Histogram, LogFilter, LogHistogram, LogSearch};
+
+use crate::app::App;
+use crate::error::{ApiError, ApiResult};
+use crate::input::params;
+
+/// Lines of a page, when the request does not say how many.
+const LINES: usize = 200;
+/// The most lines of a page.
+const LINES_MAX: usize = 10_000;
+/// Buckets of a histogram, when the request does not say how many.
+const BUCKETS: usize = 60;
+/// The most buckets of a histogram.
+const BUCKETS_MAX: usize = 1_000;
+
+/// Which lines, as the address says it; the same for pages, histograms and tails.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Asked {
+    pub(crate) table: String,
+    q: Option<String>,
+    levels: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    limit: Option<usize>,
+    before: Option<String>,
+    buckets: Option<usize>,
+}
+
+impl Asked {
+    pub(crate) fn filter(&self) -> LogFilter {
+        let levels = self.levels.iter().flat_map(|levels| levels.split(','));
+        let levels = levels.map(str::trim).filter(|level| !level.is_empty()).map(str::to_owned).collect();
+        LogFilter { text: self.q.clone().filter(|text| !text.is_empty()), levels }
+    }
+}
+
+/// Microseconds of a time like `2026-01-01T00:00:00Z`; without a zone it is UTC.
+fn micros(name: &str, text: Option<&str>) -> ApiResult<Option<i64>> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let nanos = string_to_timestamp_nanos(text).map_err(|_| {
+        let message = format!("{name} is \"{text}\"; it should be a time such as 2026-01-01T00:00:00Z");
+        ApiError::bad_request("bad_parameter", message)
+    })?;
+    Ok(Some(nanos.div_euclid(1_000)))
+}
+
+fn at_most(name: &str, value: usize, max: usize) -> ApiResult<usize> {
+    if (1..=max).contains(&value) {
+        return Ok(value);
+    }
+    Err(ApiError::bad_request("bad_parameter", format!("{name} is {value}; it should be 1 to {max}")))
+}
+
+/// Row `row` of `batch` as a JSON object on one line.
+pub(crate) fn object(batch: &RecordBatch, row: usize) -> String {
+    let mut json = Vec::new();
+    write_object(batch, row, &mut json);
+    String::from_utf8_lossy(&json).into_owned()
+}
+
+pub(crate) async fn get(State(app): State<Arc<App>>, uri: Uri) -> ApiResult<Response> {
+    let asked: Asked = params(&uri)?;
+    let search = LogSearch {
+        filter: asked.filter(),
+        from: micros("from", asked.from.as_deref())?,
+        to: micros("to", asked.to.as_deref())?,
+        limit: at_most("limit", asked.limit.unwrap_or(LINES), LINES_MAX)?,
+        before: asked.before.filter(|before| !before.is_empty()),
+        table: asked.table,
+    };
+    let began = Instant::now();
+    let page = app.state.queries.search_logs(&search).await;
+    let error = page.as_ref().err().map(|error| error.code.as_str());
+    app.state.metrics.query(QuerySource::Logs, began.elapsed(), error);
+    let page = page?;
+    let rows: Vec<String> = (0..page.rows.num_rows()).map(|row| object(&page.rows, row)).collect();
+    let body = format!(
+        "{{\"rows\":[{}],\"next\":{},\"scanned_ms\":{:.3},\"warnings\":{}}}",
+        rows.join(",\n"),
+        serde_json::json!(page.next),
+        page.elapsed.as_secs_f64() * 1e3,
+        serde_json::json!(page.warnings),
+    );
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+#[derive(Serialize)]
+pub(crate) struct Shown {
+    from: String,
+    to: String,
+    bucket_ms: f64,
+    series: Vec<ShownSeries>,
+    total: u64,
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ShownSeries {
+    /// Null for lines without a level.
+    level: Option<String>,
+    counts: Vec<u64>,
+}
+
+impl From<Histogram> for Shown {
+    fn from(histogram: Histogram) -> Self {
+        let time = |micros| EventTime::from_micros(micros).to_string();
+        let series = histogram.series.into_iter().map(|series| ShownSeries {
+            level: Some(series.level).filter(|level| !level.is_empty()),
+            counts: series.counts,
+        });
+        Self {
+            from: time(histogram.from),
+            to: time(histogram.to),
+            bucket_ms: histogram.bucket_us as f64 / 1e3,
+            series: series.collect(),
+            total: histogram.total,
+            warnings: histogram.warnings,
+        }
+    }
+}
+
+pub(crate) async fn histogram(State(app): State<Arc<App>>, uri: Uri) -> ApiResult<Json<Shown>> {
+    let asked: Asked = params(&uri)?;
+    let wanted = LogHistogram {
+        filter: asked.filter(),
+        from: micros("from", asked.from.as_deref())?,
+        to: micros("to", asked.to.as_deref())?,
+        buckets: at_most("buckets", asked.buckets.unwrap_or(BUCKETS), BUCKETS_MAX)?,
+        table: asked.table,
+    };
+    let began = Instant::now();
+    let histogram = app.state.queries.log_histogram(&wanted).await;
+    let error = histogram.as_ref().err().map(|error| error.code.as_str());
+    app.state.metrics.query(QuerySource::Histogram, began.elapsed(), error);
+    Ok(Json(histogram?.into()))
+}
