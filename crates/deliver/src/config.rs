@@ -21,10 +21,7 @@ pub enum OutputConfig {
 impl OutputConfig {
     /// The table `name`.
     pub fn table(name: &str) -> Self {
-        Self::Table(TableOutput {
-            name: name.to_owned(),
-            time: None,
-        })
+        Self::Table(TableOutput { name: name.to_owned(), time: None })
     }
 
     /// The word that chooses it.
@@ -59,33 +56,18 @@ impl OutputConfig {
 const NAME_BYTES_MAX: usize = 63;
 
 fn name_of_file(path: &str) -> String {
-    let file = path
-        .trim_end_matches('/')
-        .rsplit('/')
-        .next()
-        .unwrap_or_default()
-        .trim_start_matches('.');
+    let file = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default().trim_start_matches('.');
     let stem = file.split('.').next().unwrap_or_default();
     let name: String = stem
         .chars()
         .map(|c| c.to_ascii_lowercase())
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '_' || c == '-' {
-                c
-            } else {
-                '_'
-            }
-        })
+        .map(|c| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' })
         .take(NAME_BYTES_MAX)
         .collect();
     if name.starts_with(|c: char| c.is_ascii_lowercase()) {
         name
     } else {
-        format!("file_{name}")
-            .trim_end_matches('_')
-            .chars()
-            .take(NAME_BYTES_MAX)
-            .collect()
+        format!("file_{name}").trim_end_matches('_').chars().take(NAME_BYTES_MAX).collect()
     }
 }
 
@@ -120,14 +102,10 @@ impl<'de> Deserialize<'de> for TableOutput {
                 f.write_str("the name of a table, or { name: ..., time: ... }")
             }
             fn visit_str<E: Error>(self, name: &str) -> Result<TableOutput, E> {
-                Ok(TableOutput {
-                    name: name.to_owned(),
-                    time: None,
-                })
+                Ok(TableOutput { name: name.to_owned(), time: None })
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TableOutput, A::Error> {
-                let TableMap { name, time } =
-                    TableMap::deserialize(MapAccessDeserializer::new(map))?;
+                let TableMap { name, time } = TableMap::deserialize(MapAccessDeserializer::new(map))?;
                 Ok(TableOutput { name, time })
             }
         }

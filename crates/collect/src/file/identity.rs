@@ -16,7 +16,6 @@
 //! 4. else a new incarnation. Where rule 1 failed only in its conditions and the path is the same, the file was
 //!    truncated or written over in place, which is reported: what had not been read by then cannot be read any more.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -145,16 +144,10 @@ pub(crate) enum Verdict {
     Truncated(usize),
 }
 
-/// What `file` is, given everything that is `known`; `claimed` are those that another file is already recognised as,
-/// `is_gone` says that no file with this number was found.
-pub(crate) fn recognise(
-    file: &Candidate<'_>,
-    known: &[Known],
-    claimed: &BTreeSet<usize>,
-    is_gone: &dyn Fn(FileNumber) -> bool,
-) -> Verdict {
-    let free = || known.iter().enumerate().filter(|(index, _)| !claimed.contains(index));
-    let find = |rule: &dyn Fn(&Known) -> bool| newest(free().filter(|(_, known)| rule(known)));
+/// What `file` is, given everything that is `known` and has no file yet; `is_gone` says that no file with this number
+/// was found.
+pub(crate) fn recognise(file: &Candidate<'_>, known: &[Known], is_gone: &dyn Fn(FileNumber) -> bool) -> Verdict {
+    let find = |rule: &dyn Fn(&Known) -> bool| newest(known.iter().enumerate().filter(|(_, known)| rule(known)));
     let same_number = |known: &Known| known.identity.number() == file.number;
     let same_path = |known: &Known| known.identity.path == file.path;
     find(&|known| same_number(known) && file.continues(known))

@@ -13,7 +13,7 @@ use super::config::{FileConfig, StartAt};
 use super::content::{self, Packing};
 use super::discover::{Found, Patterns, Scan, cannot_read};
 use super::identity::{Candidate, FileNumber, HEAD_BYTES_MAX, Known, Verdict, next_id, recognise};
-use super::tail::{Manner, Tail};
+use super::tail::{Manner, Opened, Tail};
 
 /// How many files are open at once. Others wait closed for their turn; only files that can be found again by their
 /// path are closed.
@@ -273,75 +273,85 @@ impl Reader {
 
     /// Recognises a file; returns it if that must wait until it has settled.
     fn meet(&mut self, found: Found, numbers: &BTreeSet<FileNumber>) -> Option<Found> {
-        let (packing, head) = match content::head(&found.path, HEAD_BYTES_MAX) {
-            Ok(head) => head,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        let file = match content::head(&found.path, HEAD_BYTES_MAX) {
+            Ok((packing, head)) => Opened { found, packing, head },
             Err(error) => {
-                self.complain(cannot_read(&found.path, &error));
+                if error.kind() != std::io::ErrorKind::NotFound {
+                    self.complain(cannot_read(&found.path, &error));
+                }
                 return None;
             }
         };
-        let path = found.path.to_string_lossy().into_owned();
-        let file = Candidate {
-            path: &path,
-            number: found.number,
-            size: found.size,
-            compressed: packing.is_compressed(),
-            head: &head,
-        };
-        let settled = self.settling.get(&found.number).is_some_and(|before| is_unchanged(before, &found));
-        if self.manner.follow && file.compressed && !settled {
-            return Some(found);
+        let settled = self.settling.get(&file.found.number).is_some_and(|before| is_unchanged(before, &file.found));
+        if self.manner.follow && file.packing.is_compressed() && !settled {
+            return Some(file.found);
         }
+        self.admit(file, numbers);
+        None
+    }
+
+    /// Goes on with what the file is recognised as, or begins it.
+    fn admit(&mut self, file: Opened, numbers: &BTreeSet<FileNumber>) {
+        // What is read now has its file; what is gone is open to be found again.
         let gone: Vec<usize> = (0..self.tails.len()).filter(|&index| self.tails[index].is_gone()).collect();
         let known: Vec<Known> =
             self.past.iter().cloned().chain(gone.iter().map(|&index| self.tails[index].known())).collect();
-        // What is read now has its file; what is gone is open to be found again.
-        let verdict = recognise(&file, &known, &BTreeSet::new(), &|number| !numbers.contains(&number));
-        match verdict {
+        let path = file.found.path.to_string_lossy().into_owned();
+        let candidate = Candidate {
+            path: &path,
+            number: file.found.number,
+            size: file.found.size,
+            compressed: file.packing.is_compressed(),
+            head: &file.head,
+        };
+        match recognise(&candidate, &known, &|number| !numbers.contains(&number)) {
             Verdict::Same(index) if index >= self.past.len() => {
-                self.tails[gone[index - self.past.len()]].moved_to(found, packing);
+                self.tails[gone[index - self.past.len()]].moved_to(file);
             }
             Verdict::Same(index) => {
-                let known = &known[index];
-                let grown = file.has_grown_since(known);
-                self.sought.remove(&known.id);
-                self.go_on(known.clone(), found, packing, &head, grown);
+                let grown = candidate.has_grown_since(&known[index]);
+                self.go_on(known[index].clone(), file, grown);
             }
             Verdict::Truncated(index) => {
-                let known = &known[index];
-                self.sought.remove(&known.id);
-                self.queue.push_back(SourceEvent::PartitionAdded(known.id.clone()));
-                let message = format!(
-                    "{path} was truncated or written over while Weir was away: it was read up to byte {} and has {} \
-                     bytes now; it is read from its beginning",
-                    known.offset, found.size
-                );
-                self.queue.push_back(SourceEvent::Trouble { message, partition: Some(known.id.clone()) });
-                self.queue.push_back(SourceEvent::PartitionFinished(known.id.clone()));
-                self.add_new(&path, found, packing, &head, 0);
+                self.end_truncated(&known[index], &file.found);
+                self.add_new(file, 0);
             }
             Verdict::New => {
-                let offset = self.first_offset(&found);
-                self.add_new(&path, found, packing, &head, offset);
+                let offset = self.first_offset(&file.found);
+                self.add_new(file, offset);
             }
         }
-        None
     }
 
     /// Goes on with an incarnation of an earlier run. One that had ended and has grown goes on under a new name: to
     /// everyone else the old one has ended.
-    fn go_on(&mut self, known: Known, found: Found, packing: Packing, head: &[u8], grown: bool) {
+    fn go_on(&mut self, known: Known, file: Opened, grown: bool) {
+        self.sought.remove(&known.id);
         if known.finished && !grown {
-            self.done.insert(found.number, found);
-            return;
+            self.done.insert(file.found.number, file.found);
+        } else if known.finished {
+            self.add_new(file, known.offset);
+        } else {
+            self.past.retain(|past| past.id != known.id);
+            self.add(known.id, file, known.offset);
         }
-        if known.finished {
-            let path = found.path.to_string_lossy().into_owned();
-            return self.add_new(&path, found, packing, head, known.offset);
-        }
-        self.past.retain(|past| past.id != known.id);
-        self.add(known.id, found, packing, head, known.offset);
+    }
+
+    /// Ends an incarnation of an earlier run whose file holds something else now.
+    fn end_truncated(&mut self, known: &Known, found: &Found) {
+        self.sought.remove(&known.id);
+        self.past.iter_mut().filter(|past| past.id == known.id).for_each(|past| past.finished = true);
+        let message = format!(
+            "{} was truncated or written over while Weir was away: it was read up to byte {} and has {} bytes now; it \
+             is read from its beginning",
+            found.path.display(),
+            known.offset,
+            found.size
+        );
+        let id = known.id.clone();
+        self.queue.push_back(SourceEvent::PartitionAdded(id.clone()));
+        self.queue.push_back(SourceEvent::Trouble { message, partition: Some(id.clone()) });
+        self.queue.push_back(SourceEvent::PartitionFinished(id));
     }
 
     fn first_offset(&mut self, found: &Found) -> u64 {
@@ -354,18 +364,18 @@ impl Reader {
         })
     }
 
-    fn add_new(&mut self, path: &str, found: Found, packing: Packing, head: &[u8], offset: u64) {
+    fn add_new(&mut self, file: Opened, offset: u64) {
         let in_use = |id: &PartitionId| {
             self.past.iter().any(|past| past.id == *id) || self.tails.iter().any(|tail| tail.id == *id)
         };
-        let id = next_id(&self.source, path, &in_use);
-        self.add(id, found, packing, head, offset);
+        let id = next_id(&self.source, &file.found.path.to_string_lossy(), &in_use);
+        self.add(id, file, offset);
     }
 
-    fn add(&mut self, id: PartitionId, found: Found, packing: Packing, head: &[u8], offset: u64) {
-        info!(partition = %id, offset, packing = packing.name(), "reading a file");
-        self.done.remove(&found.number);
-        let tail = Tail::new(id, found, packing, head, offset, self.framer.clone(), &self.manner);
+    fn add(&mut self, id: PartitionId, file: Opened, offset: u64) {
+        info!(partition = %id, offset, packing = file.packing.name(), "reading a file");
+        self.done.remove(&file.found.number);
+        let tail = Tail::new(id, file, offset, self.framer.clone(), &self.manner);
         self.queue.push_back(SourceEvent::PartitionAdded(tail.id.clone()));
         if offset > 0 && self.first_start {
             self.queue.push_back(tail.position_only());

@@ -26,6 +26,14 @@ pub(crate) struct Manner {
     pub(crate) join_timeout: Duration,
 }
 
+/// A file that was looked into.
+pub(crate) struct Opened {
+    pub(crate) found: Found,
+    pub(crate) packing: Packing,
+    /// The first bytes of its content.
+    pub(crate) head: Vec<u8>,
+}
+
 /// One incarnation of a file.
 pub(crate) struct Tail {
     pub(crate) id: PartitionId,
@@ -59,23 +67,16 @@ enum State {
 }
 
 impl Tail {
-    /// The incarnation `id` of the file `found`, from `offset` on; `head` are the first bytes of its content.
-    pub(crate) fn new(
-        id: PartitionId,
-        found: Found,
-        packing: Packing,
-        head: &[u8],
-        offset: u64,
-        framer: Arc<dyn Framer>,
-        manner: &Manner,
-    ) -> Self {
-        let seen = head.len().min(usize::try_from(offset).unwrap_or(HEAD_BYTES_MAX));
+    /// The incarnation `id` of a file, from `offset` on.
+    pub(crate) fn new(id: PartitionId, file: Opened, offset: u64, framer: Arc<dyn Framer>, manner: &Manner) -> Self {
+        let Opened { found, packing, mut head } = file;
+        head.truncate(usize::try_from(offset).unwrap_or(HEAD_BYTES_MAX));
         Self {
             id,
             origin: found.path.to_string_lossy().into(),
             found,
             packing,
-            head: head[..seen].to_vec(),
+            head,
             waits_for_more: framer.needs_lookahead(),
             cutter: Cutter::new(framer, manner.max_record_bytes, offset),
             content: None,
@@ -159,9 +160,9 @@ impl Tail {
     }
 
     /// The content is found in another file: a copy, or an archive.
-    pub(crate) fn moved_to(&mut self, found: Found, packing: Packing) {
-        self.found = found;
-        self.packing = packing;
+    pub(crate) fn moved_to(&mut self, file: Opened) {
+        self.found = file.found;
+        self.packing = file.packing;
         self.content = None;
         self.gone = false;
         self.state = State::Reading;

@@ -70,7 +70,10 @@ impl LinesFile {
             None => Standing { length: file.length_at_first_start(config.mode)?, columns: None },
         };
         let length = file.committed.length;
-        if length > 0 && length == self::length(&*file.vfs, &file.path)?.unwrap_or(0) && !file.ends_in_newline(length)? {
+        if length > 0
+            && length == self::length(&*file.vfs, &file.path)?.unwrap_or(0)
+            && !file.ends_in_newline(length)?
+        {
             file.newline_missing_at = Some(length);
         }
         Ok(file)

@@ -26,9 +26,7 @@ impl StagedFile {
     /// Begins the file `path`; what an earlier attempt left there is removed.
     pub(super) fn create(vfs: &dyn Vfs, path: &Path) -> SeamResult<Self> {
         let created = match vfs.create(path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                vfs.remove(path).and_then(|()| vfs.create(path))
-            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => vfs.remove(path).and_then(|()| vfs.create(path)),
             created => created,
         };
         let file = created.map_err(|error| disk_error("create", path, error))?;

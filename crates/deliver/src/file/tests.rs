@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use arrow::array::AsArray;
 use arrow::array::{ArrayRef, Int64Array, StringArray};
 use arrow::datatypes::Int64Type;
-use arrow::array::AsArray;
 use expect_test::expect;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use weir_disk::{Fault, SimDisk};
