@@ -24,7 +24,9 @@ fn parse(words: &[&str]) -> Outcome<Options> {
             "--file" => options.file = Some(PathBuf::from(value()?)),
             "--rows" => options.rows = number(word, value()?)?,
             "--seed" => options.seed = number(word, value()?)?,
-            "--runs" => options.runs = u32::try_from(number(word, value()?)?.max(1)).map_err(|_| "too many runs".to_owned())?,
+            "--runs" => {
+                options.runs = u32::try_from(number(word, value()?)?.max(1)).map_err(|_| "too many runs".to_owned())?
+            }
             "--out" => options.out = Some(PathBuf::from(value()?)),
             "--json" => options.json = true,
             _ => return Err(format!("bench: unknown option {word}")),
@@ -70,7 +72,12 @@ fn generate(weir: &Path, scratch: &Path, rows: u64, seed: u64) -> Outcome<PathBu
     if !file.exists() {
         let name = file.to_string_lossy().into_owned();
         let (rows, seed) = (rows.to_string(), seed.to_string());
-        step("generate", &weir.to_string_lossy(), &["gen", "logs", "--rows", &rows, "--seed", &seed, "--out", &name], &[])?;
+        step(
+            "generate",
+            &weir.to_string_lossy(),
+            &["gen", "logs", "--rows", &rows, "--seed", &seed, "--out", &name],
+            &[],
+        )?;
     }
     Ok(file)
 }

@@ -33,7 +33,9 @@ fn main() -> ExitCode {
         ["ci"] => ci::run(),
         ["tidy"] => tidy::run(),
         ["bench", "a", options @ ..] => bench::workload_a(options),
-        ["reference"] => shell::step("reference", "cargo", &["test", "-p", "weir-pipeline", "reference"], &[("UPDATE_EXPECT", "1")]),
+        ["reference"] => {
+            shell::step("reference", "cargo", &["test", "-p", "weir-pipeline", "reference"], &[("UPDATE_EXPECT", "1")])
+        }
         ["web"] => ci::build_page(),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -36,6 +36,7 @@ pub(crate) fn run(command: &mut Command) -> Outcome<Cost> {
         if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
             break status;
         }
+        #[expect(clippy::disallowed_methods, reason = "the peak is sampled; there is no event for it")]
         std::thread::sleep(POLL);
     };
     let wall_secs = started.elapsed().as_secs_f64();

@@ -1,2 +1,61 @@
-//! placeholder
-fn main() {}
+//! The binary: reads the command line, runs one command, says how it ended.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use weir::cli::{Cli, Command, LogFormat};
+use weir::commands;
+use weir::exit::Failure;
+
+/// The stack of every thread that may plan a query: long expressions recurse deeply.
+const STACK_BYTES: usize = 16 << 20;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let format = match cli.log_format {
+        LogFormat::Auto => weir_observe::LogFormat::Auto,
+        LogFormat::Text => weir_observe::LogFormat::Text,
+        LogFormat::Json => weir_observe::LogFormat::Json,
+    };
+    let outcome = weir_observe::init_logging(format, cli.log_filter())
+        .map_err(|error| Failure::refused(error.full()))
+        .and_then(|()| run(&cli.command));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::from(failure.code as u8)
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Up(args) => asynchronous(commands::up::run(args)),
+        Command::Run(args) => asynchronous(commands::run::run(args)),
+        Command::Check(args) => commands::check::run(args),
+        Command::Query(args) => asynchronous(commands::query::run(args)),
+        Command::Tail(args) => asynchronous(commands::tail::run(args)),
+        Command::Dlq(args) => asynchronous(commands::dlq::run(args)),
+        Command::Gen(args) => commands::generate::run(args),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "weir", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Man => clap_mangen::Man::new(Cli::command())
+            .render(&mut std::io::stdout())
+            .map_err(|error| Failure::run(error.to_string())),
+    }
+}
+
+fn asynchronous(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK_BYTES)
+        .build()
+        .map_err(|error| Failure::run(format!("no threads: {error}")))?;
+    let outcome = runtime.block_on(work);
+    // A reader that waits on standard input cannot be cancelled; it must not keep the process.
+    runtime.shutdown_background();
+    outcome
+}

@@ -1,0 +1,267 @@
+//! What can be typed: commands, options, their help. It does nothing.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Exactly-once pipelines for logs, metrics and events of Spark and Kafka shops, in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "weir", version, about, propagate_version = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How Weir's own log is written to standard error.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Auto, env = "WEIR_LOG_FORMAT", help_heading = "Logging")]
+    pub log_format: LogFormat,
+    /// What of Weir's own log is written, such as `info` or `weir_store=debug,warn`. Default: `info` of `weir up`, `warn`
+    /// of every other command.
+    #[arg(long, global = true, env = "WEIR_LOG", help_heading = "Logging")]
+    pub log: Option<String>,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    all went well
+  1    it ran, and something went wrong: the message says what
+  2    it did not start: the command line or the pipeline file is wrong
+  130  interrupted before the end; what was accepted is safe and the next run goes on from there";
+
+/// What Weir does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Starts everything: pipelines, HTTP ingest, queries and the web page.
+    Up(UpArgs),
+    /// Runs one pipeline until its sources end, or until Ctrl-C.
+    Run(RunArgs),
+    /// Checks pipelines without starting them: plan, guarantees, what is wrong and where.
+    Check(CheckArgs),
+    /// Answers a question in SQL.
+    Query(QueryArgs),
+    /// Shows the rows of a table as they arrive.
+    Tail(TailArgs),
+    /// Looks at records that could not be processed.
+    Dlq(DlqArgs),
+    /// Makes data to try things with.
+    Gen(GenArgs),
+    /// Prints the completion script of a shell.
+    #[command(hide = true)]
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Prints the manual page.
+    #[command(hide = true)]
+    Man,
+}
+
+impl Cli {
+    /// What of Weir's own log is written.
+    pub fn log_filter(&self) -> &str {
+        match (&self.log, &self.command) {
+            (Some(filter), _) => filter,
+            (None, Command::Up(_)) => "warn,weir=info",
+            (None, _) => "warn",
+        }
+    }
+}
+
+/// How Weir's own log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Where a pipeline comes from and what is changed in it.
+#[derive(Debug, Args)]
+pub struct Overrides {
+    /// Overrides any key of the pipeline: `--set 'sources.logs.file.paths=["/var/log/*.log"]'`. May be repeated.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// Arguments of `weir up`.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Pipeline files. Without any, rows posted to /api/v1/ingest/logs are stored in the table `logs`.
+    pub pipelines: Vec<PathBuf>,
+    /// Where everything is kept.
+    #[arg(long, default_value = "./data", env = "WEIR_DATA")]
+    pub data: PathBuf,
+    /// The address of the web page and the API.
+    #[arg(long, default_value = "127.0.0.1:7280", env = "WEIR_LISTEN")]
+    pub listen: SocketAddr,
+    /// Allows an address that other machines can reach, although nobody has to log in.
+    #[arg(long)]
+    pub allow_unauthenticated: bool,
+    /// Overrides, applied to every pipeline named on the command line.
+    #[command(flatten)]
+    pub overrides: Overrides,
+}
+
+/// Arguments of `weir run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The pipeline file.
+    pub pipeline: PathBuf,
+    /// Where state and tables are kept.
+    #[arg(long, default_value = "./data", env = "WEIR_DATA")]
+    pub data: PathBuf,
+    /// Overrides of the pipeline.
+    #[command(flatten)]
+    pub overrides: Overrides,
+    /// Prints no progress and no summary.
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// How the summary is printed.
+    #[arg(long, value_enum, default_value_t = SummaryFormat::Text)]
+    pub format: SummaryFormat,
+}
+
+/// How the summary of a run is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SummaryFormat {
+    /// For people, on standard error.
+    Text,
+    /// One JSON object on standard output.
+    Json,
+}
+
+/// Arguments of `weir check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The pipeline files.
+    #[arg(required = true)]
+    pub pipelines: Vec<PathBuf>,
+    /// Overrides, applied to every pipeline.
+    #[command(flatten)]
+    pub overrides: Overrides,
+    /// How findings are printed.
+    #[arg(long, value_enum, default_value_t = SummaryFormat::Text)]
+    pub format: SummaryFormat,
+}
+
+/// Arguments of `weir query`.
+#[derive(Debug, Args)]
+pub struct QueryArgs {
+    /// The question, in SQL. `-` reads it from standard input.
+    pub sql: String,
+    /// The data folder to ask.
+    #[arg(long, default_value = "./data", env = "WEIR_DATA")]
+    pub data: PathBuf,
+    /// How the answer is written.
+    #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
+    pub format: QueryFormat,
+    /// The largest number of rows to print; 0 for all.
+    #[arg(long, default_value_t = 0)]
+    pub limit: usize,
+    /// How long the query may take, such as `30s`.
+    #[arg(long, default_value = "5m")]
+    pub timeout: weir_model::DurationText,
+}
+
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum QueryFormat {
+    /// For people.
+    Table,
+    /// One JSON object with columns and rows.
+    Json,
+    /// One JSON object per row.
+    Ndjson,
+    /// Comma-separated values with a header.
+    Csv,
+    /// An Arrow IPC stream.
+    Arrow,
+}
+
+/// Arguments of `weir tail`.
+#[derive(Debug, Args)]
+pub struct TailArgs {
+    /// The table.
+    #[arg(default_value = "logs")]
+    pub table: String,
+    /// Only rows whose message contains this, in any case.
+    #[arg(long, short)]
+    pub search: Option<String>,
+    /// The data folder of a Weir that is up.
+    #[arg(long, default_value = "./data", env = "WEIR_DATA")]
+    pub data: PathBuf,
+    /// How rows are printed.
+    #[arg(long, value_enum, default_value_t = TailFormat::Text)]
+    pub format: TailFormat,
+}
+
+/// How `tail` prints rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TailFormat {
+    /// Time, level and message.
+    Text,
+    /// One JSON object per row.
+    Json,
+}
+
+/// Arguments of `weir dlq`.
+#[derive(Debug, Args)]
+pub struct DlqArgs {
+    /// What to do with the dead letters.
+    #[command(subcommand)]
+    pub command: DlqCommand,
+}
+
+/// What can be done with dead letters.
+#[derive(Debug, Subcommand)]
+pub enum DlqCommand {
+    /// Lists them, newest first.
+    List {
+        /// Only those of this pipeline.
+        #[arg(long)]
+        pipeline: Option<String>,
+        /// The data folder.
+        #[arg(long, default_value = "./data", env = "WEIR_DATA")]
+        data: PathBuf,
+        /// The table they are in.
+        #[arg(long, default_value = "dead_letters")]
+        table: String,
+        /// The largest number to list.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+        /// How they are written.
+        #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
+        format: QueryFormat,
+    },
+}
+
+/// Arguments of `weir gen`.
+#[derive(Debug, Args)]
+pub struct GenArgs {
+    /// What to make.
+    #[command(subcommand)]
+    pub what: GenCommand,
+}
+
+/// What can be made.
+#[derive(Debug, Subcommand)]
+pub enum GenCommand {
+    /// JSON log lines of 348 bytes: the same seed gives the same bytes.
+    Logs {
+        /// How many.
+        #[arg(long, default_value_t = 1_000_000)]
+        rows: u64,
+        /// The seed.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How fast event time runs, in rows per second.
+        #[arg(long, default_value_t = 1389.0)]
+        rows_per_sec: f64,
+        /// The file to write; standard output without it.
+        #[arg(long, short)]
+        out: Option<PathBuf>,
+    },
+}

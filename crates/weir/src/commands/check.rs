@@ -1,0 +1,132 @@
+//! `weir check`: what a pipeline would do, what each output promises, or what is wrong and where. Starts nothing.
+
+use std::fmt::Write;
+
+use weir_engine::{OperatorPlan, Plan, Upstream};
+use weir_model::Fields;
+use weir_pipeline::{Diagnostic, Input};
+
+use super::load::{self, Loaded};
+use crate::cli::{CheckArgs, SummaryFormat};
+use crate::exit::Failure;
+use crate::plan::{Job, JobOutput, window_length};
+
+/// Runs the command.
+///
+/// # Errors
+/// When any of the pipelines is wrong.
+pub fn run(args: &CheckArgs) -> Result<(), Failure> {
+    let mut wrong = 0;
+    for path in &args.pipelines {
+        let result = load::load(Input::File(path), &args.overrides);
+        wrong += usize::from(result.is_err());
+        match args.format {
+            SummaryFormat::Text => print_text(&path.display().to_string(), &result),
+            SummaryFormat::Json => println!("{}", json(&path.display().to_string(), &result)),
+        }
+    }
+    match wrong {
+        0 => Ok(()),
+        1 => Err(Failure::refused("a pipeline is not right")),
+        _ => Err(Failure::refused(format!("{wrong} pipelines are not right"))),
+    }
+}
+
+fn print_text(path: &str, result: &Result<Loaded, Vec<Diagnostic>>) {
+    match result {
+        Ok(loaded) => println!("{path}: ok\n{}", loaded.document.redact(&describe(&loaded.job))),
+        Err(diagnostics) => diagnostics.iter().for_each(|diagnostic| eprintln!("{}", diagnostic.render())),
+    }
+}
+
+fn json(path: &str, result: &Result<Loaded, Vec<Diagnostic>>) -> serde_json::Value {
+    match result {
+        Ok(Loaded { config, job, .. }) => serde_json::json!({
+            "file": path,
+            "ok": true,
+            "pipeline": config.name,
+            "outputs": job.outputs.iter().map(|output| serde_json::json!({
+                "name": output.name,
+                "kind": output.output.kind(),
+                "guarantee": output.output.guarantee(),
+            })).collect::<Vec<_>>(),
+        }),
+        Err(diagnostics) => serde_json::json!({ "file": path, "ok": false, "errors": diagnostics }),
+    }
+}
+
+/// The plan for a person: sources with the fields that are decoded, steps, outputs with their guarantees.
+fn describe(job: &Job) -> String {
+    let mut text = format!("pipeline {}, an epoch every {:?}\n", job.plan.pipeline, job.epoch);
+    for source in &job.sources {
+        let bounded = if source.source.is_bounded() { "until it ends" } else { "for ever" };
+        let _ = writeln!(
+            text,
+            "  source {}: {} {bounded}, {}",
+            source.name,
+            source.source.kind(),
+            fields(&source.wanted.fields)
+        );
+    }
+    if let Some(time) = &job.plan.time {
+        let weir_engine::WatermarkPlan::Bounded { delay } = time.watermark;
+        let _ = writeln!(text, "  time: rows may be {delay} out of order");
+    }
+    for node in &job.plan.nodes {
+        let _ = writeln!(
+            text,
+            "  step {} from {}: {}",
+            node.name,
+            upstream(&job.plan, node.from),
+            operator(&node.operator)
+        );
+    }
+    for (output, plan) in job.outputs.iter().zip(&job.plan.outputs) {
+        let _ = writeln!(text, "  output {} from {}: {}", output.name, upstream(&job.plan, plan.from), promise(output));
+    }
+    let _ = writeln!(text, "  late rows: {}", promise(&job.late));
+    let _ = write!(text, "  dead letters: {}", promise(&job.dead_letters));
+    text
+}
+
+fn fields(fields: &Fields) -> String {
+    match fields {
+        Fields::All => "every field".to_owned(),
+        Fields::These(fields) => {
+            let names: Vec<&str> = fields.iter().map(|field| field.name.as_ref()).collect();
+            format!("only {}", names.join(", "))
+        }
+    }
+}
+
+fn upstream(plan: &Plan, from: Upstream) -> String {
+    match from {
+        Upstream::Source(index) => plan.sources[index].clone(),
+        Upstream::AllSources => plan.sources.join(" and "),
+        Upstream::Node(index) => plan.nodes[index].name.clone(),
+    }
+}
+
+fn operator(operator: &OperatorPlan) -> String {
+    match operator {
+        OperatorPlan::Where(text) => format!("rows where {text}"),
+        OperatorPlan::Select(columns) => {
+            let columns: Vec<String> = columns.iter().map(|(name, text)| format!("{name} = {text}")).collect();
+            columns.join(", ")
+        }
+        OperatorPlan::Window(window) => {
+            let aggregates: Vec<&str> = window.compute.iter().map(|aggregate| aggregate.name.as_str()).collect();
+            let by = if window.by.is_empty() { String::new() } else { format!(" by {}", window.by.join(", ")) };
+            format!(
+                "{} in windows of {}{by}, late by up to {}",
+                aggregates.join(", "),
+                window_length(window),
+                window.lateness
+            )
+        }
+    }
+}
+
+fn promise(output: &JobOutput) -> String {
+    format!("{}, {}", output.output.kind(), output.output.guarantee())
+}

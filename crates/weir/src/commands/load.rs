@@ -1,0 +1,48 @@
+//! Reads a pipeline file and makes a job of it, or says everything that is wrong with it.
+
+use std::path::Path;
+
+use weir_pipeline::{Diagnostic, Document, Input, PipelineConfig};
+
+use crate::cli::Overrides;
+use crate::exit::Failure;
+use crate::plan::{self, Job};
+
+/// What a pipeline file means.
+pub(super) struct Loaded {
+    pub(super) config: PipelineConfig,
+    pub(super) document: Document,
+    pub(super) job: Job,
+}
+
+/// The job in the file at `path`.
+pub(super) fn job(path: &Path, overrides: &Overrides) -> Result<Job, Failure> {
+    load(Input::File(path), overrides).map(|loaded| loaded.job).map_err(|diagnostics| refused(&diagnostics))
+}
+
+/// The job in `text`, which errors call `name`.
+pub(super) fn text(name: &str, text: &str, overrides: &Overrides) -> Result<Job, Failure> {
+    load(Input::Text { name, text }, overrides).map(|loaded| loaded.job).map_err(|diagnostics| refused(&diagnostics))
+}
+
+/// Everything there is to say about a pipeline.
+pub(super) fn load(input: Input<'_>, overrides: &Overrides) -> Result<Loaded, Vec<Diagnostic>> {
+    let environment =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let (config, document) = weir_pipeline::load(input, &overrides.set, environment)?;
+    match plan::resolve(&config) {
+        Ok(job) => Ok(Loaded { config, document, job }),
+        Err(problems) => Err(problems
+            .into_iter()
+            .map(|problem| {
+                let before = problem.column.map(|column| column.saturating_sub(1));
+                document.error_at(&problem.path, problem.message, problem.hint, before)
+            })
+            .collect()),
+    }
+}
+
+fn refused(diagnostics: &[Diagnostic]) -> Failure {
+    let shown: Vec<String> = diagnostics.iter().map(Diagnostic::render).collect();
+    Failure::refused(shown.join("\n"))
+}

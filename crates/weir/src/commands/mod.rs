@@ -1,0 +1,10 @@
+//! What each command does. One file per command; none of them knows another.
+
+pub mod check;
+pub mod dlq;
+pub mod generate;
+mod load;
+pub mod query;
+pub mod run;
+pub mod tail;
+pub mod up;

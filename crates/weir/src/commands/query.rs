@@ -1,0 +1,139 @@
+//! `weir query`: one question, one answer. An instance that is up on the data folder is asked, since it has the freshest
+//! rows; without one the folder is read as it is committed.
+
+use std::io::{self, IsTerminal, Read, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::buffer::Buffer;
+use arrow::ipc::reader::StreamDecoder;
+use http_body_util::BodyExt;
+use weir_disk::DataFolder;
+use weir_query::encode::{Encoder, Format, Summary};
+use weir_query::{Limits, QueryEngine, RunOptions};
+use weir_store::Store;
+
+use crate::cli::{QueryArgs, QueryFormat};
+use crate::client::Client;
+use crate::exit::Failure;
+
+/// The longest question that is read from standard input; the gate refuses much shorter ones.
+const QUESTION_BYTES_MAX: u64 = 1 << 20;
+
+/// Runs the command.
+///
+/// # Errors
+/// When there is no data, the question is refused, or the answer cannot be had or written.
+pub async fn run(args: &QueryArgs) -> Result<(), Failure> {
+    let sql = if args.sql == "-" { read_question()? } else { args.sql.clone() };
+    let max_rows = (args.limit > 0).then_some(args.limit as u64);
+    let options = RunOptions { max_rows, timeout: Some(args.timeout.std()), ..RunOptions::default() };
+    ask(&args.data, &sql, options, args.format).await
+}
+
+/// Asks the data folder `data` and writes the answer to standard output.
+pub(super) async fn ask(data: &Path, sql: &str, options: RunOptions, format: QueryFormat) -> Result<(), Failure> {
+    let out = Answer { format: encoding(format), encoder: None };
+    match DataFolder::peek(data)?.and_then(|occupant| occupant.http) {
+        Some(address) => ask_instance(address, sql, &options, out).await,
+        None => ask_folder(data, sql, options, out).await,
+    }
+}
+
+fn encoding(format: QueryFormat) -> Format {
+    match format {
+        QueryFormat::Table => Format::Table,
+        QueryFormat::Json => Format::Json,
+        QueryFormat::Ndjson => Format::Ndjson,
+        QueryFormat::Csv => Format::Csv { formula_safe: false },
+        QueryFormat::Arrow => Format::Arrow,
+    }
+}
+
+fn read_question() -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = io::stdin().lock().take(QUESTION_BYTES_MAX).read_to_string(&mut text);
+    read.map_err(|error| Failure::refused(format!("standard input: {error}")))?;
+    Ok(text)
+}
+
+async fn ask_folder(data: &Path, sql: &str, options: RunOptions, mut out: Answer) -> Result<(), Failure> {
+    let store = Store::open_read_only(data)?;
+    let limits = Limits { timeout: options.timeout.unwrap_or(Limits::default().timeout), ..Limits::for_machine() };
+    let engine = QueryEngine::new(store, limits)?;
+    let mut result = engine.run(sql, options).await.map_err(|error| Failure::run(error.to_string()))?;
+    let schema = Arc::clone(result.schema());
+    while let Some(batch) = result.next().await {
+        out.batch(&schema, &batch.map_err(|error| Failure::run(error.to_string()))?)?;
+    }
+    out.end(&schema, &Summary::of(&result))
+}
+
+async fn ask_instance(address: SocketAddr, sql: &str, options: &RunOptions, mut out: Answer) -> Result<(), Failure> {
+    let started = Instant::now();
+    let question = serde_json::json!({ "sql": sql, "limit": options.max_rows });
+    let answer = Client::new(address.to_string()).post_json("/api/v1/sql?format=arrow", &question).await?;
+    let broken =
+        |error: &dyn std::fmt::Display| Failure::run(format!("the answer of http://{address} ends early: {error}"));
+    let (mut body, mut decoder, mut rows) = (answer.into_body(), StreamDecoder::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(chunk) = frame.map_err(|error| broken(&error))?.into_data() else { continue };
+        let mut chunk = Buffer::from(chunk);
+        while let Some(batch) = decoder.decode(&mut chunk).map_err(|error| broken(&error))? {
+            rows += batch.num_rows() as u64;
+            out.batch(&batch.schema(), &batch)?;
+        }
+    }
+    let schema = decoder.schema();
+    decoder.finish().map_err(|error| broken(&error))?;
+    let schema = schema.ok_or_else(|| broken(&"it has no columns"))?;
+    let summary = Summary { rows, elapsed: started.elapsed(), ..Summary::default() };
+    out.end(&schema, &summary)
+}
+
+/// What is written to standard output, in any format.
+struct Answer {
+    format: Format,
+    encoder: Option<Encoder<io::BufWriter<io::Stdout>>>,
+}
+
+impl Answer {
+    fn encoder(
+        &mut self,
+        schema: &arrow::datatypes::SchemaRef,
+    ) -> Result<&mut Encoder<io::BufWriter<io::Stdout>>, Failure> {
+        if self.encoder.is_none() {
+            let binary_on_terminal = self.format == Format::Arrow && io::stdout().is_terminal();
+            if binary_on_terminal {
+                return Err(Failure::refused("an Arrow stream is not for a terminal: redirect it into a file"));
+            }
+            let out = io::BufWriter::new(io::stdout());
+            self.encoder = Some(Encoder::new(self.format, schema, out).map_err(written)?);
+        }
+        Ok(self.encoder.as_mut().expect("it was made just now"))
+    }
+
+    fn batch(
+        &mut self,
+        schema: &arrow::datatypes::SchemaRef,
+        batch: &arrow::array::RecordBatch,
+    ) -> Result<(), Failure> {
+        self.encoder(schema)?.batch(batch).map_err(written)
+    }
+
+    fn end(mut self, schema: &arrow::datatypes::SchemaRef, summary: &Summary) -> Result<(), Failure> {
+        self.encoder(schema)?;
+        let encoder = self.encoder.take().expect("it was made just now");
+        encoder.finish(summary).and_then(|mut out| out.flush()).map_err(written)?;
+        for warning in &summary.warnings {
+            eprintln!("warning: {warning}");
+        }
+        Ok(())
+    }
+}
+
+fn written(error: io::Error) -> Failure {
+    Failure::run(format!("the answer cannot be written: {error}"))
+}

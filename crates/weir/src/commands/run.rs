@@ -1,0 +1,57 @@
+//! `weir run`: one pipeline, until its sources end or somebody presses Ctrl-C.
+
+use weir_model::{Clock, SystemClock};
+
+use super::load;
+use crate::cli::{RunArgs, SummaryFormat};
+use crate::exit::{ExitCode, Failure};
+use crate::progress::{self, Progress};
+use crate::running::{Shared, Supervisor, Until};
+use crate::signals;
+
+/// Runs the command.
+///
+/// # Errors
+/// When the pipeline is wrong, fails, meets trouble on the way, or is interrupted.
+pub async fn run(args: &RunArgs) -> Result<(), Failure> {
+    let job = load::job(&args.pipeline, &args.overrides)?;
+    let shared = Shared::open(&args.data)?;
+    let (name, board) = (job.plan.pipeline.clone(), shared.board.clone());
+    let mut supervisor = Supervisor::new(shared);
+    supervisor.start(job, Until::FirstEnd)?;
+    let handle = board.get(&name).ok_or_else(|| Failure::run("the pipeline is not on the board"))?;
+
+    let progress = Progress::new(args.quiet || args.format == SummaryFormat::Json);
+    let mut refresh = tokio::time::interval(progress::REFRESH);
+    let mut interrupted = false;
+    let ended = loop {
+        tokio::select! {
+            ended = supervisor.next_end() => break ended,
+            () = signals::stop(), if !interrupted => {
+                interrupted = true;
+                supervisor.stop();
+            }
+            _ = refresh.tick() => progress.show(&handle),
+        }
+    };
+    progress.end();
+
+    let status = handle.status(SystemClock.now());
+    match args.format {
+        SummaryFormat::Json => {
+            println!("{}", serde_json::to_string(&status).map_err(|error| Failure::run(error.to_string()))?)
+        }
+        SummaryFormat::Text if !args.quiet => eprint!("{}", progress::summary(&status)),
+        SummaryFormat::Text => {}
+    }
+    match ended.map(|ended| ended.result) {
+        Some(Err(error)) => Err(error.into()),
+        Some(Ok(false)) => {
+            Err(Failure { code: ExitCode::Interrupted, message: "interrupted; what was taken is committed".into() })
+        }
+        Some(Ok(true)) | None if !status.trouble.is_empty() => {
+            Err(Failure::run(format!("finished with trouble: {}", status.trouble[0].message)))
+        }
+        Some(Ok(true)) | None => Ok(()),
+    }
+}

@@ -1,0 +1,133 @@
+//! `weir up`: pipelines, ingest, queries and the page, in one process, until it is told to stop.
+
+use std::sync::Arc;
+
+use weir_model::{ErrorKind, SeamError};
+use weir_observe::{BuildInfo, Health, Metrics, TableMeasure};
+use weir_query::{Limits, QueryEngine};
+use weir_serve::{AppState, ServeConfig, Server};
+use weir_store::TableSnapshot;
+
+use super::load;
+use crate::cli::UpArgs;
+use crate::exit::Failure;
+use crate::ingest::LogIngest;
+use crate::plan::Job;
+use crate::running::{Shared, Supervisor, Until};
+use crate::{housekeeping, signals};
+
+/// What runs when no pipeline is named: rows that are posted are stored.
+const DEFAULT_PIPELINE: &str = include_str!("default.yaml");
+
+/// Runs the command.
+///
+/// # Errors
+/// When a pipeline is wrong, the data folder or the address cannot be used, or the disk can no longer be trusted.
+pub async fn run(args: &UpArgs) -> Result<(), Failure> {
+    let jobs = jobs(args)?;
+    let shared = Shared::open(&args.data)?;
+    let health = Arc::new(Health::new(shared.clock.now()));
+    let state = AppState {
+        board: Arc::clone(&shared.board),
+        metrics: metrics(&shared),
+        health: Arc::clone(&health),
+        ingest: Arc::new(LogIngest::new(Arc::clone(&shared.log), &jobs)),
+        queries: Arc::new(QueryEngine::new(shared.store.clone(), Limits::for_machine())?),
+        clock: Arc::clone(&shared.clock),
+        data_folder: args.data.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let config =
+        ServeConfig { addr: args.listen, allow_unauthenticated: args.allow_unauthenticated, ..ServeConfig::default() };
+    let server = Server::bind(config, state).await?;
+    let address = server.local_addr();
+    shared.folder.announce(address)?;
+
+    let mut supervisor = Supervisor::new(shared.clone());
+    for job in jobs {
+        supervisor.start(job, Until::Stopped)?;
+    }
+    eprintln!("Weir is up: http://{address}  (data in {}; Ctrl-C stops it)", args.data.display());
+
+    let (stop_server, server_stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(server.run(async {
+        let _ = server_stopped.await;
+    }));
+    let keeping = tokio::spawn(housekeeping::run(shared.clone(), Arc::clone(&health)));
+    let fatal = wait(&mut supervisor).await;
+
+    health.refuse("weir", "shutting down");
+    supervisor.stop();
+    while supervisor.next_end().await.is_some() {}
+    keeping.abort();
+    let _ = stop_server.send(());
+    let _ = serving.await;
+    match fatal {
+        Some(error) => Err(Failure::run(error.full())),
+        None => Ok(()),
+    }
+}
+
+fn metrics(shared: &Shared) -> Arc<Metrics> {
+    let build = BuildInfo { version: env!("CARGO_PKG_VERSION").to_owned(), commit: "unknown".to_owned() };
+    let metrics = Metrics::new(Arc::clone(&shared.board), build, Arc::clone(&shared.clock));
+    let store = Arc::clone(&shared.store);
+    metrics.watch_tables(move || match store.snapshot() {
+        Ok(snapshot) => snapshot.tables.into_values().map(|table| measure(&table)).collect(),
+        Err(error) => {
+            tracing::warn!(error = error.full(), "the tables cannot be measured");
+            Vec::new()
+        }
+    });
+    Arc::new(metrics)
+}
+
+fn measure(table: &TableSnapshot) -> TableMeasure {
+    TableMeasure {
+        name: table.name.clone(),
+        rows: table.segments.iter().map(|segment| segment.rows).sum(),
+        bytes: table.bytes(),
+        segments: table.segments.len() as u64,
+        fresh_rows: table.fresh.iter().map(|batch| batch.num_rows() as u64).sum(),
+        compaction_debt_segments: 0,
+    }
+}
+
+fn jobs(args: &UpArgs) -> Result<Vec<Job>, Failure> {
+    if args.pipelines.is_empty() {
+        return Ok(vec![load::text("default pipeline", DEFAULT_PIPELINE, &args.overrides)?]);
+    }
+    let jobs: Vec<Job> =
+        args.pipelines.iter().map(|path| load::job(path, &args.overrides)).collect::<Result<_, _>>()?;
+    for (index, job) in jobs.iter().enumerate() {
+        if jobs[..index].iter().any(|other| other.plan.pipeline == job.plan.pipeline) {
+            return Err(Failure::refused(format!(
+                "two pipelines are called {}: give one of them another name, since their state is kept by name",
+                job.plan.pipeline
+            )));
+        }
+    }
+    Ok(jobs)
+}
+
+/// Waits until the process is told to stop, or must: returns why, if it must.
+async fn wait(supervisor: &mut Supervisor) -> Option<SeamError> {
+    let stop = signals::stop();
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return None,
+            Some(ended) = supervisor.next_end() => match ended.result {
+                Ok(_) => tracing::info!(pipeline = ended.pipeline, "all its sources have ended"),
+                // A disk that failed an fsync cannot be trusted with what comes next; whoever starts Weir again recovers.
+                Err(error) if error.kind == ErrorKind::Closed => return Some(error),
+                Err(error) => tracing::error!(pipeline = ended.pipeline, error = error.full(), "stopped"),
+            },
+            // No pipeline is left; queries and the page go on.
+            else => {
+                (&mut stop).await;
+                return None;
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Everything wired together: the command line, plans made of pipeline files, pipelines at work. What is interesting is
+//! decided in the crates below; here it is connected.
+
+pub mod cli;
+pub mod client;
+pub mod commands;
+pub mod exit;
+pub mod generate;
+mod housekeeping;
+mod ingest;
+pub mod plan;
+mod progress;
+pub mod running;
+mod signals;

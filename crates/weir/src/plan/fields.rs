@@ -1,0 +1,165 @@
+//! Which fields each source must give, and as what: decoding is the dearest part of a pipeline, so a field that no step
+//! looks at is never built.
+
+use std::collections::BTreeMap;
+
+use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
+use weir_engine::{OperatorPlan, Plan, Upstream};
+use weir_model::{FieldKind, Fields, WantedField};
+use weir_pipeline::FieldType;
+use weir_sql::{ColumnUse, columns, parse_aggregate};
+
+use super::Problem;
+
+/// What is done with a field, as far as its type can be told from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Use {
+    numeric: bool,
+    boolean: bool,
+    key: bool,
+}
+
+/// What a node or a source must give.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Need {
+    /// Everything there is, because it is written as it is.
+    all: bool,
+    /// At least these.
+    fields: BTreeMap<String, Use>,
+}
+
+impl Need {
+    fn add(&mut self, name: &str, numeric: bool, boolean: bool, key: bool) {
+        let known = self.fields.entry(name.to_owned()).or_default();
+        known.numeric |= numeric;
+        known.boolean |= boolean;
+        known.key |= key;
+    }
+
+    fn add_uses(&mut self, uses: &[ColumnUse]) {
+        for used in uses {
+            self.add(&used.name, used.numeric, used.boolean, false);
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.all |= other.all;
+        for (name, used) in &other.fields {
+            self.add(name, used.numeric, used.boolean, used.key);
+        }
+    }
+}
+
+/// What each source must give, in the order of `plan.sources`.
+pub(super) fn needs(plan: &Plan) -> Result<Vec<Need>, Vec<Problem>> {
+    let mut sources = vec![Need::default(); plan.sources.len()];
+    let mut nodes = vec![Need::default(); plan.nodes.len()];
+    let mut problems = Vec::new();
+    let mut give = |nodes: &mut Vec<Need>, from: Upstream, need: &Need| match from {
+        Upstream::Source(index) => sources[index].merge(need),
+        Upstream::AllSources => sources.iter_mut().for_each(|source| source.merge(need)),
+        Upstream::Node(index) => nodes[index].merge(need),
+    };
+    for output in &plan.outputs {
+        give(&mut nodes, output.from, &Need { all: true, ..Need::default() });
+    }
+    for index in (0..plan.nodes.len()).rev() {
+        let node = &plan.nodes[index];
+        match need_of(&node.operator, &nodes[index], index) {
+            Ok(need) => give(&mut nodes, node.from, &need),
+            Err(found) => problems.push(found),
+        }
+    }
+    if problems.is_empty() { Ok(sources) } else { Err(problems) }
+}
+
+/// What an operator needs of what it takes from, when `need` is needed of what it gives.
+fn need_of(operator: &OperatorPlan, need: &Need, index: usize) -> Result<Need, Problem> {
+    let mut upstream = Need::default();
+    match operator {
+        OperatorPlan::Where(text) => {
+            upstream.merge(need);
+            let uses = columns(text).map_err(|error| Problem::sql(format!("steps[{index}].where"), error))?;
+            upstream.add_uses(&uses);
+        }
+        OperatorPlan::Select(list) => {
+            for (name, text) in list {
+                let uses =
+                    columns(text).map_err(|error| Problem::sql(format!("steps[{index}].select.{name}"), error))?;
+                upstream.add_uses(&uses);
+            }
+        }
+        OperatorPlan::Window(window) => {
+            for (position, key) in window.by.iter().enumerate() {
+                let uses = columns(key)
+                    .map_err(|error| Problem::sql(format!("steps[{index}].window.by[{position}]"), error))?;
+                for used in uses {
+                    upstream.add(&used.name, used.numeric, used.boolean, used.name == *key);
+                }
+            }
+            for aggregate in &window.compute {
+                let failed = |error| Problem::sql(format!("steps[{index}].window.compute.{}", aggregate.name), error);
+                for text in [&aggregate.argument, &aggregate.filter].into_iter().flatten() {
+                    upstream.add_uses(&columns(text).map_err(failed)?);
+                }
+                if let Some(number) = aggregated_number(aggregate) {
+                    upstream.add(number, true, false, false);
+                }
+            }
+        }
+    }
+    Ok(upstream)
+}
+
+/// The column that an aggregate takes as a number: the smallest and the largest too, unless its type is declared.
+fn aggregated_number(aggregate: &weir_engine::AggregatePlan) -> Option<&str> {
+    let argument = aggregate.argument.as_deref()?;
+    let is_column = parse_aggregate(&format!("count({argument})")).is_ok()
+        && columns(argument).is_ok_and(|uses| uses.len() == 1 && uses[0].name == argument);
+    (is_column && !matches!(aggregate.function, weir_engine::Aggregate::Count)).then_some(argument)
+}
+
+/// The fields to build for `need`: typed by what is declared, else by the format, else by what is done with them.
+pub(super) fn wanted(
+    need: Need,
+    declared: &BTreeMap<String, FieldType>,
+    fixed: Option<&SchemaRef>,
+    time_field: Option<&str>,
+) -> Fields {
+    if need.all {
+        return Fields::All;
+    }
+    let kind = |name: &str, used: Use| {
+        if Some(name) == time_field {
+            return FieldKind::Value(timestamp());
+        }
+        let known = declared.get(name).map(|declared| data_type(*declared));
+        let known = known.or_else(|| Some(fixed?.field_with_name(name).ok()?.data_type().clone()));
+        match known {
+            Some(DataType::Utf8 | DataType::Utf8View | DataType::Dictionary(..)) if used.key => FieldKind::Key,
+            Some(known) => FieldKind::Value(known),
+            None if used.numeric => FieldKind::Value(DataType::Float64),
+            None if used.boolean => FieldKind::Value(DataType::Boolean),
+            None if used.key => FieldKind::Key,
+            None => FieldKind::Value(DataType::Utf8View),
+        }
+    };
+    let fields =
+        need.fields.iter().map(|(name, used)| WantedField { name: name.as_str().into(), kind: kind(name, *used) });
+    Fields::These(fields.collect())
+}
+
+fn data_type(declared: FieldType) -> DataType {
+    match declared {
+        FieldType::String => DataType::Utf8View,
+        FieldType::Int64 => DataType::Int64,
+        FieldType::Float64 => DataType::Float64,
+        FieldType::Bool => DataType::Boolean,
+        FieldType::Timestamp => timestamp(),
+    }
+}
+
+/// How times are held in columns everywhere.
+pub(super) fn timestamp() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}

@@ -1,0 +1,255 @@
+//! From a pipeline as written to a job as run: names become indexes, texts become aggregates, sources learn which fields to
+//! build. Opens nothing and starts nothing; what is wrong comes back with its place in the file.
+
+mod fields;
+mod types;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use weir_collect::SourceConfig;
+use weir_decode::FormatConfig;
+use weir_deliver::OutputConfig;
+use weir_engine::{
+    Aggregate, AggregatePlan, EmitPlan, Limits, Node, OperatorPlan, Output, Plan, TimePlan, Upstream, WatermarkPlan,
+    WindowPlan,
+};
+use weir_model::{EventTime, TimeDelta, Wanted};
+use weir_pipeline::{
+    Feed, PipelineConfig, SourceEntry, Step, StepKind, TimeConfig, WatermarkConfig, WindowConfig, WindowKind,
+};
+use weir_sql::{AggregateCall, Parameter, SqlError, parse_aggregate};
+
+/// A pipeline that can be run.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// What the engine computes.
+    pub plan: Plan,
+    /// The sources, in the order of `plan.sources`.
+    pub sources: Vec<JobSource>,
+    /// The outputs, in the order of `plan.outputs`.
+    pub outputs: Vec<JobOutput>,
+    /// Where late rows go.
+    pub late: JobOutput,
+    /// Where rejected records go.
+    pub dead_letters: JobOutput,
+    /// How often an epoch commits.
+    pub epoch: Duration,
+}
+
+/// A source of a job.
+#[derive(Clone, Debug)]
+pub struct JobSource {
+    /// Its name.
+    pub name: String,
+    /// Where its bytes come from.
+    pub source: SourceConfig,
+    /// How they become columns.
+    pub format: FormatConfig,
+    /// Which columns the plan needs.
+    pub wanted: Wanted,
+}
+
+/// An output of a job.
+#[derive(Clone, Debug)]
+pub struct JobOutput {
+    /// Its name, unique in the pipeline.
+    pub name: String,
+    /// Where its rows go.
+    pub output: OutputConfig,
+    /// The column that its rows are kept by, if it is a table and they have a time.
+    pub time_column: Option<String>,
+}
+
+/// Something that is wrong with a pipeline, at the key `path` of its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The key, such as `steps[1].window.compute.p95`.
+    pub path: String,
+    /// Where in the key's text, in characters from 1.
+    pub column: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    fn sql(path: impl Into<String>, error: SqlError) -> Self {
+        Self { path: path.into(), column: error.column, message: error.message, hint: error.hint }
+    }
+}
+
+/// The job that `config` describes.
+///
+/// # Errors
+/// Everything that is wrong with its SQL texts and the columns they name. `config` has passed the checks of
+/// `weir-pipeline`.
+pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
+    let nodes: Vec<Result<Node, Vec<Problem>>> =
+        config.steps.iter().enumerate().map(|(index, step)| node(index, step, config)).collect();
+    let problems: Vec<Problem> = nodes.iter().filter_map(|node| node.as_ref().err()).flatten().cloned().collect();
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let nodes: Vec<Node> = nodes.into_iter().flatten().collect();
+    let feeds: Vec<Upstream> =
+        (0..config.outputs.len()).map(|index| upstream(config, config.feed_of_output(index))).collect();
+    let names =
+        unique(config.outputs.iter().map(|entry| entry.name.clone().unwrap_or_else(|| entry.output.default_name())));
+    let plan = Plan {
+        pipeline: config.name.clone(),
+        time: config.time.as_ref().map(time_plan),
+        sources: config.sources.keys().cloned().collect(),
+        outputs: feeds.iter().zip(&names).map(|(from, name)| Output { name: name.clone(), from: *from }).collect(),
+        nodes,
+        limits: Limits::default(),
+    };
+    let sources = job_sources(config, &plan)?;
+    let problems = types::check(&plan, &sources);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let job_output = |name: &str, output: &OutputConfig, time_column| JobOutput {
+        name: name.to_owned(),
+        output: output.clone(),
+        time_column,
+    };
+    let time_field = config.time.as_ref().map(|time| time.field.clone());
+    Ok(Job {
+        outputs: std::iter::zip(&config.outputs, std::iter::zip(&feeds, &names))
+            .map(|(entry, (from, name))| {
+                job_output(name, &entry.output, time_column(&plan, *from, time_field.as_deref()))
+            })
+            .collect(),
+        late: job_output("late", &config.late, time_field.clone()),
+        dead_letters: job_output("dead_letters", &config.dead_letters, Some("time".to_owned())),
+        epoch: config.epoch.std(),
+        plan,
+        sources,
+    })
+}
+
+/// Where a step or an output takes its rows from; `weir-pipeline` has checked that it exists.
+fn upstream(config: &PipelineConfig, feed: Option<Feed<'_>>) -> Upstream {
+    match feed.expect("`from` names a source or an earlier step: the pipeline was validated") {
+        Feed::Sources => Upstream::AllSources,
+        Feed::Step(index) => Upstream::Node(index),
+        Feed::Source(name) => {
+            let index = config.sources.keys().position(|source| source == name);
+            Upstream::Source(index.expect("the pipeline was validated"))
+        }
+    }
+}
+
+fn node(index: usize, step: &Step, config: &PipelineConfig) -> Result<Node, Vec<Problem>> {
+    let from = upstream(config, config.feed_of_step(index));
+    let operator = match &step.kind {
+        StepKind::Where(text) => OperatorPlan::Where(text.clone()),
+        StepKind::Select(columns) => {
+            OperatorPlan::Select(columns.iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect())
+        }
+        StepKind::Window(window) => OperatorPlan::Window(window_plan(index, window)?),
+    };
+    let kind = match &operator {
+        OperatorPlan::Where(_) => "where",
+        OperatorPlan::Select(_) => "select",
+        OperatorPlan::Window(_) => "window",
+    };
+    let name = step.name.clone().unwrap_or_else(|| format!("{kind}-{}", index + 1));
+    Ok(Node { name, from, operator })
+}
+
+fn window_plan(index: usize, window: &WindowConfig) -> Result<WindowPlan, Vec<Problem>> {
+    let (mut compute, mut problems) = (Vec::new(), Vec::new());
+    for (name, text) in window.compute.iter() {
+        match parse_aggregate(text).map(|call| aggregate(name, call)) {
+            Ok(aggregate) => compute.push(aggregate),
+            Err(error) => problems.push(Problem::sql(format!("steps[{index}].window.compute.{name}"), error)),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let WindowKind::Tumbling(size) = window.kind;
+    Ok(WindowPlan {
+        window: weir_engine::WindowKind::Tumbling { size: size.delta(), offset: window.offset.delta() },
+        by: window.by.clone(),
+        compute,
+        lateness: window.lateness.delta(),
+        emit: EmitPlan::default(),
+    })
+}
+
+fn aggregate(name: &str, call: AggregateCall) -> AggregatePlan {
+    let share = call.parameters.first().and_then(|parameter| match parameter {
+        Parameter::Number(share) => Some(*share),
+        Parameter::Text(_) => None,
+    });
+    let function = match call.function.as_str() {
+        "count" => Aggregate::Count,
+        "sum" => Aggregate::Sum,
+        "avg" => Aggregate::Avg,
+        "min" => Aggregate::Min,
+        "max" => Aggregate::Max,
+        "quantile" => Aggregate::Quantile(share.expect("the parser lets a quantile through only with a share")),
+        other => unreachable!("the parser lets only known aggregates through, not {other}"),
+    };
+    AggregatePlan { name: name.to_owned(), function, argument: call.argument, filter: call.filter }
+}
+
+fn time_plan(time: &TimeConfig) -> TimePlan {
+    let WatermarkConfig::Bounded(bounded) = &time.watermark;
+    TimePlan {
+        watermark: WatermarkPlan::Bounded { delay: bounded.delay.delta() },
+        idle_after: time.idle_after.delta(),
+        future_limit: time.future_limit.delta(),
+    }
+}
+
+fn job_sources(config: &PipelineConfig, plan: &Plan) -> Result<Vec<JobSource>, Vec<Problem>> {
+    let needs = fields::needs(plan)?;
+    let sources = config.sources.iter().zip(needs).map(|((name, entry), need)| {
+        let SourceEntry { source, format, schema } = entry;
+        let time = config.time.as_ref();
+        let wanted = Wanted {
+            time_field: time.map(|time| time.field.as_str().into()),
+            not_before: time.map_or(EventTime::MIN, |time| time.not_before.0),
+            fields: fields::wanted(need, schema, format.fixed_schema().as_ref(), time.map(|time| time.field.as_str())),
+        };
+        JobSource { name: name.clone(), source: source.clone(), format: format.clone(), wanted }
+    });
+    Ok(sources.collect())
+}
+
+/// The column that rows from `from` are kept by: the start of the window they come from, else the time field.
+fn time_column(plan: &Plan, from: Upstream, time_field: Option<&str>) -> Option<String> {
+    match from {
+        Upstream::Source(_) | Upstream::AllSources => time_field.map(str::to_owned),
+        Upstream::Node(index) => match &plan.nodes[index].operator {
+            OperatorPlan::Window(_) => Some("window_start".to_owned()),
+            OperatorPlan::Where(_) => time_column(plan, plan.nodes[index].from, time_field),
+            OperatorPlan::Select(columns) => time_column(plan, plan.nodes[index].from, time_field)
+                .filter(|time| columns.iter().any(|(name, _)| name == time)),
+        },
+    }
+}
+
+/// The names, with a number behind those that occur again.
+fn unique(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    names
+        .map(|name| {
+            let times = seen.entry(name.clone()).or_default();
+            *times += 1;
+            if *times == 1 { name } else { format!("{name}-{times}") }
+        })
+        .collect()
+}
+
+/// How long a window is, for the plan that `check` prints.
+pub fn window_length(window: &WindowPlan) -> TimeDelta {
+    match window.window {
+        weir_engine::WindowKind::Tumbling { size, .. } => size,
+    }
+}

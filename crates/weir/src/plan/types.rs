@@ -1,0 +1,184 @@
+//! Checks every expression against the columns it will see, where those are known before any data is: the fields of a
+//! fixed format, those a step selects, those a window gives. Fields of free-form data are taken as they come.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use weir_engine::{Aggregate, OperatorPlan, Plan, Upstream, WindowPlan};
+use weir_model::{Expression, FieldKind, Fields};
+use weir_sql::{SqlCompiler, SqlExpression, columns, nearest};
+
+use super::{JobSource, Problem, fields};
+
+/// The columns of a source or a step.
+#[derive(Clone)]
+enum Known {
+    /// Exactly these.
+    Columns(SchemaRef),
+    /// At least these, and others when the data has them.
+    Open,
+}
+
+/// What is wrong with the expressions of `plan`.
+pub(super) fn check(plan: &Plan, sources: &[JobSource]) -> Vec<Problem> {
+    let mut checker = Checker { compiler: SqlCompiler::new(), problems: Vec::new() };
+    let sources: Vec<Known> = sources.iter().map(source_columns).collect();
+    let mut nodes: Vec<Known> = Vec::new();
+    for (index, node) in plan.nodes.iter().enumerate() {
+        let input = match node.from {
+            Upstream::Source(source) => sources[source].clone(),
+            Upstream::AllSources if sources.len() == 1 => sources[0].clone(),
+            Upstream::AllSources => Known::Open,
+            Upstream::Node(earlier) => nodes[earlier].clone(),
+        };
+        nodes.push(checker.node(index, &node.operator, &input));
+    }
+    checker.problems
+}
+
+fn source_columns(source: &JobSource) -> Known {
+    match (&source.wanted.fields, source.format.fixed_schema()) {
+        (_, Some(schema)) => Known::Columns(schema),
+        (Fields::All, None) => Known::Open,
+        (Fields::These(wanted), None) => Known::Columns(Arc::new(Schema::new(
+            wanted
+                .iter()
+                .map(|field| {
+                    let data_type = match &field.kind {
+                        FieldKind::Key => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+                        FieldKind::Value(data_type) => data_type.clone(),
+                    };
+                    Field::new(field.name.as_ref(), data_type, true)
+                })
+                .collect::<Vec<_>>(),
+        ))),
+    }
+}
+
+struct Checker {
+    compiler: SqlCompiler,
+    problems: Vec<Problem>,
+}
+
+impl Checker {
+    /// Checks a step and tells which columns it gives.
+    fn node(&mut self, index: usize, operator: &OperatorPlan, input: &Known) -> Known {
+        match operator {
+            OperatorPlan::Where(text) => {
+                let path = format!("steps[{index}].where");
+                if let Some(expression) = self.expression(&path, text, input)
+                    && !matches!(expression.data_type(), DataType::Boolean | DataType::Null)
+                {
+                    self.problems.push(Problem {
+                        path,
+                        column: None,
+                        message: format!("a condition is true or false, but this is {}", expression.data_type()),
+                        hint: Some("compare it with something: `... = 'x'`, `... > 0`, `... IS NOT NULL`".to_owned()),
+                    });
+                }
+                input.clone()
+            }
+            OperatorPlan::Select(list) => {
+                let types: Vec<Option<Field>> = list
+                    .iter()
+                    .map(|(name, text)| {
+                        let expression = self.expression(&format!("steps[{index}].select.{name}"), text, input)?;
+                        Some(Field::new(name, expression.data_type().clone(), true))
+                    })
+                    .collect();
+                types
+                    .into_iter()
+                    .collect::<Option<Vec<_>>>()
+                    .map_or(Known::Open, |fields| Known::Columns(Arc::new(Schema::new(fields))))
+            }
+            OperatorPlan::Window(window) => self.window(index, window, input),
+        }
+    }
+
+    fn window(&mut self, index: usize, window: &WindowPlan, input: &Known) -> Known {
+        let mut given = vec![
+            Some(Field::new("window_start", fields::timestamp(), false)),
+            Some(Field::new("window_end", fields::timestamp(), false)),
+        ];
+        for (position, key) in window.by.iter().enumerate() {
+            let expression = self.expression(&format!("steps[{index}].window.by[{position}]"), key, input);
+            given.push(expression.map(|expression| Field::new(key, expression.data_type().clone(), true)));
+        }
+        for aggregate in &window.compute {
+            let path = format!("steps[{index}].window.compute.{}", aggregate.name);
+            if let Some(filter) = &aggregate.filter {
+                self.expression(&path, filter, input);
+            }
+            let argument = aggregate.argument.as_ref().map(|text| self.expression(&path, text, input));
+            let data_type = match (aggregate.function, argument) {
+                (_, Some(None)) => None,
+                (function, argument) => Some(self.result_type(&path, function, argument.flatten().as_ref())),
+            };
+            given.push(data_type.map(|data_type| Field::new(&aggregate.name, data_type, true)));
+        }
+        given.push(Some(Field::new("pane", DataType::Utf8, false)));
+        given.push(Some(Field::new("revision", DataType::Int64, false)));
+        given.push(Some(Field::new("row_id", DataType::Utf8, false)));
+        given
+            .into_iter()
+            .collect::<Option<Vec<_>>>()
+            .map_or(Known::Open, |fields| Known::Columns(Arc::new(Schema::new(fields))))
+    }
+
+    fn result_type(&mut self, path: &str, function: Aggregate, argument: Option<&SqlExpression>) -> DataType {
+        let argument = argument.map(|argument| argument.data_type().clone());
+        let numeric = argument.as_ref().is_none_or(|argument| argument.is_numeric() || *argument == DataType::Null);
+        match function {
+            Aggregate::Sum | Aggregate::Avg | Aggregate::Quantile(_) if !numeric => {
+                self.problems.push(Problem {
+                    path: path.to_owned(),
+                    column: None,
+                    message: format!("this needs a number, but its argument is {}", argument.unwrap_or(DataType::Null)),
+                    hint: Some("turn it into one with `cast(... AS double)`".to_owned()),
+                });
+                DataType::Float64
+            }
+            Aggregate::Count => DataType::Int64,
+            Aggregate::Sum if argument.as_ref().is_some_and(DataType::is_integer) => DataType::Int64,
+            Aggregate::Sum | Aggregate::Avg | Aggregate::Quantile(_) => DataType::Float64,
+            Aggregate::Min | Aggregate::Max => argument.unwrap_or(DataType::Null),
+        }
+    }
+
+    /// Compiles `text` where the columns are known; otherwise only its syntax is checked, which was done already.
+    fn expression(&mut self, path: &str, text: &str, input: &Known) -> Option<SqlExpression> {
+        let Known::Columns(schema) = input else { return None };
+        for used in columns(text).unwrap_or_default() {
+            if let Some(problem) = unknown_column(path, text, &used.name, schema) {
+                self.problems.push(problem);
+                return None;
+            }
+        }
+        match self.compiler.compile_sql(text, schema) {
+            Ok(expression) => Some(expression),
+            Err(error) => {
+                self.problems.push(Problem::sql(path, error));
+                None
+            }
+        }
+    }
+}
+
+fn unknown_column(path: &str, text: &str, name: &str, schema: &Schema) -> Option<Problem> {
+    let known = |candidate: &str| schema.fields().iter().any(|field| field.name().eq_ignore_ascii_case(candidate));
+    let root = name.split('.').next().unwrap_or(name);
+    if known(name) || known(root) {
+        return None;
+    }
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let hint = match nearest(name, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`? There are {}", names.join(", ")),
+        None => format!("there are {}", names.join(", ")),
+    };
+    Some(Problem {
+        path: path.to_owned(),
+        column: text.find(name).map(|bytes| text[..bytes].chars().count() + 1),
+        message: format!("there is no column `{name}` here"),
+        hint: Some(hint),
+    })
+}

@@ -1,0 +1,68 @@
+//! Pipelines at work: sources are read, batches are decoded and stepped through the engine, effects are carried out, epochs
+//! are committed, and after a failure everything goes on from the last commit.
+//!
+//! ```text
+//!  reader per source ──bounded channel──▶ task (one thread): decode ▶ engine ▶ sinks ──epoch──▶ one commit
+//! ```
+
+mod epoch;
+mod inlet;
+mod outlet;
+mod supervisor;
+mod task;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use weir_disk::{DataFolder, Disk};
+use weir_log::{Log, LogConfig};
+use weir_model::{Clock, SeamResult, SystemClock, Vfs};
+use weir_observe::PipelineBoard;
+use weir_sql::SqlCompiler;
+use weir_state::SnapshotStore;
+use weir_store::{Store, StoreConfig};
+
+pub use supervisor::{Ended, Supervisor, Until};
+
+/// Everything that pipelines share in one process.
+#[derive(Clone)]
+pub struct Shared {
+    /// The data folder, locked.
+    pub folder: Arc<DataFolder>,
+    /// Its tables, and the commit point.
+    pub store: Arc<Store>,
+    /// Its log.
+    pub log: Arc<Log>,
+    /// Its snapshots of state.
+    pub snapshots: Arc<SnapshotStore>,
+    /// What the pipelines say about themselves.
+    pub board: Arc<PipelineBoard>,
+    /// Compiles the expressions of steps.
+    pub compiler: Arc<SqlCompiler>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Shared {
+    /// Opens the data folder at `path`, creating it if needed.
+    ///
+    /// # Errors
+    /// `Config` when another Weir uses it or it cannot be written, `Corrupt` when its catalog is damaged.
+    pub fn open(path: &Path) -> SeamResult<Self> {
+        let vfs: Arc<dyn Vfs> = Arc::new(Disk::default());
+        let folder = Arc::new(DataFolder::open(path, Arc::clone(&vfs))?);
+        let store = Store::open(&folder, StoreConfig::default())?;
+        let inside = |name: &str| -> PathBuf { folder.path().join(name) };
+        let log = Log::open(&inside("log"), Arc::clone(&vfs), LogConfig::default(), folder.reserve())?;
+        let snapshots = Arc::new(SnapshotStore::new(vfs, &inside("state")));
+        Ok(Self {
+            folder,
+            store,
+            log,
+            snapshots,
+            board: Arc::new(PipelineBoard::default()),
+            compiler: Arc::new(SqlCompiler::new()),
+            clock: Arc::new(SystemClock),
+        })
+    }
+}

@@ -1,0 +1,138 @@
+//! Keeps pipelines running: each on a thread of its own, restarted from its last commit when something passes by, stopped
+//! for good when trying again cannot help.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use weir_model::{ErrorKind, SeamError, SeamResult};
+use weir_observe::{NewOutput, PipelineHandle, PipelineState};
+
+use super::Shared;
+use super::task::{Finish, Task};
+use crate::plan::Job;
+
+/// The pauses before a pipeline is started again; the last one repeats.
+const RESTART_PAUSES: [Duration; 5] = [
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(10),
+    Duration::from_secs(30),
+];
+
+/// How long a pipeline is kept going.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Until it ends or fails for the first time.
+    FirstEnd,
+    /// Until it is stopped: a failure that may pass is followed by a restart from the last commit.
+    Stopped,
+}
+
+/// How a pipeline ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Which one.
+    pub pipeline: String,
+    /// Whether all its sources had ended, or why it could not go on.
+    pub result: Result<bool, SeamError>,
+}
+
+/// Starts pipelines and waits for their ends.
+pub struct Supervisor {
+    shared: Shared,
+    stop: watch::Sender<bool>,
+    ended_sender: mpsc::UnboundedSender<Ended>,
+    ended: mpsc::UnboundedReceiver<Ended>,
+    running: usize,
+}
+
+impl Supervisor {
+    /// A supervisor of nothing yet.
+    pub fn new(shared: Shared) -> Self {
+        let (ended_sender, ended) = mpsc::unbounded_channel();
+        Self { shared, stop: watch::Sender::new(false), ended_sender, ended, running: 0 }
+    }
+
+    /// Puts `job` on the board and starts it on a thread of its own.
+    ///
+    /// # Errors
+    /// When no thread can be had.
+    pub fn start(&mut self, job: Job, until: Until) -> SeamResult<()> {
+        let outputs = job.outputs.iter().map(|output| NewOutput {
+            name: output.name.clone(),
+            kind: output.output.kind().to_owned(),
+            guarantee: output.output.guarantee(),
+        });
+        let handle = self.shared.board.add(&job.plan.pipeline, outputs.collect(), self.shared.clock.now());
+        let (shared, stop, sender) = (self.shared.clone(), self.stop.subscribe(), self.ended_sender.clone());
+        let runtime = tokio::runtime::Handle::current();
+        let name = job.plan.pipeline.clone();
+        std::thread::Builder::new()
+            .name(name.clone())
+            .spawn(move || {
+                let result = runtime.block_on(keep_running(&job, &shared, &handle, until, stop));
+                let _ = sender.send(Ended { pipeline: name, result });
+            })
+            .map_err(|error| SeamError::caused(ErrorKind::Closed, "no thread for the pipeline", error))?;
+        self.running += 1;
+        Ok(())
+    }
+
+    /// The next pipeline that ends; `None` when none is running. Cancel-safe.
+    pub async fn next_end(&mut self) -> Option<Ended> {
+        if self.running == 0 {
+            return None;
+        }
+        let ended = self.ended.recv().await;
+        self.running -= usize::from(ended.is_some());
+        ended
+    }
+
+    /// Asks every pipeline to commit what it has taken and end.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+async fn keep_running(
+    job: &Job,
+    shared: &Shared,
+    handle: &Arc<PipelineHandle>,
+    until: Until,
+    mut stop: watch::Receiver<bool>,
+) -> Result<bool, SeamError> {
+    let mut failures = 0;
+    loop {
+        let error = match attempt(job, shared, handle, stop.clone()).await {
+            Ok(finish) => {
+                let ended = finish == Finish::SourcesEnded;
+                handle.set_state(if ended { PipelineState::Finished } else { PipelineState::Stopped });
+                return Ok(ended);
+            }
+            Err(error) => error,
+        };
+        handle.failed(error.full());
+        if until == Until::FirstEnd || error.kind != ErrorKind::Retry || *stop.borrow() {
+            return Err(error);
+        }
+        let pause = RESTART_PAUSES[failures.min(RESTART_PAUSES.len() - 1)];
+        failures += 1;
+        tracing::error!(pipeline = handle.name(), error = error.full(), ?pause, "restarting from the last commit");
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.wait_for(|stop| *stop) => return Err(error),
+        }
+    }
+}
+
+async fn attempt(
+    job: &Job,
+    shared: &Shared,
+    handle: &Arc<PipelineHandle>,
+    stop: watch::Receiver<bool>,
+) -> SeamResult<Finish> {
+    handle.set_state(PipelineState::Starting);
+    Task::recover(job, shared, handle).await?.run(stop).await
+}

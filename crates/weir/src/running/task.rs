@@ -1,0 +1,354 @@
+//! The loop of one pipeline. It decides nothing: whatever happens becomes an input of the engine, and whatever the engine
+//! wants done is done here.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+use weir_deliver::dead_letter_batch;
+use weir_engine::{Effect, Engine, Input, PartitionState as EngineState, Snapshot};
+use weir_model::{Decoder, Epoch, ErrorKind, Raw, Rejected, SeamError, SeamResult, Source, SourceEvent};
+use weir_observe::{Checkpoint, PartitionState, PipelineHandle, PipelineState, Stage, Taken};
+
+use super::Shared;
+use super::epoch::Ledger;
+use super::inlet::{self, Control, Inflow, Inlet};
+use super::outlet::Outlet;
+use crate::plan::Job;
+
+/// How often the engine is told the time and the board is brought up to date.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Why a task ended without a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finish {
+    /// All its sources have ended.
+    SourcesEnded,
+    /// It was asked to stop.
+    Stopped,
+}
+
+/// A pipeline between two commits.
+pub(super) struct Task {
+    shared: Shared,
+    handle: Arc<PipelineHandle>,
+    engine: Engine,
+    decoders: Vec<Box<dyn Decoder>>,
+    source_names: Vec<String>,
+    inlet: Inlet,
+    sources_open: usize,
+    /// The outputs in the order of the plan, then the late rows, then the dead letters.
+    outlets: Vec<Outlet>,
+    ledger: Ledger,
+    epoch: Duration,
+    /// Whether anything happened since the last commit.
+    dirty: bool,
+    effects: Vec<Effect>,
+}
+
+/// What is going on in the loop.
+enum Happening {
+    Inflow(Inflow),
+    Tick,
+    EpochDue,
+    Stop,
+}
+
+impl Task {
+    /// Opens everything and goes to where the last commit left it.
+    pub(super) async fn recover(job: &Job, shared: &Shared, handle: &Arc<PipelineHandle>) -> SeamResult<Self> {
+        let (ledger, committed) = Ledger::open(&job.plan, shared).await?;
+        let engine = ledger.engine(job.plan.clone(), committed.as_ref(), shared)?;
+        let mut outlets = Vec::new();
+        for output in job.outputs.iter().chain([&job.late, &job.dead_letters]) {
+            let prepared = committed.as_ref().and_then(|committed| committed.prepared.get(&output.name));
+            let mut outlet = Outlet::open(output, shared, prepared)?;
+            outlet.recover(ledger.last, prepared).await?;
+            outlets.push(outlet);
+        }
+        let (mut sources, mut decoders): (Vec<Box<dyn Source>>, Vec<Box<dyn Decoder>>) = Default::default();
+        let mut bytes_total = Some(0);
+        for source in &job.sources {
+            let positions = ledger.positions.get(&source.name).cloned().unwrap_or_default();
+            let opened = inlet::open(source, shared, &positions).await?;
+            bytes_total = bytes_total.zip(opened.bytes_total()).map(|(sum, bytes)| sum + bytes);
+            let mut decoder = source.format.decoder(source.wanted.clone())?;
+            for (partition, position) in &positions {
+                if let Some(carry) = &position.carry {
+                    decoder.restore(partition, carry);
+                }
+            }
+            sources.push(opened);
+            decoders.push(decoder);
+        }
+        handle.set_bytes_total(bytes_total);
+        handle.restored(ledger.last, None);
+        let sources_open = sources.len();
+        Ok(Self {
+            shared: shared.clone(),
+            handle: Arc::clone(handle),
+            engine,
+            decoders,
+            source_names: job.sources.iter().map(|source| source.name.clone()).collect(),
+            inlet: Inlet::start(sources, handle),
+            sources_open,
+            outlets,
+            ledger,
+            epoch: job.epoch,
+            dirty: false,
+            effects: Vec::new(),
+        })
+    }
+
+    /// Runs until the sources end or `stop` says so; everything taken is committed then.
+    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) -> SeamResult<Finish> {
+        let result = self.run_loop(&mut stop).await;
+        self.inlet.stop().await;
+        self.show();
+        result
+    }
+
+    async fn run_loop(&mut self, stop: &mut watch::Receiver<bool>) -> SeamResult<Finish> {
+        self.handle.set_state(PipelineState::Running);
+        let mut ticks = tokio::time::interval(TICK);
+        let mut epochs = tokio::time::interval_at(tokio::time::Instant::now() + self.epoch, self.epoch);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        epochs.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.tick().await?;
+        loop {
+            let happening = tokio::select! {
+                biased;
+                () = stopped(stop) => Happening::Stop,
+                _ = epochs.tick() => Happening::EpochDue,
+                _ = ticks.tick() => Happening::Tick,
+                Some(inflow) = self.inlet.next() => Happening::Inflow(inflow),
+            };
+            match happening {
+                Happening::Inflow(Inflow::Event(source, event)) => {
+                    self.event(source, event).await?;
+                    if self.sources_open == 0 {
+                        self.step(Input::End, None).await?;
+                        self.commit().await?;
+                        return Ok(Finish::SourcesEnded);
+                    }
+                }
+                Happening::Inflow(Inflow::Failed(source, error)) => {
+                    let message = format!("source {}: {}", self.source_names[source], error.message);
+                    return Err(SeamError { message, ..error });
+                }
+                Happening::Tick => self.tick().await?,
+                Happening::EpochDue => self.commit_if_dirty().await?,
+                Happening::Stop => {
+                    self.commit_if_dirty().await?;
+                    return Ok(Finish::Stopped);
+                }
+            }
+        }
+    }
+
+    async fn event(&mut self, source: usize, event: SourceEvent) -> SeamResult<()> {
+        match event {
+            SourceEvent::PartitionAdded(partition) => {
+                self.handle.set_partition_state(&partition, partition.as_str(), PartitionState::Reading);
+                self.step(Input::PartitionAdded { source, partition }, None).await
+            }
+            SourceEvent::Records(raw) => self.records(source, raw).await,
+            SourceEvent::CaughtUp(partition) => {
+                self.handle.set_partition_state(&partition, partition.as_str(), PartitionState::CaughtUp);
+                self.step(Input::CaughtUp(partition), None).await
+            }
+            SourceEvent::PartitionFinished(partition) => {
+                self.handle.set_partition_state(&partition, partition.as_str(), PartitionState::Finished);
+                let positions = self.ledger.positions.entry(self.source_names[source].clone()).or_default();
+                if let Some(position) = positions.get_mut(&partition) {
+                    position.finished = true;
+                    self.dirty = true;
+                }
+                self.step(Input::PartitionFinished(partition), None).await
+            }
+            SourceEvent::Trouble { message, .. } => {
+                tracing::warn!(pipeline = self.handle.name(), "{message}");
+                self.handle.trouble(&message, self.shared.clock.now());
+                Ok(())
+            }
+            SourceEvent::End => {
+                self.sources_open -= 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// Decodes a batch of records and takes the rows through the engine to the sinks.
+    async fn records(&mut self, source: usize, raw: Raw) -> SeamResult<()> {
+        let started = Instant::now();
+        let decoded = self.decoders[source].decode(&raw);
+        self.handle.busy(Stage::Decode, started.elapsed());
+        if !decoded.rejected.is_empty() {
+            let rows = decoded.rejected.len() as u64;
+            self.step(Input::Rejected { source, partition: raw.partition.clone(), rows }, None).await?;
+            self.reject(&decoded.rejected).await?;
+        }
+        for batch in decoded.batches {
+            self.step(Input::Batch { source, batch }, Some(&raw)).await?;
+        }
+        let taken = Taken { records: raw.records.len() as u64, bytes: raw.bytes.len() as u64, next: raw.next.offset };
+        self.handle.read(&raw.partition, &raw.origin, taken, self.shared.clock.now());
+        let carry = self.decoders[source].carry(&raw.partition);
+        let mut next = raw.next;
+        next.carry = carry;
+        self.ledger.positions.entry(self.source_names[source].clone()).or_default().insert(raw.partition, next);
+        self.dirty = true;
+        self.handle.batch_done(started.elapsed());
+        Ok(())
+    }
+
+    /// Gives the engine an input and does what it wants done. `raw` is where the rows of the input come from.
+    async fn step(&mut self, input: Input, raw: Option<&Raw>) -> SeamResult<()> {
+        let started = Instant::now();
+        let mut effects = std::mem::take(&mut self.effects);
+        self.engine.step(input, &mut effects);
+        self.handle.busy(Stage::Engine, started.elapsed());
+        let mut rejected = Vec::new();
+        for effect in effects.drain(..) {
+            self.effect(effect, raw, &mut rejected).await?;
+        }
+        self.effects = effects;
+        self.reject(&rejected).await
+    }
+
+    async fn effect(&mut self, effect: Effect, raw: Option<&Raw>, rejected: &mut Vec<Rejected>) -> SeamResult<()> {
+        let late = self.outlets.len() - 2;
+        match effect {
+            Effect::Emit { output, rows } => self.write(output, &rows).await,
+            Effect::Late { rows, .. } => {
+                self.handle.late(rows.num_rows() as u64);
+                self.write(late, &rows).await
+            }
+            Effect::Reject { partition, offset, reason } => {
+                let record = raw.and_then(|raw| Some((raw, raw.find(offset)?)));
+                let (origin, payload, original_bytes) = match record {
+                    Some((raw, span)) => {
+                        let payload = raw.bytes.slice(span.start as usize..span.end as usize);
+                        (Arc::clone(&raw.origin), payload, span.original_bytes)
+                    }
+                    None => (partition.as_str().into(), bytes::Bytes::new(), 0),
+                };
+                rejected.push(Rejected { partition, origin, offset, reason, payload, original_bytes });
+                Ok(())
+            }
+            Effect::RejectResult { rows, reason, .. } => {
+                let message = format!("{} rows of results could not be processed: {reason}", rows.num_rows());
+                tracing::warn!(pipeline = self.handle.name(), "{message}");
+                self.handle.trouble(&message, self.shared.clock.now());
+                Ok(())
+            }
+            Effect::Pause(partition) => {
+                self.tell_reader(&partition, Control::Pause(partition.clone()));
+                Ok(())
+            }
+            Effect::Resume(partition) => {
+                self.tell_reader(&partition, Control::Resume(partition.clone()));
+                Ok(())
+            }
+            Effect::Snapshot(_) => unreachable!("only a barrier is answered by a snapshot, and commit() takes it"),
+        }
+    }
+
+    fn tell_reader(&self, partition: &weir_model::PartitionId, control: Control) {
+        if let Some(status) = self.engine.partitions().find(|status| status.partition == *partition) {
+            self.inlet.tell(status.source, control);
+        }
+    }
+
+    async fn write(&mut self, output: usize, rows: &arrow::array::RecordBatch) -> SeamResult<()> {
+        let started = Instant::now();
+        self.dirty = true;
+        let outlet = &mut self.outlets[output];
+        outlet.write(rows).await?;
+        self.handle.wrote(&outlet.name, rows.num_rows() as u64);
+        self.handle.busy(Stage::Sink, started.elapsed());
+        Ok(())
+    }
+
+    async fn reject(&mut self, rejected: &[Rejected]) -> SeamResult<()> {
+        if rejected.is_empty() {
+            return Ok(());
+        }
+        self.handle.dead_letters(rejected.len() as u64);
+        let letters = dead_letter_batch(rejected, self.handle.name(), self.shared.clock.now());
+        let dead_letters = self.outlets.len() - 1;
+        self.write(dead_letters, &letters).await
+    }
+
+    async fn tick(&mut self) -> SeamResult<()> {
+        self.step(Input::Tick(self.shared.clock.now()), None).await?;
+        self.show();
+        Ok(())
+    }
+
+    async fn commit_if_dirty(&mut self) -> SeamResult<()> {
+        if self.dirty { self.commit().await } else { Ok(()) }
+    }
+
+    /// Ends the epoch.
+    async fn commit(&mut self) -> SeamResult<()> {
+        let started = Instant::now();
+        let snapshot = self.seal().await?;
+        let done = self.ledger.commit(snapshot, &mut self.outlets, &self.shared).await;
+        let done = done.inspect_err(|_| self.handle.checkpoint_failed())?;
+        self.dirty = false;
+        self.handle.committed(Checkpoint {
+            epoch: done.epoch,
+            at: self.shared.clock.now(),
+            took: started.elapsed(),
+            snapshot_bytes: done.snapshot_bytes,
+        });
+        self.show();
+        Ok(())
+    }
+
+    /// Everything the engine remembers, after carrying out what the barrier made it want done.
+    async fn seal(&mut self) -> SeamResult<Snapshot> {
+        let mut effects = Vec::new();
+        self.engine.step(Input::Barrier(self.next_epoch()), &mut effects);
+        let (mut sealed, mut rejected) = (None, Vec::new());
+        for effect in effects {
+            match effect {
+                Effect::Snapshot(snapshot) => sealed = Some(snapshot),
+                other => self.effect(other, None, &mut rejected).await?,
+            }
+        }
+        self.reject(&rejected).await?;
+        sealed.ok_or_else(|| SeamError::new(ErrorKind::Closed, "the engine did not answer the barrier with a snapshot"))
+    }
+
+    fn next_epoch(&self) -> Epoch {
+        self.ledger.last.next()
+    }
+
+    /// Brings the board up to date.
+    fn show(&self) {
+        let mut holder = None;
+        for status in self.engine.partitions() {
+            let held_back = status.state == EngineState::Reading || status.state == EngineState::CaughtUp;
+            if held_back && holder.as_ref().is_none_or(|(_, watermark)| status.watermark < *watermark) {
+                holder = Some((status.partition.clone(), status.watermark));
+            }
+            self.handle.set_partition_watermark(&status.partition, status.watermark);
+            if status.state == EngineState::Idle {
+                self.handle.set_partition_state(&status.partition, status.partition.as_str(), PartitionState::Idle);
+            }
+        }
+        self.handle.set_watermark(self.engine.watermark(), holder.map(|(partition, _)| partition));
+        self.handle.set_state_bytes(self.engine.state_bytes() as u64);
+        for (outlet, balance) in self.outlets.iter().zip(self.engine.balances()) {
+            self.handle.set_balance(&outlet.name, balance);
+        }
+    }
+}
+
+/// Resolves once somebody wants everything to stop, or nobody is left who could say so.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}

@@ -1,0 +1,192 @@
+//! What scripts rely on: how runs are started, how answers look, how commands end.
+
+use serde_json::json;
+
+use crate::harness::{Place, paths, repository, said, well};
+
+const ROWS: &str = "5000";
+
+/// The rows of the benchmark's generator in the table `logs`.
+fn stored() -> Place {
+    let place = Place::new();
+    well(&place.weir(&["gen", "logs", "--rows", ROWS, "--out", "in.ndjson"]).output().unwrap());
+    let pipeline = repository().join("examples/bench-store.yaml");
+    well(&place.run(&pipeline, &[paths("sources.logs.file.paths", &[&place.path("in.ndjson")])]));
+    place
+}
+
+#[test]
+fn every_field_of_every_row_is_stored_and_can_be_asked_for() {
+    let place = stored();
+    let rows = place.query("SELECT * FROM logs ORDER BY ts, message LIMIT 1");
+    let columns: Vec<&String> = rows[0].as_object().unwrap().keys().collect();
+    for field in ["ts", "level", "service", "host", "app_id", "executor_id", "message", "duration_ms", "status", "tags"]
+    {
+        assert!(columns.iter().any(|column| *column == field), "{field} is not in {columns:?}");
+    }
+    assert!(rows[0]["tags"]["env"].is_string(), "{}", rows[0]);
+    assert!(rows[0]["status"].is_i64() && rows[0]["duration_ms"].is_f64(), "{}", rows[0]);
+    assert_eq!(place.number("SELECT count(*) FROM logs"), ROWS.parse::<i64>().unwrap());
+    let dated = place.query("SELECT min(ts) AS first FROM logs");
+    assert!(dated[0]["first"].as_str().unwrap().starts_with("2026-01-01T00:0"), "{}", dated[0]);
+}
+
+#[test]
+fn running_again_stores_nothing_twice() {
+    let place = stored();
+    let pipeline = repository().join("examples/bench-store.yaml");
+    well(&place.run(&pipeline, &[paths("sources.logs.file.paths", &[&place.path("in.ndjson")])]));
+    assert_eq!(place.number("SELECT count(*) FROM logs"), ROWS.parse::<i64>().unwrap());
+}
+
+#[test]
+fn the_windows_of_the_benchmark_agree_with_a_batch_query_over_the_same_rows() {
+    let place = stored();
+    let pipeline = repository().join("examples/bench-a.yaml");
+    let result = place.path("result.ndjson");
+    let settings =
+        [paths("sources.logs.file.paths", &[&place.path("in.ndjson")]), format!("outputs.0.file.path={result:?}")];
+    well(&place.run(&pipeline, &settings));
+    let windows: Vec<serde_json::Value> =
+        std::fs::read_to_string(&result).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let counted: i64 = windows.iter().map(|row| row["count"].as_i64().unwrap()).sum();
+    let late = place.query("SELECT count(*) AS n FROM late_events")[0]["n"].as_i64().unwrap();
+    assert_eq!(counted + late, ROWS.parse::<i64>().unwrap(), "every row is in a window or late");
+    let batch = place.query(
+        "SELECT date_trunc('minute', ts) AS window_start, service, level, count(*) AS n, min(duration_ms) AS lo, max(duration_ms) AS hi
+         FROM logs GROUP BY 1, 2, 3",
+    );
+    let mut compared = 0;
+    for window in &windows {
+        let same =
+            |row: &&serde_json::Value| ["window_start", "service", "level"].iter().all(|key| row[*key] == window[*key]);
+        let group = batch.iter().find(same).unwrap();
+        // A group with late rows holds fewer rows than the batch; all others must agree exactly.
+        if group["n"] == window["count"] {
+            assert_eq!((&group["lo"], &group["hi"]), (&window["min"], &window["max"]));
+            compared += 1;
+        }
+        assert!(group["n"].as_i64() >= window["count"].as_i64());
+    }
+    assert!(compared * 10 > windows.len() * 9, "{compared} of {} groups have no late row", windows.len());
+}
+
+#[test]
+fn answers_come_in_every_format() {
+    let place = stored();
+    let ask = |format: &str| {
+        let sql = "SELECT level, count(*) AS n FROM logs WHERE level = 'FATAL' GROUP BY level";
+        let output = place.weir(&["query", "--format", format, "--data"]).arg(place.data()).arg(sql).output().unwrap();
+        well(&output);
+        output.stdout
+    };
+    let n = place.number("SELECT count(*) FROM logs WHERE level = 'FATAL'");
+    let json_answer: serde_json::Value = serde_json::from_slice(&ask("json")).unwrap();
+    assert_eq!(json_answer["rows"], json!([["FATAL", n]]));
+    assert_eq!(json_answer["columns"][0]["name"], "level");
+    assert_eq!(String::from_utf8(ask("ndjson")).unwrap().trim(), format!("{{\"level\":\"FATAL\",\"n\":{n}}}"));
+    assert_eq!(
+        String::from_utf8(ask("csv")).unwrap().trim_end(),
+        format!("level,n\nFATAL,{n}").replace('\n', line_end(&ask("csv")))
+    );
+    assert!(String::from_utf8(ask("table")).unwrap().contains("FATAL"));
+    let arrow_answer = ask("arrow");
+    let reader = arrow::ipc::reader::StreamReader::try_new(arrow_answer.as_slice(), None).unwrap();
+    assert_eq!(reader.map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 1);
+}
+
+fn line_end(csv: &[u8]) -> &'static str {
+    if csv.windows(2).any(|pair| pair == b"\r\n") { "\r\n" } else { "\n" }
+}
+
+#[test]
+fn a_wrong_question_is_refused_with_what_would_be_right() {
+    let place = stored();
+    for (sql, wanted) in [
+        ("SELECT * FROM logz", "logs"),
+        ("SELECT levl FROM logs", "level"),
+        ("DELETE FROM logs", "read"),
+        ("SELECT 1; SELECT 2", "one"),
+        ("SELEC 1", ""),
+    ] {
+        let output = place.weir(&["query", "--data"]).arg(place.data()).arg(sql).output().unwrap();
+        assert!(!output.status.success(), "{sql}");
+        assert!(said(&output).contains(wanted), "{sql}: {}", said(&output));
+    }
+    let nowhere = place.weir(&["query", "--data", "nowhere", "SELECT 1"]).output().unwrap();
+    assert_eq!(nowhere.status.code(), Some(2), "{}", said(&nowhere));
+    assert!(said(&nowhere).contains("nowhere"));
+}
+
+#[test]
+fn a_summary_balances_and_is_also_there_for_machines() {
+    let place = Place::new();
+    well(&place.weir(&["gen", "logs", "--rows", ROWS, "--out", "in.ndjson"]).output().unwrap());
+    let pipeline = repository().join("examples/bench-a.yaml");
+    let mut command = place.weir(&["run", "--format", "json"]);
+    command.arg(pipeline).arg("--data").arg(place.data());
+    command.arg("--set").arg(paths("sources.logs.file.paths", &[&place.path("in.ndjson")]));
+    command.arg("--set").arg(format!("outputs.0.file.path={:?}", place.path("result.ndjson")));
+    let output = command.output().unwrap();
+    well(&output);
+    let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let balance = &status["outputs"][0]["balance"];
+    let part = |name: &str| balance[name].as_u64().unwrap();
+    assert_eq!(part("read"), ROWS.parse::<u64>().unwrap(), "{balance}");
+    assert_eq!(part("read"), part("results") + part("filtered") + part("late") + part("rejected"), "{balance}");
+    assert_eq!(status["state"], "finished");
+}
+
+#[test]
+fn the_environment_and_the_command_line_override_the_file() {
+    let place = Place::new();
+    let file = place.write("in.ndjson", "{\"ts\":\"2026-01-01T00:00:00Z\",\"n\":1}\n");
+    let pipeline = repository().join("examples/bench-store.yaml");
+    let mut command = place.run_command(&pipeline, &[]);
+    command.env("WEIR__sources__logs__file__paths", format!("[{:?}]", file.to_string_lossy()));
+    well(&command.arg("--set").arg("outputs.0.table=other").output().unwrap());
+    assert_eq!(place.number("SELECT count(*) FROM other"), 1);
+}
+
+#[test]
+fn standard_input_is_a_source() {
+    use std::io::Write;
+    use std::process::Stdio;
+    let place = Place::new();
+    let pipeline = place.write(
+        "p.yaml",
+        "name: piped\nsources: { in: { stdin: {}, format: text } }\noutputs: [ { table: piped_lines } ]\n",
+    );
+    let mut child = place.run_command(&pipeline, &[]).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"one\ntwo\nthree").unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(place.number("SELECT count(*) FROM piped_lines"), 3);
+}
+
+#[test]
+fn a_second_instance_on_the_same_data_is_refused() {
+    let place = stored();
+    let pipeline = place.write(
+        "p.yaml",
+        "name: follow\nsources: { in: { file: { paths: [in.ndjson], follow: true }, format: json } }\noutputs: [ { stdout: {} } ]\n",
+    );
+    let mut first = place.run_command(&pipeline, &[]);
+    let mut first = crate::harness::Running(first.stdout(std::process::Stdio::piped()).spawn().unwrap());
+    let mut byte = [0];
+    std::io::Read::read_exact(first.0.stdout.as_mut().unwrap(), &mut byte).unwrap();
+    let second = place.run(&pipeline, &[]);
+    assert_eq!(second.status.code(), Some(2), "{}", said(&second));
+    assert!(said(&second).contains(&first.0.id().to_string()), "it names the other process: {}", said(&second));
+}
+
+#[test]
+fn help_and_version_are_there() {
+    let place = Place::new();
+    for command in ["up", "run", "check", "query", "tail", "gen", "dlq"] {
+        let output = place.weir(&[command, "--help"]).output().unwrap();
+        well(&output);
+        assert!(said(&output).contains("Usage"), "{command}");
+    }
+    well(&place.weir(&["--version"]).output().unwrap());
+    assert_eq!(place.weir(&["rnu"]).output().unwrap().status.code(), Some(2));
+}

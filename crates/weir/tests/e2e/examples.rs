@@ -1,0 +1,80 @@
+//! Every pipeline under `examples/` is checked, and those that end by themselves are run over the data beside them.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::harness::{Place, repository, said, well};
+
+fn examples() -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(repository().join("examples"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+#[test]
+fn every_example_is_right() {
+    let place = Place::new();
+    let output = place.weir(&["check"]).args(examples()).output().unwrap();
+    well(&output);
+    for promise in ["exactly once", "spark_logs", "errors_per_minute"] {
+        assert!(said(&output).contains(promise), "{promise}: {}", said(&output));
+    }
+}
+
+#[test]
+fn the_spark_example_turns_real_logs_into_tables() {
+    let place = Place::new();
+    let mut command = place.weir(&["run"]);
+    let output = command
+        .arg("examples/spark-logs.yaml")
+        .arg("--data")
+        .arg(place.data())
+        .current_dir(repository())
+        .output()
+        .unwrap();
+    well(&output);
+
+    let events = place.number("SELECT count(*) FROM spark_logs");
+    let dead = place.query("SELECT reason, source_file, payload FROM dead_letters LIMIT 5");
+    assert!(events > 10_000, "{events} log events");
+    assert!(dead.is_empty(), "{dead:?}");
+    assert_eq!(
+        place.number("SELECT count(*) FROM spark_logs WHERE message LIKE '%\n\tat %'"),
+        0,
+        "a stack trace is not part of the message"
+    );
+    assert!(
+        place.number("SELECT count(*) FROM spark_logs WHERE stack LIKE '%\tat %' AND exception_class IS NOT NULL") > 10
+    );
+    assert!(place.number("SELECT count(DISTINCT app_id) FROM spark_logs") >= 3);
+    assert!(place.number("SELECT count(*) FROM spark_logs WHERE task_id IS NOT NULL AND stage_id IS NOT NULL") > 100);
+
+    let columns = place.query("SELECT * FROM spark_logs LIMIT 1");
+    for column in [
+        "ts",
+        "level",
+        "logger",
+        "thread",
+        "message",
+        "exception_class",
+        "stack",
+        "app_id",
+        "executor_id",
+        "stage_id",
+        "task_id",
+        "host",
+        "source_file",
+        "source_offset",
+    ] {
+        assert!(columns[0].get(column).is_some(), "{column}");
+    }
+    let windows = place.query("SELECT sum(errors) AS errors FROM errors_per_minute WHERE pane = 'on_time'");
+    let errors = place.number("SELECT count(*) FROM spark_logs WHERE level IN ('ERROR', 'FATAL')");
+    let late = place.number("SELECT count(*) FROM late_events");
+    assert_eq!(windows[0]["errors"].as_i64().unwrap() + late, errors, "every error is in a window or late");
+}

@@ -1,0 +1,106 @@
+//! Starts the binary in a folder of its own and asks it questions.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The checkout.
+pub(crate) fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_path_buf()
+}
+
+/// A folder with a data folder in it, gone at the end.
+pub(crate) struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.path("data")
+    }
+
+    /// Writes a file and returns its path.
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// The binary, standing in this folder.
+    pub(crate) fn weir(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("WEIR") {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+
+    /// Runs a pipeline to its end and returns what the binary said.
+    pub(crate) fn run(&self, pipeline: &Path, settings: &[String]) -> Output {
+        self.run_command(pipeline, settings).output().unwrap()
+    }
+
+    pub(crate) fn run_command(&self, pipeline: &Path, settings: &[String]) -> Command {
+        let mut command = self.weir(&["run"]);
+        command.arg(pipeline).arg("--data").arg(self.data());
+        for setting in settings {
+            command.arg("--set").arg(setting);
+        }
+        command
+    }
+
+    /// The rows of an answer, as JSON objects.
+    pub(crate) fn query(&self, sql: &str) -> Vec<Value> {
+        let output = self.weir(&["query", "--format", "ndjson", "--data"]).arg(self.data()).arg(sql).output().unwrap();
+        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The only value of an answer.
+    pub(crate) fn number(&self, sql: &str) -> i64 {
+        let rows = self.query(sql);
+        assert_eq!(rows.len(), 1, "{sql}");
+        rows[0].as_object().unwrap().values().next().unwrap().as_i64().unwrap()
+    }
+}
+
+/// Asserts that a command went well.
+pub(crate) fn well(output: &Output) {
+    assert!(output.status.success(), "{:?}\n{}", output.status, said(output));
+}
+
+/// Everything a command said, for messages and for looking into.
+pub(crate) fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// A process that is gone at the end of the test, however it ends.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// `--set` for a list of paths.
+pub(crate) fn paths(key: &str, paths: &[&Path]) -> String {
+    let shown: Vec<String> = paths.iter().map(|path| format!("{:?}", path.to_string_lossy())).collect();
+    format!("{key}=[{}]", shown.join(", "))
+}

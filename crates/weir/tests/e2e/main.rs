@@ -1,0 +1,10 @@
+//! The real binary, as people and scripts use it: its contract, its answers to bad input, its death and return.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod bad_input;
+mod contract;
+mod examples;
+mod harness;
+mod kill;
+mod up;
