@@ -1,5 +1,8 @@
 //! The choice of a source as a pipeline file writes it. Refuses to hold anything that is not configuration.
 
+#[cfg(test)]
+mod tests;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

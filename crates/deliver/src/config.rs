@@ -1,5 +1,8 @@
 //! The choice of an output as a pipeline file writes it. Refuses to hold anything that is not configuration.
 
+#[cfg(test)]
+mod tests;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
