@@ -20,12 +20,15 @@ pub(crate) enum Trouble {
     Value(String),
 }
 
+/// The expressions for one schema, or why they do not fit it.
+type ForSchema = Result<Vec<Arc<dyn Expression>>, Trouble>;
+
 /// Some expressions, for every schema that comes.
 #[derive(Debug)]
 pub(crate) struct Compiled {
     texts: Vec<String>,
     compiler: Arc<dyn Compiler>,
-    schemas: Vec<(SchemaRef, Result<Vec<Arc<dyn Expression>>, Trouble>)>,
+    schemas: Vec<(SchemaRef, ForSchema)>,
 }
 
 impl Compiled {

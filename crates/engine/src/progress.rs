@@ -174,10 +174,14 @@ impl Progress {
         self.domains.iter_mut().for_each(|domain| domain.reached = OVER);
     }
 
-    /// The domains in which every partition is idle or finished.
+    /// The domains in which nobody yields, and somebody may again: every partition is idle or finished, and one is idle.
     pub(crate) fn quiet_domains(&self) -> Vec<usize> {
-        let held = |domain: &Domain| self.partitions.values().any(|partition| domain.is_held_by(partition));
-        (0..self.domains.len()).filter(|index| !held(&self.domains[*index])).collect()
+        let quiet = |domain: &Domain| {
+            let mut own =
+                self.partitions.values().filter(|partition| domain.sources.contains(&partition.source)).peekable();
+            own.peek().is_some() && own.all(|partition| partition.idle)
+        };
+        (0..self.domains.len()).filter(|index| quiet(&self.domains[*index])).collect()
     }
 
     pub(crate) fn domains(&self) -> usize {

@@ -114,13 +114,19 @@ impl Engine {
     pub(crate) fn read_meta(&mut self, meta: &[u8], runs: &[Run]) -> Result<(), EngineError> {
         let corrupt = |error: serde_json::Error| EngineError::Corrupt(error.to_string());
         let meta: Meta = serde_json::from_slice(meta).map_err(corrupt)?;
+        let counters = &mut self.graph.counters;
+        let found = (meta.sources.len(), meta.nodes.len(), meta.outputs.len());
+        let expected = (counters.sources.len(), counters.nodes.len(), counters.outputs.len());
+        if found != expected {
+            let what = format!("it counts {found:?} sources, steps and outputs where the plan has {expected:?}");
+            return Err(EngineError::Corrupt(what));
+        }
         self.next_run = meta.next_run;
         self.progress.restore(meta.progress);
-        self.graph.counters.sources = meta.sources;
-        self.graph.counters.outputs = meta.outputs;
-        for (index, node) in meta.nodes.into_iter().enumerate() {
-            self.graph.counters.nodes[index] = node.counts;
-            if let (Step::Window(window), Some(meta)) = (&mut self.graph.steps[index], node.window) {
+        (counters.sources, counters.outputs) = (meta.sources, meta.outputs);
+        counters.nodes = meta.nodes.iter().map(|node| node.counts).collect();
+        for (step, node) in self.graph.steps.iter_mut().zip(meta.nodes) {
+            if let (Step::Window(window), Some(meta)) = (step, node.window) {
                 window.restore(meta, runs).map_err(EngineError::Corrupt)?;
             }
         }

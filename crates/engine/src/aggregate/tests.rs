@@ -173,7 +173,7 @@ fn filters_and_nulls_are_passed_over_by_every_aggregate() {
 #[test]
 fn extremes_of_text_are_by_its_bytes() {
     let values: ArrayRef = Arc::new(StringArray::from(vec![Some("b"), None, Some("a"), Some("é")]));
-    let mut result = |function| {
+    let result = |function| {
         let mut accumulator = make(function, &ArgumentType::Text);
         accumulator.update_batch(Some(&values), &[0; 4], None, 1);
         accumulator.evaluate(1).as_string::<i32>().value(0).to_owned()

@@ -21,7 +21,7 @@ fn strings_are_the_same_key_however_they_are_stored() {
     let texts = [Some("a"), None, Some("b"), Some("a")];
     let mut keys = Keys::new(1);
     let plain: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
-    let first = intern(&mut keys, &[plain.clone()]);
+    let first = intern(&mut keys, std::slice::from_ref(&plain));
     let others: [ArrayRef; 3] = [
         Arc::new(StringViewArray::from(texts.to_vec())),
         Arc::new(LargeStringArray::from(texts.to_vec())),

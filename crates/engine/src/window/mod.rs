@@ -189,7 +189,7 @@ impl Window {
         let fired = self.merge.fire(due, partial, &self.keys, &self.shape);
         let columns = fired.table.map(|table| {
             let span = (due.start, self.spans.end(due.start));
-            self.identity.results(span, due.pane, fired.revision, table, &self.keys, &self.shape)
+            self.identity.results(span, (due.pane, fired.revision), table, &self.keys, &self.shape)
         });
         (columns.map(|columns| Rows { columns, origin: None }), fired.rows)
     }

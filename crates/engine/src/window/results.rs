@@ -45,8 +45,7 @@ impl Identity {
     pub(crate) fn results(
         &mut self,
         span: (i64, i64),
-        pane: &str,
-        revision: i64,
+        (pane, revision): (&str, i64),
         mut table: Table,
         keys: &Keys,
         shape: &Shape,
