@@ -6,8 +6,7 @@ mod commits;
 mod graves;
 mod migrations;
 mod tables;
-#[cfg(test)]
-mod tests;
+
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -13,7 +13,7 @@ const MERGED_ROWS_MAX: u64 = 1 << 20;
 /// And takes no more bytes of files than this.
 const MERGED_BYTES_MAX: u64 = 64 << 20;
 /// Rows up to which a segment is of the smallest class; each further class is [`NEIGHBOURS`] times larger.
-const SMALLEST_CLASS_ROWS: u64 = 1 << 10;
+const SMALLEST_CLASS_ROWS: u64 = 1 << 6;
 
 /// Segments to merge: `count` neighbours from `first` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +24,8 @@ pub(crate) struct Choice {
 
 /// Chooses among the segments of a table, which are in the order in which they were committed.
 ///
-/// Tiers: [`NEIGHBOURS`] neighbours of at most one class are merged into one of the next, so every row is rewritten
-/// at most once per class, and a table has at most `NEIGHBOURS - 1` segments per class besides the full ones.
+/// Tiers: [`NEIGHBOURS`] neighbours of one class are merged into one of the next, so a row is rewritten about
+/// once per class (more often only in the smallest, where it costs little), and a table has at most `NEIGHBOURS - 1` segments per class besides the full ones.
 pub(crate) fn choose(segments: &[SegmentRef]) -> Option<Choice> {
     let classes: Vec<Option<u32>> = segments.iter().map(class).collect();
     let largest = classes.iter().flatten().max()?;
@@ -34,7 +34,8 @@ pub(crate) fn choose(segments: &[SegmentRef]) -> Option<Choice> {
         let mut first = 0;
         while first < segments.len() {
             let run = (first..segments.len()).take_while(|&index| is_small(index)).count();
-            if run >= NEIGHBOURS {
+            // Smaller ones in between go along, but do not count: else a large one would be rewritten for their sake.
+            if (first..first + run).filter(|&index| classes[index] == Some(class)).count() >= NEIGHBOURS {
                 return Some(Choice { first, count: within_limits(&segments[first..first + run]) });
             }
             first += run.max(1);
