@@ -208,3 +208,24 @@ pub(crate) enum Interrupted {
     /// The connection broke off, or what came was no body.
     Broken,
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_given_up_and_one_that_reads_is_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+        let addr = listener.local_addr().expect("it is bound");
+        let (mut client, accepted) = (TcpStream::connect(addr).await.expect("it listens"), listener.accept().await);
+        let mut server = WatchedIo::new(accepted.expect("it connects").0, Phases::new(), Duration::from_millis(60));
+        let (more, mut received) = (vec![0; 64 << 20], vec![0; 64 << 20]);
+        let (sent, read) = tokio::join!(server.write_all(&more), client.read_exact(&mut received));
+        assert!(sent.is_ok() && read.is_ok());
+        let stalled = server.write_all(&more).await.expect_err("nobody reads");
+        assert_eq!(stalled.kind(), io::ErrorKind::TimedOut);
+    }
+}

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 
 use crate::error::{ApiError, ApiResult};
 
@@ -60,10 +60,9 @@ fn check_origin(headers: &HeaderMap, host: &Authority) -> ApiResult<()> {
         let message = format!("a page of another site may not post here ({what})");
         Err(ApiError::new(StatusCode::FORBIDDEN, "cross_origin", message))
     };
-    if let Some(site) = headers.get("sec-fetch-site") {
-        if !["same-origin", "none"].iter().any(|own| site == own) {
-            return foreign(&format!("Sec-Fetch-Site: {}", String::from_utf8_lossy(site.as_bytes())));
-        }
+    let own_site = |site: &HeaderValue| ["same-origin", "none"].iter().any(|own| site == own);
+    if let Some(site) = headers.get("sec-fetch-site").filter(|site| !own_site(site)) {
+        return foreign(&format!("Sec-Fetch-Site: {}", String::from_utf8_lossy(site.as_bytes())));
     }
     for origin in headers.get_all(header::ORIGIN) {
         let authority =
@@ -78,8 +77,6 @@ fn check_origin(headers: &HeaderMap, host: &Authority) -> ApiResult<()> {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
-
-    use axum::http::HeaderValue;
 
     use super::*;
 
