@@ -3,10 +3,22 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::json::LineDelimitedWriter;
 use bytes::Bytes;
 use weir_decode::{FormatConfig, SparkLogConfig};
 use weir_model::{EventTime, Fields, Framed, Offset, PartitionId, Position, Raw, RecordSpan, Wanted};
+
+/// The writer knows no names of zones; all times are UTC anyway.
+fn without_zone(batch: &RecordBatch) -> RecordBatch {
+    let plain = DataType::Timestamp(TimeUnit::Microsecond, None);
+    let mut columns = batch.columns().to_vec();
+    columns[0] = arrow::compute::cast(&columns[0], &plain).expect("times are times");
+    let mut fields: Vec<Field> = batch.schema().fields().iter().map(|field| (**field).clone()).collect();
+    fields[0] = Field::new("ts", plain, true);
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("the same columns")
+}
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -35,7 +47,7 @@ fn main() {
         }
         let mut writer = LineDelimitedWriter::new(std::io::stdout().lock());
         for batch in &decoded.batches {
-            writer.write(&batch.columns).expect("a writable standard output");
+            writer.write(&without_zone(&batch.columns)).expect("a writable standard output");
         }
         writer.finish().expect("a writable standard output");
     }

@@ -1,5 +1,6 @@
 //! JSON, one object per line, into columns. Rejects whatever is not exactly that; repairs nothing.
 
+mod all;
 pub(crate) mod clock;
 mod column;
 mod escape;
@@ -9,17 +10,25 @@ pub(crate) mod members;
 mod number;
 mod paths;
 mod projected;
+mod rest;
 pub(crate) mod scan;
+mod tree;
 
-use weir_model::{Decoder, ErrorKind, Fields, SeamError, SeamResult, Wanted};
+use weir_model::{Decoder, Fields, SeamResult, Wanted};
 
 use crate::JsonConfig;
+
+
+use all::AllDecoder;
 use projected::ProjectedDecoder;
 
 /// A decoder of JSON lines for what a plan wants.
 pub(crate) fn decoder(config: &JsonConfig, wanted: &Wanted) -> SeamResult<Box<dyn Decoder>> {
     Ok(match &wanted.fields {
         Fields::These(these) => Box::new(ProjectedDecoder::new(config.zone, wanted, these)?),
-        Fields::All => return Err(SeamError::new(ErrorKind::Config, "all fields of json are not decoded yet")),
+        Fields::All => Box::new(AllDecoder::new(config.zone, wanted)),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -158,9 +158,23 @@ impl<'a> Head<'a> {
                     self.bracket(inside);
                     rest
                 }
+                Some(Piece::Word(..)) => self.logger_with_id(here),
                 Some(_) | None => here,
             },
             _ => here,
+        }
+    }
+
+    /// `RocksDB StateStoreProviderId[ storeId=... ]: text`: some of Spark's loggers add to their name what they work on.
+    fn logger_with_id(&mut self, here: &'a [u8]) -> &'a [u8] {
+        let Some(open) = memchr::memchr(b'[', here) else { return here };
+        let is_id = here[..open].ends_with(b"Id") && here[..open].iter().filter(|b| **b == b' ').count() == 1;
+        match closing(&here[open..], b'[').map(|close| open + close + 1) {
+            Some(end) if is_id && here[end..].starts_with(b":") => {
+                self.logger = Some(&here[..end]);
+                &here[end + 1..]
+            }
+            Some(_) | None => here,
         }
     }
 

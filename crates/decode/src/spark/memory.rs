@@ -33,12 +33,7 @@ pub(crate) struct Memory {
 const DAEMONS: [&str; 3] = ["Master", "Worker", "HistoryServer"];
 
 impl Memory {
-    /// What the path of a partition says.
-    pub(crate) fn of_path(path: &str) -> Self {
-        Self::default().with_path(path)
-    }
-
-    /// Adds what the path says.
+    /// With what the path of the partition says.
     pub(crate) fn with_path(mut self, path: &str) -> Self {
         self.owner = owner_of(path);
         self

@@ -46,6 +46,10 @@ fn patterns_that_teams_use_are_recognised() {
             "26/11/21 01:18:22 INFO [stream execution thread for q [id = 1, runId = 2]] a.B: x",
             "INFO | a.B | stream execution thread for q [id = 1, runId = 2] | - | x",
         ),
+        (
+            "26/11/21 01:18:22 INFO RocksDB StateStoreProviderId[ storeId=S[ operatorId=0 ], queryRunId=6 ]: Set: x",
+            "INFO | RocksDB StateStoreProviderId[ storeId=S[ operatorId=0 ], queryRunId=6 ] | - | - | Set: x",
+        ),
         ("26/11/21 01:18:22 INFO a text without a logger", "INFO | - | - | - | a text without a logger"),
         ("26/11/21 01:18:22 INFO SparkContext:", "INFO | SparkContext | - | - | "),
         ("26/11/21 01:18:22 CUSTOM SparkContext: x", "- | - | - | - | CUSTOM SparkContext: x"),
