@@ -19,6 +19,8 @@ mod show;
 mod snapshot;
 mod statement;
 mod table;
+#[cfg(test)]
+mod testing;
 
 pub use engine::QueryEngine;
 pub use error::{Place, QueryError, QueryErrorCode};

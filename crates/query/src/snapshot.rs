@@ -85,7 +85,7 @@ impl Table {
     }
 }
 
-fn fresh_range(batch: &RecordBatch, column: &str) -> Option<(i64, i64)> {
+pub(crate) fn fresh_range(batch: &RecordBatch, column: &str) -> Option<(i64, i64)> {
     use arrow::array::AsArray;
     use arrow::datatypes::TimestampMicrosecondType;
     let times = batch.column_by_name(column)?.as_primitive_opt::<TimestampMicrosecondType>()?;

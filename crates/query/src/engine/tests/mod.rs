@@ -1,0 +1,6 @@
+//! Queries over real files and fresh rows.
+#![allow(clippy::unwrap_used)]
+
+mod answers;
+mod attacks;
+mod damage;
