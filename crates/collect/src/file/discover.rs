@@ -40,6 +40,8 @@ pub(crate) struct Scan {
     pub(crate) files: Vec<Found>,
     /// What cannot be read, with what to do about it.
     pub(crate) troubles: Vec<String>,
+    /// Why each file that is named without a wildcard is not there.
+    pub(crate) missing: Vec<String>,
     /// Why each pattern that found nothing found nothing.
     pub(crate) empty: Vec<String>,
 }
@@ -88,7 +90,8 @@ impl Patterns {
             let matched = files.len();
             files.retain(|file| !self.exclude.iter().any(|exclusion| exclusion.excludes(&file.path)));
             if files.is_empty() {
-                scan.empty.push(pattern.why_nothing(matched));
+                let kind = if pattern.matcher.is_some() { &mut scan.empty } else { &mut scan.missing };
+                kind.push(pattern.why_nothing(matched));
             }
             scan.files.append(&mut files);
         }

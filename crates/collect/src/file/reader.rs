@@ -101,11 +101,15 @@ impl Reader {
         Ok(reader)
     }
 
+    /// Nothing at all to read is a mistake; a pattern among others that finds nothing may be as it should be.
     fn refuse_empty(&self, scan: &Scan) -> SeamResult<()> {
-        if scan.empty.is_empty() {
+        if !scan.files.is_empty() {
+            for why in &scan.empty {
+                tracing::warn!(source = self.source, "{why}");
+            }
             return Ok(());
         }
-        let why: Vec<&str> = scan.empty.iter().chain(&scan.troubles).map(String::as_str).collect();
+        let why: Vec<&str> = scan.missing.iter().chain(&scan.empty).chain(&scan.troubles).map(String::as_str).collect();
         let message = format!("source {}: {}", self.source, why.join("; "));
         Err(SeamError::new(ErrorKind::Config, message))
     }
@@ -224,7 +228,8 @@ impl Reader {
     fn scan(&mut self, now: Instant) {
         let begun = std::time::Instant::now();
         let scan = self.patterns.scan();
-        for message in scan.troubles.iter().chain(if self.manner.follow { &scan.empty[..] } else { &[] }) {
+        let waited_for = if self.manner.follow { &scan.empty[..] } else { &[] };
+        for message in scan.troubles.iter().chain(&scan.missing).chain(waited_for) {
             self.complain(message.clone());
         }
         let numbers: BTreeSet<FileNumber> = scan.files.iter().map(|file| file.number).collect();

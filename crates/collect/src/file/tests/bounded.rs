@@ -211,6 +211,24 @@ async fn patterns_that_find_nothing_are_refused_with_the_reason() {
 }
 
 #[tokio::test]
+async fn among_others_a_pattern_may_find_nothing_and_a_named_file_that_is_missing_is_trouble() {
+    let mut story = Story::once("*.log");
+    story.write("a.log", "1\n");
+    for other in ["*.gz", "missing.log"] {
+        let path = story.path(other).to_str().expect("a plain path").to_owned();
+        story.config.paths.push(path);
+    }
+    expect![[r#"
+        ! no file matches "missing.log": it does not exist
+        + logs:a.log
+        logs:a.log 0 1
+        - logs:a.log
+        end
+    "#]]
+    .assert_eq(&story.run().await);
+}
+
+#[tokio::test]
 async fn patterns_that_are_none_are_refused() {
     let mut story = Story::once("[a");
     expect![[r#"source logs: paths holds "[a", which is no pattern: unclosed character class; missing ']'"#]]
