@@ -188,3 +188,6 @@ impl JsonSchema for FormatConfig {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,8 @@
 
 mod columns;
 mod config;
+#[cfg(test)]
+mod cutting;
 mod json;
 mod keys;
 mod line_framer;

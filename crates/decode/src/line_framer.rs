@@ -31,3 +31,6 @@ impl Framer for LineFramer {
 fn without_cr(line: &[u8]) -> usize {
     line.len() - usize::from(line.last() == Some(&b'\r'))
 }
+
+#[cfg(test)]
+mod tests;

@@ -124,7 +124,12 @@ impl<'a> Lines<'a> {
         if first.stream.is_none() && seen > next {
             (end, next) = (self.end_before(seen, first.end), seen);
         }
-        while let Some(line) = self.line(next) {
+        while let Some((text, ..)) = self.physical(next) {
+            if first.stream.is_none() && unwrap(text).is_some() {
+                // also when its pieces are not all here, so that every line that was seen was judged
+                return Some(Framed::Record { record: end, next });
+            }
+            let line = self.line(next)?;
             let kind = line.kind();
             if ends(kind) || line.stream != first.stream {
                 return Some(Framed::Record { record: end, next });
