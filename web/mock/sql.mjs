@@ -65,8 +65,8 @@ function group(rows, keys, latest = true) {
 }
 
 export function csv({ columns, rows }) {
-  const cell = (value) => (value === null ? '' : /[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value));
-  return [columns.map(({ name }) => name), ...rows].map((row) => row.map(cell).join(',')).join('\n') + '\n';
+  const cell = (value) => (value === null ? '' : /[",\r\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value));
+  return [columns.map(({ name }) => name), ...rows].map((row) => `${row.map(cell).join(',')}\r\n`).join('');
 }
 
 export const ndjson = ({ columns, rows }) => rows.map((row) => JSON.stringify(Object.fromEntries(columns.map(({ name }, i) => [name, row[i]])))).join('\n') + '\n';

@@ -26,7 +26,10 @@ describe('the first page', () => {
     await ready(page);
     expect(await rows(page).count()).toBeGreaterThan(5);
     expect(await page.locator('.chip').count()).toBeGreaterThanOrEqual(3);
-    await page.getByRole('region', { name: /Errors per minute/ }).locator('canvas').first().waitFor();
+    const errors = page.getByRole('region', { name: /Errors per minute/ });
+    await errors.locator('canvas').first().waitFor();
+    // An application and, after the slash, what of it.
+    expect((await errors.locator('li').allTextContents()).join('\n')).toMatch(/\S+ \/ (driver|exec \d)/);
     expect(await page.title()).toBe('Logs · Weir');
     expect(problems).toEqual([]);
     await close();
@@ -41,7 +44,7 @@ describe('the first page', () => {
     await until(async () => (await page.locator('[data-row] mark').count()) > 0, 'hits are marked');
     await until(async () => (await total(page)) < before, 'fewer lines');
     const after = await total(page);
-    for (const line of await page.locator('[data-row] .message').allTextContents()) expect(line.toLowerCase()).toContain('task');
+    await until(async () => (await page.locator('[data-row] .message').allTextContents()).every((line) => line.toLowerCase().includes('task')), 'only lines with a hit');
     expect(page.url()).toContain('q=task');
     await page.getByRole('button', { name: 'Clear the search' }).click();
     await until(async () => (await total(page)) > after, 'all lines again');
@@ -91,7 +94,7 @@ describe('the first page', () => {
     const { page, close } = await visit(browser, url);
     await ready(page);
     await page.getByRole('button', { name: /^Time range/ }).click();
-    await page.getByRole('button', { name: 'Everything' }).click();
+    await page.getByRole('button', { name: 'Everything', exact: true }).click();
     await until(async () => page.url().includes('range=all'), 'the preset is in the address');
     await page.getByRole('button', { name: /^Time range/ }).click();
     await page.getByLabel('From').fill('2030-01-01T00:00:00');
@@ -164,24 +167,33 @@ describe('text from outside stays text', () => {
   });
 });
 
-describe('live rows', () => {
-  const stream = process.env.WEIR_STREAM;
+const stream = process.env.WEIR_STREAM;
+// A real server takes rows only through an HTTP stream of one of its pipelines, which has to be named.
+const speechless = Boolean(real && !stream);
+async function say(message: string) {
+  if (mock) mock.store.put(mock.store.row(Date.now(), { level: 'WARN', message, source_file: 'live' }));
+  else {
+    const answer = await fetch(`${url}api/v1/ingest/${stream}`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson' }, body: `${JSON.stringify({ ts: new Date().toISOString(), level: 'WARN', message })}\n` });
+    expect(answer.status).toBe(200);
+  }
+}
+/** A text that no earlier run has posted. */
+const unheard = (what: string) => `${what} ${Date.now()}`;
 
-  test.skipIf(real && !stream)('arrive on top, are held while one reads, and stop when told', async () => {
+describe('live rows', () => {
+  test.skipIf(speechless)('arrive on top, are held while one reads, and stop when told', async () => {
     const { page, problems, close } = await visit(browser, url);
     await ready(page);
     const tail = page.waitForRequest('**/api/v1/logs/tail**');
     await page.getByRole('button', { name: 'Live' }).click();
     await tail;
-    const say = async (message: string) => {
-      if (mock) mock.store.put(mock.store.row(Date.now(), { level: 'WARN', message, source_file: 'live' }));
-      else await fetch(`${url}api/v1/ingest/${stream}`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson' }, body: JSON.stringify({ ts: new Date().toISOString(), level: 'WARN', message }) + '\n' });
-    };
-    await until(async () => { await say('first live row'); return rows(page).filter({ hasText: 'first live row' }).count(); }, 'the row appears');
+    const [first, second] = [unheard('first live row'), unheard('second live row')];
+    // Said until it is heard: nothing tells when the server has begun to listen to this page.
+    await until(async () => { await say(first); return rows(page).filter({ hasText: first }).count(); }, 'the row appears');
     await rows(page).first().click();
-    await say('second live row');
+    await say(second);
     await page.getByRole('button', { name: /held, show/ }).click();
-    await rows(page).filter({ hasText: 'second live row' }).first().waitFor();
+    await rows(page).filter({ hasText: second }).first().waitFor();
     await page.getByRole('button', { name: 'Live' }).click();
     await until(async () => (await page.locator('.live').getAttribute('aria-pressed')) === 'false', 'stopped');
     expect(problems).toEqual([]);
@@ -189,28 +201,32 @@ describe('live rows', () => {
   });
 });
 
-describe.skipIf(real)('a server in a special state', () => {
+describe('a server in a special state', () => {
   test('without tables the page says how to get some', async () => {
-    const empty = await start({ state: 'empty' });
-    const { page, problems, close } = await visit(browser, empty.url);
+    const { page, problems, close } = await visit(browser, url, '', {}, (page) => page.route('**/api/v1/tables', (route) => route.fulfill({ json: { tables: [] } })));
     await page.getByText('weir run examples/spark-logs.yaml').waitFor();
     expect(problems).toEqual([]);
     await close();
-    await empty.close();
   });
 
-  test('the first table appears by itself on a page that was there before it, and then grows', async () => {
-    const young = await start({ grow: false });
+  test('the first table appears by itself on a page that was there before it', async () => {
     let asked = 0;
-    const { page, problems, close } = await visit(browser, young.url, '', {}, (page) =>
+    const { page, problems, close } = await visit(browser, url, '', {}, (page) =>
       page.route('**/api/v1/tables', (route) => ((asked += 1) === 1 ? route.fulfill({ json: { tables: [] } }) : route.continue())));
     await page.getByText('No logs yet').waitFor();
     await ready(page);
-    young.store.put(young.store.row(Date.now(), { level: 'INFO', message: 'nobody asked for this row', source_file: 'late' }));
-    await rows(page).filter({ hasText: 'nobody asked for this row' }).waitFor();
     expect(problems).toEqual([]);
     await close();
-    await young.close();
+  });
+
+  test.skipIf(speechless)('a table that grows shows its new rows without being asked', async () => {
+    const { page, problems, close } = await visit(browser, url);
+    await ready(page);
+    const message = unheard('nobody asked for this row');
+    await say(message);
+    await rows(page).filter({ hasText: message }).waitFor();
+    expect(problems).toEqual([]);
+    await close();
   });
 
   test('no more than 2,000 rows are in the page, and one can go on from there', async () => {
@@ -228,19 +244,28 @@ describe.skipIf(real)('a server in a special state', () => {
   });
 
   test('an error is told in the words of the server', async () => {
-    const failing = await start({ state: 'failing' });
-    const { page, close } = await visit(browser, failing.url);
+    const { page, close } = await visit(browser, url, '', {}, (page) =>
+      page.route('**/api/**', (route) => route.fulfill({ status: 503, json: { error: { code: 'storage', message: 'the catalog /data/catalog.sqlite cannot be read: disk I/O error', hint: null } } })));
     await page.getByText('cannot be read: disk I/O error').waitFor();
     await close();
-    await failing.close();
   });
 
   test('old data is shown in whole, without asking', async () => {
-    const old = await start({ grow: false, now: Date.UTC(2021, 4, 1) });
-    const { page, close } = await visit(browser, old.url);
+    // Not the data is older than usual but the clock of the browser is ahead.
+    const { page, close } = await visit(browser, url, '', {}, (page) => page.clock.setSystemTime(Date.now() + 400 * 86_400_000));
     await ready(page);
     expect(await page.getByRole('button', { name: /^Time range/ }).innerText()).toContain('Everything');
     await close();
-    await old.close();
+  });
+
+  test('lines far away from all others can be left out with one press', async () => {
+    const at = (ms: number) => new Date(ms).toISOString();
+    const start = Date.UTC(2026, 0, 1);
+    const counts = Array.from({ length: 60 }, (_, i) => (i === 3 ? 500 : i === 59 ? 2 : 0));
+    const { page, close } = await visit(browser, url, '?range=all', {}, (page) =>
+      page.route('**/api/v1/logs/histogram?**', (route) => route.fulfill({ json: { from: at(start), to: at(start + 3_600_000), bucket_ms: 60_000, series: [{ level: 'INFO', counts }], total: 502 } })));
+    await page.getByRole('button', { name: 'Zoom to the lines' }).click();
+    await until(async () => page.url().includes(encodeURIComponent(at(start + 180_000))) && page.url().includes(encodeURIComponent(at(start + 240_000))), 'the busy minute is in the address');
+    await close();
   });
 });

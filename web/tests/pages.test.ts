@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { pipelines } from '../mock/pipelines.mjs';
 import { start } from '../mock/server.mjs';
 import { launch, type Mock, real, until, visit } from './browser';
 
@@ -36,12 +37,14 @@ describe('pipelines', () => {
     await close();
   });
 
-  test.skipIf(real)('a broken balance, an error and the partition that holds time back cannot be missed', async () => {
-    const { page, close } = await visit(browser, url, 'pipelines');
+  test('a broken balance, an error and the partition that holds time back cannot be missed', async () => {
+    // A server whose counts do not balance cannot be had on request.
+    const troubled = pipelines({ logs: [] }, Date.now() - 5000);
+    const { page, close } = await visit(browser, url, 'pipelines', {}, (page) => page.route('**/api/v1/pipelines', (route) => route.fulfill({ json: { pipelines: troubled } })));
     await page.getByText('12 missing').waitFor();
     await page.getByText('counts do not balance').waitFor();
     await page.getByText('ends in the middle of a gzip member').waitFor();
-    expect(await page.getByText('holds time back').count()).toBe(2);
+    expect(await page.getByText('holds time back').count()).toBe(1);
     await page.getByRole('button', { name: 'Show all 8' }).click();
     expect(await page.locator('article').last().locator('tbody tr').count()).toBe(8);
     await close();
@@ -80,7 +83,7 @@ describe('SQL', () => {
     await page.getByRole('button', { name: 'Lines' }).click();
     const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'CSV', exact: true }).click()]);
     expect(file.suggestedFilename()).toBe('weir.csv');
-    expect(readFileSync(await file.path(), 'utf8')).toMatch(/^window_start,app_id,errors\n/);
+    expect(readFileSync(await file.path(), 'utf8')).toMatch(/^window_start,app_id,errors\r\n20/);
     expect(problems).toEqual([]);
     await close();
   });
@@ -106,7 +109,10 @@ describe('every page', () => {
       test(`${name} in ${colorScheme} has no serious accessibility violation`, async () => {
         const { page, close } = await visit(browser, url, path, { colorScheme });
         await page.locator(settled).first().waitFor();
-        if (!path) await page.locator('[data-row]:has(.more)').first().click();
+        if (!path) {
+          await page.getByRole('button', { name: /^ERROR/ }).click();
+          await page.locator('[data-row]:has(.more)').first().click();
+        }
         await page.evaluate(axe);
         const found = await page.evaluate(async () => (await (window as unknown as { axe: typeof import('axe-core') }).axe.run()).violations);
         const serious = found.filter(({ impact }) => impact === 'serious' || impact === 'critical');

@@ -1,11 +1,11 @@
 // What needs no browser: hidden characters, positions in messages, ranges, series.
 import { describe, expect, test } from 'vitest';
-import type { SqlResult } from '../src/lib/api';
+import type { SqlResult, Table } from '../src/lib/api';
 import { levelClass, spellings } from '../src/lib/levels';
 import { parseTime, span } from '../src/lib/time.svelte';
 import { pieces } from '../src/lib/visible';
 import { question, series } from '../src/logs/errors';
-import { readRange } from '../src/logs/range';
+import { busyPart, readRange, usualRange } from '../src/logs/range';
 import { topOf } from '../src/logs/scale';
 import { positionOf } from '../src/sql/questions';
 import { overTime } from '../src/sql/shape';
@@ -40,6 +40,27 @@ test('a range in the address must make sense', () => {
   expect(readRange(new URLSearchParams('range=1h'))).toEqual({ preset: '1h' });
   expect(readRange(new URLSearchParams('range=1y'))).toBeNull();
   expect(readRange(new URLSearchParams('from=2026-01-02&to=2026-01-01'))).toBeNull();
+});
+
+test('a page opens with the shortest span that holds enough to read, else with everything', async () => {
+  const now = Date.UTC(2026, 10, 21);
+  const hour = 3_600_000;
+  const usual = (oldest: number, newest: number, lines: (hours: number) => number) =>
+    usualRange({ min_time: new Date(oldest).toISOString(), max_time: new Date(newest).toISOString() } as Table, now, async (from) => lines((now - from) / hour));
+  expect(await usual(now - 900 * hour, now - 100, () => 200)).toEqual({ preset: '1h' });
+  expect(await usual(now - 900 * hour, now - 100, (hours) => hours * 20)).toEqual({ preset: '24h' });
+  expect(await usual(now - 900 * hour, now - 100, () => 199)).toEqual({ preset: 'all' });
+  expect(await usual(now - 900 * hour, now - 800 * hour, () => { throw new Error('nothing to ask'); })).toEqual({ preset: 'all' });
+  expect(await usual(now - 5 * hour, now - 100, (hours) => (hours > 1 ? 16_000 : 5))).toEqual({ preset: 'all' });
+});
+
+test('the part of a span that holds nearly all lines is found where the rest is empty', () => {
+  const mostly = (size: number, at: Record<number, number>) => Array.from({ length: size }, (_, i) => at[i] ?? 0);
+  expect(busyPart(mostly(60, { 0: 700, 1: 900, 59: 3 }))).toEqual([0, 1]);
+  expect(busyPart(mostly(60, { 30: 100 }))).toEqual([30, 30]);
+  expect(busyPart(mostly(60, { 30: 99 }))).toBeNull();
+  expect(busyPart(mostly(60, { 0: 500, 59: 500 }))).toBeNull();
+  expect(busyPart([])).toBeNull();
 });
 
 test('levels are the same whatever a logger calls them', () => {

@@ -6,7 +6,7 @@ import { parseTime } from '../lib/time.svelte';
 import { executorName } from './columns';
 
 const MINUTE = 60_000;
-const BARS_MAX = 240;
+const BARS_MAX = 120;
 export const SHOWN_MAX = 7;
 /** Rows asked for at most. More windows than that are cut, oldest first, and the panel says so. */
 export const WINDOWS_MAX = 10_000;

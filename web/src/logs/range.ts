@@ -27,10 +27,40 @@ export function writeRange(range: Range): Record<string, string | null> {
   return { range: null, from: new Date(range.from).toISOString(), to: new Date(range.to).toISOString() };
 }
 
-/** Where nobody chose: the last hour of a table that is being written, all of one that is not. */
-export function usualRange(table: Table, now: number): Range {
-  const newest = parseTime(table.max_time);
-  return { preset: newest !== null && Math.abs(now - newest) < 5 * 60_000 ? '1h' : 'all' };
+/** A span with fewer lines than this is not worth opening a page with. */
+const ENOUGH_LINES = 200;
+
+/**
+ * Where nobody chose: the shortest of the last hour, day and week that holds enough to read; everything where none does, so that
+ * one fresh row on top of old logs does not hide them. Everything, too, where the whole table is younger than the span.
+ * `lines` counts those since a moment.
+ */
+export async function usualRange(table: Table, now: number, lines: (from: number) => Promise<number>): Promise<Range> {
+  const [oldest, newest] = [parseTime(table.min_time), parseTime(table.max_time)];
+  for (const { id, ms } of PRESETS) {
+    if (ms === null || ms < 3_600_000 || newest === null || newest < now - ms) continue;
+    if (oldest !== null && oldest >= now - ms) break;
+    if ((await lines(now - ms)) >= ENOUGH_LINES) return { preset: id };
+  }
+  return { preset: 'all' };
+}
+
+const BUSY_SHARE = 0.95;
+const BUSY_LINES_MIN = 100;
+const BUSY_WIDTH = 0.15;
+
+/** The buckets `[first, last]` that hold nearly all lines, where those are so few that the rest of the span is empty space; else null. */
+export function busyPart(counts: number[]): [number, number] | null {
+  const total = counts.reduce((a, b) => a + b, 0);
+  if (total < BUSY_LINES_MIN) return null;
+  const wanted = total * BUSY_SHARE;
+  let best: [number, number] | null = null;
+  for (let first = 0, last = 0, sum = 0; last < counts.length; last += 1) {
+    sum += counts[last]!;
+    while (sum - counts[first]! >= wanted && first < last) sum -= counts[first++]!;
+    if (sum >= wanted && (!best || last - first < best[1] - best[0])) best = [first, last];
+  }
+  return best && best[1] - best[0] + 1 <= counts.length * BUSY_WIDTH ? best : null;
 }
 
 /** The two ends in milliseconds; null is open. */
