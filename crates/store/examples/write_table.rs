@@ -18,7 +18,7 @@ fn schema() -> Schema {
     let text = |name: &str| Field::new(name, DataType::Utf8View, true);
     let tags = DataType::Struct(["env", "region", "team", "v"].into_iter().map(text).collect());
     Schema::new(vec![
-        Field::new("ts", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true),
+        Field::new("ts", DataType::Timestamp(TimeUnit::Microsecond, None), true),
         text("level"),
         text("service"),
         text("host"),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arrow::datatypes::Schema;
 use async_trait::async_trait;
 use weir_disk::{DataFolder, Disk, disk_error, remove_leftovers};
 use weir_model::{
@@ -13,6 +14,7 @@ use weir_model::{
 };
 
 use crate::catalog::{Catalog, NewCommit};
+use crate::schema::plain_fields;
 use crate::segment::{TABLES_FOLDER, checked_bytes};
 use crate::tables::{Grave, Tables};
 use crate::{StoreConfig, StoreSnapshot, TableConfig, TableWriter, Trouble, check_table_name};
@@ -135,6 +137,20 @@ impl Store {
         check_table_name(table)?;
         self.owned()?;
         Ok(TableWriter::new(Arc::clone(self), table, &config))
+    }
+
+    /// Creates a table with the columns of `schema` (all of them may be null), or makes room for them in the one there
+    /// is, so that a table whose rows are still to come can be asked already. `time` is its column of event times.
+    ///
+    /// # Errors
+    /// `Config` when the name is not `^[a-z][a-z0-9_]{0,62}$`, or the store is read only; else as the disk says.
+    pub fn declare(&self, table: &str, schema: &Schema, time: Option<&str>) -> SeamResult<()> {
+        check_table_name(table)?;
+        self.owned()?;
+        let fields = plain_fields(schema.fields());
+        self.catalog().declare(table, &fields, time)?;
+        self.tables().declared(table, &fields, time);
+        Ok(())
     }
 
     /// Segments that are missing or damaged.

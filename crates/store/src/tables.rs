@@ -158,6 +158,15 @@ impl Tables {
         }
     }
 
+    /// The catalog knows the table, with at least these columns.
+    pub(crate) fn declared(&mut self, name: &str, fields: &Fields, time: Option<&str>) {
+        let grown = crate::schema::grow(self.table(name).schema.fields(), fields);
+        self.widen(name, grown);
+        let table = self.table(name);
+        table.catalogued = true;
+        table.time_kept = table.time_kept.take().or_else(|| time.map(ToOwned::to_owned)).or_else(|| table.time_column());
+    }
+
     /// The time columns of the tables that a commit writes to.
     pub(crate) fn time_columns(&self, commit: &EpochCommit) -> BTreeMap<String, String> {
         let segments = commit.prepared.values().flat_map(|prepared| &prepared.segments);

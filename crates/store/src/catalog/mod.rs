@@ -7,7 +7,6 @@ mod graves;
 mod migrations;
 mod tables;
 
-
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Tables and their segments in the catalog.
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{Fields, Schema, SchemaRef};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use weir_model::{NewSegment, SeamResult};
 
@@ -74,6 +74,15 @@ impl Catalog {
             })
             .collect::<SeamResult<_>>()?;
         Ok((tables, segments))
+    }
+
+    /// Creates a table with these columns, or makes room for them in the one there is.
+    pub(crate) fn declare(&mut self, table: &str, fields: &Fields, time: Option<&str>) -> SeamResult<()> {
+        let path = self.path.clone();
+        let failed = |error| super::catalog_error("write", &path, error);
+        let transaction = self.connection.transaction().map_err(failed)?;
+        make_room(&transaction, table, fields, time)?.map_err(failed)?;
+        transaction.commit().map_err(failed)
     }
 
     /// Writes down why a segment is not read; `None` takes it back.
@@ -157,14 +166,23 @@ pub(super) fn widen(
     time: Option<&str>,
 ) -> SeamResult<rusqlite::Result<()>> {
     let seen = schema_from_text(&new.schema)?;
+    make_room(transaction, &new.table, seen.fields(), time)
+}
+
+fn make_room(
+    transaction: &Transaction<'_>,
+    table: &str,
+    seen: &Fields,
+    time: Option<&str>,
+) -> SeamResult<rusqlite::Result<()>> {
     let found: rusqlite::Result<Option<Vec<u8>>> =
-        transaction.query_row("SELECT schema FROM tables WHERE name = ?1", [&new.table], |row| row.get(0)).optional();
+        transaction.query_row("SELECT schema FROM tables WHERE name = ?1", [table], |row| row.get(0)).optional();
     let old = match found {
         Err(error) => return Ok(Err(error)),
-        Ok(None) => schema_of(arrow::datatypes::Fields::empty()),
+        Ok(None) => schema_of(Fields::empty()),
         Ok(Some(bytes)) => schema_from_bytes(&bytes)?,
     };
-    let grown = grow(old.fields(), seen.fields());
+    let grown = grow(old.fields(), seen);
     if grown == *old.fields() {
         return Ok(Ok(()));
     }
@@ -173,7 +191,7 @@ pub(super) fn widen(
     let written = transaction.execute(
         "INSERT INTO tables (name, schema, time_column) VALUES (?1, ?2, ?3)
          ON CONFLICT (name) DO UPDATE SET schema = ?2, time_column = COALESCE(time_column, ?3)",
-        params![new.table, bytes, time.map(ToOwned::to_owned).or_else(|| time_column(&grown, None))],
+        params![table, bytes, time.map(ToOwned::to_owned).or_else(|| time_column(&grown, None))],
     );
     Ok(written.map(|_| ()))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, RecordBatchOptions, StructArray, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Fields, SchemaRef};
+use arrow::datatypes::{DataType, Fields, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
@@ -68,7 +68,21 @@ fn fitted(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
             let lists = ListArray::try_new(Arc::clone(item), lists.offsets().clone(), values, lists.nulls().cloned())?;
             Ok(Arc::new(lists))
         }
+        (DataType::Timestamp(_, zone), DataType::Timestamp(unit, Some(to_zone))) => {
+            let same_zone = DataType::Timestamp(*unit, zone.clone());
+            let micros = cast_with_options(array, &same_zone, &CastOptions { safe: false, ..CastOptions::default() })?;
+            Ok(in_zone(&micros, to_zone))
+        }
         _ => cast_with_options(array, to, &CastOptions { safe: false, ..CastOptions::default() }),
+    }
+}
+
+/// The same microseconds under the name of another zone. A timestamp is an instant whatever its zone, and one without
+/// a zone is taken to be UTC; a cast would want to look the zone up.
+pub(super) fn in_zone(array: &ArrayRef, zone: &str) -> ArrayRef {
+    match array.as_primitive_opt::<TimestampMicrosecondType>() {
+        Some(times) => Arc::new(times.clone().with_timezone(zone)),
+        None => Arc::clone(array),
     }
 }
 

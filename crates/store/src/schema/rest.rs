@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
+use super::place::in_zone;
+
 /// Values whose type clashes with their column's.
 #[derive(Debug)]
 pub(super) struct Misfit {
@@ -71,9 +73,28 @@ fn merged(before: &str, object: Map<String, Value>) -> String {
     Value::Object(all).to_string()
 }
 
+/// `values` with times in a zone that can be written without a table of zones.
+fn printable(values: &ArrayRef) -> ArrayRef {
+    match values.data_type() {
+        DataType::Timestamp(_, Some(_)) => in_zone(values, "+00:00"),
+        DataType::Struct(fields) => {
+            let rows = values.as_struct();
+            let columns: Vec<ArrayRef> = rows.columns().iter().map(printable).collect();
+            let fields = fields
+                .iter()
+                .zip(&columns)
+                .map(|(field, column)| Field::new(field.name(), column.data_type().clone(), true));
+            let made = StructArray::try_new_with_length(fields.collect(), columns, rows.nulls().cloned(), rows.len());
+            made.map_or_else(|_| Arc::clone(values), |made| Arc::new(made))
+        }
+        _ => Arc::clone(values),
+    }
+}
+
 /// Each value as JSON; null where there is none.
 fn as_json(values: &ArrayRef) -> SeamResult<Vec<Value>> {
     let failed = |error| SeamError::caused(ErrorKind::Closed, "cannot write values as JSON", error);
+    let values = &printable(values);
     let field = Arc::new(Field::new("v", values.data_type().clone(), true));
     let batch = RecordBatch::from(StructArray::from(vec![(field, Arc::clone(values))]));
     let mut writer = LineDelimitedWriter::new(Vec::new());

@@ -54,3 +54,26 @@ fn a_catalog_of_a_newer_weir_is_refused() {
         );
     }
 }
+
+#[test]
+fn a_declared_table_can_be_asked_before_its_first_row_and_after_a_restart() {
+    use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+    let setting = Setting::new();
+    let store = setting.open().expect("opened");
+    let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let schema = Schema::new(vec![Field::new("at", time, false), Field::new("reason", DataType::Utf8, false)]);
+    store.declare("letters", &schema, Some("at")).expect("declared");
+    store.declare("letters", &schema, Some("at")).expect("declared again, which changes nothing");
+    let names = |store: &Store| {
+        let snapshot = store.snapshot().expect("a snapshot");
+        let table = &snapshot.tables["letters"];
+        let columns: Vec<String> = table.schema.fields().iter().map(|field| field.name().clone()).collect();
+        (columns, table.time_column.clone(), table.rows())
+    };
+    let expected = (vec!["at".to_owned(), "reason".to_owned()], Some("at".to_owned()), 0);
+    assert_eq!(names(&store), expected);
+    drop(store);
+    assert_eq!(names(&setting.open().expect("opened again")), expected);
+    let refused = setting.open().expect("opened").declare("../etc", &schema, None).expect_err("no name of a table");
+    assert_eq!(refused.kind, ErrorKind::Config);
+}
