@@ -164,7 +164,8 @@ impl Tables {
         self.widen(name, grown);
         let table = self.table(name);
         table.catalogued = true;
-        table.time_kept = table.time_kept.take().or_else(|| time.map(ToOwned::to_owned)).or_else(|| table.time_column());
+        table.time_kept =
+            table.time_kept.take().or_else(|| time.map(ToOwned::to_owned)).or_else(|| table.time_column());
     }
 
     /// The time columns of the tables that a commit writes to.

@@ -16,7 +16,7 @@ const COMPACT_EVERY: u64 = 5;
 const SWEEP_EVERY: u64 = 60;
 
 /// Goes on until it is aborted.
-pub async fn run(shared: Shared, health: Arc<Health>) {
+pub(crate) async fn run(shared: Shared, health: Arc<Health>) {
     let mut beats = tokio::time::interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for beat in 1_u64.. {

@@ -17,7 +17,7 @@ use crate::plan::Job;
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Appends records to the log.
-pub struct LogIngest {
+pub(crate) struct LogIngest {
     log: Arc<Log>,
     /// The streams that some pipeline reads; others are refused, since nobody would ever see what they hold.
     streams: BTreeSet<String>,
@@ -25,7 +25,7 @@ pub struct LogIngest {
 
 impl LogIngest {
     /// Takes records of the streams that `jobs` read.
-    pub fn new(log: Arc<Log>, jobs: &[Job]) -> Self {
+    pub(crate) fn new(log: Arc<Log>, jobs: &[Job]) -> Self {
         let sources = jobs.iter().flat_map(|job| &job.sources);
         let streams = sources.filter_map(|source| match &source.source {
             SourceConfig::Http(http) => Some(http.stream.clone()),

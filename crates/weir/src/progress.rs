@@ -9,23 +9,23 @@ use weir_model::{Clock, SystemClock};
 use weir_observe::{PipelineHandle, PipelineStatus};
 
 /// How often the bar moves.
-pub const REFRESH: Duration = Duration::from_millis(100);
+pub(crate) const REFRESH: Duration = Duration::from_millis(100);
 
 /// A bar over the bytes that are to be read, or a counter where nobody knows how many there are.
-pub struct Progress {
+pub(crate) struct Progress {
     bar: ProgressBar,
 }
 
 impl Progress {
     /// A bar on standard error, if that is a terminal and `quiet` is not asked for.
-    pub fn new(quiet: bool) -> Self {
+    pub(crate) fn new(quiet: bool) -> Self {
         let bar =
             if quiet || !std::io::stderr().is_terminal() { ProgressBar::hidden() } else { ProgressBar::no_length() };
         Self { bar }
     }
 
     /// Shows where the pipeline is.
-    pub fn show(&self, handle: &PipelineHandle) {
+    pub(crate) fn show(&self, handle: &PipelineHandle) {
         if self.bar.is_hidden() {
             return;
         }
@@ -48,13 +48,13 @@ impl Progress {
     }
 
     /// Takes the bar away.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         self.bar.finish_and_clear();
     }
 }
 
 /// The balance of every output, and what went wrong.
-pub fn summary(status: &PipelineStatus) -> String {
+pub(crate) fn summary(status: &PipelineStatus) -> String {
     let mut text = format!("pipeline {}: {} records read\n", status.name, HumanCount(status.rows_read));
     for output in &status.outputs {
         let balance = &output.balance;

@@ -3,7 +3,7 @@
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Resolves when the process is asked to stop, by Ctrl-C or by SIGTERM. Never, if signals cannot be watched.
-pub async fn stop() {
+pub(crate) async fn stop() {
     match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
         (Ok(mut interrupt), Ok(mut terminate)) => {
             tokio::select! {

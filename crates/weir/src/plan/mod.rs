@@ -7,6 +7,7 @@ mod types;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use arrow::datatypes::SchemaRef;
 use weir_collect::SourceConfig;
 use weir_decode::FormatConfig;
 use weir_deliver::OutputConfig;
@@ -59,6 +60,8 @@ pub struct JobOutput {
     pub output: OutputConfig,
     /// The column that its rows are kept by, if it is a table and they have a time.
     pub time_column: Option<String>,
+    /// The columns that its rows have at least, where they are known before any data is.
+    pub columns: Option<SchemaRef>,
 }
 
 /// Something that is wrong with a pipeline, at the key `path` of its file.
@@ -106,24 +109,28 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
         limits: Limits::default(),
     };
     let sources = job_sources(config, &plan)?;
-    let problems = types::check(&plan, &sources);
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    let job_output = |name: &str, output: &OutputConfig, time_column| JobOutput {
+    let known = types::check(&plan, &sources)?;
+    let job_output = |name: &str, output: &OutputConfig, time_column, columns| JobOutput {
         name: name.to_owned(),
         output: output.clone(),
         time_column,
+        columns,
     };
     let time_field = config.time.as_ref().map(|time| time.field.clone());
     Ok(Job {
-        outputs: std::iter::zip(&config.outputs, std::iter::zip(&feeds, &names))
-            .map(|(entry, (from, name))| {
-                job_output(name, &entry.output, time_column(&plan, *from, time_field.as_deref()))
+        outputs: std::iter::zip(std::iter::zip(&config.outputs, &known), std::iter::zip(&feeds, &names))
+            .map(|((entry, known), (from, name))| {
+                let time_column = time_column(&plan, *from, time_field.as_deref());
+                job_output(name, &entry.output, time_column, known.columns())
             })
             .collect(),
-        late: job_output("late", &config.late, time_field.clone()),
-        dead_letters: job_output("dead_letters", &config.dead_letters, Some("time".to_owned())),
+        late: job_output("late", &config.late, time_field.clone(), Some(types::late_columns())),
+        dead_letters: job_output(
+            "dead_letters",
+            &config.dead_letters,
+            Some("time".to_owned()),
+            Some(weir_deliver::dead_letter_schema()),
+        ),
         epoch: config.epoch.std(),
         plan,
         sources,

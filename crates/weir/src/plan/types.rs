@@ -12,28 +12,43 @@ use super::{JobSource, Problem, fields};
 
 /// The columns of a source or a step.
 #[derive(Clone)]
-enum Known {
+pub(super) enum Known {
     /// Exactly these.
     Columns(SchemaRef),
     /// At least these, and others when the data has them.
     Open,
 }
 
-/// What is wrong with the expressions of `plan`.
-pub(super) fn check(plan: &Plan, sources: &[JobSource]) -> Vec<Problem> {
+impl Known {
+    /// The columns, if they are known.
+    pub(super) fn columns(&self) -> Option<SchemaRef> {
+        match self {
+            Self::Columns(schema) => Some(Arc::clone(schema)),
+            Self::Open => None,
+        }
+    }
+}
+
+/// The columns of each output, or what is wrong with the expressions of `plan`.
+pub(super) fn check(plan: &Plan, sources: &[JobSource]) -> Result<Vec<Known>, Vec<Problem>> {
     let mut checker = Checker { compiler: SqlCompiler::new(), problems: Vec::new() };
     let sources: Vec<Known> = sources.iter().map(source_columns).collect();
     let mut nodes: Vec<Known> = Vec::new();
+    let known = |nodes: &[Known], from: Upstream| match from {
+        Upstream::Source(source) => sources[source].clone(),
+        Upstream::AllSources if sources.len() == 1 => sources[0].clone(),
+        Upstream::AllSources => Known::Open,
+        Upstream::Node(earlier) => nodes[earlier].clone(),
+    };
     for (index, node) in plan.nodes.iter().enumerate() {
-        let input = match node.from {
-            Upstream::Source(source) => sources[source].clone(),
-            Upstream::AllSources if sources.len() == 1 => sources[0].clone(),
-            Upstream::AllSources => Known::Open,
-            Upstream::Node(earlier) => nodes[earlier].clone(),
-        };
+        let input = known(&nodes, node.from);
         nodes.push(checker.node(index, &node.operator, &input));
     }
-    checker.problems
+    if checker.problems.is_empty() {
+        Ok(plan.outputs.iter().map(|output| known(&nodes, output.from)).collect())
+    } else {
+        Err(checker.problems)
+    }
 }
 
 fn source_columns(source: &JobSource) -> Known {
@@ -181,4 +196,16 @@ fn unknown_column(path: &str, text: &str, name: &str, schema: &Schema) -> Option
         message: format!("there is no column `{name}` here"),
         hint: Some(hint),
     })
+}
+
+/// The columns that late rows have besides those of the row.
+pub(super) fn late_columns() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("late_by_ms", DataType::Int64, true),
+        Field::new("window_start", fields::timestamp(), true),
+        Field::new("window_end", fields::timestamp(), true),
+        Field::new("source_file", DataType::Utf8, true),
+        Field::new("source_offset", DataType::Int64, true),
+        Field::new("pipeline", DataType::Utf8, true),
+    ]))
 }

@@ -30,6 +30,9 @@ impl Outlet {
         let sink: Box<dyn Sink> = match &output.output {
             OutputConfig::Table(table) => {
                 let time_column = table.time.clone().or_else(|| output.time_column.clone());
+                if let Some(columns) = &output.columns {
+                    shared.store.declare(&table.name, columns, time_column.as_deref())?;
+                }
                 let config = TableConfig { time_column, ..TableConfig::default() };
                 Box::new(TableSink::new(shared.store.writer(&table.name, config)?))
             }

@@ -105,7 +105,7 @@ fn a_wrong_question_is_refused_with_what_would_be_right() {
     for (sql, wanted) in [
         ("SELECT * FROM logz", "logs"),
         ("SELECT levl FROM logs", "level"),
-        ("DELETE FROM logs", "read"),
+        ("DELETE FROM logs", "SELECT"),
         ("SELECT 1; SELECT 2", "one"),
         ("SELEC 1", ""),
     ] {

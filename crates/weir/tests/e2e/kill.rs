@@ -50,7 +50,7 @@ fn outcome(place: &Place) -> Outcome {
         fs::read_to_string(place.path("result.ndjson")).unwrap().lines().map(str::to_owned).collect();
     file.sort();
     Outcome {
-        raw: place.query("SELECT count(*) AS n, count(DISTINCT ts || message) AS d, sum(duration_ms) AS s FROM raw"),
+        raw: place.query("SELECT count(*) AS n, count(DISTINCT ts || message) AS d, sum(CAST(round(duration_ms * 1000) AS BIGINT)) AS s FROM raw"),
         windows: place.query("SELECT * FROM per_minute ORDER BY row_id, revision"),
         late: place.query("SELECT source_offset, late_by_ms, window_start FROM late_events ORDER BY source_offset"),
         file,

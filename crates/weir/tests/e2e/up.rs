@@ -141,12 +141,22 @@ fn posted_rows_are_visible_within_a_second_or_two_and_a_restart_shows_the_same()
 fn wrong_bodies_are_refused_with_reasons_and_nothing_of_them_is_kept() {
     let place = Place::new();
     let server = Server::start(&place, &[]);
-    let (status, answer) = server.send("POST", "/api/v1/ingest/logs", "application/x-ndjson", "{\"n\":1}\nnot json\n");
+    let (status, answer) = server.send(
+        "POST",
+        "/api/v1/ingest/logs",
+        "application/x-ndjson",
+        "{\"ts\":\"2026-01-01T00:00:00Z\"}\nnot json\n",
+    );
     assert_eq!(status, 400, "{answer}");
     assert!(answer.contains("line 2"), "{answer}");
     let (status, answer) = server.send("POST", "/api/v1/ingest/nobody", "application/x-ndjson", "{\"n\":1}\n");
     assert_eq!(status, 404, "{answer}");
-    let (status, answer) = server.send("POST", "/api/v1/ingest/logs", "application/json", "[{\"n\":1},{\"n\":2}]");
+    let (status, answer) = server.send(
+        "POST",
+        "/api/v1/ingest/logs",
+        "application/json",
+        "[{\"ts\":\"2026-01-01T00:00:00Z\",\"n\":1},{\"ts\":\"2026-01-01T00:00:01Z\",\"n\":2}]",
+    );
     assert_eq!(status, 200, "{answer}");
     server.sql_becomes("SELECT count(*) FROM logs", 2);
     let (status, answer) = server.send("POST", "/api/v1/sql", "application/json", "{\"sql\":\"DROP TABLE logs\"}");
