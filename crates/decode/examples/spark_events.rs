@@ -36,7 +36,14 @@ fn main() {
         }
         let origin: Arc<str> = file.as_str().into();
         let fallback_time = Some(EventTime::from_micros(1_000_000));
-        let raw = Raw { partition: PartitionId::new(origin.clone()), origin, bytes, records, next: Position::default(), fallback_time };
+        let raw = Raw {
+            partition: PartitionId::new(origin.clone()),
+            origin,
+            bytes,
+            records,
+            next: Position::default(),
+            fallback_time,
+        };
         let decoded = format.decoder(wanted.clone()).expect("a valid plan").decode(&raw);
         for rejected in &decoded.rejected {
             eprintln!("{file}:{}: {}", rejected.offset, rejected.reason);

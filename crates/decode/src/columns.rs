@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, NullBufferBuilder, StringViewArray, TimestampMicrosecondArray, make_view};
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, NullBufferBuilder, StringViewArray, TimestampMicrosecondArray,
+    make_view,
+};
 use arrow::buffer::{Buffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, TimeUnit};
 
@@ -109,9 +112,9 @@ impl Numbers<i64> {
         time_array(values.into(), nulls)
     }
 
-    /// The same rows as floats.
-    pub(crate) fn to_floats(&mut self) -> Numbers<f64> {
-        let values = self.values.iter().map(|value| *value as f64).collect();
+    /// The same rows as floats; none are left here.
+    pub(crate) fn take_floats(&mut self) -> Numbers<f64> {
+        let values = std::mem::take(&mut self.values).into_iter().map(|value| value as f64).collect();
         Numbers { values, presence: std::mem::take(&mut self.presence) }
     }
 }

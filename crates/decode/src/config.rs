@@ -131,26 +131,20 @@ impl<'de> Visitor<'de> for FormatVisitor {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<FormatConfig, M::Error> {
-        let word: String = map.next_key()?.ok_or_else(|| {
-            M::Error::custom("no format is named; name one of json, text, spark_log")
-        })?;
+        let word: String =
+            map.next_key()?.ok_or_else(|| M::Error::custom("no format is named; name one of json, text, spark_log"))?;
         let format = match FormatConfig::from_word::<M::Error>(&word)? {
-            FormatConfig::Json(_) => {
-                FormatConfig::Json(map.next_value::<Option<JsonConfig>>()?.unwrap_or_default())
+            FormatConfig::Json(_) => FormatConfig::Json(map.next_value::<Option<JsonConfig>>()?.unwrap_or_default()),
+            FormatConfig::Text(_) => FormatConfig::Text(map.next_value::<Option<TextConfig>>()?.unwrap_or_default()),
+            FormatConfig::SparkLog(_) => {
+                FormatConfig::SparkLog(map.next_value::<Option<SparkLogConfig>>()?.unwrap_or_default())
             }
-            FormatConfig::Text(_) => {
-                FormatConfig::Text(map.next_value::<Option<TextConfig>>()?.unwrap_or_default())
-            }
-            FormatConfig::SparkLog(_) => FormatConfig::SparkLog(
-                map.next_value::<Option<SparkLogConfig>>()?
-                    .unwrap_or_default(),
-            ),
         };
         match map.next_key::<String>()? {
             None => Ok(format),
-            Some(second) => Err(M::Error::custom(format!(
-                "a source has one format, here are two: {word} and {second}"
-            ))),
+            Some(second) => {
+                Err(M::Error::custom(format!("a source has one format, here are two: {word} and {second}")))
+            }
         }
     }
 }
@@ -167,16 +161,8 @@ impl JsonSchema for FormatConfig {
                 "properties": { word: schema },
             })
         };
-        let json = one(
-            "json",
-            "One JSON object per line.",
-            generator.subschema_for::<JsonConfig>(),
-        );
-        let text = one(
-            "text",
-            "One record per line, kept as it is.",
-            generator.subschema_for::<TextConfig>(),
-        );
+        let json = one("json", "One JSON object per line.", generator.subschema_for::<JsonConfig>());
+        let text = one("text", "One record per line, kept as it is.", generator.subschema_for::<TextConfig>());
         let spark_log = one(
             "spark_log",
             "Log files of Apache Spark: one record per log event.",

@@ -34,13 +34,7 @@ pub(crate) struct Keys {
 
 impl Default for Keys {
     fn default() -> Self {
-        Self {
-            table: HashTable::new(),
-            hasher: RandomState::default(),
-            bytes: Vec::new(),
-            ends: vec![0],
-            values: None,
-        }
+        Self { table: HashTable::new(), hasher: RandomState::default(), bytes: Vec::new(), ends: vec![0], values: None }
     }
 }
 
@@ -65,13 +59,11 @@ impl Keys {
         let id = u32::try_from(self.ends.len() - 1).expect("a batch has less than 4 Gi rows");
         self.bytes.extend_from_slice(key);
         self.ends.push(
-            i32::try_from(self.bytes.len())
-                .expect("the limit on key bytes and a batch's size are far below 2 GiB"),
+            i32::try_from(self.bytes.len()).expect("the limit on key bytes and a batch's size are far below 2 GiB"),
         );
         self.values = None;
         let (bytes, ends, hasher) = (&self.bytes, &self.ends, &self.hasher);
-        self.table
-            .insert_unique(hash, id, |&id| hasher.hash_one(key_of(bytes, ends, id)));
+        self.table.insert_unique(hash, id, |&id| hasher.hash_one(key_of(bytes, ends, id)));
         id as i32
     }
 
@@ -82,17 +74,14 @@ impl Keys {
             None => {
                 let ends = OffsetBuffer::new(ScalarBuffer::from(self.ends.clone()));
                 let bytes = Buffer::from_slice_ref(&self.bytes);
-                let values = StringArray::try_new(ends, bytes, None)
-                    .expect("keys are UTF-8 and lie between their ends");
+                let values =
+                    StringArray::try_new(ends, bytes, None).expect("keys are UTF-8 and lie between their ends");
                 self.values.insert(Arc::new(values)).clone()
             }
         };
-        let array =
-            DictionaryArray::<Int32Type>::try_new(Int32Array::new(ids.into(), nulls), values)
-                .expect("every id was interned here");
-        if self.ends.len() > KEYS_PER_DICTIONARY_MAX
-            || self.bytes.len() > KEY_BYTES_PER_DICTIONARY_MAX
-        {
+        let array = DictionaryArray::<Int32Type>::try_new(Int32Array::new(ids.into(), nulls), values)
+            .expect("every id was interned here");
+        if self.ends.len() > KEYS_PER_DICTIONARY_MAX || self.bytes.len() > KEY_BYTES_PER_DICTIONARY_MAX {
             *self = Self::default();
         }
         Arc::new(array)
@@ -113,11 +102,7 @@ mod tests {
     fn texts(array: &ArrayRef) -> Vec<String> {
         let array = array.as_dictionary::<Int32Type>();
         let values = array.values().as_string::<i32>();
-        array
-            .keys()
-            .iter()
-            .map(|id| id.map_or("null".to_owned(), |id| values.value(id as usize).to_owned()))
-            .collect()
+        array.keys().iter().map(|id| id.map_or("null".to_owned(), |id| values.value(id as usize).to_owned())).collect()
     }
 
     #[test]
@@ -131,20 +116,9 @@ mod tests {
         let third = keys.array(ids, Some(NullBuffer::from(vec![true, false])));
         assert_eq!(
             (texts(&first), texts(&second), texts(&third)),
-            (
-                vec!["a".into(), "b".into(), "a".into()],
-                vec!["b".into()],
-                vec!["c".into(), "null".into()]
-            )
+            (vec!["a".into(), "b".into(), "a".into()], vec!["b".into()], vec!["c".into(), "null".into()])
         );
-        let values = |array: &ArrayRef| {
-            array
-                .as_dictionary::<Int32Type>()
-                .values()
-                .to_data()
-                .buffers()[1]
-                .as_ptr()
-        };
+        let values = |array: &ArrayRef| array.as_dictionary::<Int32Type>().values().to_data().buffers()[1].as_ptr();
         assert_eq!(values(&first), values(&second));
         assert_ne!(values(&first), values(&third));
     }
@@ -152,15 +126,10 @@ mod tests {
     #[test]
     fn at_the_limit_a_new_dictionary_begins_and_nothing_is_lost() {
         let mut keys = Keys::default();
-        let ids: Vec<i32> = (0..KEYS_PER_DICTIONARY_MAX + 10)
-            .map(|n| keys.intern(n.to_string().as_bytes()))
-            .collect();
+        let ids: Vec<i32> = (0..KEYS_PER_DICTIONARY_MAX + 10).map(|n| keys.intern(n.to_string().as_bytes())).collect();
         let array = keys.array(ids, None);
         assert_eq!(array.len(), KEYS_PER_DICTIONARY_MAX + 10);
-        assert_eq!(
-            texts(&array)[KEYS_PER_DICTIONARY_MAX + 9],
-            (KEYS_PER_DICTIONARY_MAX + 9).to_string()
-        );
+        assert_eq!(texts(&array)[KEYS_PER_DICTIONARY_MAX + 9], (KEYS_PER_DICTIONARY_MAX + 9).to_string());
         assert_eq!(keys.intern(b"fresh"), 0);
     }
 }

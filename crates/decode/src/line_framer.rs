@@ -10,14 +10,8 @@ impl Framer for LineFramer {
     fn frame(&self, buffer: &[u8], scanned: usize, end: bool) -> Framed {
         let from = scanned.min(buffer.len());
         match memchr::memchr(b'\n', &buffer[from..]) {
-            Some(at) => Framed::Record {
-                record: without_cr(&buffer[..from + at]),
-                next: from + at + 1,
-            },
-            None if end && !buffer.is_empty() => Framed::Record {
-                record: without_cr(buffer),
-                next: buffer.len(),
-            },
+            Some(at) => Framed::Record { record: without_cr(&buffer[..from + at]), next: from + at + 1 },
+            None if end && !buffer.is_empty() => Framed::Record { record: without_cr(buffer), next: buffer.len() },
             None => Framed::Incomplete,
         }
     }

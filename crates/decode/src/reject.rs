@@ -26,10 +26,7 @@ pub(crate) fn too_long(span: &RecordSpan) -> String {
 /// Why a record that is not UTF-8 is rejected.
 pub(crate) fn not_utf8(record: &[u8], error: std::str::Utf8Error) -> String {
     let at = error.valid_up_to();
-    format!(
-        "not valid UTF-8 at byte {at} (0x{:02x}); expected UTF-8",
-        record.get(at).copied().unwrap_or(0)
-    )
+    format!("not valid UTF-8 at byte {at} (0x{:02x}); expected UTF-8", record.get(at).copied().unwrap_or(0))
 }
 
 /// The byte order mark that some programs write at the head of a file; no part of the first record.

@@ -6,8 +6,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringViewBuilder, TimestampMicrosecon
 use arrow::buffer::{Buffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use weir_model::{
-    Batch, Decoded, Decoder, ErrorKind, FieldKind, Fields, Raw, RecordSpan, SeamError, SeamResult,
-    Wanted,
+    Batch, Decoded, Decoder, ErrorKind, FieldKind, Fields, Raw, RecordSpan, SeamError, SeamResult, Wanted,
 };
 
 use crate::keys::Keys;
@@ -22,11 +21,7 @@ use crate::utf8::Utf8;
 /// | `message` | string | the line |
 pub(crate) fn text_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
-        Field::new(
-            "ts",
-            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            true,
-        ),
+        Field::new("ts", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true),
         Field::new("message", DataType::Utf8View, true),
     ]))
 }
@@ -58,10 +53,8 @@ impl TextDecoder {
         let (columns, schema) = match &wanted.fields {
             Fields::All => (vec![Column::Time, Column::Message], text_schema()),
             Fields::These(these) => {
-                let columns = these
-                    .iter()
-                    .map(|field| column(&field.name, &field.kind))
-                    .collect::<SeamResult<Vec<_>>>()?;
+                let columns =
+                    these.iter().map(|field| column(&field.name, &field.kind)).collect::<SeamResult<Vec<_>>>()?;
                 let all = text_schema();
                 let fields = columns.iter().map(|column| match column {
                     Column::Time => all.field(0).clone(),
@@ -72,39 +65,25 @@ impl TextDecoder {
                 (columns, Arc::new(schema))
             }
         };
-        Ok(Self {
-            columns,
-            schema,
-            is_timed,
-            not_before,
-            keys: Keys::default(),
-        })
+        Ok(Self { columns, schema, is_timed, not_before, keys: Keys::default() })
     }
 }
 
 fn column(name: &str, kind: &FieldKind) -> SeamResult<Column> {
     match (name, kind) {
         ("message", FieldKind::Key) => Ok(Column::MessageKey),
-        (
-            "message",
-            FieldKind::Value(DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View),
-        ) => Ok(Column::Message),
+        ("message", FieldKind::Value(DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)) => Ok(Column::Message),
         ("ts", FieldKind::Value(DataType::Timestamp(..))) => Ok(Column::Time),
         ("message" | "ts", kind) => Err(SeamError::new(
             ErrorKind::Config,
-            format!(
-                "field \"{name}\" of text is wanted as {kind:?}; message is a string and ts a time"
-            ),
+            format!("field \"{name}\" of text is wanted as {kind:?}; message is a string and ts a time"),
         )),
         (other, _) => Err(no_such_field(other)),
     }
 }
 
 fn no_such_field(name: &str) -> SeamError {
-    SeamError::new(
-        ErrorKind::Config,
-        format!("text has no field \"{name}\"; its fields are ts and message"),
-    )
+    SeamError::new(ErrorKind::Config, format!("text has no field \"{name}\"; its fields are ts and message"))
 }
 
 impl Decoder for TextDecoder {
@@ -136,10 +115,7 @@ impl TextDecoder {
         }
         match raw.fallback_time {
             None if self.is_timed => {
-                return Some(
-                    "text carries no time and its source knows none; use a format with times"
-                        .to_owned(),
-                );
+                return Some("text carries no time and its source knows none; use a format with times".to_owned());
             }
             Some(time) if self.is_timed && time.micros() < self.not_before => {
                 return Some(format!("time {time} of the source is before not_before"));
@@ -158,16 +134,11 @@ impl TextDecoder {
                 match column {
                     Column::Time => {
                         let time = raw.fallback_time.map(|time| time.micros());
-                        Arc::new(
-                            TimestampMicrosecondArray::from(vec![time; rows]).with_timezone("UTC"),
-                        )
+                        Arc::new(TimestampMicrosecondArray::from(vec![time; rows]).with_timezone("UTC"))
                     }
                     Column::Message => messages(raw, good),
                     Column::MessageKey => {
-                        let ids = good
-                            .iter()
-                            .map(|span| self.keys.intern(without_mark(raw.record(span)).0))
-                            .collect();
+                        let ids = good.iter().map(|span| self.keys.intern(without_mark(raw.record(span)).0)).collect();
                         self.keys.array(ids, None)
                     }
                 }
@@ -196,9 +167,7 @@ fn messages(raw: &Raw, good: &[&RecordSpan]) -> ArrayRef {
         let (message, mark) = without_mark(raw.record(span));
         let start = span.start + u32::try_from(mark).expect("a mark has three bytes");
         let len = u32::try_from(message.len()).expect("a buffer has less than 4 GiB");
-        builder
-            .try_append_view(block, start, len)
-            .expect("records lie in the buffer and were found to be UTF-8");
+        builder.try_append_view(block, start, len).expect("records lie in the buffer and were found to be UTF-8");
     }
     Arc::new(builder.finish())
 }

@@ -48,13 +48,17 @@ pub(crate) fn from_number(text: &[u8]) -> Option<i64> {
     if !fraction.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let (micros_per_unit, fraction_digits) = match whole {
-        ..SECONDS_BELOW => (1_000_000, 6),
-        ..MILLIS_BELOW => (1_000, 3),
-        ..MICROS_BELOW => (1, 0),
-        _ => return i64::try_from(whole / 1_000).ok(),
+    let (micros_per_unit, fraction_digits) = if whole < SECONDS_BELOW {
+        (1_000_000, 6)
+    } else if whole < MILLIS_BELOW {
+        (1_000, 3)
+    } else if whole < MICROS_BELOW {
+        (1, 0)
+    } else {
+        return i64::try_from(whole / 1_000).ok();
     };
-    let part = (0..fraction_digits).fold(0, |part, i| part * 10 + fraction.get(i).copied().and_then(digit).unwrap_or(0));
+    let part =
+        (0..fraction_digits).fold(0, |part, i| part * 10 + fraction.get(i).copied().and_then(digit).unwrap_or(0));
     i64::try_from(whole.checked_mul(micros_per_unit)?.checked_add(part)?).ok()
 }
 

@@ -14,11 +14,7 @@ pub(crate) enum Utf8 {
 impl Utf8 {
     /// Looks at the whole buffer once. ASCII, the common case, is found at memory speed.
     pub(crate) fn of(bytes: &[u8]) -> Self {
-        if bytes.is_ascii() || std::str::from_utf8(bytes).is_ok() {
-            Self::All
-        } else {
-            Self::Some
-        }
+        if bytes.is_ascii() || std::str::from_utf8(bytes).is_ok() { Self::All } else { Self::Some }
     }
 
     /// Why `record` is not valid, or `None` if it is.
@@ -26,9 +22,7 @@ impl Utf8 {
         let record = raw.record(span);
         match self {
             Self::All => None,
-            Self::Some => std::str::from_utf8(record)
-                .err()
-                .map(|error| crate::reject::not_utf8(record, error)),
+            Self::Some => std::str::from_utf8(record).err().map(|error| crate::reject::not_utf8(record, error)),
         }
     }
 }

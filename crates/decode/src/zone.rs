@@ -29,8 +29,7 @@ impl FromStr for Zone {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("\"{text}\" is not an offset from UTC such as UTC, +02:00 or -05:30");
+        let wrong = || format!("\"{text}\" is not an offset from UTC such as UTC, +02:00 or -05:30");
         if matches!(text, "UTC" | "utc" | "Z" | "z" | "GMT") {
             return Ok(Self::default());
         }
@@ -50,21 +49,12 @@ impl FromStr for Zone {
             return Err(wrong());
         }
         let number = |part: &str| part.parse::<i16>().map_err(|_| wrong());
-        let (hours, minutes) = (
-            number(&digits[..2])?,
-            if digits.len() == 4 {
-                number(&digits[2..])?
-            } else {
-                0
-            },
-        );
+        let (hours, minutes) = (number(&digits[..2])?, if digits.len() == 4 { number(&digits[2..])? } else { 0 });
         let total = hours * 60 + minutes;
         if minutes >= 60 || total > MINUTES_MAX {
             return Err(wrong());
         }
-        Ok(Self {
-            minutes_east: sign * total,
-        })
+        Ok(Self { minutes_east: sign * total })
     }
 }
 
@@ -114,32 +104,17 @@ mod tests {
 
     #[test]
     fn offsets_are_read_and_shown() {
-        for (text, seconds, shown) in [
-            ("UTC", 0, "UTC"),
-            ("+02:00", 7_200, "+02:00"),
-            ("-0530", -19_800, "-05:30"),
-            ("+01", 3_600, "+01:00"),
-        ] {
+        for (text, seconds, shown) in
+            [("UTC", 0, "UTC"), ("+02:00", 7_200, "+02:00"), ("-0530", -19_800, "-05:30"), ("+01", 3_600, "+01:00")]
+        {
             let zone: Zone = text.parse().expect("valid");
-            assert_eq!(
-                (zone.seconds_east(), zone.to_string().as_str()),
-                (seconds, shown)
-            );
+            assert_eq!((zone.seconds_east(), zone.to_string().as_str()), (seconds, shown));
         }
     }
 
     #[test]
     fn names_of_places_and_impossible_offsets_are_refused() {
-        for text in [
-            "Europe/Berlin",
-            "2",
-            "+2",
-            "+99:00",
-            "+01:60",
-            "+0:100",
-            "",
-            "+é1",
-        ] {
+        for text in ["Europe/Berlin", "2", "+2", "+99:00", "+01:60", "+0:100", "", "+é1"] {
             assert!(text.parse::<Zone>().is_err(), "{text}");
         }
     }

@@ -19,7 +19,9 @@ fn a_bare_word_is_the_format_with_its_defaults() {
 
 #[test]
 fn what_is_written_is_read_again() {
-    for format in [FormatConfig::default(), FormatConfig::Text(TextConfig {}), FormatConfig::SparkLog(SparkLogConfig::default())] {
+    for format in
+        [FormatConfig::default(), FormatConfig::Text(TextConfig {}), FormatConfig::SparkLog(SparkLogConfig::default())]
+    {
         let written = serde_json::to_value(&format).expect("always writable");
         assert_eq!(read(written), Ok(format));
     }
@@ -30,7 +32,10 @@ fn mistakes_name_what_is_allowed() {
     let error = |value| read(value).expect_err("refused");
     assert_eq!(error(json!("jsonl")), "unknown variant `jsonl`, expected one of `json`, `text`, `spark_log`");
     assert_eq!(error(json!({"json": {"zon": "UTC"}})), "unknown field `zon`, expected `zone`");
-    assert_eq!(error(json!({"spark_log": {"zone": "Berlin"}})), "\"Berlin\" is not an offset from UTC such as UTC, +02:00 or -05:30");
+    assert_eq!(
+        error(json!({"spark_log": {"zone": "Berlin"}})),
+        "\"Berlin\" is not an offset from UTC such as UTC, +02:00 or -05:30"
+    );
     assert_eq!(error(json!({})), "no format is named; name one of json, text, spark_log");
     assert_eq!(error(json!({"json": {}, "text": {}})), "a source has one format, here are two: json and text");
     assert!(error(json!(5)).contains("expected a format: json, text or spark_log"), "{}", error(json!(5)));

@@ -105,8 +105,10 @@ impl Walk<'_> {
 impl AllDecoder {
     pub(crate) fn new(zone: Zone, wanted: &Wanted) -> Self {
         let mut probe = Paths::default();
-        let clock =
-            wanted.time_field.as_ref().map(|name| (RecordClock::new(name.clone(), wanted.not_before, zone), probe.add(name)));
+        let clock = wanted
+            .time_field
+            .as_ref()
+            .map(|name| (RecordClock::new(name.clone(), wanted.not_before, zone), probe.add(name)));
         Self {
             root: Group::default(),
             fields: FieldCount::default(),
@@ -126,7 +128,8 @@ impl AllDecoder {
     fn row(&mut self, record: &[u8], base: u32) -> Result<(), String> {
         let row = self.offsets.len();
         let place = Place { record, base, zone: self.zone };
-        let mut walk = Walk { scanner: Scanner::new(record, 0), place, row, path: String::new(), is_checked: false, time: None };
+        let mut walk =
+            Walk { scanner: Scanner::new(record, 0), place, row, path: String::new(), is_checked: false, time: None };
         let mut root = std::mem::take(&mut self.root);
         let time = self.record(&mut root, &mut walk).and_then(|()| self.time(&walk));
         let result = match time {
@@ -205,7 +208,10 @@ impl AllDecoder {
             None => {
                 let path = walk.name(&name);
                 let is_time = self.clock.as_ref().is_some_and(|(clock, _)| clock.field() == path);
-                let is_apart = name.is_empty() || path == REST || self.fields.known >= FIELDS_MAX || self.fields.columns >= COLUMNS_MAX;
+                let is_apart = name.is_empty()
+                    || path == REST
+                    || self.fields.known >= FIELDS_MAX
+                    || self.fields.columns >= COLUMNS_MAX;
                 if is_apart || walk.scanner.peek() == Some(b'n') {
                     let token = walk.scanner.value(depth)?;
                     self.rest.remove(&path);
@@ -272,7 +278,11 @@ impl AllDecoder {
         if !matches!(node.cell, Cell::Unknown) {
             node.cell.widen();
         } else if self.fields.columns < COLUMNS_MAX {
-            let typed = if node.is_time { Some(Cell::Time(Default::default())) } else { Cell::for_value(walk.place.record, token) };
+            let typed = if node.is_time {
+                Some(Cell::Time(Default::default()))
+            } else {
+                Cell::for_value(walk.place.record, token)
+            };
             if let Some(cell) = typed {
                 node.cell = cell;
                 self.fields.columns += 1;

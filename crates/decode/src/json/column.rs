@@ -42,7 +42,9 @@ impl Column {
             FieldKind::Value(other) => {
                 return Err(SeamError::new(
                     ErrorKind::Config,
-                    format!("field \"{field}\" is wanted as {other}; JSON gives string, int64, float64, bool and timestamp"),
+                    format!(
+                        "field \"{field}\" is wanted as {other}; JSON gives string, int64, float64, bool and timestamp"
+                    ),
                 ));
             }
         })
@@ -131,7 +133,9 @@ fn push_key(column: &mut KeyColumn, scratch: &mut Vec<u8>, record: &[u8], token:
             unescape(span.of(record), scratch);
             column.push(scratch);
         }
-        Token::Null | Token::Object(_) | Token::Array(_) => return misfit(token, "a string, a number or a truth value"),
+        Token::Null | Token::Object(_) | Token::Array(_) => {
+            return misfit(token, "a string, a number or a truth value");
+        }
     }
     Ok(())
 }
@@ -139,9 +143,13 @@ fn push_key(column: &mut KeyColumn, scratch: &mut Vec<u8>, record: &[u8], token:
 #[inline]
 fn push_text(texts: &mut Texts, record: &[u8], base: u32, token: Token) -> Result<(), Misfit> {
     match token {
-        Token::Plain(span) | Token::Number(span) | Token::Bool(span) => texts.push_view(span.of(record), base + span.start),
+        Token::Plain(span) | Token::Number(span) | Token::Bool(span) => {
+            texts.push_view(span.of(record), base + span.start)
+        }
         Token::Escaped(span) => texts.push_made(|out| unescape(span.of(record), out)),
-        Token::Null | Token::Object(_) | Token::Array(_) => return misfit(token, "a string, a number or a truth value"),
+        Token::Null | Token::Object(_) | Token::Array(_) => {
+            return misfit(token, "a string, a number or a truth value");
+        }
     }
     Ok(())
 }

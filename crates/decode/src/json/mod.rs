@@ -18,7 +18,6 @@ use weir_model::{Decoder, Fields, SeamResult, Wanted};
 
 use crate::JsonConfig;
 
-
 use all::AllDecoder;
 use projected::ProjectedDecoder;
 

@@ -98,7 +98,10 @@ mod tests {
         assert_eq!(int(b"-9223372036854775808"), Some(i64::MIN));
         assert_eq!(int(b"9223372036854775808"), None);
         assert_eq!(int(b"1.0"), None);
-        assert_eq!((whole(b"1.0"), whole(b"1e3"), whole(b"1.5"), whole(b"9223372036854775808")), (Some(1), Some(1000), None, None));
+        assert_eq!(
+            (whole(b"1.0"), whole(b"1e3"), whole(b"1.5"), whole(b"9223372036854775808")),
+            (Some(1), Some(1000), None, None)
+        );
         assert_eq!((float(b"1e400"), float(b"-1e400"), float(b"1e-400")), (None, None, Some(0.0)));
         assert_eq!(float(b"-0").map(f64::to_bits), Some((-0.0_f64).to_bits()));
     }

@@ -62,7 +62,9 @@ impl Paths {
     }
 
     fn insert(&mut self, node: usize, parts: &[&str], path: u32) {
-        for joined in (1..=parts.len()).filter(|joined| parts.len() <= PARTS_SPLIT_MAX || *joined == 1 || *joined == parts.len()) {
+        for joined in
+            (1..=parts.len()).filter(|joined| parts.len() <= PARTS_SPLIT_MAX || *joined == 1 || *joined == parts.len())
+        {
             let key = parts[..joined].join(".").into_bytes().into_boxed_slice();
             let new_node = self.nodes.len();
             let meaning = self.nodes[node].members.entry(key).or_insert(NOTHING);

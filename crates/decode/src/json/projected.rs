@@ -42,7 +42,10 @@ struct ProjectedField {
 impl ProjectedDecoder {
     pub(crate) fn new(zone: Zone, wanted: &Wanted, these: &[WantedField]) -> SeamResult<Self> {
         let mut paths = Paths::default();
-        let clock = wanted.time_field.as_ref().map(|name| (RecordClock::new(name.clone(), wanted.not_before, zone), paths.add(name)));
+        let clock = wanted
+            .time_field
+            .as_ref()
+            .map(|name| (RecordClock::new(name.clone(), wanted.not_before, zone), paths.add(name)));
         let mut fields = Vec::with_capacity(these.len());
         let mut schema = Vec::with_capacity(these.len());
         for field in these {
@@ -52,7 +55,15 @@ impl ProjectedDecoder {
             let is_clock = matches!(column, Column::Time(_)) && clock.as_ref().is_some_and(|(_, time)| *time == path);
             fields.push(ProjectedField { name: field.name.clone(), path, column: (!is_clock).then_some(column) });
         }
-        Ok(Self { paths, clock, fields, schema: Arc::new(Schema::new(schema)), zone, times: Vec::new(), offsets: Vec::new() })
+        Ok(Self {
+            paths,
+            clock,
+            fields,
+            schema: Arc::new(Schema::new(schema)),
+            zone,
+            times: Vec::new(),
+            offsets: Vec::new(),
+        })
     }
 
     /// Walks over one record and appends its row, or says what is wrong with it and appends nothing.

@@ -297,7 +297,8 @@ impl<'a> Scanner<'a> {
                 if level == depth {
                     return Ok(Span::new(start, self.at));
                 }
-                let (close, expected) = if objects & 1 == 1 { (b'}', "\",\" or \"}\"") } else { (b']', "\",\" or \"]\"") };
+                let (close, expected) =
+                    if objects & 1 == 1 { (b'}', "\",\" or \"}\"") } else { (b']', "\",\" or \"]\"") };
                 if self.comma_or(close, expected)? {
                     if objects & 1 == 1 {
                         self.key()?;

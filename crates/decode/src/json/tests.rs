@@ -6,7 +6,9 @@ use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{DataType, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::Bytes;
-use weir_model::{Decoded, EventTime, FieldKind, Fields, Framed, Offset, PartitionId, Position, Raw, RecordSpan, Wanted, WantedField};
+use weir_model::{
+    Decoded, EventTime, FieldKind, Fields, Framed, Offset, PartitionId, Position, Raw, RecordSpan, Wanted, WantedField,
+};
 
 use crate::FormatConfig;
 
@@ -78,7 +80,10 @@ fn rows(batch: &RecordBatch) -> String {
             (0..column.len()).map(|row| formatter.value(row).to_string()).collect()
         })
         .collect();
-    (0..batch.num_rows()).map(|row| shown.iter().map(|column| column[row].as_str()).collect::<Vec<_>>().join(" | ")).collect::<Vec<_>>().join("\n")
+    (0..batch.num_rows())
+        .map(|row| shown.iter().map(|column| column[row].as_str()).collect::<Vec<_>>().join(" | "))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// All rows of all batches, then what was rejected and why.
@@ -90,5 +95,11 @@ fn shown(decoded: &Decoded) -> String {
 
 /// `name: type` of every column.
 fn columns(batch: &RecordBatch) -> String {
-    batch.schema().fields().iter().map(|field| format!("{}: {}", field.name(), field.data_type())).collect::<Vec<_>>().join("\n")
+    batch
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| format!("{}: {}", field.name(), field.data_type()))
+        .collect::<Vec<_>>()
+        .join("\n")
 }

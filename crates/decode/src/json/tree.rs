@@ -172,7 +172,9 @@ impl Cell {
         match token {
             Token::Plain(_) | Token::Escaped(_) => Some(Self::Text(Texts::default())),
             Token::Bool(_) => Some(Self::Bool(Numbers::default())),
-            Token::Number(span) if is_int(span.of(record)) => int(span.of(record)).map(|_| Self::Int(Numbers::default())),
+            Token::Number(span) if is_int(span.of(record)) => {
+                int(span.of(record)).map(|_| Self::Int(Numbers::default()))
+            }
             Token::Number(span) => float(span.of(record)).map(|_| Self::Float(Numbers::default())),
             Token::Array(span) => List::for_array(record, span).map(|list| Self::List(Box::new(list))),
             Token::Null | Token::Object(_) => None,
@@ -221,7 +223,9 @@ impl Cell {
             },
             (Self::List(list), Token::Array(span)) => return list.put(place, row, span),
             (Self::Unknown, _) => return Put::Untyped,
-            (Self::Text(_) | Self::Int(_) | Self::Float(_) | Self::Bool(_) | Self::Group(_) | Self::List(_), _) => return Put::Misfit,
+            (Self::Text(_) | Self::Int(_) | Self::Float(_) | Self::Bool(_) | Self::Group(_) | Self::List(_), _) => {
+                return Put::Misfit;
+            }
         }
         Put::Done
     }
@@ -229,7 +233,7 @@ impl Cell {
     /// Makes whole numbers floats.
     pub(crate) fn widen(&mut self) {
         match self {
-            Self::Int(numbers) => *self = Self::Float(numbers.to_floats()),
+            Self::Int(numbers) => *self = Self::Float(numbers.take_floats()),
             Self::List(list) => list.elements.widen(),
             Self::Unknown | Self::Text(_) | Self::Float(_) | Self::Bool(_) | Self::Time(_) | Self::Group(_) => {}
         }

@@ -6,7 +6,10 @@ use super::*;
 use crate::cutting::{records_at_once, records_in_pieces};
 
 fn lines(text: &str) -> Vec<&str> {
-    records_at_once(&LineFramer, text.as_bytes()).into_iter().map(|(start, length)| &text[start..start + length]).collect()
+    records_at_once(&LineFramer, text.as_bytes())
+        .into_iter()
+        .map(|(start, length)| &text[start..start + length])
+        .collect()
 }
 
 #[test]

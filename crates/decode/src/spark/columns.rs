@@ -31,7 +31,10 @@ pub(crate) enum SparkField {
     SourceOffset,
 }
 
-use SparkField::{AppId, ExceptionClass, ExecutorId, Host, Level, Logger, Message, SourceFile, SourceOffset, Stack, StageId, TaskId, Thread, Ts};
+use SparkField::{
+    AppId, ExceptionClass, ExecutorId, Host, Level, Logger, Message, SourceFile, SourceOffset, Stack, StageId, TaskId,
+    Thread, Ts,
+};
 
 /// All fields in the order of the schema.
 const FIELDS: [(&str, SparkField); 14] = [
@@ -56,7 +59,9 @@ impl SparkField {
         match self {
             Ts => time_type(),
             StageId | TaskId | SourceOffset => DataType::Int64,
-            Level | Logger | Thread | Message | ExceptionClass | Stack | AppId | ExecutorId | Host | SourceFile => DataType::Utf8View,
+            Level | Logger | Thread | Message | ExceptionClass | Stack | AppId | ExecutorId | Host | SourceFile => {
+                DataType::Utf8View
+            }
         }
     }
 }
@@ -141,7 +146,10 @@ fn fits(field: SparkField, kind: &DataType) -> bool {
 
 fn no_such_field(name: &str) -> SeamError {
     let known: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
-    SeamError::new(ErrorKind::Config, format!("a spark_log has no field \"{name}\"; its fields are {}", known.join(", ")))
+    SeamError::new(
+        ErrorKind::Config,
+        format!("a spark_log has no field \"{name}\"; its fields are {}", known.join(", ")),
+    )
 }
 
 fn wrong_kind(name: &str, field: SparkField, kind: &FieldKind) -> SeamError {
@@ -149,7 +157,10 @@ fn wrong_kind(name: &str, field: SparkField, kind: &FieldKind) -> SeamError {
         FieldKind::Key => "a group key".to_owned(),
         FieldKind::Value(kind) => kind.to_string(),
     };
-    SeamError::new(ErrorKind::Config, format!("field \"{name}\" of a spark_log is {}, it cannot be had as {wanted}", field.data_type()))
+    SeamError::new(
+        ErrorKind::Config,
+        format!("field \"{name}\" of a spark_log is {}, it cannot be had as {wanted}", field.data_type()),
+    )
 }
 
 impl Column {

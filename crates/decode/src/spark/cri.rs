@@ -92,15 +92,27 @@ mod tests {
     #[test]
     fn a_wrapped_line_says_when_where_and_what() {
         let wrapped = unwrap(b"2026-11-21T02:00:00.000007123Z stderr F text  x").expect("wrapped");
-        assert_eq!((wrapped.micros, wrapped.stream, wrapped.is_partial, wrapped.text), (1_795_226_400_000_007, Stream::Stderr, false, &b"text  x"[..]));
-        assert_eq!(unwrap(b"2026-11-21T03:00:00+01:00 stdout P ").map(|w| (w.micros, w.is_partial, w.text)), Some((1_795_226_400_000_000, true, &b""[..])));
+        assert_eq!(
+            (wrapped.micros, wrapped.stream, wrapped.is_partial, wrapped.text),
+            (1_795_226_400_000_007, Stream::Stderr, false, &b"text  x"[..])
+        );
+        assert_eq!(
+            unwrap(b"2026-11-21T03:00:00+01:00 stdout P ").map(|w| (w.micros, w.is_partial, w.text)),
+            Some((1_795_226_400_000_000, true, &b""[..]))
+        );
         assert_eq!(unwrap(b"2026-11-21T03:00:00Z stdout F").map(|w| w.text), Some(&b""[..]));
         assert_eq!(unwrap(b"2026-11-21T03:00:00Z stdout F:x text").map(|w| w.text), Some(&b"text"[..]));
     }
 
     #[test]
     fn other_lines_are_not_wrapped() {
-        for line in ["", "2026-11-21 02:00:00Z stderr F x", "2026-11-21T02:00:00Z stdin F x", "2026-11-21T02:00:00Z stderr X x", "2026-11-21T02:00:00Z stderr Fx"] {
+        for line in [
+            "",
+            "2026-11-21 02:00:00Z stderr F x",
+            "2026-11-21T02:00:00Z stdin F x",
+            "2026-11-21T02:00:00Z stderr X x",
+            "2026-11-21T02:00:00Z stderr Fx",
+        ] {
             assert_eq!(unwrap(line.as_bytes()), None, "{line}");
         }
     }

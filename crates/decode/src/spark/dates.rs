@@ -93,7 +93,8 @@ fn date_clock(line: &[u8], day: i64, separator: usize, second: usize) -> Option<
 
 /// The time of day after a date of `date_bytes`, whose two separators must be alike.
 fn at_clock(line: &[u8], day: i64, separators: [usize; 2], date_bytes: usize) -> Option<(i64, usize)> {
-    let is_date = line.get(separators[0])? == line.get(separators[1])? && matches!(line.get(date_bytes), Some(b' ' | b'T' | b':'));
+    let is_date = line.get(separators[0])? == line.get(separators[1])?
+        && matches!(line.get(date_bytes), Some(b' ' | b'T' | b':'));
     let (time, bytes) = clock(line.get(date_bytes + 1..)?).filter(|_| is_date)?;
     Some((day * DAY + time, date_bytes + 1 + bytes))
 }
@@ -227,7 +228,16 @@ mod tests {
 
     #[test]
     fn what_only_looks_like_a_date_is_none() {
-        for line in ["", "26/11/21", "26/13/21 01:18:22", "26/11/21 25:18:22", "01:18:22 INFO", "2026-11-21 INFO", "Now is the time", "26/11/21 01:18:22x"] {
+        for line in [
+            "",
+            "26/11/21",
+            "26/13/21 01:18:22",
+            "26/11/21 25:18:22",
+            "01:18:22 INFO",
+            "2026-11-21 INFO",
+            "Now is the time",
+            "26/11/21 01:18:22x",
+        ] {
             assert_eq!(read(line), None, "{line}");
         }
     }

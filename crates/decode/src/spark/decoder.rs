@@ -5,7 +5,9 @@ use hashbrown::HashMap;
 use arrow::array::RecordBatch;
 use arrow::buffer::{Buffer, ScalarBuffer};
 use arrow::record_batch::RecordBatchOptions;
-use weir_model::{Batch, Decoded, Decoder, EventTime, PartitionId, Raw, RecordSpan, SeamError, SeamResult, Wanted, ErrorKind};
+use weir_model::{
+    Batch, Decoded, Decoder, ErrorKind, EventTime, PartitionId, Raw, RecordSpan, SeamError, SeamResult, Wanted,
+};
 
 use super::columns::{Row, SparkColumns};
 use super::cri::{unwrap, unwrap_all};
@@ -47,11 +49,14 @@ impl SparkDecoder {
 
     /// The time of the first dated record of `raw`, for the undated ones before it.
     fn first_time(&self, raw: &Raw, utf8: Utf8) -> Option<i64> {
-        let times = raw.records.iter().filter(|span| !span.is_truncated() && utf8.fault(raw, span).is_none()).filter_map(|span| {
-            let (record, _) = without_mark(raw.record(span));
-            let made = unwrap(first_line(record)).map(|_| unwrap_all(record));
-            read(made.as_deref().unwrap_or(record), self.zone).micros
-        });
+        let times =
+            raw.records.iter().filter(|span| !span.is_truncated() && utf8.fault(raw, span).is_none()).filter_map(
+                |span| {
+                    let (record, _) = without_mark(raw.record(span));
+                    let made = unwrap(first_line(record)).map(|_| unwrap_all(record));
+                    read(made.as_deref().unwrap_or(record), self.zone).micros
+                },
+            );
         { times }.find(|micros| *micros >= self.not_before.micros())
     }
 
@@ -61,7 +66,8 @@ impl SparkDecoder {
         let wrapped = unwrap(first_line(record));
         let made = wrapped.map(|_| unwrap_all(record));
         let event: Event<'_> = read(made.as_deref().unwrap_or(record), self.zone);
-        let undated = || memory.micros.or(ahead).or(wrapped.map(|line| line.micros)).or(raw.fallback_time.map(EventTime::micros));
+        let undated =
+            || memory.micros.or(ahead).or(wrapped.map(|line| line.micros)).or(raw.fallback_time.map(EventTime::micros));
         let micros = event.micros.or_else(undated);
         match micros {
             None if self.is_timed => {
@@ -107,7 +113,7 @@ impl Decoder for SparkDecoder {
     fn decode(&mut self, raw: &Raw) -> Decoded {
         let mut decoded = Decoded::default();
         let utf8 = Utf8::of(&raw.bytes);
-        let mut memory = self.memories.remove(&raw.partition).unwrap_or_else(|| Memory::default()).with_path(&raw.origin);
+        let mut memory = self.memories.remove(&raw.partition).unwrap_or_default().with_path(&raw.origin);
         let ahead = if memory.micros.is_none() { self.first_time(raw, utf8) } else { None };
         for span in &raw.records {
             let row = if span.is_truncated() {

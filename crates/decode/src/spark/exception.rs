@@ -39,7 +39,11 @@ fn named_at_line(stack: &[u8]) -> Option<&[u8]> {
     };
     let lines = || stack.split(|b| *b == b'\n');
     let outermost = lines().find_map(|line| named(line).map(|bytes| &line[..bytes]));
-    let cause = || lines().filter_map(|line| line.strip_prefix(b"Caused by: ")).find_map(|line| named(line).map(|bytes| &line[..bytes]));
+    let cause = || {
+        lines()
+            .filter_map(|line| line.strip_prefix(b"Caused by: "))
+            .find_map(|line| named(line).map(|bytes| &line[..bytes]))
+    };
     let python = || {
         let start = memchr::memmem::find(stack, TRACEBACK).filter(|_| is_python)?;
         class_at(exception_line(&stack[start..])?)
@@ -86,9 +90,21 @@ mod tests {
     #[test]
     fn the_first_line_names_it_or_the_lines_below() {
         for (message, stack, expected) in [
-            ("Exception in task 0.0 in stage 1.0 (TID 4)", "org.apache.spark.SparkException: [X] y\n\tat a.B.c(D.java:1)\nCaused by: java.io.IOException: z", "org.apache.spark.SparkException"),
-            ("Lost task 0.0 in stage 1.0 (TID 4) (h executor 1): java.lang.OutOfMemoryError: heap", "\tat a.B.c(D.java:1)", "java.lang.OutOfMemoryError"),
-            ("Lost task 1.1 in stage 1.0 (TID 5) on h, executor 1: a.b.CException ([X] y) [duplicate 1]", "", "a.b.CException"),
+            (
+                "Exception in task 0.0 in stage 1.0 (TID 4)",
+                "org.apache.spark.SparkException: [X] y\n\tat a.B.c(D.java:1)\nCaused by: java.io.IOException: z",
+                "org.apache.spark.SparkException",
+            ),
+            (
+                "Lost task 0.0 in stage 1.0 (TID 4) (h executor 1): java.lang.OutOfMemoryError: heap",
+                "\tat a.B.c(D.java:1)",
+                "java.lang.OutOfMemoryError",
+            ),
+            (
+                "Lost task 1.1 in stage 1.0 (TID 5) on h, executor 1: a.b.CException ([X] y) [duplicate 1]",
+                "",
+                "a.b.CException",
+            ),
             ("Exception in thread \"main\" java.lang.IllegalStateException", "", "java.lang.IllegalStateException"),
             ("Error", "text\nCaused by: java.io.IOException: z", "java.io.IOException"),
             ("Aborting", "Traceback (most recent call last):\n  File \"a.py\"\nValueError: x", "ValueError"),

@@ -89,8 +89,19 @@ fn executor_facts<'a>(text: &'a [u8], facts: &mut Facts<'a>) {
     } else if let Some(app) = facts.app.clone().filter(|app| memmem::find(text, app).is_some()) {
         of_application(text, &app, facts);
     } else {
-        let said = [&b"Removing executor "[..], b"Executor lost: ", b"Shuffle files lost for executor: ", b"Disabling executor ", b"Requesting to kill executor(s) "];
-        facts.executor = said.iter().find_map(|said| after(text, said)).and_then(word).filter(|word| is_executor(word)).map(Cow::Borrowed);
+        let said = [
+            &b"Removing executor "[..],
+            b"Executor lost: ",
+            b"Shuffle files lost for executor: ",
+            b"Disabling executor ",
+            b"Requesting to kill executor(s) ",
+        ];
+        facts.executor = said
+            .iter()
+            .find_map(|said| after(text, said))
+            .and_then(word)
+            .filter(|word| is_executor(word))
+            .map(Cow::Borrowed);
     }
 }
 
@@ -98,7 +109,12 @@ fn executor_facts<'a>(text: &'a [u8], facts: &mut Facts<'a>) {
 fn block_manager<'a>(text: &[u8], rest: &'a [u8], facts: &mut Facts<'a>) {
     facts.executor = word(rest).map(Cow::Borrowed);
     facts.host = after(rest, b", ").and_then(host).map(Cow::Borrowed);
-    let own = [&b"Registering BlockManager "[..], b"Registered BlockManager ", b"Registered BlockManager: ", b"Initialized BlockManager: "];
+    let own = [
+        &b"Registering BlockManager "[..],
+        b"Registered BlockManager ",
+        b"Registered BlockManager: ",
+        b"Initialized BlockManager: ",
+    ];
     facts.is_own_executor = own.iter().any(|own| text.starts_with(own));
 }
 
@@ -106,7 +122,10 @@ fn block_manager<'a>(text: &[u8], rest: &'a [u8], facts: &mut Facts<'a>) {
 fn of_application<'a>(text: &'a [u8], app: &[u8], facts: &mut Facts<'a>) {
     let Some(rest) = memmem::find(text, app).and_then(|at| text[at + app.len()..].strip_prefix(b"/")) else { return };
     facts.executor = word(rest).filter(|word| is_executor(word)).map(Cow::Borrowed);
-    facts.host = after(rest, b" on hostPort ").or_else(|| after(rest, b" (").filter(|_| memmem::find(rest, b" on worker-").is_some())).and_then(host).map(Cow::Borrowed);
+    facts.host = after(rest, b" on hostPort ")
+        .or_else(|| after(rest, b" (").filter(|_| memmem::find(rest, b" on worker-").is_some()))
+        .and_then(host)
+        .map(Cow::Borrowed);
 }
 
 /// The value of `name` in a launch command: `"--executor-id" "1"`, or without quotes.
@@ -141,13 +160,17 @@ fn host(text: &[u8]) -> Option<&[u8]> {
     let text = text.strip_prefix(b"/").unwrap_or(text);
     let end = match text.first()? {
         b'[' => text.iter().position(|b| *b == b']')? + 1,
-        _ => text.iter().position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))).unwrap_or(text.len()),
+        _ => text
+            .iter()
+            .position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_')))
+            .unwrap_or(text.len()),
     };
     Some(&text[..end]).filter(|host| is_host(host))
 }
 
 fn is_host(host: &[u8]) -> bool {
-    host.iter().any(u8::is_ascii_alphanumeric) && host.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']'))
+    host.iter().any(u8::is_ascii_alphanumeric)
+        && host.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']'))
 }
 
 #[cfg(test)]
@@ -157,20 +180,44 @@ mod tests {
     /// `app | executor | host | stage | task` of a message, `-` where it says nothing, `!` after an executor whose log it is.
     fn read(message: &str) -> String {
         let facts = facts_of_message(message.as_bytes());
-        let text = |text: &Option<Cow<'_, [u8]>>| text.as_ref().map_or("-".to_owned(), |text| String::from_utf8_lossy(text).into_owned());
+        let text = |text: &Option<Cow<'_, [u8]>>| {
+            text.as_ref().map_or("-".to_owned(), |text| String::from_utf8_lossy(text).into_owned())
+        };
         let number = |number: Option<i64>| number.map_or("-".to_owned(), |number| number.to_string());
         let own = if facts.is_own_executor { "!" } else { "" };
-        format!("{} | {}{own} | {} | {} | {}", text(&facts.app), text(&facts.executor), text(&facts.host), number(facts.stage), number(facts.task))
+        format!(
+            "{} | {}{own} | {} | {} | {}",
+            text(&facts.app),
+            text(&facts.executor),
+            text(&facts.host),
+            number(facts.stage),
+            number(facts.task)
+        )
     }
 
     #[test]
     fn messages_say_what_they_are_about() {
         for (message, expected) in [
-            ("Starting task 0.0 in stage 1.0 (TID 4) (10.0.0.3,executor 1, partition 0, NODE_LOCAL, 100 bytes)", "- | 1 | 10.0.0.3 | 1 | 4"),
-            ("[queryId = 4c240] [batchId = 0] Finished task 3.0 in stage 21.1 (TID 81) in 5 ms on host-7 (executor 12) (1/4)", "- | 12 | host-7 | 21 | 81"),
-            ("Lost task 0.0 in stage 1.0 (TID 4) (10.0.0.3 executor 1): a.b.C: in stage 9.0 (TID 99) executor 7", "- | 1 | 10.0.0.3 | 1 | 4"),
-            ("Lost task 0.1 in stage 1.0 (TID 5) on 10.0.0.3, executor 1: a.b.C (x) [duplicate 1]", "- | 1 | 10.0.0.3 | 1 | 5"),
-            ("Lost task 0.1 in stage 1.0 (TID 5, w.example.org, executor driver): x", "- | driver | w.example.org | 1 | 5"),
+            (
+                "Starting task 0.0 in stage 1.0 (TID 4) (10.0.0.3,executor 1, partition 0, NODE_LOCAL, 100 bytes)",
+                "- | 1 | 10.0.0.3 | 1 | 4",
+            ),
+            (
+                "[queryId = 4c240] [batchId = 0] Finished task 3.0 in stage 21.1 (TID 81) in 5 ms on host-7 (executor 12) (1/4)",
+                "- | 12 | host-7 | 21 | 81",
+            ),
+            (
+                "Lost task 0.0 in stage 1.0 (TID 4) (10.0.0.3 executor 1): a.b.C: in stage 9.0 (TID 99) executor 7",
+                "- | 1 | 10.0.0.3 | 1 | 4",
+            ),
+            (
+                "Lost task 0.1 in stage 1.0 (TID 5) on 10.0.0.3, executor 1: a.b.C (x) [duplicate 1]",
+                "- | 1 | 10.0.0.3 | 1 | 5",
+            ),
+            (
+                "Lost task 0.1 in stage 1.0 (TID 5, w.example.org, executor driver): x",
+                "- | driver | w.example.org | 1 | 5",
+            ),
             ("Exception in task 0.0 in stage 4.0 (TID 17)", "- | - | - | 4 | 17"),
             ("Finished task 0.0 in stage 4.0 (TID 17). 1234 bytes result sent to driver", "- | - | - | 4 | 17"),
             ("Task 2 in stage 5.0 failed 4 times; aborting job", "- | - | - | 5 | -"),
@@ -182,17 +229,35 @@ mod tests {
             ("Starting executor ID 1 on host 10.0.0.3", "- | 1! | 10.0.0.3 | - | -"),
             ("Starting executor ID driver on host vm", "- | driver! | vm | - | -"),
             ("Lost executor 1 on 10.0.0.3: Command exited with code 137", "- | 1 | 10.0.0.3 | - | -"),
-            ("Executor updated: app-20261121011825-0000/1 is now EXITED (Command exited with code 137)", "app-20261121011825-0000 | 1 | - | - | -"),
-            ("Granted executor ID app-20261121011825-0000/0 on hostPort 10.0.0.3:4 with 1 core(s)", "app-20261121011825-0000 | 0 | 10.0.0.3 | - | -"),
+            (
+                "Executor updated: app-20261121011825-0000/1 is now EXITED (Command exited with code 137)",
+                "app-20261121011825-0000 | 1 | - | - | -",
+            ),
+            (
+                "Granted executor ID app-20261121011825-0000/0 on hostPort 10.0.0.3:4 with 1 core(s)",
+                "app-20261121011825-0000 | 0 | 10.0.0.3 | - | -",
+            ),
             (
                 "Executor added: app-20261121011825-0000/0 on worker-20261121011705-10.0.0.3-44667 (10.0.0.3:44667) with 1 core(s)",
                 "app-20261121011825-0000 | 0 | 10.0.0.3 | - | -",
             ),
-            ("Connected to Spark cluster with app ID app-20261121011825-0000", "app-20261121011825-0000 | - | - | - | -"),
-            ("Registering block manager 10.0.0.3:37 with 434.4 MiB RAM, BlockManagerId(0, 10.0.0.3, 37, None)", "- | 0 | 10.0.0.3 | - | -"),
+            (
+                "Connected to Spark cluster with app ID app-20261121011825-0000",
+                "app-20261121011825-0000 | - | - | - | -",
+            ),
+            (
+                "Registering block manager 10.0.0.3:37 with 434.4 MiB RAM, BlockManagerId(0, 10.0.0.3, 37, None)",
+                "- | 0 | 10.0.0.3 | - | -",
+            ),
             ("Registered BlockManager BlockManagerId(driver, vm, 37, None)", "- | driver! | vm | - | -"),
-            ("Registered executor NettyRpcEndpointRef(spark-client://Executor) (10.0.0.3:52168) with ID 0, ResourceProfileId 0", "- | 0 | 10.0.0.3 | - | -"),
-            ("Spark Executor Command: \"java\" \"--executor-id\" \"1\" \"--hostname\" \"h1\" \"--app-id\" \"app-20261121011825-0000\"", "app-20261121011825-0000 | 1! | h1 | - | -"),
+            (
+                "Registered executor NettyRpcEndpointRef(spark-client://Executor) (10.0.0.3:52168) with ID 0, ResourceProfileId 0",
+                "- | 0 | 10.0.0.3 | - | -",
+            ),
+            (
+                "Spark Executor Command: \"java\" \"--executor-id\" \"1\" \"--hostname\" \"h1\" \"--app-id\" \"app-20261121011825-0000\"",
+                "app-20261121011825-0000 | 1! | h1 | - | -",
+            ),
             ("Executor lost: 3 (epoch 1)", "- | 3 | - | - | -"),
             ("Removing executor because it is idle", "- | - | - | - | -"),
             ("the first stage of a rocket", "- | - | - | - | -"),

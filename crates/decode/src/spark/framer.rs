@@ -20,7 +20,9 @@ impl Framer for SparkFramer {
         loop {
             match lines.line(at) {
                 None => return Framed::Incomplete,
-                Some(line) if line.kind() != Kind::Blank => return lines.event(line, scanned).unwrap_or(Framed::Incomplete),
+                Some(line) if line.kind() != Kind::Blank => {
+                    return lines.event(line, scanned).unwrap_or(Framed::Incomplete);
+                }
                 Some(line) if line.next == buffer.len() => {
                     // nothing but blank lines: a record without content, unless more follows
                     return if end { Framed::Record { record: 0, next: buffer.len() } } else { Framed::Incomplete };
@@ -120,7 +122,8 @@ impl<'a> Lines<'a> {
     /// Goes on until a line that begins another record. Lines that an earlier call has seen are not looked at again.
     fn dated(self, first: Line<'a>, scanned: usize, ends: impl Fn(Kind) -> bool) -> Option<Framed> {
         let (mut end, mut next) = (first.end, first.next);
-        let seen = self.buffer[..scanned.min(self.buffer.len())].iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        let seen =
+            self.buffer[..scanned.min(self.buffer.len())].iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
         if first.stream.is_none() && seen > next {
             (end, next) = (self.end_before(seen, first.end), seen);
         }

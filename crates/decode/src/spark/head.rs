@@ -85,7 +85,8 @@ impl<'a> Head<'a> {
                 Piece::Bracket(inside, after) => {
                     if let Some(level) = level(inside.trim_ascii()).filter(|_| self.level.is_none()) {
                         self.level = Some(level);
-                    } else if self.level.is_some() && self.logger.is_none() && ends_head(after) && self.thread.is_some() {
+                    } else if self.level.is_some() && self.logger.is_none() && ends_head(after) && self.thread.is_some()
+                    {
                         self.logger = Some(inside);
                     } else {
                         self.bracket(inside);
@@ -103,7 +104,9 @@ impl<'a> Head<'a> {
                         rest = self.logger_or_message(word, rest, after);
                         break;
                     }
-                    if !(is_name(bare) && (bare.contains(&b'.') || bare.iter().all(u8::is_ascii_digit) || dash_follows(after))) {
+                    if !(is_name(bare)
+                        && (bare.contains(&b'.') || bare.iter().all(u8::is_ascii_digit) || dash_follows(after)))
+                    {
                         break;
                     }
                     name = Some(bare).filter(|bare| !bare.iter().all(u8::is_ascii_digit)).or(name);
@@ -238,7 +241,8 @@ fn word(text: &[u8]) -> &[u8] {
 
 /// Whether `word` can be the name of a logger.
 fn is_name(word: &[u8]) -> bool {
-    let is_part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'$' | b'-' | b'/' | b'<' | b'>' | b'@' | b'*');
+    let is_part =
+        |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'$' | b'-' | b'/' | b'<' | b'>' | b'@' | b'*');
     !word.is_empty() && word.iter().all(is_part) && word.iter().any(u8::is_ascii_alphanumeric)
 }
 

@@ -74,7 +74,9 @@ fn container_app(path: &str) -> Option<String> {
     let parts = if parts.first().is_some_and(|part| part.starts_with('e')) { &parts[1..] } else { &parts[..] };
     let is_number = |part: &str, digits: usize| part.len() >= digits && part.bytes().all(|b| b.is_ascii_digit());
     match parts {
-        [cluster, app, attempt, container, ..] if is_number(cluster, 10) && is_number(app, 4) && is_number(attempt, 1) && is_number(container, 1) => {
+        [cluster, app, attempt, container, ..]
+            if is_number(cluster, 10) && is_number(app, 4) && is_number(attempt, 1) && is_number(container, 1) =>
+        {
             Some(format!("application_{cluster}_{app}"))
         }
         _ => None,
@@ -103,7 +105,11 @@ mod tests {
             ("spark-", None),
             ("app-20261121011825-", None),
         ] {
-            assert_eq!(app_id(text.as_bytes()).map(|id| String::from_utf8_lossy(id).into_owned()).as_deref(), id, "{text}");
+            assert_eq!(
+                app_id(text.as_bytes()).map(|id| String::from_utf8_lossy(id).into_owned()).as_deref(),
+                id,
+                "{text}"
+            );
         }
     }
 
@@ -117,9 +123,18 @@ mod tests {
         assert_eq!(owner("/opt/work/app-20261121011825-0000/1/stderr"), both("app-20261121011825-0000", "1"));
         assert_eq!(owner("/var/log/pods/ns_etl-exec-12_uid/spark-kubernetes-executor/0.log"), both("", "12"));
         assert_eq!(owner("ns_etl-driver_spark-kubernetes-driver-0.log"), both("", "driver"));
-        assert_eq!(owner("/logs/application_1795225394246_0001/container_1795225394246_0001_01_000002/stderr"), both("application_1795225394246_0001", ""));
-        assert_eq!(owner("/logs/container_e17_1795225394246_0001_01_000002/stderr"), both("application_1795225394246_0001", ""));
-        assert_eq!(owner("/logs/container_1795225394246_0001_01_000002/stderr"), both("application_1795225394246_0001", ""));
+        assert_eq!(
+            owner("/logs/application_1795225394246_0001/container_1795225394246_0001_01_000002/stderr"),
+            both("application_1795225394246_0001", "")
+        );
+        assert_eq!(
+            owner("/logs/container_e17_1795225394246_0001_01_000002/stderr"),
+            both("application_1795225394246_0001", "")
+        );
+        assert_eq!(
+            owner("/logs/container_1795225394246_0001_01_000002/stderr"),
+            both("application_1795225394246_0001", "")
+        );
         assert_eq!(owner("classic/executor-etl-0.stderr"), both("", ""));
     }
 }

@@ -85,7 +85,8 @@ fn finish(event: &mut Event<'_>) {
     let said = owned(facts_of_message(&event.message));
     event.facts.fill(said);
     if event.exception_class.is_none() {
-        event.exception_class = class_of(&event.message, event.stack.as_deref()).map(|class| Cow::Owned(class.to_vec()));
+        event.exception_class =
+            class_of(&event.message, event.stack.as_deref()).map(|class| Cow::Owned(class.to_vec()));
     }
 }
 

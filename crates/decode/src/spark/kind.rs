@@ -50,5 +50,7 @@ impl Kind {
 fn is_frame(line: &[u8], trimmed: &[u8]) -> bool {
     let is_indented = trimmed.len() < line.len();
     let is_elided = trimmed.starts_with(b"... ") && trimmed.get(4).is_some_and(u8::is_ascii_digit);
-    (is_indented && (trimmed.starts_with(b"at ") || is_elided)) || trimmed.starts_with(b"Caused by: ") || trimmed.starts_with(b"Suppressed: ")
+    (is_indented && (trimmed.starts_with(b"at ") || is_elided))
+        || trimmed.starts_with(b"Caused by: ")
+        || trimmed.starts_with(b"Suppressed: ")
 }

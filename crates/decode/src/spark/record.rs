@@ -61,7 +61,14 @@ fn plain<'a>(first: &'a [u8], rest: Option<&'a [u8]>) -> Event<'a> {
     let level = rest.is_some().then_some(Cow::Borrowed(&b"ERROR"[..]));
     let exception_class: Option<Text<'a>> = rest.and_then(|rest| class_of(first, Some(rest))).map(Cow::Borrowed);
     let facts = facts_of_message(first);
-    Event { level, message: Cow::Borrowed(first), exception_class, stack: rest.map(Cow::Borrowed), facts, ..Event::default() }
+    Event {
+        level,
+        message: Cow::Borrowed(first),
+        exception_class,
+        stack: rest.map(Cow::Borrowed),
+        facts,
+        ..Event::default()
+    }
 }
 
 /// The first line and, if there are more, what follows it.

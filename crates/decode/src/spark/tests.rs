@@ -3,7 +3,9 @@
 use arrow::array::Array;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::Bytes;
-use weir_model::{Batch, Decoded, Decoder, EventTime, Fields, Framer, Offset, PartitionId, Position, Raw, RecordSpan, Wanted};
+use weir_model::{
+    Batch, Decoded, Decoder, EventTime, Fields, Framer, Offset, PartitionId, Position, Raw, RecordSpan, Wanted,
+};
 
 use super::{SparkDecoder, SparkFramer};
 use crate::SparkLogConfig;
@@ -43,7 +45,8 @@ fn rows(batch: &Batch) -> Vec<String> {
     let show = |row: usize| {
         let times = std::iter::once(format!("ts={}", batch.time(row)));
         let others = (1..12).filter(|column| !batch.columns.column(*column).is_null(row)).map(|column| {
-            let formatter = ArrayFormatter::try_new(batch.columns.column(column), &options).expect("a type that can be shown");
+            let formatter =
+                ArrayFormatter::try_new(batch.columns.column(column), &options).expect("a type that can be shown");
             format!("{}={}", schema.field(column).name(), formatter.value(row).to_string().escape_debug())
         });
         times.chain(others).collect::<Vec<_>>().join(" ")

@@ -168,8 +168,13 @@ pyspark.errors.AnalysisException: [X] no column;
 
     #[test]
     fn the_exception_is_the_outermost() {
-        let class = |text: &'static str| std::str::from_utf8(exception_line(text.as_bytes()).expect("an exception")).expect("utf-8");
-        assert_eq!(class(QUOTING), "pyspark.errors.exceptions.captured.PythonException: thrown from the Python worker:");
+        let class = |text: &'static str| {
+            std::str::from_utf8(exception_line(text.as_bytes()).expect("an exception")).expect("utf-8")
+        };
+        assert_eq!(
+            class(QUOTING),
+            "pyspark.errors.exceptions.captured.PythonException: thrown from the Python worker:"
+        );
         assert_eq!(class(CHAINED), "my.pkg.Error: no x");
         assert_eq!(class(CONTEXT), "pyspark.errors.AnalysisException: [X] no column;");
         assert_eq!(exception_line(b"Traceback (most recent call last):\n  File"), None);

@@ -12,11 +12,23 @@ fn raw(lines: &[&[u8]], fallback_time: Option<EventTime>) -> Raw {
     for line in lines {
         let start = bytes.len();
         bytes.extend_from_slice(line);
-        let span = RecordSpan { start: start as u32, end: bytes.len() as u32, offset: Offset(start as u64), original_bytes: line.len() as u64 };
+        let span = RecordSpan {
+            start: start as u32,
+            end: bytes.len() as u32,
+            offset: Offset(start as u64),
+            original_bytes: line.len() as u64,
+        };
         records.push(span);
         bytes.push(b'\n');
     }
-    Raw { partition: PartitionId::new("p"), origin: "p".into(), bytes: Bytes::from(bytes), records, next: Position::default(), fallback_time }
+    Raw {
+        partition: PartitionId::new("p"),
+        origin: "p".into(),
+        bytes: Bytes::from(bytes),
+        records,
+        next: Position::default(),
+        fallback_time,
+    }
 }
 
 fn decoder(time_field: Option<&str>, fields: Fields) -> SeamResult<TextDecoder> {
@@ -26,7 +38,8 @@ fn decoder(time_field: Option<&str>, fields: Fields) -> SeamResult<TextDecoder> 
 #[test]
 fn every_line_is_a_row_also_an_empty_one() {
     let mut decoder = decoder(None, Fields::All).expect("a valid plan");
-    let decoded = decoder.decode(&raw(&[b"\xEF\xBB\xBFfirst, and long enough for a view", b"", b"\xFF", b"last"], None));
+    let decoded =
+        decoder.decode(&raw(&[b"\xEF\xBB\xBFfirst, and long enough for a view", b"", b"\xFF", b"last"], None));
     let batch = &decoded.batches[0];
     let messages: Vec<_> = batch.columns.column(1).as_string_view().iter().flatten().collect();
     assert_eq!(messages, ["first, and long enough for a view", "", "last"]);

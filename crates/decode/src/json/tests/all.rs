@@ -43,10 +43,21 @@ fn columns_take_the_type_of_what_is_found() {
 
 #[test]
 fn the_schema_only_grows_and_is_shared_while_it_does_not() {
-    let decoded = decode_all(None, &["{\"a\":1}\n", "{\"a\":2}\n", "{\"b\":1,\"a\":3}\n", "{\"c\":{\"d\":1}}\n", "{\"c\":{\"e\":1}}\n", "{\"a\":1.5}\n"]);
+    let decoded = decode_all(
+        None,
+        &[
+            "{\"a\":1}\n",
+            "{\"a\":2}\n",
+            "{\"b\":1,\"a\":3}\n",
+            "{\"c\":{\"d\":1}}\n",
+            "{\"c\":{\"e\":1}}\n",
+            "{\"a\":1.5}\n",
+        ],
+    );
     let schemas: Vec<_> = decoded.iter().map(|decoded| decoded.batches[0].columns.schema()).collect();
     assert!(Arc::ptr_eq(&schemas[0], &schemas[1]));
-    let shown: Vec<String> = decoded.iter().map(|decoded| columns(&decoded.batches[0].columns).replace('\n', ", ")).collect();
+    let shown: Vec<String> =
+        decoded.iter().map(|decoded| columns(&decoded.batches[0].columns).replace('\n', ", ")).collect();
     expect![[r#"
         a: Int64
         a: Int64

@@ -33,23 +33,47 @@ fn lines_that_are_no_json_objects() {
     check(b"", &expect!["empty line; expected a JSON object"]);
     check(b"  ", &expect!["empty line; expected a JSON object"]);
     check(b"[1]", &expect![[r#"not JSON at column 1: expected a JSON object, found "[1]""#]]);
-    check(b"{\"ts\":\"2026-01-01T00:00:00Z\"", &expect![[r#"not JSON: the line ends at column 29; expected "," or "}""#]]);
-    check(b"{\"ts\":\"2026-01-01T00:00:00Z\"} x", &expect![[r#"not JSON at column 31: expected nothing after the object, found "x""#]]);
-    check(b"{\"ts\":\"2026-01-01T00:00:00Z\",}", &expect![[r#"not JSON at column 30: expected a key in quotes, found "}""#]]);
+    check(
+        b"{\"ts\":\"2026-01-01T00:00:00Z\"",
+        &expect![[r#"not JSON: the line ends at column 29; expected "," or "}""#]],
+    );
+    check(
+        b"{\"ts\":\"2026-01-01T00:00:00Z\"} x",
+        &expect![[r#"not JSON at column 31: expected nothing after the object, found "x""#]],
+    );
+    check(
+        b"{\"ts\":\"2026-01-01T00:00:00Z\",}",
+        &expect![[r#"not JSON at column 30: expected a key in quotes, found "}""#]],
+    );
     check(b"{\"ts\" \"2026\"}", &expect![[r#"not JSON at column 7: expected ":" after the key, found "\"2026\"}""#]]);
     check(b"{\"n\":NaN}", &expect![[r#"not JSON at column 6: expected a value, found "NaN}""#]]);
     check(b"{\"n\":01}", &expect![[r#"not JSON at column 7: expected "," or "}", found "1}""#]]);
     check(b"{\"n\":1.}", &expect![[r#"not JSON at column 8: expected a digit, found "}""#]]);
-    check(b"{\"n\":\"\\x\"}", &expect![[r#"not JSON at column 7: expected one of the escapes of JSON after \, found "\\x\"}""#]]);
-    check(b"{\"n\":\"\\u12\"}", &expect![[r#"not JSON at column 7: expected \u and four hexadecimal digits, found "\\u12\"}""#]]);
-    check(b"{\"n\":\"a\tb\"}", &expect![[r#"not JSON at column 8: expected no unescaped control character in a string, found "\tb\"}""#]]);
-    check(b"{\"n\":\"a\0b\"}", &expect![[r#"not JSON at column 8: expected no unescaped control character in a string, found "\0b\"}""#]]);
+    check(
+        b"{\"n\":\"\\x\"}",
+        &expect![[r#"not JSON at column 7: expected one of the escapes of JSON after \, found "\\x\"}""#]],
+    );
+    check(
+        b"{\"n\":\"\\u12\"}",
+        &expect![[r#"not JSON at column 7: expected \u and four hexadecimal digits, found "\\u12\"}""#]],
+    );
+    check(
+        b"{\"n\":\"a\tb\"}",
+        &expect![[r#"not JSON at column 8: expected no unescaped control character in a string, found "\tb\"}""#]],
+    );
+    check(
+        b"{\"n\":\"a\0b\"}",
+        &expect![[r#"not JSON at column 8: expected no unescaped control character in a string, found "\0b\"}""#]],
+    );
     check(b"{\"n\":[1,2}", &expect![[r#"not JSON at column 10: expected "," or "]", found "}""#]]);
 }
 
 #[test]
 fn lines_that_are_not_utf8() {
-    check(b"{\"ts\":\"2026-01-01T00:00:00Z\",\"n\":\"\xFF\"}", &expect!["not valid UTF-8 at byte 34 (0xff); expected UTF-8"]);
+    check(
+        b"{\"ts\":\"2026-01-01T00:00:00Z\",\"n\":\"\xFF\"}",
+        &expect!["not valid UTF-8 at byte 34 (0xff); expected UTF-8"],
+    );
 }
 
 #[test]
@@ -78,7 +102,8 @@ fn times_that_are_missing_or_absurd() {
 fn times_before_the_pipeline_begins_are_rejected_and_far_ones_pass() {
     let text = "{\"ts\":\"1970-01-01T00:00:01Z\"}\n{\"ts\":\"9999-12-31T23:59:59Z\"}\n{\"ts\":99999999999999999999}\n";
     for fields in [Fields::All, Fields::These(vec![value("ts", time_type())])] {
-        let wanted = Wanted { time_field: Some("ts".into()), not_before: EventTime::from_micros(631_152_000_000_000), fields };
+        let wanted =
+            Wanted { time_field: Some("ts".into()), not_before: EventTime::from_micros(631_152_000_000_000), fields };
         let decoded = FormatConfig::default().decoder(wanted).expect("a valid plan").decode(&raw_of(text.as_bytes()));
         expect![[r#"
             9999-12-31T23:59:59
@@ -98,7 +123,10 @@ fn nesting_has_a_limit() {
             let mut decoder = FormatConfig::default().decoder(wanted(None, fields)).expect("a valid plan");
             let decoded = decoder.decode(&raw_of(nested(depth).as_bytes()));
             let reason = &decoded.rejected[0].reason;
-            assert!(reason.starts_with("not JSON at column 69: expected objects and arrays nested at most 64 deep, found"), "{reason}");
+            assert!(
+                reason.starts_with("not JSON at column 69: expected objects and arrays nested at most 64 deep, found"),
+                "{reason}"
+            );
         }
     }
     let objects = "{\"a\":".repeat(100_000);
@@ -119,7 +147,10 @@ fn numbers_have_limits() {
     .assert_eq(&shown(&decoded));
     let decoded = decode_these(text, None, vec![value("n", DataType::Float64)]);
     assert_eq!(decoded.rejected.len(), 1);
-    assert_eq!(decoded.rejected[0].reason, "field \"n\" at column 6 is \"1e400\"; expected a number that fits a 64-bit float");
+    assert_eq!(
+        decoded.rejected[0].reason,
+        "field \"n\" at column 6 is \"1e400\"; expected a number that fits a 64-bit float"
+    );
 }
 
 #[test]

@@ -23,7 +23,8 @@ fn any_value() -> impl Strategy<Value = Value> {
     scalar().prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::vec(("[abcd]{1,2}", inner), 0..4).prop_map(|members| Value::Object(members.into_iter().collect())),
+            prop::collection::vec(("[abcd]{1,2}", inner), 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     })
 }
@@ -31,10 +32,12 @@ fn any_value() -> impl Strategy<Value = Value> {
 /// A line that is an object, mostly, with members that the plan wants, and with faults at times.
 fn line() -> impl Strategy<Value = String> {
     let object = prop::collection::vec(("(k|n|x|t|b|o|[a-d]{1,2})", any_value()), 0..6);
-    let faults = prop_oneof![8 => Just(None), 2 => (any::<prop::sample::Index>(), any::<prop::sample::Index>()).prop_map(Some)];
+    let faults =
+        prop_oneof![8 => Just(None), 2 => (any::<prop::sample::Index>(), any::<prop::sample::Index>()).prop_map(Some)];
     (object, any::<bool>(), faults).prop_map(|(members, is_spaced, fault)| {
         let (comma, colon) = if is_spaced { (" , ", " : ") } else { (",", ":") };
-        let members: Vec<String> = members.iter().map(|(key, value)| format!("{}{colon}{value}", Value::from(key.as_str()))).collect();
+        let members: Vec<String> =
+            members.iter().map(|(key, value)| format!("{}{colon}{value}", Value::from(key.as_str()))).collect();
         let mut text = format!("{{{}}}", members.join(comma));
         if let Some((at, other)) = fault {
             let characters: Vec<char> = text.chars().collect();
@@ -50,7 +53,8 @@ fn line() -> impl Strategy<Value = String> {
 /// Where the two differ on purpose: half a surrogate pair is a character here and a fault there, and a number too large
 /// for a float is a fault here only where it is wanted.
 fn is_beyond_comparison(line: &str) -> bool {
-    let is_half = line.match_indices("\\ud").any(|(at, _)| line[at + 3..].starts_with(['8', '9', 'a', 'b', 'c', 'd', 'e', 'f']));
+    let is_half =
+        line.match_indices("\\ud").any(|(at, _)| line[at + 3..].starts_with(['8', '9', 'a', 'b', 'c', 'd', 'e', 'f']));
     let error = serde_json::from_str::<Value>(line).err();
     is_half || error.is_some_and(|error| error.to_string().starts_with("number out of range"))
 }
@@ -71,7 +75,9 @@ fn expected(line: &str) -> Option<[Option<String>; 5]> {
         Some(Value::Number(number)) => match number.as_i64() {
             Some(value) => Some(value.to_string()),
             None => {
-                let value = number.as_f64().filter(|value| number.is_f64() && value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0)?;
+                let value = number.as_f64().filter(|value| {
+                    number.is_f64() && value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0
+                })?;
                 Some((value as i64).to_string())
             }
         },
@@ -92,7 +98,8 @@ fn expected(line: &str) -> Option<[Option<String>; 5]> {
 
 /// The value of a member as it is written.
 fn written(line: &str, name: &str) -> Option<String> {
-    let members: std::collections::BTreeMap<String, Box<serde_json::value::RawValue>> = serde_json::from_str(line).ok()?;
+    let members: std::collections::BTreeMap<String, Box<serde_json::value::RawValue>> =
+        serde_json::from_str(line).ok()?;
     members.get(name).map(|value| value.get().to_owned())
 }
 
@@ -100,14 +107,16 @@ fn written(line: &str, name: &str) -> Option<String> {
 fn found(batch: &RecordBatch) -> [Option<String>; 5] {
     let texts = |column: usize| {
         let column = batch.column(column);
-        let text = match column.data_type() {
-            DataType::Utf8View => column.as_string_view().is_valid(0).then(|| column.as_string_view().value(0).to_owned()),
+        match column.data_type() {
+            DataType::Utf8View => {
+                column.as_string_view().is_valid(0).then(|| column.as_string_view().value(0).to_owned())
+            }
             _ => {
                 let keys = column.as_dictionary::<Int32Type>();
-                keys.is_valid(0).then(|| keys.values().as_string::<i32>().value(keys.keys().value(0) as usize).to_owned())
+                keys.is_valid(0)
+                    .then(|| keys.values().as_string::<i32>().value(keys.keys().value(0) as usize).to_owned())
             }
-        };
-        text
+        }
     };
     let int = batch.column(1).as_primitive::<Int64Type>();
     let float = batch.column(2).as_primitive::<Float64Type>();

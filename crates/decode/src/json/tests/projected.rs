@@ -80,14 +80,16 @@ fn keys_may_change_their_order_and_be_escaped() {
 #[test]
 fn escapes_are_read_in_values_and_keys() {
     let text = r#"{"k":"a\"b\\\u00e9\ud83d\ude00\n","v":"\u0041 is long enough for a view","s":"\ud800"}"#;
-    let decoded = decode_these(text, None, vec![key("k"), value("v", DataType::Utf8View), value("s", DataType::Utf8View)]);
+    let decoded =
+        decode_these(text, None, vec![key("k"), value("v", DataType::Utf8View), value("s", DataType::Utf8View)]);
     assert_eq!(shown(&decoded), "a\"b\\é😀\n | A is long enough for a view | \u{FFFD}");
 }
 
 #[test]
 fn a_bad_record_leaves_no_trace_in_the_columns() {
     let text = "{\"k\":\"a\",\"m\":\"one\",\"n\":1}\n{\"k\":\"b\",\"m\":\"two\",\"n\":true}\n{\"k\":\"c\",\"m\":\"three\",\"n\":3}\n";
-    let decoded = decode_these(text, None, vec![key("k"), value("m", DataType::Utf8View), value("n", DataType::Float64)]);
+    let decoded =
+        decode_these(text, None, vec![key("k"), value("m", DataType::Utf8View), value("n", DataType::Float64)]);
     expect![[r#"
         a | one | 1.0
         c | three | 3.0
@@ -97,11 +99,17 @@ fn a_bad_record_leaves_no_trace_in_the_columns() {
 
 #[test]
 fn dictionary_values_are_shared_between_batches() {
-    let mut decoder = FormatConfig::default().decoder(wanted(None, Fields::These(vec![key("k")]))).expect("a valid plan");
+    let mut decoder =
+        FormatConfig::default().decoder(wanted(None, Fields::These(vec![key("k")]))).expect("a valid plan");
     let mut values = |text: &str| {
         let decoded = decoder.decode(&raw_of(text.as_bytes()));
         let column = decoded.batches[0].columns.column(0).clone();
-        column.as_any().downcast_ref::<arrow::array::DictionaryArray<arrow::datatypes::Int32Type>>().expect("a dictionary").values().clone()
+        column
+            .as_any()
+            .downcast_ref::<arrow::array::DictionaryArray<arrow::datatypes::Int32Type>>()
+            .expect("a dictionary")
+            .values()
+            .clone()
     };
     let first = values("{\"k\":\"a\"}\n{\"k\":\"b\"}\n");
     let second = values("{\"k\":\"b\"}\n");
@@ -121,6 +129,7 @@ fn a_type_that_json_cannot_give_is_a_mistake_in_the_plan() {
 fn a_plan_without_fields_counts_records() {
     let decoded = decode_these("{\"a\":1}\n{}\n", None, Vec::new());
     assert_eq!(decoded.batches[0].rows(), 2);
-    let mut decoder: Box<dyn Decoder> = FormatConfig::default().decoder(wanted(None, Fields::These(Vec::new()))).expect("a valid plan");
+    let mut decoder: Box<dyn Decoder> =
+        FormatConfig::default().decoder(wanted(None, Fields::These(Vec::new()))).expect("a valid plan");
     assert!(decoder.decode(&raw_of(b"")).batches.is_empty());
 }

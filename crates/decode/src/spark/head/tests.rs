@@ -22,21 +22,39 @@ fn read(line: &str) -> String {
 fn patterns_that_teams_use_are_recognised() {
     for (line, expected) in [
         ("26/11/21 01:18:22 INFO SparkContext: Running Spark", "INFO | SparkContext | - | - | Running Spark"),
-        ("26/11/21 01:18:22 WARN  StandaloneAppClient$ClientEndpoint: x: y", "WARN | StandaloneAppClient$ClientEndpoint | - | - | x: y"),
+        (
+            "26/11/21 01:18:22 WARN  StandaloneAppClient$ClientEndpoint: x: y",
+            "WARN | StandaloneAppClient$ClientEndpoint | - | - | x: y",
+        ),
         ("26/11/21 01:18:22 INFO ResourceUtils: ====", "INFO | ResourceUtils | - | - | ===="),
-        ("2026-11-21T02:37:28.195Z INFO  [Thread-4] [] org.apache.spark.SparkContext: Run", "INFO | org.apache.spark.SparkContext | Thread-4 | - | Run"),
+        (
+            "2026-11-21T02:37:28.195Z INFO  [Thread-4] [] org.apache.spark.SparkContext: Run",
+            "INFO | org.apache.spark.SparkContext | Thread-4 | - | Run",
+        ),
         (
             "2026-11-21T02:37:28.195Z INFO  [Executor task launch worker for task 1.0 in stage 2.0 (TID 3)] [task 1.0 in stage 2.0 (TID 3)] o.a.s.Executor: Run",
             "INFO | o.a.s.Executor | Executor task launch worker for task 1.0 in stage 2.0 (TID 3) | task 1.0 in stage 2.0 (TID 3) | Run",
         ),
-        ("2026-11-21 02:37:28,195 [main] ERROR org.apache.spark.SparkContext - Error: x", "ERROR | org.apache.spark.SparkContext | main | - | Error: x"),
-        ("2026-11-21 02:37:28,195 ERROR [main] org.apache.spark.SparkContext - x", "ERROR | org.apache.spark.SparkContext | main | - | x"),
+        (
+            "2026-11-21 02:37:28,195 [main] ERROR org.apache.spark.SparkContext - Error: x",
+            "ERROR | org.apache.spark.SparkContext | main | - | Error: x",
+        ),
+        (
+            "2026-11-21 02:37:28,195 ERROR [main] org.apache.spark.SparkContext - x",
+            "ERROR | org.apache.spark.SparkContext | main | - | x",
+        ),
         ("2026-11-21 02:37:28,195 INFO  SparkContext:54 - Running", "INFO | - | - | - | SparkContext:54 - Running"),
-        ("2026-11-21 02:37:28.195  INFO 4711 --- [main] o.a.s.SparkContext : Running", "INFO | o.a.s.SparkContext | main | - | Running"),
+        (
+            "2026-11-21 02:37:28.195  INFO 4711 --- [main] o.a.s.SparkContext : Running",
+            "INFO | o.a.s.SparkContext | main | - | Running",
+        ),
         ("2026-11-21 02:37:28,195 - my.job - WARNING - careful", "WARN | my.job | - | - | careful"),
         ("2026-11-21 02:37:28,195 - root - INFO - hello - world", "INFO | root | - | - | hello - world"),
         ("2026-11-21 02:37:28,195 INFO my_job - hello", "INFO | my_job | - | - | hello"),
-        ("[2026-11-21 02:37:28,195] INFO started (kafka.server.KafkaServer)", "INFO | kafka.server.KafkaServer | - | - | started"),
+        (
+            "[2026-11-21 02:37:28,195] INFO started (kafka.server.KafkaServer)",
+            "INFO | kafka.server.KafkaServer | - | - | started",
+        ),
         ("[2026-11-21T02:37:28.195+0000] {job.py:12} INFO - hello", "INFO | - | job.py:12 | - | hello"),
         ("[INFO ] 2026-11-21 02:37:28 [main] SparkContext - hello", "INFO | SparkContext | main | - | hello"),
         ("INFO  2026-11-21 02:37:28,195 [main] a.b.C: hello", "INFO | a.b.C | main | - | hello"),
@@ -61,7 +79,17 @@ fn patterns_that_teams_use_are_recognised() {
 
 #[test]
 fn lines_without_a_date_have_no_head() {
-    for line in ["", "INFO: hello", "\tat a.B.c(D.java:1)", "[main] hello", "ERROR", "WARNING: Using incubator modules: x", "+- Range (0, 5)", "[", "é"] {
+    for line in [
+        "",
+        "INFO: hello",
+        "\tat a.B.c(D.java:1)",
+        "[main] hello",
+        "ERROR",
+        "WARNING: Using incubator modules: x",
+        "+- Range (0, 5)",
+        "[",
+        "é",
+    ] {
         assert_eq!(read(line), "no head", "{line}");
     }
 }

@@ -109,12 +109,16 @@ fn json_that_is_torn_is_kept_as_text() {
     let content = "{\"ts\":\"2026-11-21T02:00:00Z\",\"level\":\"INFO\",\"msg\":\"whole\"}\n{\"ts\":\"2026-11-21T02:00:01Z\",\"lev\nend\"}\n";
     let shown = shown("x.log", content);
     assert_eq!(shown.lines().count(), 3);
-    assert!(shown.contains("ts=2026-11-21T02:00:00Z message={\\\"ts\\\":\\\"2026-11-21T02:00:01Z\\\",\\\"lev"), "{shown}");
+    assert!(
+        shown.contains("ts=2026-11-21T02:00:00Z message={\\\"ts\\\":\\\"2026-11-21T02:00:01Z\\\",\\\"lev"),
+        "{shown}"
+    );
 }
 
 #[test]
 fn bad_records_are_rejected_and_the_others_are_not() {
-    let mut raw = raw_of("x", "26/11/21 01:18:22 INFO A: one\n26/11/21 01:18:23 INFO A: ?\n26/11/21 01:18:24 INFO A: three\n", 0);
+    let mut raw =
+        raw_of("x", "26/11/21 01:18:22 INFO A: one\n26/11/21 01:18:23 INFO A: ?\n26/11/21 01:18:24 INFO A: three\n", 0);
     let mut bytes = raw.bytes.to_vec();
     let at = bytes.iter().position(|b| *b == b'?').expect("a mark");
     bytes[at] = 0xFF;
@@ -138,10 +142,17 @@ fn without_any_time_a_record_is_rejected() {
 
 #[test]
 fn old_records_are_rejected_and_far_ones_pass() {
-    let wanted = Wanted { time_field: Some("ts".into()), not_before: EventTime::from_micros(631_152_000_000_000), fields: Fields::All };
+    let wanted = Wanted {
+        time_field: Some("ts".into()),
+        not_before: EventTime::from_micros(631_152_000_000_000),
+        fields: Fields::All,
+    };
     let mut decoder = SparkDecoder::new(&SparkLogConfig::default(), &wanted).expect("a valid plan");
     let decoded = decoder.decode(&raw_of("x", "1970-01-01 00:00:00 INFO A: x\n9999-12-31 23:59:59 INFO A: y\n", 0));
-    assert_eq!(decoded.rejected[0].reason, "time field \"ts\" is 1970-01-01T00:00:00Z, which is before not_before 1990-01-01T00:00:00Z");
+    assert_eq!(
+        decoded.rejected[0].reason,
+        "time field \"ts\" is 1970-01-01T00:00:00Z, which is before not_before 1990-01-01T00:00:00Z"
+    );
     assert_eq!(decoded.batches[0].rows(), 1);
 }
 
@@ -153,15 +164,24 @@ fn a_plan_gets_the_columns_it_wants() {
         field("ts", FieldKind::Value(schema().field(0).data_type().clone())),
         field("stage_id", FieldKind::Key),
     ];
-    let wanted = |these| Wanted { time_field: Some("ts".into()), not_before: EventTime::from_micros(0), fields: Fields::These(these) };
+    let wanted = |these| Wanted {
+        time_field: Some("ts".into()),
+        not_before: EventTime::from_micros(0),
+        fields: Fields::These(these),
+    };
     let mut some = SparkDecoder::new(&SparkLogConfig::default(), &wanted(these)).expect("a valid plan");
     let decoded = some.decode(&raw_of("x", "26/11/21 01:18:22 INFO E: Running task 0.0 in stage 4.0 (TID 1)\n", 0));
     let columns = &decoded.batches[0].columns;
     assert_eq!(columns.num_columns(), 3);
     assert_eq!(columns.schema().field(0).name(), "executor_id");
     assert!(columns.column(0).is_null(0) && !columns.column(2).is_null(0));
-    let error = SparkDecoder::new(&SparkLogConfig::default(), &wanted(vec![field("lvl", FieldKind::Key)])).expect_err("refused");
-    assert!(error.message.starts_with("a spark_log has no field \"lvl\"; its fields are ts, level,"), "{}", error.message);
+    let error = SparkDecoder::new(&SparkLogConfig::default(), &wanted(vec![field("lvl", FieldKind::Key)]))
+        .expect_err("refused");
+    assert!(
+        error.message.starts_with("a spark_log has no field \"lvl\"; its fields are ts, level,"),
+        "{}",
+        error.message
+    );
 }
 
 #[test]

@@ -28,20 +28,30 @@ ValueError: z
 ";
     let records = records(content);
     assert_eq!(records.len(), 3);
-    assert_eq!((records[0].as_str(), records[2].as_str()), ("26/11/21 01:18:22 INFO A: one", "26/11/21 01:18:24 INFO A: two"));
+    assert_eq!(
+        (records[0].as_str(), records[2].as_str()),
+        ("26/11/21 01:18:22 INFO A: one", "26/11/21 01:18:24 INFO A: two")
+    );
     assert!(records[1].ends_with("SQLSTATE: 38000"));
 }
 
 #[test]
 fn undated_lines_stand_alone_and_blank_ones_with_nobody() {
     let content = "\n\nSpark Executor Command: x\n====\n\nPicked up Y\n{\"ts\":\"2026-11-21T02:00:00Z\",\"level\":\"INFO\",\"msg\":\"m\"}\nprinted\n\n";
-    let expected = ["\\n\\nSpark Executor Command: x", "====", "Picked up Y", "{\\\"ts\\\":\\\"2026-11-21T02:00:00Z\\\",\\\"level\\\":\\\"INFO\\\",\\\"msg\\\":\\\"m\\\"}", "printed"];
+    let expected = [
+        "\\n\\nSpark Executor Command: x",
+        "====",
+        "Picked up Y",
+        "{\\\"ts\\\":\\\"2026-11-21T02:00:00Z\\\",\\\"level\\\":\\\"INFO\\\",\\\"msg\\\":\\\"m\\\"}",
+        "printed",
+    ];
     assert_eq!(records(content), expected);
 }
 
 #[test]
 fn java_frames_belong_to_the_undated_line_above_them() {
-    let content = "Exception in thread \"main\" java.lang.Error: x\n\tat a.B.c(D.java:1)\nCaused by: y\n\t... 3 more\nnext\n";
+    let content =
+        "Exception in thread \"main\" java.lang.Error: x\n\tat a.B.c(D.java:1)\nCaused by: y\n\t... 3 more\nnext\n";
     assert_eq!(records(content).len(), 2);
 }
 

@@ -28,7 +28,11 @@ fn a_restart_at_any_record_changes_nothing() {
         after.restore(&raw.partition, &carried);
         found.extend(rows(&after.decode(&second).batches[0]));
         assert_eq!(found, expected, "restarted at record {cut} with {carried}");
-        assert_eq!(after.carry(&raw.partition), { let mut one = decoder(); one.decode(&raw); one.carry(&raw.partition) });
+        assert_eq!(after.carry(&raw.partition), {
+            let mut one = decoder();
+            one.decode(&raw);
+            one.carry(&raw.partition)
+        });
     }
 }
 
