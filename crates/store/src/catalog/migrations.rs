@@ -84,10 +84,11 @@ pub(super) fn check(catalog: &Catalog) -> SeamResult<()> {
 
 /// Brings the catalog to [`VERSION`].
 pub(super) fn migrate(catalog: &mut Catalog) -> SeamResult<()> {
-    for from in version(catalog)?..VERSION {
+    let found = version(catalog)?;
+    for (from, migration) in MIGRATIONS.iter().enumerate().skip(found) {
         let run = |connection: &mut rusqlite::Connection| -> rusqlite::Result<()> {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            transaction.execute_batch(MIGRATIONS[from])?;
+            transaction.execute_batch(migration)?;
             transaction.pragma_update(None, "user_version", (from + 1) as i64)?;
             transaction.commit()
         };

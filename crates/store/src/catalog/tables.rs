@@ -32,6 +32,9 @@ pub(crate) struct CatalogSegment {
     pub(crate) trouble: Option<String>,
 }
 
+/// Name, schema, time column.
+type TableRow = (String, Vec<u8>, Option<String>);
+
 const COLUMNS: &str = "id, table_name, path, rows, bytes, checksum, time_min, time_max, pipeline, epoch, trouble";
 
 fn segment(row: &Row<'_>) -> rusqlite::Result<CatalogSegment> {
@@ -54,7 +57,7 @@ impl Catalog {
     /// All tables and all segments, in the order in which segments were committed; both of the same moment.
     pub(crate) fn load(&mut self) -> SeamResult<(Vec<CatalogTable>, Vec<CatalogSegment>)> {
         let path = self.path.clone();
-        let mut load = || -> rusqlite::Result<(Vec<(String, Vec<u8>, Option<String>)>, Vec<CatalogSegment>)> {
+        let mut load = || -> rusqlite::Result<(Vec<TableRow>, Vec<CatalogSegment>)> {
             let transaction = self.connection.transaction()?;
             let tables = transaction
                 .prepare("SELECT name, schema, time_column FROM tables ORDER BY name")?
