@@ -112,6 +112,8 @@ describe('every page', () => {
         if (!path) {
           await page.getByRole('button', { name: /^ERROR/ }).click();
           await page.locator('[data-row]:has(.more)').first().click();
+          // While rows are asked for, those shown are dimmed on purpose.
+          await until(() => page.locator('.rows').evaluate((box) => !box.matches('.dim') && getComputedStyle(box).opacity === '1'), 'all rows are there');
         }
         await page.evaluate(axe);
         const found = await page.evaluate(async () => (await (window as unknown as { axe: typeof import('axe-core') }).axe.run()).violations);

@@ -47,7 +47,7 @@ export async function usualRange(table: Table, now: number, lines: (from: number
 
 const BUSY_SHARE = 0.95;
 const BUSY_LINES_MIN = 100;
-const BUSY_WIDTH = 0.15;
+const BUSY_WIDTH = 0.3;
 
 /** The buckets `[first, last]` that hold nearly all lines, where those are so few that the rest of the span is empty space; else null. */
 export function busyPart(counts: number[]): [number, number] | null {
