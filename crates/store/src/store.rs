@@ -55,7 +55,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Store {
-    /// Opens the store of a folder that this process has locked. Removes files that no commit names, and puts aside
+    /// Opens the store of a folder that this process has locked, and must keep locked for as long as it uses the
+    /// store. Removes files that no commit names, and puts aside
     /// segments that are missing or have another size than they should.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StructArray};
 use arrow::datatypes::DataType;
 use weir_model::{Epoch, NewSegment, Prepared, SeamResult};
 
@@ -151,25 +151,47 @@ impl Drop for TableWriter {
 
 /// `batch` with its texts copied out of buffers that they hardly use.
 fn released(batch: RecordBatch) -> RecordBatch {
-    let mut buffers: Vec<(*const u8, usize)> = Vec::new();
-    let mut used = 0;
-    for views in batch.columns().iter().filter_map(|column| column.as_string_view_opt()) {
-        used += views.total_buffer_bytes_used();
-        buffers.extend(
-            views.data_buffers().iter().map(|buffer| (buffer.data_ptr().as_ptr().cast_const(), buffer.capacity())),
-        );
-    }
-    buffers.sort_unstable();
-    buffers.dedup();
-    let held: usize = buffers.iter().map(|(_, bytes)| bytes).sum();
-    if used.saturating_mul(BUFFER_SHARE) >= held {
+    let mut held = Held::default();
+    batch.columns().iter().for_each(|column| held.add(column));
+    held.buffers.sort_unstable();
+    held.buffers.dedup();
+    let bytes: usize = held.buffers.iter().map(|(_, bytes)| bytes).sum();
+    if held.used.saturating_mul(BUFFER_SHARE) >= bytes {
         return batch;
     }
-    let columns = batch.columns().iter().map(|column| match column.as_string_view_opt() {
-        Some(views) => Arc::new(views.gc()) as ArrayRef,
-        None => Arc::clone(column),
-    });
-    RecordBatch::try_new(batch.schema(), columns.collect()).unwrap_or(batch)
+    let columns = batch.columns().iter().map(copied).collect();
+    RecordBatch::try_new(batch.schema(), columns).unwrap_or(batch)
+}
+
+/// The buffers behind the texts of a batch, and how many of their bytes are used.
+#[derive(Debug, Default)]
+struct Held {
+    buffers: Vec<(*const u8, usize)>,
+    used: usize,
+}
+
+impl Held {
+    fn add(&mut self, column: &ArrayRef) {
+        if let Some(views) = column.as_string_view_opt() {
+            self.used += views.total_buffer_bytes_used();
+            let buffers = views.data_buffers().iter();
+            self.buffers.extend(buffers.map(|buffer| (buffer.data_ptr().as_ptr().cast_const(), buffer.capacity())));
+        } else if let Some(object) = column.as_struct_opt() {
+            object.columns().iter().for_each(|child| self.add(child));
+        }
+    }
+}
+
+/// The column with buffers of its own.
+fn copied(column: &ArrayRef) -> ArrayRef {
+    if let Some(views) = column.as_string_view_opt() {
+        return Arc::new(views.gc());
+    }
+    let Some(object) = column.as_struct_opt() else { return Arc::clone(column) };
+    let children = object.columns().iter().map(copied).collect();
+    let made =
+        StructArray::try_new_with_length(object.fields().clone(), children, object.nulls().cloned(), object.len());
+    made.map_or_else(|_| Arc::clone(column), |made| Arc::new(made))
 }
 
 /// About how many bytes the values of a column take.
@@ -181,5 +203,38 @@ fn used_bytes(column: &ArrayRef) -> usize {
         }
         DataType::Struct(_) => column.as_struct().columns().iter().map(used_bytes).sum(),
         _ => column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::StringViewBuilder;
+    use arrow::buffer::Buffer;
+
+    #[test]
+    fn a_few_texts_do_not_keep_a_large_buffer_in_memory() {
+        let buffer = Buffer::from(vec![b'x'; 1 << 20]);
+        let text = |bytes: u32| {
+            let mut views = StringViewBuilder::new();
+            let block = views.append_block(buffer.clone());
+            views.try_append_view(block, 100, bytes).expect("a view");
+            Arc::new(views.finish()) as ArrayRef
+        };
+        let object = |bytes| {
+            Arc::new(StructArray::from(vec![(
+                Arc::new(arrow::datatypes::Field::new("x", DataType::Utf8View, true)),
+                text(bytes),
+            )])) as ArrayRef
+        };
+        let memory = |column: ArrayRef| {
+            let batch = released(RecordBatch::try_from_iter([("c", column)]).expect("a batch"));
+            let mut held = Held::default();
+            held.add(batch.column(0));
+            held.buffers.iter().map(|(_, bytes)| bytes).sum::<usize>()
+        };
+        assert!(memory(text(50)) < 10_000, "copied");
+        assert!(memory(object(50)) < 10_000, "copied, inside objects too");
+        assert_eq!(memory(text(1 << 19)), 1 << 20, "a buffer that is used is shared, not copied");
     }
 }
