@@ -31,6 +31,22 @@ pub enum FormatConfig {
 }
 
 /// One JSON object per line (NDJSON).
+///
+/// A line that is not exactly one JSON object in UTF-8 is rejected with the column at which it stops being one, and so
+/// is an empty line. Of a key that is there twice the last counts. Objects and arrays may be nested 64 deep.
+///
+/// Times are RFC 3339 (`2026-01-31T12:00:00.5Z`, with a space for the `T`, a comma for the point, any number of digits
+/// after it, or without the offset), RFC 2822, or numbers since 1970: below 1e11 seconds, below 1e14 milliseconds, below
+/// 1e17 microseconds, else nanoseconds.
+///
+/// Where a pipeline names the fields that it needs, only these are read, and a value that is not of its field's type
+/// rejects the record; numbers and truth values are taken as text where a string is needed. `a.b` is the field `b` of
+/// the object `a`, or the key `a.b`.
+///
+/// Where every field is needed, columns appear as fields do and keep the type of their first value: string, int64,
+/// float64 (to which an int64 column turns when a float comes), bool, objects as structs, arrays of one type as lists.
+/// A value of another type, a whole number beyond 64 bits, an array of mixed values, the 1,001st column and what is nested
+/// deeper than 8 objects are kept as they are written in the column `_rest`, a JSON object from dotted names to values.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct JsonConfig {

@@ -27,6 +27,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) host: Option<Text<'a>>,
     pub(crate) stage: Option<i64>,
     pub(crate) task: Option<i64>,
+    /// The whole log is of this application, not just this record.
+    pub(crate) is_own_app: bool,
     /// The whole log is of this executor, not just this record.
     pub(crate) is_own_executor: bool,
 }
@@ -34,7 +36,10 @@ pub(crate) struct Facts<'a> {
 impl<'a> Facts<'a> {
     /// Fills what is missing from `other`, which is believed less.
     pub(crate) fn fill(&mut self, other: Facts<'a>) {
-        self.app = self.app.take().or(other.app);
+        if self.app.is_none() {
+            self.app = other.app;
+            self.is_own_app = other.is_own_app;
+        }
         if self.executor.is_none() {
             self.executor = other.executor;
             self.is_own_executor = other.is_own_executor;

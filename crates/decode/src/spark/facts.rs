@@ -11,11 +11,17 @@ use super::ids::app_id;
 /// No more than this of a message is looked at: what it is about stands at its front.
 const LOOKED_AT_BYTES: usize = 16 << 10;
 
+/// How messages begin that name the application which the log is of.
+const OWN_APPLICATION: [&[u8]; 3] =
+    [b"Connected to Spark cluster with app ID ", b"Spark Executor Command: ", b"Submitted application application_"];
+
 /// What `message` says.
 pub(crate) fn facts_of_message(message: &[u8]) -> Facts<'_> {
     let front = &message[..message.len().min(LOOKED_AT_BYTES)];
     let front = front.split(|b| *b == b'\n').next().unwrap_or_default();
-    let mut facts = Facts { app: app_id(front).map(Cow::Borrowed), ..Facts::default() };
+    let app = app_id(front).map(Cow::Borrowed);
+    let is_own_app = app.is_some() && OWN_APPLICATION.iter().any(|start| front.starts_with(start));
+    let mut facts = Facts { app, is_own_app, ..Facts::default() };
     if memmem::find(front, b"tage ").is_some() || memmem::find(front, b"ask").is_some() {
         task_facts(front, &mut facts);
     }

@@ -105,6 +105,7 @@ fn owned<'a>(facts: Facts<'_>) -> Facts<'a> {
         host: own(facts.host),
         stage: facts.stage,
         task: facts.task,
+        is_own_app: facts.is_own_app,
         is_own_executor: facts.is_own_executor,
     }
 }
@@ -123,7 +124,7 @@ fn take_fact<'a>(facts: &mut Facts<'a>, key: &[u8], line: &'a [u8], token: Token
     let number = || std::str::from_utf8(&value).ok()?.parse::<i64>().ok();
     let key: Vec<u8> = key.iter().filter(|b| !matches!(b, b'_' | b'.' | b'-')).map(u8::to_ascii_lowercase).collect();
     match key.as_slice() {
-        b"appid" | b"applicationid" | b"sparkappid" => facts.app = Some(value),
+        b"appid" | b"applicationid" | b"sparkappid" => (facts.app, facts.is_own_app) = (Some(value), true),
         b"executorid" | b"sparkexecutorid" => match value.iter().position(|b| *b == b'/') {
             // the master calls executor 0 of an application by both: app-20261121011825-0000/0
             Some(slash) => {

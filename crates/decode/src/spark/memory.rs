@@ -13,7 +13,7 @@ pub(crate) struct Memory {
     /// The time of the last dated record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) micros: Option<i64>,
-    /// The application that was named last.
+    /// The application that the log is of, as it says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) app: Option<String>,
     /// Whose log it is.
@@ -59,7 +59,10 @@ impl Memory {
         if self.is_daemon {
             return;
         }
-        remember(&mut self.app, event.facts.app.as_deref());
+        // a log may speak of other applications (paths of their files, say): that does not make it theirs
+        if event.facts.is_own_app || self.app().is_none() {
+            remember(&mut self.app, event.facts.app.as_deref());
+        }
         if event.facts.is_own_executor {
             remember(&mut self.executor, event.facts.executor.as_deref());
             remember(&mut self.host, event.facts.host.as_deref());

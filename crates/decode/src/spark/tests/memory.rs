@@ -64,6 +64,21 @@ fn in_the_log_of_a_master_nothing_holds_over() {
 }
 
 #[test]
+fn to_speak_of_another_application_does_not_make_the_log_its_own() {
+    let own = "app-20261121011825-0000";
+    let content = format!(
+        "26/11/21 01:18:25 INFO S: Connected to Spark cluster with app ID {own}
+26/11/21 01:18:26 INFO A: reading logs/application_1795225394246_0001/stderr
+26/11/21 01:18:27 INFO A: done
+"
+    );
+    let shown = shown("driver.stderr", &content);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines[1].ends_with("app_id=application_1795225394246_0001"), "{}", lines[1]);
+    assert!(lines[2].ends_with(&format!("app_id={own}")), "{}", lines[2]);
+}
+
+#[test]
 fn the_path_says_whose_log_it_is() {
     let shown = shown("/opt/work/app-20261121011825-0000/7/stderr", "26/11/21 01:16:54 INFO A: x\n");
     assert!(shown.ends_with("app_id=app-20261121011825-0000 executor_id=7"), "{shown}");
