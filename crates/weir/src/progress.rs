@@ -55,7 +55,11 @@ impl Progress {
 
 /// The balance of every output, and what went wrong.
 pub(crate) fn summary(status: &PipelineStatus) -> String {
-    let mut text = format!("pipeline {}: {} records read\n", status.name, HumanCount(status.rows_read));
+    let mut text = format!(
+        "pipeline {}: {} records read in this run; in all runs on this data:\n",
+        status.name,
+        HumanCount(status.rows_read)
+    );
     for output in &status.outputs {
         let balance = &output.balance;
         let _ = write!(

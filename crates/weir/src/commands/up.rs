@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use weir_model::{ErrorKind, SeamError};
-use weir_observe::{BuildInfo, Health, Metrics, TableMeasure};
+use weir_observe::{BuildInfo, Metrics, TableMeasure};
 use weir_query::{Limits, QueryEngine};
 use weir_serve::{AppState, ServeConfig, Server};
 use weir_store::TableSnapshot;
@@ -26,7 +26,7 @@ const DEFAULT_PIPELINE: &str = include_str!("default.yaml");
 pub async fn run(args: &UpArgs) -> Result<(), Failure> {
     let jobs = jobs(args)?;
     let shared = Shared::open(&args.data)?;
-    let health = Arc::new(Health::new(shared.clock.now()));
+    let health = Arc::clone(&shared.health);
     let state = AppState {
         board: Arc::clone(&shared.board),
         metrics: metrics(&shared),

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use weir_disk::{DataFolder, Disk};
 use weir_log::{Log, LogConfig};
 use weir_model::{Clock, SeamResult, SystemClock, Vfs};
-use weir_observe::PipelineBoard;
+use weir_observe::{Health, PipelineBoard};
 use weir_sql::SqlCompiler;
 use weir_state::SnapshotStore;
 use weir_store::{Store, StoreConfig};
@@ -37,6 +37,8 @@ pub struct Shared {
     pub snapshots: Arc<SnapshotStore>,
     /// What the pipelines say about themselves.
     pub board: Arc<PipelineBoard>,
+    /// What the probes answer.
+    pub health: Arc<Health>,
     /// Compiles the expressions of steps.
     pub compiler: Arc<SqlCompiler>,
     /// Tells the time.
@@ -49,7 +51,7 @@ impl Shared {
     /// # Errors
     /// `Config` when another Weir uses it or it cannot be written, `Corrupt` when its catalog is damaged.
     pub fn open(path: &Path) -> SeamResult<Self> {
-        let vfs: Arc<dyn Vfs> = Arc::new(Disk::default());
+        let vfs: Arc<dyn Vfs> = Arc::new(Disk);
         let folder = Arc::new(DataFolder::open(path, Arc::clone(&vfs))?);
         let store = Store::open(&folder, StoreConfig::default())?;
         let inside = |name: &str| -> PathBuf { folder.path().join(name) };
@@ -61,6 +63,7 @@ impl Shared {
             log,
             snapshots,
             board: Arc::new(PipelineBoard::default()),
+            health: Arc::new(Health::new(SystemClock.now())),
             compiler: Arc::new(SqlCompiler::new()),
             clock: Arc::new(SystemClock),
         })

@@ -66,6 +66,7 @@ impl Supervisor {
             guarantee: output.output.guarantee(),
         });
         let handle = self.shared.board.add(&job.plan.pipeline, outputs.collect(), self.shared.clock.now());
+        self.shared.health.starting(&job.plan.pipeline, "its state is being restored");
         let (shared, stop, sender) = (self.shared.clone(), self.stop.subscribe(), self.ended_sender.clone());
         let runtime = tokio::runtime::Handle::current();
         let name = job.plan.pipeline.clone();
@@ -134,5 +135,7 @@ async fn attempt(
     stop: watch::Receiver<bool>,
 ) -> SeamResult<Finish> {
     handle.set_state(PipelineState::Starting);
-    Task::recover(job, shared, handle).await?.run(stop).await
+    let task = Task::recover(job, shared, handle).await?;
+    shared.health.started(&job.plan.pipeline);
+    task.run(stop).await
 }

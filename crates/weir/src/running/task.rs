@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use weir_deliver::dead_letter_batch;
 use weir_engine::{Effect, Engine, Input, PartitionState as EngineState, Snapshot};
-use weir_model::{Decoder, Epoch, ErrorKind, Raw, Rejected, SeamError, SeamResult, Source, SourceEvent};
+use weir_model::{Decoder, Epoch, ErrorKind, Raw, Rejected, SeamError, SeamResult, SourceEvent};
 use weir_observe::{Checkpoint, PartitionState, PipelineHandle, PipelineState, Stage, Taken};
 
 use super::Shared;
@@ -67,7 +67,7 @@ impl Task {
             outlet.recover(ledger.last, prepared).await?;
             outlets.push(outlet);
         }
-        let (mut sources, mut decoders): (Vec<Box<dyn Source>>, Vec<Box<dyn Decoder>>) = Default::default();
+        let (mut sources, mut decoders) = (Vec::new(), Vec::new());
         let mut bytes_total = Some(0);
         for source in &job.sources {
             let positions = ledger.positions.get(&source.name).cloned().unwrap_or_default();
