@@ -19,6 +19,7 @@ use tokio::task::AbortHandle;
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use crate::error::{QueryError, QueryErrorCode};
+use crate::guard::Stop;
 use crate::limits::{Limits, RunOptions};
 use crate::plan::{Planned, Session, on_own_thread};
 use crate::reader::Damage;
@@ -41,11 +42,13 @@ pub struct QueryEngine {
     turns: Arc<Semaphore>,
     /// Always there until the engine is dropped.
     runtime: Option<Runtime>,
+    /// Deadlines, on a thread that no query can keep busy.
+    clock: Option<Runtime>,
 }
 
 impl Drop for QueryEngine {
     fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
+        for runtime in [self.runtime.take(), self.clock.take()].into_iter().flatten() {
             // an engine may be dropped inside of another runtime, where waiting is not allowed
             runtime.shutdown_background();
         }
@@ -59,17 +62,22 @@ impl QueryEngine {
     /// `Config` when threads or the folder for temporary files cannot be had.
     pub fn new(source: Arc<dyn TableSource>, limits: Limits) -> SeamResult<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            // one more than work is spread over, so that deadlines are noticed while all are busy
-            .worker_threads(limits.threads + 1)
+            .worker_threads(limits.threads)
             .thread_name("weir-query")
             .thread_stack_size(EXECUTION_STACK_BYTES)
             .enable_all()
             .build()
             .map_err(|error| SeamError::caused(ErrorKind::Config, "no threads for queries", error))?;
+        let clock = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("weir-query-time")
+            .enable_time()
+            .build()
+            .map_err(|error| SeamError::caused(ErrorKind::Config, "no thread for the deadlines of queries", error))?;
         let base = base_state(&limits)
             .map_err(|error| SeamError::caused(ErrorKind::Config, "queries cannot be set up", error))?;
         let turns = Arc::new(Semaphore::new(limits.concurrent_max));
-        Ok(Self { source, limits: Arc::new(limits), base, turns, runtime: Some(runtime) })
+        Ok(Self { source, limits: Arc::new(limits), base, turns, runtime: Some(runtime), clock: Some(clock) })
     }
 
     /// Answers `sql`. The answer comes batch by batch; dropping it, or this future, ends the query.
@@ -89,7 +97,7 @@ impl QueryEngine {
     /// # Errors
     /// As [`QueryEngine::run`].
     pub fn run_blocking(&self, sql: &str, options: RunOptions) -> Result<QueryResult, QueryError> {
-        self.runtime().block_on(self.run(sql, options))
+        self.clock().block_on(self.run(sql, options))
     }
 
     /// All tables at this moment.
@@ -127,6 +135,10 @@ impl QueryEngine {
         self.runtime.as_ref().expect("the runtime is taken only when the engine is dropped")
     }
 
+    fn clock(&self) -> &Runtime {
+        self.clock.as_ref().expect("the clock is taken only when the engine is dropped")
+    }
+
     fn check(&self, options: &RunOptions) -> Result<(), QueryError> {
         match (self.limits.rows_max, options.max_rows) {
             (Some(max), Some(asked)) if asked > max => {
@@ -152,15 +164,16 @@ impl QueryEngine {
         let timeout = options.timeout.map_or(self.limits.timeout, |timeout| timeout.min(self.limits.timeout));
         let mut deadline = self.alarm(started + timeout);
         let permit = self.turn().await?;
-        let (base, source, damage) = (self.base.clone(), Arc::clone(&self.source), Damage::default());
-        let (handle, damaged) = (self.runtime().handle().clone(), damage.clone());
+        let (damage, stop) = (Damage::default(), Stop::default());
+        let (base, source, handle) = (self.base.clone(), Arc::clone(&self.source), self.runtime().handle().clone());
+        let (damaged, stopped) = (damage.clone(), stop.clone());
         let planning = on_own_thread(move || {
             let snapshot = match snapshot {
                 Some(snapshot) => snapshot,
                 None => Arc::new(source.snapshot()?),
             };
             let warnings = snapshot.warnings.clone();
-            let planned = handle.block_on(make(Session::new(&base, snapshot, damaged)))?;
+            let planned = handle.block_on(make(Session::new(&base, snapshot, damaged, stopped)))?;
             Ok((planned, warnings, permit))
         });
         let (planned, warnings, permit) = tokio::select! {
@@ -177,7 +190,8 @@ impl QueryEngine {
             deadline,
             timeout,
             task,
-            runtime: self.runtime().handle().clone(),
+            stop,
+            clock: self.clock().handle().clone(),
             options,
             started,
             elapsed: None,
@@ -205,7 +219,7 @@ impl QueryEngine {
 
     fn alarm(&self, when: Instant) -> Alarm {
         let (ring, rung) = oneshot::channel();
-        let task = self.runtime().spawn(async move {
+        let task = self.clock().spawn(async move {
             tokio::time::sleep_until(when.into()).await;
             let _ = ring.send(());
         });

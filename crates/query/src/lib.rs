@@ -9,6 +9,7 @@ mod cost;
 pub mod encode;
 mod engine;
 mod error;
+mod guard;
 mod limits;
 pub mod logs;
 mod plan;

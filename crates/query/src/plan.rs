@@ -17,6 +17,7 @@ use datafusion::prelude::SQLOptions;
 use tokio::sync::oneshot;
 
 use crate::error::{QueryError, QueryErrorCode};
+use crate::guard::{self, Stop};
 use crate::limits::{Limits, RunOptions};
 use crate::reader::Damage;
 use crate::show;
@@ -49,13 +50,14 @@ pub(crate) struct Session {
     pub(crate) state: SessionState,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) damage: Damage,
+    pub(crate) stop: Stop,
 }
 
 impl Session {
-    pub(crate) fn new(base: &SessionState, snapshot: Arc<Snapshot>, damage: Damage) -> Self {
+    pub(crate) fn new(base: &SessionState, snapshot: Arc<Snapshot>, damage: Damage, stop: Stop) -> Self {
         let state = SessionStateBuilder::new_from_existing(base.clone());
         let state = state.with_catalog_list(Arc::new(MemoryCatalogProviderList::new()));
-        Self { state: state.build(), snapshot, damage }
+        Self { state: state.build(), snapshot, damage, stop }
     }
 
     /// The table as a plan can scan it.
@@ -87,7 +89,8 @@ impl Session {
             }
         };
         let names = statement::tables_of(&statement, sql)?;
-        let found = names.into_iter().map(|name| {
+        let is_function = |name: &String| self.state.table_functions().contains_key(name);
+        let found = names.into_iter().filter(|name| !is_function(name)).map(|name| {
             let table = statement::find_table(&name, &self.snapshot, sql)?;
             Ok((name, table))
         });
@@ -99,6 +102,7 @@ impl Session {
         read_only
             .verify_plan(&plan)
             .map_err(|error| QueryError::new(QueryErrorCode::ReadOnly, error.strip_backtrace()))?;
+        guard::refuse_bombs(&plan)?;
         let plan = match (&plan, options.max_rows) {
             (LogicalPlan::Explain(_) | LogicalPlan::Analyze(_), _) | (_, None) => plan,
             // one more than asked for, to know whether there are more
@@ -110,10 +114,13 @@ impl Session {
     /// Plans what was built by our own hands.
     pub(crate) async fn plan_logical(mut self, plan: LogicalPlan, sql: &str) -> Result<Planned, QueryError> {
         let failed = |error| QueryError::from_datafusion(&error, sql);
-        let optimized = self.state.optimize(&plan).map_err(failed)?;
+        let mut optimized = self.state.optimize(&plan).map_err(failed)?;
+        if !matches!(optimized, LogicalPlan::Explain(_)) {
+            optimized = guard::stoppable(optimized, &self.stop).map_err(failed)?;
+        }
         self.state.config_mut().options_mut().execution.parquet.pushdown_filters = retrieves_rows(&optimized);
         let physical = self.state.query_planner().create_physical_plan(&optimized, &self.state).await.map_err(failed)?;
-        Ok(Planned::Plan(physical, Box::new(self.state)))
+        Ok(Planned::Plan(guard::yielding(physical).map_err(failed)?, Box::new(self.state)))
     }
 }
 

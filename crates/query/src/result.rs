@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 
 use crate::engine::Alarm;
 use crate::error::QueryError;
+use crate::guard::Stop;
 use crate::limits::RunOptions;
 
 /// How many batches are computed ahead of the reader.
@@ -25,7 +26,9 @@ pub struct QueryResult {
     pub(crate) deadline: Alarm,
     pub(crate) timeout: Duration,
     pub(crate) task: AbortHandle,
-    pub(crate) runtime: Handle,
+    pub(crate) stop: Stop,
+    /// Where blocking callers wait.
+    pub(crate) clock: Handle,
     pub(crate) options: RunOptions,
     pub(crate) started: Instant,
     pub(crate) elapsed: Option<Duration>,
@@ -92,8 +95,8 @@ impl QueryResult {
 
     /// [`QueryResult::next`] for threads that may wait. Not to be called inside of an async runtime.
     pub fn next_blocking(&mut self) -> Option<Result<RecordBatch, QueryError>> {
-        let runtime = self.runtime.clone();
-        runtime.block_on(self.next())
+        let clock = self.clock.clone();
+        clock.block_on(self.next())
     }
 
     /// All batches that there are.
@@ -140,6 +143,7 @@ impl QueryResult {
 
     fn stop(&mut self) {
         self.elapsed.get_or_insert_with(|| self.started.elapsed());
+        self.stop.now();
         self.task.abort();
     }
 }

@@ -106,6 +106,48 @@ fn an_aggregate_of_everything_stops_at_the_memory_limit() {
 }
 
 #[test]
+fn a_stopped_query_gives_its_threads_back() {
+    let engine = stage().engine();
+    let options = RunOptions { timeout: Some(Duration::from_millis(300)), ..Default::default() };
+    for from in [
+        "logs a, logs b, logs c, logs d WHERE a.n + b.n + c.n + d.n < 0",
+        "logs a, logs b, logs c, logs d WHERE random() + a.n + b.n + c.n + d.n < 0",
+        "logs a JOIN logs b ON a.level = b.level JOIN logs c ON b.level = c.level JOIN logs d ON a.level = d.level
+         WHERE a.n + b.n + c.n + d.n < 0",
+        "logs a LEFT JOIN logs b ON a.n < b.n LEFT JOIN logs c ON b.n < c.n LEFT JOIN logs d ON c.n < d.n AND d.n < a.n",
+    ] {
+        let sql = format!("SELECT count(*) FROM {from}");
+        let error = ask_with(&engine, &sql, options.clone()).err().unwrap_or_else(|| panic!("{from} has an answer"));
+        assert_eq!(error.code, QueryErrorCode::Timeout, "{from}: {error}");
+    }
+    let patient = Instant::now();
+    while engine.running() > 0 {
+        // every query asks for its own end: this one waits for a turn
+        assert_eq!(value(&engine, "SELECT count(took) FROM logs"), "900");
+        assert!(patient.elapsed() < Duration::from_secs(10), "a stopped query goes on");
+    }
+}
+
+#[test]
+fn calls_that_make_much_of_nothing_are_refused() {
+    let engine = stage().engine();
+    for call in [
+        "repeat('x', 1000000000)",
+        "repeat(repeat('x', 10000), 10000)",
+        "repeat(message, n)",
+        "lpad(message, 100000000)",
+        "array_repeat(n, 1000000000)",
+        "range(1, 1000000000000)",
+        "generate_series(1, n)",
+        "array_agg(n) OVER (ORDER BY n)",
+    ] {
+        assert_eq!(code(&engine, &format!("SELECT {call} FROM logs")), QueryErrorCode::TooComplex, "{call}");
+    }
+    assert_eq!(value(&engine, "SELECT length(repeat('ab', 100)) + cardinality(range(0, 10))"), "210");
+    assert_eq!(value(&engine, "SELECT lpad('7', 3, '0')"), "007");
+}
+
+#[test]
 fn queries_beyond_the_limit_wait_and_are_told_to_come_back() {
     let limits = Limits { concurrent_max: 1, queue_timeout: Duration::from_millis(50), ..Limits::default() };
     let engine = stage().engine_with(limits);
