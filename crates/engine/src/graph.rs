@@ -130,6 +130,11 @@ impl Graph {
         self.speak(domain, |window| window.advance(reached), effects);
     }
 
+    /// Tells the windows of a domain that no more is to be expected, with the watermark at `reached`.
+    pub(crate) fn end(&mut self, domain: usize, reached: i64, effects: &mut Vec<Effect>) {
+        self.speak(domain, |window| window.end(reached), effects);
+    }
+
     /// Makes the windows of a domain emit what late rows have changed.
     pub(crate) fn flush_late(&mut self, domain: usize, effects: &mut Vec<Effect>) {
         self.speak(domain, Window::flush_late, effects);

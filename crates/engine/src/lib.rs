@@ -49,7 +49,7 @@ pub use plan::{
 /// Everything that can happen to an engine.
 #[derive(Debug)]
 pub enum Input {
-    /// A partition exists. Until it is read, or caught up and idle, it holds event time back.
+    /// A partition is there to be read, perhaps again. Until it is read, or caught up and idle, it holds event time back.
     PartitionAdded {
         /// The index of its source.
         source: usize,
@@ -80,7 +80,11 @@ pub enum Input {
     Tick(ProcessingTime),
     /// The end of an epoch: answered by [`Effect::Snapshot`].
     Barrier(Epoch),
-    /// Every source has ended: every window fires. Nothing may follow but a barrier.
+    /// Every source has ended: every partition is finished, and every window that has rows which no results contain
+    /// fires, whether or not event time has passed its end. Event time itself is no further than the partitions' own
+    /// watermarks brought it, and windows that it has not passed stay: when more comes, in this life or after a restore,
+    /// rows of newer windows are on time, and rows of a window that fired here make it fire again (`late`, with the
+    /// next revision). Without new rows a second end says nothing.
     End,
 }
 
@@ -242,8 +246,11 @@ impl Engine {
             }
             Input::Barrier(_) => effects.push(Effect::Snapshot(self.snapshot())),
             Input::End => {
-                self.progress.end();
-                (0..self.progress.domains()).for_each(|domain| self.graph.advance(domain, progress::OVER, effects));
+                self.progress.finish_all();
+                self.progress.reach();
+                for domain in 0..self.progress.domains() {
+                    self.graph.end(domain, self.progress.reached(domain), effects);
+                }
             }
         }
     }
@@ -253,7 +260,8 @@ impl Engine {
         (0..self.plan.outputs.len()).map(|output| self.graph.counters.balance(&self.plan, output)).collect()
     }
 
-    /// The event time up to which everything is believed to be complete, over all sources.
+    /// The event time up to which everything is believed to be complete, over all sources. When all have ended it is
+    /// where the furthest partition left it.
     pub fn watermark(&self) -> Watermark {
         self.progress.watermark()
     }

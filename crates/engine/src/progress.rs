@@ -11,8 +11,8 @@ use crate::{PartitionState, PartitionStatus};
 
 /// A watermark that says nothing.
 pub(crate) const UNKNOWN: i64 = i64::MIN;
-/// A watermark that says that everything is over.
-pub(crate) const OVER: i64 = i64::MAX;
+/// What holds nothing back.
+const OVER: i64 = i64::MAX;
 
 /// What is known of event time.
 #[derive(Debug)]
@@ -62,10 +62,17 @@ impl Progress {
         Self { plan, now: None, partitions: BTreeMap::new(), finished: BTreeMap::new(), domains }
     }
 
+    /// Notes that a partition is there to be read; one that was finished is to be read again.
     pub(crate) fn add(&mut self, source: usize, partition: PartitionId) {
-        if !self.finished.contains_key(&partition) {
-            let active_at = self.now;
-            self.partitions.entry(partition).or_insert_with(|| Partition::new(source, active_at));
+        let active_at = self.now;
+        self.revive(&partition);
+        self.partitions.entry(partition).or_insert_with(|| Partition::new(source, active_at));
+    }
+
+    fn revive(&mut self, partition: &PartitionId) {
+        if let Some((id, mut again)) = self.finished.remove_entry(partition) {
+            (again.active_at, again.caught_up, again.idle) = (self.now, false, false);
+            self.partitions.insert(id, again);
         }
     }
 
@@ -107,9 +114,7 @@ impl Progress {
 
     /// Notes that rows come from a partition, whose last one begins at `offset`.
     pub(crate) fn note_rows(&mut self, source: usize, partition: &PartitionId, rows: usize, offset: Option<u64>) {
-        if let Some((id, again)) = self.finished.remove_entry(partition) {
-            self.partitions.insert(id, again);
-        }
+        self.revive(partition);
         let now = self.now;
         let partition = self.partitions.entry(partition.clone()).or_insert_with(|| Partition::new(source, now));
         partition.rows += rows as u64;
@@ -169,9 +174,9 @@ impl Progress {
         further
     }
 
-    /// Everything is over.
-    pub(crate) fn end(&mut self) {
-        self.domains.iter_mut().for_each(|domain| domain.reached = OVER);
+    /// Every partition is finished, until it yields again.
+    pub(crate) fn finish_all(&mut self) {
+        self.finished.append(&mut self.partitions);
     }
 
     /// The domains in which nobody yields, and somebody may again: every partition is idle or finished, and one is idle.

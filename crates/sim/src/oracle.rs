@@ -2,7 +2,8 @@
 //! Shares no code with the engine; random streams are played to both.
 //!
 //! The rules, for one window node: a row is late if the highest event time of its partition before it, less the delay,
-//! had reached the end of its window plus the lateness. Every other row counts, once.
+//! had reached the end of its window plus the lateness; or that of any partition had, when all ended for a while. Every
+//! other row counts, once.
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,8 @@ struct Case {
     /// After which rows there are barriers and ticks.
     barriers: Vec<usize>,
     ticks: Vec<usize>,
+    /// After which rows everything ends, and all partitions are announced again.
+    ends: Vec<usize>,
 }
 
 impl Case {
@@ -54,6 +57,11 @@ impl Case {
             if self.ticks.contains(&index) {
                 story.lines.push(Line::Tick(DAY + 1_000_000_000 + index as i64));
             }
+            if self.ends.contains(&index) {
+                story.lines.push(Line::End);
+                story.lines.extend((0..self.partitions).map(|index| Line::Added(partition(index))));
+                open = false;
+            }
         }
         story.lines.push(Line::End);
         story
@@ -72,11 +80,12 @@ fn answer(case: &Case) -> (Vec<String>, usize) {
     let mut highest: BTreeMap<usize, i64> = BTreeMap::new();
     let mut groups: BTreeMap<(i64, Option<&str>), Group> = BTreeMap::new();
     let mut late = 0;
-    for (partition, row, _) in &case.rows {
+    let (mut furthest, mut ended) = (i64::MIN, i64::MIN);
+    for (place, (partition, row, _)) in case.rows.iter().enumerate() {
         let second = 1_000_000;
         let index = (row.time - DAY).div_euclid(case.size * second);
         let closes = DAY + ((index + 1) * case.size + case.lateness + case.delay) * second;
-        if highest.get(partition).is_some_and(|highest| *highest >= closes) {
+        if ended >= closes || highest.get(partition).is_some_and(|highest| *highest >= closes) {
             late += 1;
         } else {
             let group = groups.entry((index, row.key.as_deref())).or_default();
@@ -85,6 +94,10 @@ fn answer(case: &Case) -> (Vec<String>, usize) {
         }
         let highest = highest.entry(*partition).or_insert(i64::MIN);
         *highest = (*highest).max(row.time);
+        furthest = furthest.max(row.time);
+        if case.ends.contains(&place) {
+            ended = furthest;
+        }
     }
     (groups.into_iter().map(|((index, key), group)| group.show(index * case.size, case.size, key)).collect(), late)
 }
@@ -138,8 +151,9 @@ fn cases() -> impl Strategy<Value = Case> {
             rows.into_iter().enumerate().map(place).collect::<Vec<_>>()
         });
         let places = || proptest::collection::vec(0..count, 0..4);
-        (Just((delay, lateness, size, partitions)), rows, places(), places()).prop_map(
-            |((delay, lateness, size, partitions), rows, barriers, ticks)| Case {
+        let ends = proptest::collection::vec(0..count, 0..2);
+        (Just((delay, lateness, size, partitions)), rows, places(), places(), ends).prop_map(
+            |((delay, lateness, size, partitions), rows, barriers, ticks, ends)| Case {
                 delay,
                 lateness,
                 size,
@@ -147,6 +161,7 @@ fn cases() -> impl Strategy<Value = Case> {
                 rows,
                 barriers,
                 ticks,
+                ends,
             },
         )
     })

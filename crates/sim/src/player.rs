@@ -211,6 +211,7 @@ impl Stage {
         let input = match line {
             Line::Added(partition) => {
                 self.source.offsets.entry(partition.clone()).or_default();
+                self.source.finished.remove(partition);
                 Input::PartitionAdded { source: 0, partition: partition.clone() }
             }
             Line::Finished(partition) => {
@@ -223,13 +224,17 @@ impl Stage {
             }
             Line::Rows(partition, rows) => {
                 self.source.caught_up.remove(partition);
+                self.source.finished.remove(partition);
                 let offset = self.source.offsets.entry(partition.clone()).or_default();
                 *offset += rows.len() as u64;
                 Input::Batch { source: 0, batch: batch(partition, *offset - rows.len() as u64, rows) }
             }
             Line::Tick(micros) => Input::Tick(ProcessingTime::from_micros(*micros)),
             Line::Barrier => Input::Barrier(Epoch(1)),
-            Line::End => Input::End,
+            Line::End => {
+                self.source.finished.extend(self.source.offsets.keys().cloned());
+                Input::End
+            }
         };
         self.engine.step(input, effects);
     }

@@ -26,7 +26,7 @@ struct Pane {
     /// Every key it holds.
     keys: GroupIndex,
     runs: Vec<LiveRun>,
-    /// Whether the watermark has passed its end.
+    /// Whether it has fired, or began when the watermark had passed its end already.
     fired: bool,
     /// The revision of its next results.
     revision: i64,
@@ -115,16 +115,22 @@ impl Merge {
         over
     }
 
-    /// The panes that have something to emit or are to be dropped at the watermark `reached`, in their order.
-    /// `speaks` says whether those that late rows have changed emit.
-    pub(crate) fn due(&self, spans: &Spans, reached: i64, lateness: i64, speaks: bool) -> Vec<Due> {
+    /// The panes that have something to emit or are to be dropped when the watermark goes from `before` to `reached`,
+    /// in their order. `speaks` says whether those that late rows have changed emit.
+    pub(crate) fn due(&self, spans: &Spans, (before, reached): (i64, i64), lateness: i64, speaks: bool) -> Vec<Due> {
         let panes = self.panes.iter().take_while(|(start, _)| spans.end(**start) <= reached);
-        let due = panes.filter_map(|(&start, pane)| {
-            let dropped = spans.end(start).saturating_add(lateness) <= reached;
-            let wanted = dropped || !pane.fired || (speaks && pane.open_rows > 0);
-            wanted.then_some(Due { start, pane: if pane.fired { "late" } else { "on_time" }, dropped })
-        });
-        due.collect()
+        let due = panes.map(|(&start, pane)| (pane, pane.due(start, spans.end(start), lateness, reached)));
+        let wanted = |pane: &Pane, due: &Due| {
+            let passed = spans.end(due.start) > before;
+            due.dropped || passed || (speaks && pane.open_rows > 0)
+        };
+        due.filter(|(pane, due)| wanted(pane, due)).map(|(_, due)| due).collect()
+    }
+
+    /// The panes that have something to emit or are to be dropped when nothing more is to be expected.
+    pub(crate) fn due_at_end(&self, spans: &Spans, reached: i64, lateness: i64) -> Vec<Due> {
+        let due = self.panes.iter().map(|(&start, pane)| (pane, pane.due(start, spans.end(start), lateness, reached)));
+        due.filter(|(pane, due)| due.dropped || pane.open_rows > 0).map(|(_, due)| due).collect()
     }
 
     /// Merges what there is of a pane: everything the first time, afterwards the groups that have changed.
@@ -269,6 +275,11 @@ impl Merge {
 }
 
 impl Pane {
+    fn due(&self, start: i64, end: i64, lateness: i64, reached: i64) -> Due {
+        let pane = if self.fired { "late" } else { "on_time" };
+        Due { start, pane, dropped: end.saturating_add(lateness) <= reached }
+    }
+
     fn push_partial(&mut self, partial: Option<Table>, keys: &Keys, shape: &Shape) {
         if let Some(partial) = partial {
             let (batch, keys) = partial.seal(keys, shape);

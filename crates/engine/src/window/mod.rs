@@ -169,19 +169,31 @@ impl Window {
     /// Goes on to the watermark `reached`. Returns the results of the windows that fire, and the rows in them.
     pub(crate) fn advance(&mut self, reached: i64) -> (Vec<Rows>, u64) {
         let speaks = self.reached.div_euclid(self.late_every) != reached.div_euclid(self.late_every);
-        self.reached = reached;
-        let due = self.merge.due(&self.spans, reached, self.lateness, speaks);
-        let fired = due.into_iter().map(|due| self.fire(due)).collect();
-        if self.keys.len() > 2 * self.merge.groups() + 4096 {
-            self.forget_keys();
-        }
-        fired_rows(fired)
+        let before = std::mem::replace(&mut self.reached, reached);
+        let due = self.merge.due(&self.spans, (before, reached), self.lateness, speaks);
+        self.fire_all(due)
     }
 
     /// Emits what late rows have changed, now.
     pub(crate) fn flush_late(&mut self) -> (Vec<Rows>, u64) {
-        let due = self.merge.due(&self.spans, self.reached, self.lateness, true);
-        fired_rows(due.into_iter().map(|due| self.fire(due)).collect())
+        let due = self.merge.due(&self.spans, (self.reached, self.reached), self.lateness, true);
+        self.fire_all(due)
+    }
+
+    /// Fires every window that has rows which no results contain; the watermark is at `reached`.
+    pub(crate) fn end(&mut self, reached: i64) -> (Vec<Rows>, u64) {
+        self.reached = reached;
+        let due = self.merge.due_at_end(&self.spans, reached, self.lateness);
+        self.fire_all(due)
+    }
+
+    fn fire_all(&mut self, due: Vec<merge::Due>) -> (Vec<Rows>, u64) {
+        let fired: Vec<_> = due.into_iter().map(|due| self.fire(due)).collect();
+        if self.keys.len() > 2 * self.merge.groups() + 4096 {
+            self.forget_keys();
+        }
+        let rows = fired.iter().map(|(_, rows)| rows).sum();
+        (fired.into_iter().filter_map(|(results, _)| results).collect(), rows)
     }
 
     fn fire(&mut self, due: merge::Due) -> (Option<Rows>, u64) {
@@ -241,11 +253,6 @@ impl Window {
     pub(crate) fn state_bytes(&self) -> usize {
         self.keys.size() + self.fold.size() + self.merge.size()
     }
-}
-
-fn fired_rows(fired: Vec<(Option<Rows>, u64)>) -> (Vec<Rows>, u64) {
-    let rows = fired.iter().map(|(_, rows)| rows).sum();
-    (fired.into_iter().filter_map(|(results, _)| results).collect(), rows)
 }
 
 /// A filter or an argument, as aggregates take it.

@@ -237,3 +237,148 @@ fn a_row_is_late_by_its_own_partition_even_where_another_holds_the_window_open()
         "#]],
     );
 }
+
+#[test]
+fn after_the_end_newer_rows_of_a_new_partition_are_on_time() {
+    check(
+        "time delay=5s
+         window 10s by key compute n=count(*)
+         ---
+         added p0
+         rows p0: 00:00:01 a 1 | 00:00:12 a 1 | 00:00:31 b 1
+         end
+         barrier
+         added p1
+         rows p1: 00:00:41 a 1 | 00:00:45 b 1 | 00:00:52 a 1
+         rows p1: 00:01:10 a 1
+         end",
+        expect![[r#"
+            rows p0, 3 of them
+                00:00:00..00:00:10 a n=1 on_time revision=0
+                00:00:10..00:00:20 a n=1 on_time revision=0
+            end
+                00:00:30..00:00:40 b n=1 on_time revision=0
+            rows p1, 1 of them
+                00:00:40..00:00:50 a n=1 on_time revision=0
+                00:00:40..00:00:50 b n=1 on_time revision=0
+                00:00:50..00:01:00 a n=1 on_time revision=0
+            end
+                00:01:10..00:01:20 a n=1 on_time revision=0
+            read 7 = results 7 + filtered 0 + late 0 + rejected 0 + open 0
+        "#]],
+    );
+}
+
+#[test]
+fn after_the_end_rows_of_a_window_that_it_fired_make_it_fire_again() {
+    check(
+        "time delay=5s
+         window 10s by key compute n=count(*), total=sum(value)
+         ---
+         added p0
+         rows p0: 00:00:31 a 1 | 00:00:32 b 10
+         end
+         barrier
+         rows p0: 00:00:33 a 2 | 00:00:41 a 3
+         barrier
+         rows p0: 00:00:34 a 4 | 00:00:46 c 1
+         end",
+        expect![[r#"
+            end
+                00:00:30..00:00:40 a n=1 total=1.0 on_time revision=0
+                00:00:30..00:00:40 b n=1 total=10.0 on_time revision=0
+            rows p0, 2 of them
+                00:00:30..00:00:40 a n=3 total=7.0 late revision=1
+            end
+                00:00:40..00:00:50 a n=1 total=3.0 on_time revision=0
+                00:00:40..00:00:50 c n=1 total=1.0 on_time revision=0
+            read 6 = results 6 + filtered 0 + late 0 + rejected 0 + open 0
+        "#]],
+    );
+}
+
+#[test]
+fn after_the_end_rows_of_windows_that_time_has_passed_are_late() {
+    check(
+        "time delay=5s
+         window 10s by key compute n=count(*) lateness=10s late_every=1s
+         ---
+         added p0
+         rows p0: 00:00:01 a 1 | 00:00:15 a 1 | 00:00:36 a 1
+         end
+         added p1
+         rows p1: 00:00:02 a 1 | 00:00:16 a 1 | 00:00:25 a 1 | 00:00:37 a 1
+         end",
+        expect![[r#"
+            rows p0, 3 of them
+                00:00:00..00:00:10 a n=1 on_time revision=0
+                00:00:10..00:00:20 a n=1 on_time revision=0
+            end
+                00:00:30..00:00:40 a n=1 on_time revision=0
+            rows p1, 4 of them
+                late a name=a value=1.0 late_by_ms=29000 00:00:00..00:00:10 source_file=p1 source_offset=0
+                late a name=a value=1.0 late_by_ms=15000 00:00:10..00:00:20 source_file=p1 source_offset=1
+                00:00:20..00:00:30 a n=1 late revision=0
+            end
+                00:00:30..00:00:40 a n=2 late revision=1
+            read 7 = results 5 + filtered 0 + late 2 + rejected 0 + open 0
+        "#]],
+    );
+}
+
+#[test]
+fn a_second_end_without_new_rows_says_nothing() {
+    check(
+        "time delay=1m
+         window 10s by key compute n=count(*) lateness=1m
+         ---
+         added p0
+         rows p0: 00:00:01 a 1 | 00:01:11 a 1
+         end
+         end
+         barrier
+         added p1
+         end
+         rows p1: 00:01:12 a 1
+         end
+         end",
+        expect![[r#"
+            rows p0, 2 of them
+                00:00:00..00:00:10 a n=1 on_time revision=0
+            end
+                00:01:10..00:01:20 a n=1 on_time revision=0
+            end
+                00:01:10..00:01:20 a n=2 late revision=1
+            read 3 = results 3 + filtered 0 + late 0 + rejected 0 + open 0
+        "#]],
+    );
+}
+
+#[test]
+fn after_the_end_a_partition_that_is_announced_again_holds_time_back() {
+    check(
+        "time delay=0s
+         window 10s by key compute n=count(*)
+         ---
+         added p0
+         rows p0: 00:00:01 a 1
+         finished p0
+         end
+         barrier
+         added p0
+         added p1
+         rows p1: 00:00:31 b 1
+         rows p0: 00:00:12 a 1 | 00:00:32 a 1
+         end",
+        expect![[r#"
+            end
+                00:00:00..00:00:10 a n=1 on_time revision=0
+            rows p0, 2 of them
+                00:00:10..00:00:20 a n=1 on_time revision=0
+            end
+                00:00:30..00:00:40 a n=1 on_time revision=0
+                00:00:30..00:00:40 b n=1 on_time revision=0
+            read 4 = results 4 + filtered 0 + late 0 + rejected 0 + open 0
+        "#]],
+    );
+}
