@@ -183,7 +183,7 @@ impl QueryEngine {
         let schema = planned.schema();
         let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
         let run = Run { sql, damage, source: Arc::clone(&self.source), sender, _permit: permit };
-        let task = self.runtime().spawn(run.to_the_end(planned)).abort_handle();
+        let task = self.runtime().spawn(run.until_the_end(planned)).abort_handle();
         Ok(QueryResult {
             schema,
             batches,
@@ -212,8 +212,11 @@ impl QueryEngine {
         };
         turn.ok_or_else(|| {
             let running = self.limits.concurrent_max;
-            QueryError::new(QueryErrorCode::Busy, format!("{running} queries are running and none ended within {wait:?}"))
-                .hint("try again in a moment")
+            QueryError::new(
+                QueryErrorCode::Busy,
+                format!("{running} queries are running and none ended within {wait:?}"),
+            )
+            .hint("try again in a moment")
         })
     }
 
@@ -260,7 +263,7 @@ struct Run {
 }
 
 impl Run {
-    async fn to_the_end(self, planned: Planned) {
+    async fn until_the_end(self, planned: Planned) {
         match planned {
             Planned::Answer(batch) => {
                 let _ = self.sender.send(Ok(batch)).await;

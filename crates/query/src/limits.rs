@@ -56,7 +56,8 @@ impl Limits {
     /// but at least two.
     pub fn for_machine() -> Self {
         let cores = std::thread::available_parallelism().map_or(CONCURRENT_MIN, usize::from);
-        let memory = machine_memory_bytes().map_or(MEMORY_BYTES_MAX, |bytes| (bytes / MEMORY_SHARE).min(MEMORY_BYTES_MAX));
+        let memory =
+            machine_memory_bytes().map_or(MEMORY_BYTES_MAX, |bytes| (bytes / MEMORY_SHARE).min(MEMORY_BYTES_MAX));
         Self {
             memory_bytes: usize::try_from(memory).unwrap_or(usize::MAX),
             concurrent_max: cores.max(CONCURRENT_MIN),

@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::catalog::{
+    CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider, SchemaProvider,
+};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{SessionState, SessionStateBuilder};
-use datafusion::catalog::{
-    CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
-    SchemaProvider,
-};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SQLOptions;
@@ -79,7 +78,12 @@ impl Session {
     }
 
     /// Plans the text of a person.
-    pub(crate) async fn plan_sql(self, sql: &str, limits: &Limits, options: &RunOptions) -> Result<Planned, QueryError> {
+    pub(crate) async fn plan_sql(
+        self,
+        sql: &str,
+        limits: &Limits,
+        options: &RunOptions,
+    ) -> Result<Planned, QueryError> {
         let failed = |error| QueryError::from_datafusion(&error, sql);
         let mut statement = match statement::parse(sql, limits)? {
             Question::Query(statement) => statement,
@@ -119,7 +123,8 @@ impl Session {
             optimized = guard::stoppable(optimized, &self.stop).map_err(failed)?;
         }
         self.state.config_mut().options_mut().execution.parquet.pushdown_filters = retrieves_rows(&optimized);
-        let physical = self.state.query_planner().create_physical_plan(&optimized, &self.state).await.map_err(failed)?;
+        let physical =
+            self.state.query_planner().create_physical_plan(&optimized, &self.state).await.map_err(failed)?;
         Ok(Planned::Plan(guard::yielding(physical).map_err(failed)?, Box::new(self.state)))
     }
 }

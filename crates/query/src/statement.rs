@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{DFParserBuilder, ExplainStatement, Statement};
-use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectName, Statement as SqlStatement, VisitMut, VisitorMut,
-};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectName, Statement as SqlStatement, VisitMut, VisitorMut};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use weir_sql::nearest;
 

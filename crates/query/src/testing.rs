@@ -35,11 +35,7 @@ impl TableSource for Stage {
 
 impl Stage {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            folder: tempfile::tempdir().unwrap(),
-            snapshot: Mutex::default(),
-            corrupt: Mutex::default(),
-        })
+        Arc::new(Self { folder: tempfile::tempdir().unwrap(), snapshot: Mutex::default(), corrupt: Mutex::default() })
     }
 
     /// A stage with a table `logs` of one segment per batch, and `fresh` rows.
@@ -50,7 +46,8 @@ impl Stage {
     }
 
     pub(crate) fn table(&self, name: &str, schema: SchemaRef, segments: &[RecordBatch], fresh: &[RecordBatch]) {
-        let segments = segments.iter().enumerate().map(|(index, batch)| self.segment(&format!("{name}-{index}"), batch));
+        let segments =
+            segments.iter().enumerate().map(|(index, batch)| self.segment(&format!("{name}-{index}"), batch));
         let time_column = schema.index_of("ts").is_ok().then(|| "ts".to_owned());
         let table = Table { schema, time_column, segments: segments.collect(), fresh: fresh.to_vec(), keep: None };
         self.snapshot.lock().unwrap().tables.insert(name.to_owned(), table);
@@ -97,7 +94,9 @@ pub(crate) fn logs(rows: &[(i64, &str, &str)]) -> RecordBatch {
         Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")),
         Arc::new(StringViewArray::from_iter_values(rows.iter().map(|(_, level, _)| *level))),
         Arc::new(StringViewArray::from_iter_values(rows.iter().map(|(_, _, message)| *message))),
-        Arc::new(rows.iter().map(|(secs, ..)| (secs % 10 != 0).then_some(*secs as f64 / 2.0)).collect::<Float64Array>()),
+        Arc::new(
+            rows.iter().map(|(secs, ..)| (secs % 10 != 0).then_some(*secs as f64 / 2.0)).collect::<Float64Array>(),
+        ),
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|(secs, ..)| *secs))),
     ];
     RecordBatch::try_new(logs_schema(), columns).unwrap()

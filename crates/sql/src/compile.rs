@@ -168,9 +168,10 @@ fn refuse(expression: &Expr, text: &str) -> Result<(), SqlError> {
             Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) => {
                 ("a subquery".into(), "an expression sees one row at a time")
             }
-            Expr::ScalarFunction(call) if call.func.signature().volatility != Volatility::Immutable => {
-                (call.func.name().to_owned(), "it would give another result when the data is replayed; use the event's time")
-            }
+            Expr::ScalarFunction(call) if call.func.signature().volatility != Volatility::Immutable => (
+                call.func.name().to_owned(),
+                "it would give another result when the data is replayed; use the event's time",
+            ),
             _ => return Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue),
         };
         let message = format!("\"{name}\" cannot be used in an expression");

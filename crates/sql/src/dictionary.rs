@@ -27,7 +27,10 @@ pub(crate) fn is_string(kind: &DataType) -> bool {
 }
 
 /// `expression` with its parts over single dictionary columns replaced.
-pub(crate) fn over_dictionaries(expression: Arc<dyn PhysicalExpr>, schema: &SchemaRef) -> Result<Arc<dyn PhysicalExpr>> {
+pub(crate) fn over_dictionaries(
+    expression: Arc<dyn PhysicalExpr>,
+    schema: &SchemaRef,
+) -> Result<Arc<dyn PhysicalExpr>> {
     if let Some(part) = OverDictionary::new(&expression, schema)? {
         let keep = is_string(&part.result) && !matches!(part.result, DataType::Dictionary(..));
         return Ok(Arc::new(OverDictionary { as_dictionary: keep, ..part }));
@@ -86,7 +89,8 @@ impl OverDictionary {
     /// The results for the dictionary's values in order, then for null.
     fn per_value(&self, dictionary: &DictionaryArray<Int32Type>) -> Result<ArrayRef> {
         let values = dictionary.values();
-        let count = i32::try_from(values.len()).map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
+        let count =
+            i32::try_from(values.len()).map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
         let keys: Int32Array = (0..count).map(Some).chain([None]).collect();
         let each = DictionaryArray::try_new(keys, Arc::clone(values))?;
         self.inner.evaluate(&self.batch(Arc::new(each))?)?.into_array(values.len() + 1)

@@ -72,15 +72,15 @@ pub fn planning_error(error: &DataFusionError, text: &str) -> SqlError {
     let message = error.strip_backtrace();
     let message = strip_labels(&message);
     let (message, hint) = match message.split_once("Did you mean '") {
-            Some((message, rest)) => (message.trim_end(), rest.split_once('\'').map(|(name, _)| name)),
-            None => (message, None),
-        };
+        Some((message, rest)) => (message.trim_end(), rest.split_once('\'').map(|(name, _)| name)),
+        None => (message, None),
+    };
     let function = message.strip_prefix("Invalid function '").and_then(|rest| rest.split_once('\''));
     let mut error = match function {
-            Some((name, _)) => SqlError::new(SqlErrorKind::UnknownFunction, format!("there is no function \"{name}\""))
-                .at(position_of_word(text, name)),
-            None => SqlError::new(SqlErrorKind::Type, lower_first(message.lines().next().unwrap_or(message))),
-        };
+        Some((name, _)) => SqlError::new(SqlErrorKind::UnknownFunction, format!("there is no function \"{name}\""))
+            .at(position_of_word(text, name)),
+        None => SqlError::new(SqlErrorKind::Type, lower_first(message.lines().next().unwrap_or(message))),
+    };
     error.hint = hint.map(|name| format!("did you mean \"{name}\"?"));
     error
 }

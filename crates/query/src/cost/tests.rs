@@ -23,7 +23,11 @@ fn common_table_expressions_that_double_are_written_out() {
     let sql = "WITH a AS (SELECT * FROM t, t AS u), b AS (SELECT * FROM a, a AS x), c AS (SELECT * FROM b, b AS y)
                SELECT * FROM c, c AS z";
     assert_eq!(cost(sql).tables, 16);
-    assert_eq!(cost("WITH a AS (SELECT 1), b AS (SELECT 2 FROM t) SELECT * FROM t").tables, 1, "what nobody reads is free");
+    assert_eq!(
+        cost("WITH a AS (SELECT 1), b AS (SELECT 2 FROM t) SELECT * FROM t").tables,
+        1,
+        "what nobody reads is free"
+    );
 }
 
 #[test]

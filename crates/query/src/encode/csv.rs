@@ -48,7 +48,8 @@ impl<W: Write> Csv<W> {
         if index > 0 {
             self.line.push(b',');
         }
-        if self.formula_safe && is_text && matches!(self.cell.first(), Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r')) {
+        if self.formula_safe && is_text && matches!(self.cell.first(), Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r'))
+        {
             self.cell.insert(0, b'\'');
         }
         let special = |byte: &u8| matches!(byte, b',' | b'"' | b'\n' | b'\r');

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::value::{Values, json_key, type_name};
 use super::Summary;
+use super::value::{Values, json_key, type_name};
 
 /// Appends row `row` of `batch` as a JSON object.
 pub fn write_object(batch: &RecordBatch, row: usize, out: &mut Vec<u8>) {
@@ -68,7 +68,8 @@ pub(super) struct Json<W> {
 impl<W: Write> Json<W> {
     pub(super) fn new(schema: &SchemaRef, mut out: W) -> io::Result<Self> {
         let columns = schema.fields().iter();
-        let columns = columns.map(|field| serde_json::json!({"name": field.name(), "type": type_name(field.data_type())}));
+        let columns =
+            columns.map(|field| serde_json::json!({"name": field.name(), "type": type_name(field.data_type())}));
         write!(out, "{{\"columns\":{},\"rows\":[", serde_json::Value::Array(columns.collect()))?;
         Ok(Self { out, rows: 0, line: Vec::new() })
     }

@@ -26,7 +26,12 @@ impl<W: Write> TextTable<W> {
         table.load_preset(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(schema.fields().iter().map(|field| Cell::new(shown(field.name()))));
         let is = |test: fn(&DataType) -> bool| schema.fields().iter().map(|field| test(field.data_type())).collect();
-        Self { out, table, numeric: is(DataType::is_numeric), temporal: is(|kind| matches!(kind, DataType::Timestamp(..))) }
+        Self {
+            out,
+            table,
+            numeric: is(DataType::is_numeric),
+            temporal: is(|kind| matches!(kind, DataType::Timestamp(..))),
+        }
     }
 
     pub(super) fn batch(&mut self, batch: &RecordBatch) {
@@ -77,7 +82,9 @@ fn shown(text: &str) -> String {
             '\n' => shown.push('⏎'),
             '\t' => shown.push(' '),
             '\r' => {}
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => shown.extend(c.escape_unicode()),
+            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                shown.extend(c.escape_unicode())
+            }
             c if c.is_control() => shown.extend(c.escape_unicode()),
             c => shown.push(c),
         }

@@ -24,7 +24,9 @@ pub fn type_name(kind: &DataType) -> String {
         DataType::Timestamp(..) => "timestamp".into(),
         DataType::Date32 | DataType::Date64 => "date".into(),
         DataType::Null => "null".into(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => "binary".into(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            "binary".into()
+        }
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             format!("list<{}>", type_name(item.data_type()))
         }
@@ -261,7 +263,8 @@ fn formatted(array: &ArrayRef, quoted: bool) -> Write<'_> {
     match ArrayFormatter::try_new(array.as_ref(), &options) {
         Ok(_) => Box::new(move |row, out| {
             let options = FormatOptions::new().with_display_error(true);
-            let text = ArrayFormatter::try_new(array.as_ref(), &options).map(|formatter| formatter.value(row).to_string());
+            let text =
+                ArrayFormatter::try_new(array.as_ref(), &options).map(|formatter| formatter.value(row).to_string());
             let text = text.unwrap_or_default();
             if quoted { push_text(out, &text) } else { out.extend_from_slice(text.as_bytes()) }
         }),

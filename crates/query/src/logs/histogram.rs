@@ -114,7 +114,10 @@ impl QueryEngine {
         let (first, last) = table.time_range().unwrap_or((0, 0));
         let (from, to) = (asked.from.unwrap_or(first), asked.to.unwrap_or(last.saturating_add(1)));
         if from >= to && asked.from.is_some() && asked.to.is_some() {
-            return Err(QueryError::new(QueryErrorCode::InvalidRequest, "the range is empty: `from` is not before `to`"));
+            return Err(QueryError::new(
+                QueryErrorCode::InvalidRequest,
+                "the range is empty: `from` is not before `to`",
+            ));
         }
         let to = to.max(from.saturating_add(1));
         let grid = Grid::over(from, to, asked.buckets.clamp(1, BUCKETS_MAX));

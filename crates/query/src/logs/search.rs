@@ -75,7 +75,8 @@ impl QueryEngine {
             conditions: search.filter.conditions(&table.schema),
             snapshot: Arc::clone(&snapshot),
         };
-        let range = Range { min: search.from.unwrap_or(i64::MIN), max: search.to.map_or(i64::MAX, |to| to.saturating_sub(1)) };
+        let range =
+            Range { min: search.from.unwrap_or(i64::MIN), max: search.to.map_or(i64::MAX, |to| to.saturating_sub(1)) };
         let limit = search.limit.clamp(1, LIMIT_MAX);
         let (rows, more) = scan.page(range, cursor, limit).await?;
         let next = if more { last_of(&rows, time, cursor)? } else { None };
@@ -102,7 +103,12 @@ struct Scan<'a> {
 
 impl Scan<'_> {
     /// The next `limit` lines after `cursor` with their keys, and whether there are more.
-    async fn page(&self, range: Range, cursor: Option<Cursor>, limit: usize) -> Result<(RecordBatch, bool), QueryError> {
+    async fn page(
+        &self,
+        range: Range,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<(RecordBatch, bool), QueryError> {
         let mut parts = Vec::with_capacity(3);
         let mut range = range;
         let mut left = limit;
@@ -138,7 +144,8 @@ impl Scan<'_> {
     async fn newest_times(&self, range: Range, count: usize) -> Result<Vec<i64>, QueryError> {
         let time = self.time.clone();
         let batch = self.query(range, move |plan, _| {
-            plan.project(vec![ident(time.as_str())])?.sort_with_limit(vec![ident(time.as_str()).sort(false, false)], Some(count))
+            plan.project(vec![ident(time.as_str())])?
+                .sort_with_limit(vec![ident(time.as_str()).sort(false, false)], Some(count))
         });
         let batch = batch.await?;
         Ok(times_of(batch.column(0))?.values().to_vec())

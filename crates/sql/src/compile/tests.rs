@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray, StringViewArray,
-    StructArray, TimestampMicrosecondArray,
+    Array, ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    StringViewArray, StructArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -115,7 +115,10 @@ fn numbers_in_texts_compare_as_numbers() {
 fn times_are_microseconds_in_utc_whatever_made_them() {
     let utc = "1970-01-01T00:00:00Z 1970-01-01T00:01:00Z 1970-01-01T02:00:00Z";
     assert_eq!(value("date_trunc('minute', ts)"), utc);
-    assert_eq!(value("to_timestamp('2026-01-01T00:00:00.5+01:00')").split(' ').next(), Some("2025-12-31T23:00:00.500Z"));
+    assert_eq!(
+        value("to_timestamp('2026-01-01T00:00:00.5+01:00')").split(' ').next(),
+        Some("2025-12-31T23:00:00.500Z")
+    );
     assert_eq!(value("ts >= '1970-01-01T00:01:00Z'"), "false true true");
     assert_eq!(value("ts + INTERVAL '1 hour' > '1970-01-01T02:30:00Z'"), "false false true");
     let expression = SqlCompiler::new().compile("to_timestamp_seconds(n)", &rows().schema()).unwrap();

@@ -4,23 +4,78 @@ use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType, Expr, Value};
 
 /// Functions whose arguments and results are numbers.
 const NUMERIC_FUNCTIONS: [&str; 40] = [
-    "abs", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "cos", "cosh", "cot", "degrees",
-    "exp", "factorial", "floor", "gcd", "isnan", "iszero", "lcm", "ln", "log", "log10", "log2", "mod", "nanvl", "pow",
-    "power", "radians", "round", "signum", "sin", "sinh", "sqrt", "tan", "tanh", "trunc", "sum", "avg",
+    "abs",
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "cbrt",
+    "ceil",
+    "cos",
+    "cosh",
+    "cot",
+    "degrees",
+    "exp",
+    "factorial",
+    "floor",
+    "gcd",
+    "isnan",
+    "iszero",
+    "lcm",
+    "ln",
+    "log",
+    "log10",
+    "log2",
+    "mod",
+    "nanvl",
+    "pow",
+    "power",
+    "radians",
+    "round",
+    "signum",
+    "sin",
+    "sinh",
+    "sqrt",
+    "tan",
+    "tanh",
+    "trunc",
+    "sum",
+    "avg",
 ];
 
 /// Functions whose results are numbers, of arguments of other kinds.
 const COUNTING_FUNCTIONS: [&str; 12] = [
-    "length", "char_length", "character_length", "octet_length", "bit_length", "strpos", "position", "ascii",
-    "date_part", "array_length", "cardinality", "levenshtein",
+    "length",
+    "char_length",
+    "character_length",
+    "octet_length",
+    "bit_length",
+    "strpos",
+    "position",
+    "ascii",
+    "date_part",
+    "array_length",
+    "cardinality",
+    "levenshtein",
 ];
 
 /// Functions whose result is one of their arguments.
 const CHOOSING_FUNCTIONS: [&str; 6] = ["coalesce", "nullif", "nvl", "ifnull", "greatest", "least"];
 
 const TEMPORAL_FUNCTIONS: [&str; 10] = [
-    "date_trunc", "date_bin", "to_timestamp", "to_timestamp_seconds", "to_timestamp_millis", "to_timestamp_micros",
-    "to_timestamp_nanos", "from_unixtime", "to_date", "make_date",
+    "date_trunc",
+    "date_bin",
+    "to_timestamp",
+    "to_timestamp_seconds",
+    "to_timestamp_millis",
+    "to_timestamp_micros",
+    "to_timestamp_nanos",
+    "from_unixtime",
+    "to_date",
+    "make_date",
 ];
 
 pub(super) fn is_numeric_function(name: &str) -> bool {

@@ -31,7 +31,10 @@ fn files_outside_of_the_time_range_are_not_opened() {
     let sql = "SELECT count(took) FROM logs WHERE ts BETWEEN '1970-01-01T00:00:12Z' AND '1970-01-01T00:00:22Z'";
     assert_eq!(value(&engine, sql), "10");
     assert_eq!(value(&engine, "SELECT count(took) FROM logs WHERE ts > TIMESTAMP '1970-01-01T00:00:25'"), "4");
-    assert_eq!(value(&engine, "SELECT n FROM logs WHERE n >= 10 AND ts > '1970-01-01T00:00:20Z' ORDER BY ts LIMIT 1"), "21");
+    assert_eq!(
+        value(&engine, "SELECT n FROM logs WHERE n >= 10 AND ts > '1970-01-01T00:00:20Z' ORDER BY ts LIMIT 1"),
+        "21"
+    );
     assert!(ask(&engine, "SELECT count(took) FROM logs").is_err());
 }
 
@@ -61,7 +64,8 @@ fn files_from_before_the_schema_grew_fit_in() {
         ("tags", tags, true),
         ("n", Arc::new(Int64Array::from(vec![3])) as ArrayRef, true),
     ]);
-    let grown = Fields::from(vec![Field::new("env", DataType::Utf8View, true), Field::new("zone", DataType::Utf8View, true)]);
+    let grown =
+        Fields::from(vec![Field::new("env", DataType::Utf8View, true), Field::new("zone", DataType::Utf8View, true)]);
     let schema = Arc::new(Schema::new(vec![
         Field::new("n", DataType::Float64, true),
         Field::new("tags", DataType::Struct(grown), true),
@@ -117,7 +121,11 @@ fn tables_and_columns_can_be_listed() {
 fn a_plan_can_be_looked_at() {
     let engine = Stage::with_logs(&[many(0, 10)], &[]).engine();
     assert!(shown(&engine, "EXPLAIN SELECT count(took) FROM logs").contains("logs-0.parquet"));
-    let analyzed = ask_with(&engine, "EXPLAIN ANALYZE SELECT took FROM logs", RunOptions { max_rows: Some(1), ..Default::default() });
+    let analyzed = ask_with(
+        &engine,
+        "EXPLAIN ANALYZE SELECT took FROM logs",
+        RunOptions { max_rows: Some(1), ..Default::default() },
+    );
     assert_eq!(analyzed.unwrap().num_rows(), 1);
 }
 
@@ -126,7 +134,8 @@ fn an_answer_says_when_there_are_more_rows() {
     let engine = Stage::with_logs(&[many(0, 100)], &[many(100, 100)]).engine();
     let run = |sql: &str, max_rows| {
         block_on(async {
-            let mut result = engine.run(sql, RunOptions { max_rows: Some(max_rows), ..Default::default() }).await.unwrap();
+            let mut result =
+                engine.run(sql, RunOptions { max_rows: Some(max_rows), ..Default::default() }).await.unwrap();
             let rows = result.collect_one().await.unwrap().num_rows();
             assert_eq!(result.row_count(), rows as u64);
             (rows, result.truncated())
@@ -143,7 +152,8 @@ fn an_answer_says_when_there_are_more_rows() {
 fn an_answer_can_be_bounded_by_its_bytes() {
     let engine = Stage::with_logs(&[many(0, 50_000)], &[]).engine();
     block_on(async {
-        let mut result = engine.run("SELECT * FROM logs", RunOptions { max_bytes: Some(1), ..Default::default() }).await.unwrap();
+        let mut result =
+            engine.run("SELECT * FROM logs", RunOptions { max_bytes: Some(1), ..Default::default() }).await.unwrap();
         let rows = result.collect_one().await.unwrap().num_rows();
         assert!(rows > 0 && rows <= 8_192 && result.truncated(), "{rows}");
     });
@@ -166,7 +176,7 @@ fn a_query_sees_one_moment_of_all_tables() {
 fn dictionaries_and_views_mix() {
     let stage = Stage::new();
     let batch = keyed(&["a", "b", "a"]);
-    stage.table("keyed", batch.schema(), &[batch.clone()], &[batch]);
+    stage.table("keyed", batch.schema(), std::slice::from_ref(&batch), std::slice::from_ref(&batch));
     let engine = stage.engine();
     assert_eq!(value(&engine, "SELECT count(*) FROM keyed WHERE key IN ('a', 'x')"), "4");
     assert_eq!(value(&engine, "SELECT key FROM keyed WHERE key LIKE 'b%' LIMIT 1"), "b");
@@ -210,7 +220,10 @@ fn an_engine_may_be_used_and_dropped_in_any_runtime() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
     runtime.block_on(async {
         let engine = Stage::with_logs(&[many(0, 3)], &[]).engine();
-        let mut result = engine.run("SELECT 1", RunOptions { timeout: Some(Duration::from_secs(9)), ..Default::default() }).await.unwrap();
+        let mut result = engine
+            .run("SELECT 1", RunOptions { timeout: Some(Duration::from_secs(9)), ..Default::default() })
+            .await
+            .unwrap();
         assert_eq!(result.collect().await.unwrap().len(), 1);
         drop(engine);
     });

@@ -40,13 +40,19 @@ fn long_and_deep_texts_are_refused_before_the_planner() {
 #[test]
 fn the_largest_texts_that_pass_are_answered() {
     let engine = stage().engine();
-    assert_eq!(value(&engine, &format!("SELECT {}", chain("n", "+", 401)) .replace("n+", "1+").replace("+n", "+1")), "401");
+    assert_eq!(
+        value(&engine, &format!("SELECT {}", chain("n", "+", 401)).replace("n+", "1+").replace("+n", "+1")),
+        "401"
+    );
     assert_eq!(value(&engine, &format!("SELECT count(*) FROM logs WHERE {}", chain("n = 1", " OR ", 200))), "1");
     let list = (0..1_990).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
     assert_eq!(value(&engine, &format!("SELECT count(*) FROM logs WHERE n IN ({list})")), "1000");
     let nested = format!("SELECT {}1{}", "(".repeat(49), ")".repeat(49));
     assert_eq!(value(&engine, &nested), "1");
-    assert_eq!(value(&engine, &format!("SELECT count(*) FROM ({})", chain("SELECT n FROM logs", " UNION ALL ", 33))), "33000");
+    assert_eq!(
+        value(&engine, &format!("SELECT count(*) FROM ({})", chain("SELECT n FROM logs", " UNION ALL ", 33))),
+        "33000"
+    );
 }
 
 #[test]
