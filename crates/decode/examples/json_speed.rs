@@ -48,6 +48,7 @@ fn wanted(is_all: bool) -> Wanted {
         field("duration_ms", FieldKind::Value(DataType::Float64)),
     ];
     Wanted {
+        declared: Vec::new(),
         time_field: Some("ts".into()),
         not_before: EventTime::from_micros(0),
         fields: if is_all { Fields::All } else { Fields::These(these) },

@@ -24,7 +24,12 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let is_count = arguments.iter().any(|argument| argument == "--count");
     let format = FormatConfig::SparkLog(SparkLogConfig::default());
-    let wanted = Wanted { time_field: Some("ts".into()), not_before: EventTime::from_micros(0), fields: Fields::All };
+    let wanted = Wanted {
+        time_field: Some("ts".into()),
+        not_before: EventTime::from_micros(0),
+        fields: Fields::All,
+        declared: Vec::new(),
+    };
     for file in arguments.iter().filter(|argument| !argument.starts_with("--")) {
         let bytes = Bytes::from(std::fs::read(file).expect("a readable file"));
         let framer = format.framer();

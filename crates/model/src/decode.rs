@@ -62,6 +62,9 @@ pub struct Wanted {
     pub not_before: EventTime,
     /// The columns to build.
     pub fields: Fields,
+    /// What fields must be that [`Fields::All`] finds: their columns have this type from the start, and a value that does
+    /// not fit rejects the record. Fields of [`Fields::These`] carry their kind themselves.
+    pub declared: Vec<WantedField>,
 }
 
 /// What became of a batch of records. Every record is in exactly one of the two.

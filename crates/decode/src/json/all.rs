@@ -7,15 +7,17 @@ use arrow::array::RecordBatch;
 use arrow::buffer::{Buffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatchOptions;
-use weir_model::{Batch, Decoded, Decoder, Raw, Wanted};
+use hashbrown::HashMap;
+use weir_model::{Batch, Decoded, Decoder, Raw, SeamResult, Wanted, WantedField};
 
 use super::clock::RecordClock;
-use super::fault::explain;
+use super::column::unknown_kind;
+use super::fault::{Misfit, explain, span_of};
 use super::members::text;
 use super::paths::Paths;
 use super::rest::Rest;
 use super::scan::{Fault, Scanner, Span, Token};
-use super::tree::{Cell, Group, Place, Put};
+use super::tree::{Cell, Declared, Group, Node, Place, Put};
 use crate::Zone;
 use crate::reject::{rejected, too_long, without_mark};
 use crate::utf8::Utf8;
@@ -55,6 +57,8 @@ pub(crate) struct AllDecoder {
     /// Where the column `_rest` stands, once there is one.
     rest_at: Option<usize>,
     clock: Option<(RecordClock, u32)>,
+    /// What the plan says that fields must be, by dotted name.
+    declared: HashMap<Arc<str>, Declared>,
     /// Finds the time field, and checks a record before it adds fields.
     probe: Paths,
     zone: Zone,
@@ -103,14 +107,20 @@ impl Walk<'_> {
 }
 
 impl AllDecoder {
-    pub(crate) fn new(zone: Zone, wanted: &Wanted) -> Self {
+    pub(crate) fn new(zone: Zone, wanted: &Wanted) -> SeamResult<Self> {
+        let declared = |field: &WantedField| match Declared::new(&field.kind) {
+            Some(declared) => Ok((field.name.clone(), declared)),
+            None => Err(unknown_kind(&field.name, &field.kind)),
+        };
+        let declared = wanted.declared.iter().map(declared).collect::<SeamResult<_>>()?;
         let mut probe = Paths::default();
         let clock = wanted
             .time_field
             .as_ref()
             .map(|name| (RecordClock::new(name.clone(), wanted.not_before, zone), probe.add(name)));
-        Self {
+        Ok(Self {
             root: Group::default(),
+            declared,
             fields: FieldCount::default(),
             rest: Rest::default(),
             rest_at: None,
@@ -121,7 +131,7 @@ impl AllDecoder {
             is_schema_old: false,
             times: Vec::new(),
             offsets: Vec::new(),
-        }
+        })
     }
 
     /// Walks over one record and appends its row, or says what is wrong with it and appends nothing.
@@ -220,7 +230,10 @@ impl AllDecoder {
                 }
                 self.check(walk)?;
                 self.fields.known += 1;
-                group.add(&name, is_time)
+                let declared = self.declared.get(path.as_str()).filter(|_| !is_time);
+                self.fields.columns += usize::from(declared.is_some());
+                self.is_schema_old |= declared.is_some();
+                group.add(&name, is_time, declared)
             }
         };
         if let Token::Plain(_) = key {
@@ -259,6 +272,9 @@ impl AllDecoder {
         let token = walk.scanner.value(depth)?;
         if node.is_time {
             walk.time = Some(token);
+        }
+        if let Some(expected) = node.declared {
+            return put_declared(node, expected, walk, token);
         }
         match node.cell.put(walk.place, walk.row, token) {
             Put::Done => Ok(()),
@@ -342,6 +358,19 @@ impl AllDecoder {
             .expect("columns are built for this schema, one entry per row");
         Batch { partition: raw.partition.clone(), origin: raw.origin.clone(), columns, times, offsets }
     }
+}
+
+/// Puts a value in its column, which has the type that the plan declares; numbers and truth values are also text.
+fn put_declared(node: &mut Node, expected: &'static str, walk: &Walk<'_>, token: Token) -> Result<(), Trouble> {
+    let as_text = match (&node.cell, token) {
+        (Cell::Text(_), Token::Number(span) | Token::Bool(span)) => Token::Plain(span),
+        _ => token,
+    };
+    if node.cell.put(walk.place, walk.row, as_text) == Put::Done {
+        return Ok(());
+    }
+    let misfit = Misfit { span: span_of(token), expected };
+    Err(Trouble::Reason(misfit.explain(&walk.name(&node.name), walk.place.record)))
 }
 
 impl Decoder for AllDecoder {

@@ -39,14 +39,7 @@ impl Column {
             FieldKind::Value(DataType::Float64) => Self::Float(Numbers::default()),
             FieldKind::Value(DataType::Boolean) => Self::Bool(Numbers::default()),
             FieldKind::Value(DataType::Timestamp(..)) => Self::Time(Numbers::default()),
-            FieldKind::Value(other) => {
-                return Err(SeamError::new(
-                    ErrorKind::Config,
-                    format!(
-                        "field \"{field}\" is wanted as {other}; JSON gives string, int64, float64, bool and timestamp"
-                    ),
-                ));
-            }
+            FieldKind::Value(_) => return Err(unknown_kind(field, kind)),
         })
     }
 
@@ -122,6 +115,17 @@ impl Column {
             Self::Time(column) => column.finish_times(),
         }
     }
+}
+
+/// The error of a plan that wants what JSON has no values of.
+pub(crate) fn unknown_kind(field: &str, kind: &FieldKind) -> SeamError {
+    let wanted = match kind {
+        FieldKind::Key => "a key".to_owned(),
+        FieldKind::Value(data_type) => data_type.to_string(),
+    };
+    let message =
+        format!("field \"{field}\" is wanted as {wanted}; JSON gives string, int64, float64, bool and timestamp");
+    SeamError::new(ErrorKind::Config, message)
 }
 
 #[inline]

@@ -25,7 +25,7 @@ use projected::ProjectedDecoder;
 pub(crate) fn decoder(config: &JsonConfig, wanted: &Wanted) -> SeamResult<Box<dyn Decoder>> {
     Ok(match &wanted.fields {
         Fields::These(these) => Box::new(ProjectedDecoder::new(config.zone, wanted, these)?),
-        Fields::All => Box::new(AllDecoder::new(config.zone, wanted)),
+        Fields::All => Box::new(AllDecoder::new(config.zone, wanted)?),
     })
 }
 

@@ -37,7 +37,12 @@ fn raw_of(bytes: &[u8]) -> Raw {
 }
 
 fn wanted(time_field: Option<&str>, fields: Fields) -> Wanted {
-    Wanted { time_field: time_field.map(Into::into), not_before: EventTime::from_micros(0), fields }
+    Wanted {
+        time_field: time_field.map(Into::into),
+        not_before: EventTime::from_micros(0),
+        fields,
+        declared: Vec::new(),
+    }
 }
 
 fn field(name: &str, kind: FieldKind) -> WantedField {

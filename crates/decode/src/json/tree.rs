@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, ListArray, StructArray};
 use arrow::buffer::{Buffer, OffsetBuffer};
-use arrow::datatypes::{Field, Fields};
+use arrow::datatypes::{DataType, Field, Fields};
 use hashbrown::HashMap;
+use weir_model::FieldKind;
 
 use super::clock::micros;
 use super::escape::unescape;
@@ -34,6 +35,8 @@ pub(crate) struct Node {
     pub(crate) name: Arc<str>,
     /// It holds the event time.
     pub(crate) is_time: bool,
+    /// What its values must be, where the plan says so: others reject their record.
+    pub(crate) declared: Option<&'static str>,
     pub(crate) cell: Cell,
 }
 
@@ -57,6 +60,36 @@ pub(crate) struct List {
     elements: Cell,
     ends: Vec<i32>,
     presence: Presence,
+}
+
+/// What a plan says that a field must be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Declared {
+    /// An empty column for it.
+    cell: fn() -> Cell,
+    /// What is expected, in words.
+    expected: &'static str,
+}
+
+impl Declared {
+    /// What `kind` asks for; `None` when JSON has no values of it.
+    pub(crate) fn new(kind: &FieldKind) -> Option<Self> {
+        let (cell, expected): (fn() -> Cell, _) = match kind {
+            FieldKind::Key | FieldKind::Value(DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => {
+                (|| Cell::Text(Texts::default()), "a string, a number or a truth value")
+            }
+            FieldKind::Value(DataType::Int64) => (|| Cell::Int(Numbers::default()), "a whole number of 64 bits"),
+            FieldKind::Value(DataType::Float64) => {
+                (|| Cell::Float(Numbers::default()), "a number that fits a 64-bit float")
+            }
+            FieldKind::Value(DataType::Boolean) => (|| Cell::Bool(Numbers::default()), "true or false"),
+            FieldKind::Value(DataType::Timestamp(..)) => {
+                (|| Cell::Time(Numbers::default()), "a time such as \"2026-01-31T12:00:00.5Z\", or a number since 1970")
+            }
+            FieldKind::Value(_) => return None,
+        };
+        Some(Self { cell, expected })
+    }
 }
 
 /// What became of a value.
@@ -87,11 +120,12 @@ impl Group {
         self.names.get(name).map(|index| *index as usize)
     }
 
-    /// A new member.
-    pub(crate) fn add(&mut self, name: &str, is_time: bool) -> usize {
+    /// A new member; one that is declared has its type already.
+    pub(crate) fn add(&mut self, name: &str, is_time: bool, declared: Option<&Declared>) -> usize {
         let (name, index): (Arc<str>, usize) = (name.into(), self.nodes.len());
         self.names.insert(name.clone(), index as u32);
-        self.nodes.push(Node { name, is_time, cell: Cell::Unknown });
+        let cell = declared.map_or(Cell::Unknown, |declared| (declared.cell)());
+        self.nodes.push(Node { name, is_time, declared: declared.map(|declared| declared.expected), cell });
         index
     }
 

@@ -34,7 +34,12 @@ fn raw_of(path: &str, content: &str, first_offset: u64) -> Raw {
 }
 
 fn decoder() -> SparkDecoder {
-    let wanted = Wanted { time_field: Some("ts".into()), not_before: EventTime::from_micros(0), fields: Fields::All };
+    let wanted = Wanted {
+        time_field: Some("ts".into()),
+        not_before: EventTime::from_micros(0),
+        fields: Fields::All,
+        declared: Vec::new(),
+    };
     SparkDecoder::new(&SparkLogConfig::default(), &wanted).expect("a valid plan")
 }
 

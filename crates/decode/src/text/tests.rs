@@ -32,7 +32,12 @@ fn raw(lines: &[&[u8]], fallback_time: Option<EventTime>) -> Raw {
 }
 
 fn decoder(time_field: Option<&str>, fields: Fields) -> SeamResult<TextDecoder> {
-    TextDecoder::new(Wanted { time_field: time_field.map(Into::into), not_before: EventTime::from_micros(10), fields })
+    TextDecoder::new(Wanted {
+        time_field: time_field.map(Into::into),
+        not_before: EventTime::from_micros(10),
+        fields,
+        declared: Vec::new(),
+    })
 }
 
 #[test]

@@ -149,6 +149,17 @@ pub(super) fn wanted(
     Fields::These(fields.collect())
 }
 
+/// The declared types, for a source whose fields are all built.
+pub(super) fn declared(schema: &BTreeMap<String, FieldType>) -> Vec<WantedField> {
+    let fields = schema.iter();
+    fields
+        .map(|(name, declared)| WantedField {
+            name: name.as_str().into(),
+            kind: FieldKind::Value(data_type(*declared)),
+        })
+        .collect()
+}
+
 fn data_type(declared: FieldType) -> DataType {
     match declared {
         FieldType::String => DataType::Utf8View,

@@ -220,6 +220,7 @@ fn job_sources(config: &PipelineConfig, plan: &Plan) -> Result<Vec<JobSource>, V
         let SourceEntry { source, format, schema } = entry;
         let time = config.time.as_ref();
         let wanted = Wanted {
+            declared: fields::declared(schema),
             time_field: time.map(|time| time.field.as_str().into()),
             not_before: time.map_or(EventTime::MIN, |time| time.not_before.0),
             fields: fields::wanted(need, schema, format.fixed_schema().as_ref(), time.map(|time| time.field.as_str())),

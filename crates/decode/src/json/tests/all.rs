@@ -1,6 +1,9 @@
 //! Stories of decoding every field.
 
 use expect_test::expect;
+use weir_model::{FieldKind, WantedField};
+
+use crate::columns::time_type;
 
 use super::*;
 
@@ -158,4 +161,37 @@ fn objects_too_deep_are_kept_whole() {
 fn fields_that_are_only_ever_null_have_no_column_and_are_not_remembered() {
     let text: String = (0..10_000).map(|n| format!("{{\"k{n}\":null,\"a\":1}}\n")).collect();
     assert_eq!(columns(only(&decode_all(None, &[&text]))), "a: Int64");
+}
+
+#[test]
+fn a_declared_field_has_its_type_from_the_start_and_a_value_that_does_not_fit_rejects_its_record() {
+    let mut wanted = wanted(None, Fields::All);
+    wanted.declared = [("o.d", DataType::Float64), ("at", time_type()), ("id", DataType::Utf8View)]
+        .map(|(name, data_type)| WantedField { name: name.into(), kind: FieldKind::Value(data_type) })
+        .to_vec();
+    let mut decoder = FormatConfig::default().decoder(wanted).expect("a valid plan");
+    let text = r#"{"o":{"d":1},"id":7,"at":"2026-01-01T00:00:00Z","x":1}
+{"o":{"d":"fast"},"id":"b"}
+{"o":{"d":2.5},"id":"c","x":"misfit"}
+{"o":{"d":null},"at":"soon"}
+"#;
+    let decoded = decoder.decode(&raw_of(text.as_bytes()));
+    expect![[r#"
+        o: Struct("d": Float64)
+        id: Utf8View
+        at: Timestamp(µs, "UTC")
+        x: Int64
+        _rest: Utf8View"#]]
+    .assert_eq(&columns(&decoded.batches[0].columns));
+    expect![[r#"
+        {d: 1.0} | 7 | 2026-01-01T00:00:00 | 1 | null
+        {d: 2.5} | c | null | null | {"x":"misfit"}
+        ! 55: field "o.d" at column 12 is "fast"; expected a number that fits a 64-bit float
+        ! 121: field "at" at column 23 is "soon"; expected a time such as "2026-01-31T12:00:00.5Z", or a number since 1970"#]]
+    .assert_eq(&shown(&decoded));
+    let reasons: Vec<&str> = decoded.rejected.iter().map(|rejected| rejected.reason.as_str()).collect();
+    expect![[r#"
+        field "o.d" at column 12 is "fast"; expected a number that fits a 64-bit float
+        field "at" at column 23 is "soon"; expected a time such as "2026-01-31T12:00:00.5Z", or a number since 1970"#]]
+    .assert_eq(&reasons.join("\n"));
 }

@@ -102,8 +102,12 @@ fn times_that_are_missing_or_absurd() {
 fn times_before_the_pipeline_begins_are_rejected_and_far_ones_pass() {
     let text = "{\"ts\":\"1970-01-01T00:00:01Z\"}\n{\"ts\":\"9999-12-31T23:59:59Z\"}\n{\"ts\":99999999999999999999}\n";
     for fields in [Fields::All, Fields::These(vec![value("ts", time_type())])] {
-        let wanted =
-            Wanted { time_field: Some("ts".into()), not_before: EventTime::from_micros(631_152_000_000_000), fields };
+        let wanted = Wanted {
+            time_field: Some("ts".into()),
+            not_before: EventTime::from_micros(631_152_000_000_000),
+            fields,
+            declared: Vec::new(),
+        };
         let decoded = FormatConfig::default().decoder(wanted).expect("a valid plan").decode(&raw_of(text.as_bytes()));
         expect![[r#"
             9999-12-31T23:59:59

@@ -135,7 +135,8 @@ fn without_any_time_a_record_is_rejected() {
     let mut raw = raw_of("x", "printed\n", 0);
     raw.fallback_time = None;
     assert_eq!(decoder().decode(&raw).rejected.len(), 1);
-    let wanted = Wanted { time_field: None, not_before: EventTime::from_micros(0), fields: Fields::All };
+    let wanted =
+        Wanted { time_field: None, not_before: EventTime::from_micros(0), fields: Fields::All, declared: Vec::new() };
     let mut untimed = SparkDecoder::new(&SparkLogConfig::default(), &wanted).expect("a valid plan");
     assert!(untimed.decode(&raw).batches[0].columns.column(0).is_null(0));
 }
@@ -143,6 +144,7 @@ fn without_any_time_a_record_is_rejected() {
 #[test]
 fn old_records_are_rejected_and_far_ones_pass() {
     let wanted = Wanted {
+        declared: Vec::new(),
         time_field: Some("ts".into()),
         not_before: EventTime::from_micros(631_152_000_000_000),
         fields: Fields::All,
@@ -165,6 +167,7 @@ fn a_plan_gets_the_columns_it_wants() {
         field("stage_id", FieldKind::Key),
     ];
     let wanted = |these| Wanted {
+        declared: Vec::new(),
         time_field: Some("ts".into()),
         not_before: EventTime::from_micros(0),
         fields: Fields::These(these),
@@ -187,7 +190,12 @@ fn a_plan_gets_the_columns_it_wants() {
 #[test]
 fn lines_that_carry_no_zone_are_in_the_configured_one() {
     let config = SparkLogConfig { zone: "+02:00".parse().expect("valid") };
-    let wanted = Wanted { time_field: Some("ts".into()), not_before: EventTime::from_micros(0), fields: Fields::All };
+    let wanted = Wanted {
+        time_field: Some("ts".into()),
+        not_before: EventTime::from_micros(0),
+        fields: Fields::All,
+        declared: Vec::new(),
+    };
     let mut decoder = SparkDecoder::new(&config, &wanted).expect("a valid plan");
     let content = "26/11/21 01:18:22 INFO A: x\n{\"ts\": \"2026-11-21 01:18:22.000\", \"msg\": \"y\"}\n{\"ts\":\"2026-11-21T01:18:22Z\",\"msg\":\"z\"}\n";
     let decoded = decoder.decode(&raw_of("x", content, 0));
