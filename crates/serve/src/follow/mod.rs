@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use arrow::row::{RowConverter, SortField};
@@ -88,14 +88,22 @@ impl Follower {
     }
 }
 
-/// Whether two batches are the same one: a view may widen a batch with new columns, but shares the old ones.
+/// Whether two batches are the same one. A view widens a batch with columns of nulls, anew each time, but shares those that
+/// have values.
 fn is_same(a: &RecordBatch, b: &RecordBatch) -> bool {
-    let shared = a.schema_ref().fields().iter().zip(a.columns()).filter_map(|(field, column)| {
-        let other = b.column_by_name(field.name())?;
-        (other.data_type() == column.data_type()).then(|| Arc::ptr_eq(column, other))
-    });
+    let is_empty = |column: &ArrayRef| column.null_count() == column.len();
     let mut any = false;
-    a.num_rows() == b.num_rows() && shared.inspect(|_| any = true).all(|same| same) && any
+    let mut shared = a.schema_ref().fields().iter().zip(a.columns()).filter_map(|(field, column)| {
+        let other = b.column_by_name(field.name())?;
+        (other.data_type() == column.data_type()).then_some((column, other))
+    });
+    a.num_rows() == b.num_rows()
+        && shared.all(|(column, other)| {
+            let is_one = Arc::ptr_eq(column, other);
+            any |= is_one;
+            is_one || (is_empty(column) && is_empty(other))
+        })
+        && any
 }
 
 fn read(file: &Segment, schema: &SchemaRef) -> Option<Vec<RecordBatch>> {

@@ -119,3 +119,20 @@ fn a_table_that_begins_to_exist_is_all_new() {
     assert_eq!(seen(&follower.look(None)), [0; 0]);
     assert_eq!(seen(&follower.look(Some(&table(&[], &[&batch(&[1])])))), [1]);
 }
+
+#[test]
+fn a_batch_that_each_view_widens_anew_is_new_once() {
+    let narrow = batch(&[1, 2]);
+    let widened = || {
+        let mut fields: Vec<Field> = narrow.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
+        fields.push(Field::new("stack", DataType::Utf8View, true));
+        let mut columns = narrow.columns().to_vec();
+        columns.push(new_null_array(&DataType::Utf8View, narrow.num_rows()));
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("the columns fit")
+    };
+    let view = || Table { schema: widened().schema(), ..table(&[], &[&widened()]) };
+    let mut follower = Follower::default();
+    assert_eq!(seen(&follower.look(Some(&view()))), [1, 2]);
+    let again = follower.look(Some(&view()));
+    assert_eq!((seen(&again), again.skipped), (vec![], 0));
+}
