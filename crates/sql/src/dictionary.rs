@@ -59,7 +59,7 @@ struct OverDictionary {
     /// Where the column is in the batch.
     column: Column,
     result: DataType,
-    /// Give the result as a dictionary, too.
+    /// Give the result as a dictionary of `Utf8`, as group keys are.
     as_dictionary: bool,
 }
 
@@ -77,7 +77,8 @@ impl OverDictionary {
                 None => Transformed::no(part),
             })
         })?;
-        let inner_schema = Arc::new(Schema::new(vec![field.clone()]));
+        // nullable in any case: the value of null is always computed
+        let inner_schema = Arc::new(Schema::new(vec![field.clone().with_nullable(true)]));
         let result = inner.data.data_type(&inner_schema)?;
         Ok(Some(Self { inner: inner.data, inner_schema, column, result, as_dictionary: false }))
     }
@@ -119,7 +120,7 @@ fn only_column(expression: &Arc<dyn PhysicalExpr>) -> Result<Option<Column>> {
 impl PhysicalExpr for OverDictionary {
     fn data_type(&self, _: &Schema) -> Result<DataType> {
         Ok(match self.as_dictionary {
-            true => DataType::Dictionary(Box::new(DataType::Int32), Box::new(self.result.clone())),
+            true => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
             false => self.result.clone(),
         })
     }
@@ -146,7 +147,7 @@ impl PhysicalExpr for OverDictionary {
             _ => dictionary.keys().iter().map(|key| Some(key.unwrap_or(of_null))).collect(),
         };
         Ok(ColumnarValue::Array(match self.as_dictionary {
-            true => Arc::new(DictionaryArray::try_new(keys, per_value)?),
+            true => Arc::new(DictionaryArray::try_new(keys, arrow::compute::cast(&per_value, &DataType::Utf8)?)?),
             false => take(&per_value, &keys, None)?,
         }))
     }

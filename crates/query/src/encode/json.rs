@@ -8,23 +8,26 @@ use arrow::datatypes::SchemaRef;
 use super::Summary;
 use super::value::{Values, json_key, type_name};
 
-/// Appends row `row` of `batch` as a JSON object.
+/// Appends row `row` of `batch` as a JSON object; for many rows, [`Objects`] looks at the columns once.
 pub fn write_object(batch: &RecordBatch, row: usize, out: &mut Vec<u8>) {
     Objects::new(batch).write(row, out);
 }
 
-struct Objects<'a> {
+/// The rows of a batch as JSON objects.
+pub struct Objects<'a> {
     names: Vec<Vec<u8>>,
     columns: Vec<Values<'a>>,
 }
 
 impl<'a> Objects<'a> {
-    fn new(batch: &'a RecordBatch) -> Self {
+    /// Looks at the columns of `batch`.
+    pub fn new(batch: &'a RecordBatch) -> Self {
         let names = batch.schema_ref().fields().iter().map(|field| json_key(field.name())).collect();
         Self { names, columns: batch.columns().iter().map(Values::new).collect() }
     }
 
-    fn write(&self, row: usize, out: &mut Vec<u8>) {
+    /// Appends row `row`, nulls included.
+    pub fn write(&self, row: usize, out: &mut Vec<u8>) {
         out.push(b'{');
         for (index, (name, column)) in self.names.iter().zip(&self.columns).enumerate() {
             if index > 0 {

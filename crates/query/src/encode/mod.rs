@@ -15,7 +15,7 @@ mod json;
 mod table;
 mod value;
 
-pub use json::write_object;
+pub use json::{Objects, write_object};
 pub use value::{Values, type_name};
 
 /// In which form a result is written.

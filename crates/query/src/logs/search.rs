@@ -132,7 +132,11 @@ impl Scan<'_> {
                 parts.push(self.at(end, None, left - newer).await?);
             }
             (true, None) => {}
-            (false, _) => parts.push(self.between(range, times.len()).await?),
+            (false, _) => {
+                // a needle in a haystack: only where it was found is looked again
+                let found = Range { min: times.last().copied().unwrap_or(1), max: times.first().copied().unwrap_or(0) };
+                parts.push(self.between(found, times.len()).await?);
+            }
         }
         let Some(schema) = parts.first().map(RecordBatch::schema) else {
             return Ok((RecordBatch::new_empty(Arc::clone(&self.table.schema)), more));

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray,
     StringViewArray, StructArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
@@ -133,6 +133,9 @@ fn a_function_of_one_dictionary_column_is_a_dictionary() {
     let compile = |text| SqlCompiler::new().compile(text, &rows.schema()).unwrap();
     let upper = compile("upper(level)");
     assert_eq!(upper.data_type().to_string(), "Dictionary(Int32, Utf8)");
+    assert_eq!(compile("substr(level, 2)").data_type(), upper.data_type(), "the one kind of group keys");
+    let part = compile("substr(level, 2)").evaluate(&rows).unwrap();
+    assert_eq!(shown(&part.slice(0, 3)), "NFO rror null");
     let value = upper.evaluate(&rows).unwrap();
     assert_eq!(shown(&value.slice(0, 4)), "INFO ERROR null INFO");
     let mixed = compile("lower(level) IN ('error') AND length(level) = 5 OR level IS NULL");
@@ -140,6 +143,17 @@ fn a_function_of_one_dictionary_column_is_a_dictionary() {
     assert_eq!(shown(&value.slice(0, 4)), "false true true false");
     let of_null = compile("coalesce(level, 'none')").evaluate(&rows).unwrap();
     assert_eq!(shown(&of_null.slice(0, 4)), "INFO error none INFO");
+}
+
+#[test]
+fn a_dictionary_of_a_column_without_nulls_is_computed_per_value() {
+    let level: DictionaryArray<Int32Type> = (0..100).map(|row| ["7", "8"][row % 2]).collect();
+    let level = DictionaryArray::try_new(level.keys().clone(), Arc::new(StringArray::from(vec!["7", "8"]))).unwrap();
+    let schema = Schema::new(vec![Field::new("level", level.data_type().clone(), false)]);
+    let rows = RecordBatch::try_new(Arc::new(schema), vec![Arc::new(level)]).unwrap();
+    let expression = SqlCompiler::new().compile("level || '!'", &rows.schema()).unwrap();
+    let value = expression.evaluate(&rows).unwrap();
+    assert_eq!(value.as_dictionary::<Int32Type>().values().len(), 3, "two values and null, not a hundred rows");
 }
 
 #[test]

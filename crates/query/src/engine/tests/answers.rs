@@ -78,6 +78,8 @@ fn files_from_before_the_schema_grew_fit_in() {
     assert_eq!(value(&engine, "SELECT count(*) FROM grown WHERE added IS NULL"), "3");
     assert_eq!(value(&engine, "SELECT tags.env FROM grown WHERE n > 2.5"), "prod");
     assert_eq!(value(&engine, "SELECT count(*) FROM grown WHERE tags.zone IS NULL"), "3");
+    assert_eq!(ask(&engine, "SELECT * FROM grown WHERE tags.zone IS NULL AND n > 1").unwrap().num_rows(), 2);
+    assert_eq!(ask(&engine, "SELECT n FROM grown WHERE tags.env = 'prod' OR added = 'x'").unwrap().num_rows(), 1);
     assert_eq!(ask(&engine, "SELECT * FROM grown WHERE n < 10 LIMIT 5").unwrap().num_rows(), 3);
 }
 
