@@ -10,6 +10,9 @@ use crate::EngineError;
 use crate::plan::{Aggregate, AggregatePlan, OperatorPlan, Plan, Upstream, WatermarkPlan, WindowKind, WindowPlan};
 use crate::window::RESULT_COLUMNS;
 
+/// Windows that may overlap at one time.
+const SLIDES_MAX: i64 = 100_000;
+
 impl Plan {
     /// Identifies what must be equal for one plan to read the other's snapshots: sources, outputs, the kinds and order
     /// of nodes, and the windows' spans, keys and aggregates. Watermarks, lateness, limits and the text of `where` and
@@ -22,8 +25,15 @@ impl Plan {
                 OperatorPlan::Where(_) => text.push_str("where"),
                 OperatorPlan::Select(_) => text.push_str("select"),
                 OperatorPlan::Window(window) => {
-                    let WindowKind::Tumbling { size, offset } = window.window;
-                    let _ = write!(text, "tumbling {} {} {:?}", size.micros(), offset.micros(), window.by);
+                    let _ = match window.window {
+                        WindowKind::Tumbling { size, offset } => {
+                            write!(text, "tumbling {} {}", size.micros(), offset.micros())
+                        }
+                        WindowKind::Sliding { size, slide, offset } => {
+                            write!(text, "sliding {} {} {}", size.micros(), slide.micros(), offset.micros())
+                        }
+                    };
+                    let _ = write!(text, " {:?}", window.by);
                     for aggregate in &window.compute {
                         let AggregatePlan { name, function, argument, filter } = aggregate;
                         let _ = write!(text, " {name:?} {function:?} {argument:?} {filter:?}");
@@ -75,11 +85,24 @@ impl Plan {
         if self.window_before(from) {
             return Err("a window after a window is not supported; put both after the same step".to_owned());
         }
-        let WindowKind::Tumbling { size, .. } = window.window;
-        for (what, length) in [("the size", size), ("emit.late_every", window.emit.late_every)] {
+        let (size, slide) = match window.window {
+            WindowKind::Tumbling { size, .. } => (size, size),
+            WindowKind::Sliding { size, slide, .. } => (size, slide),
+        };
+        for (what, length) in [("the size", size), ("the slide", slide), ("emit.late_every", window.emit.late_every)] {
             if length.micros() <= 0 {
                 return Err(format!("{what} is {length}; it must be longer than nothing"));
             }
+        }
+        if slide > size {
+            return Err(format!(
+                "the slide is {slide}, longer than the size {size}: rows in between would be in no window"
+            ));
+        }
+        if size.micros() / slide.micros() > SLIDES_MAX {
+            return Err(format!(
+                "{size} by {slide} makes more than {SLIDES_MAX} windows overlap; a longer slide makes fewer"
+            ));
         }
         if window.lateness < TimeDelta::ZERO {
             return Err(format!("the lateness is {}; it cannot be negative", window.lateness));

@@ -98,6 +98,18 @@ pub enum WindowKind {
         /// How far the windows are shifted from multiples of `size`.
         offset: TimeDelta,
     },
+    /// Overlapping spans, each `size` long, one beginning every `slide`. A row is in every window that covers its time;
+    /// one that is late for some of them counts in the others and is not late. State is kept per pane (the greatest
+    /// common divisor of `size` and `slide`), so that a row costs the same however many windows overlap. In the balance
+    /// a row is a result once the first of its windows has fired.
+    Sliding {
+        /// How long a window is.
+        size: TimeDelta,
+        /// How far apart windows begin; not longer than `size`, and not shorter than a 100,000th of it.
+        slide: TimeDelta,
+        /// How far the windows are shifted from multiples of `slide`.
+        offset: TimeDelta,
+    },
 }
 
 /// When a window emits besides on time.

@@ -16,7 +16,7 @@
 //! end
 //! ```
 //!
-//! Rows have an event time (of 1 January 2026), a `key` (text) and a `value` (a float); `-` is null. `tick` says how far
+//! A window of `1m every 10s` slides. Rows have an event time (of 1 January 2026), a `key` (text) and a `value` (a float); `-` is null. `tick` says how far
 //! processing time is from the beginning of that day. [`play`] plays a story straight, cut into other batches, and with
 //! a crash after every line, and fails if any of these tells another result or the balance does not hold.
 

@@ -1,9 +1,9 @@
 //! An oracle: sorts and groups all rows by the rules on one page, in a way of its own, and knows what must come out.
 //! Shares no code with the engine; random streams are played to both.
 //!
-//! The rules, for one window node: a row is late if the highest event time of its partition before it, less the delay,
-//! had reached the end of its window plus the lateness; or that of any partition had, when all ended for a while. Every
-//! other row counts, once.
+//! The rules, for one window node: a row is in every window that covers it, and late for one if the highest event time of its partition before it, less the delay,
+//! had reached the end of the window plus the lateness; or that of any partition had, when all ended for a while. A row
+//! that is late for all of its windows is late; every other one counts, once in each window that it is not late for.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +14,9 @@ use weir_model::PartitionId;
 use crate::story::DAY;
 use crate::{Line, Row, Story, play_with_crashes};
 
+const DAY_SECONDS: i64 = 24 * 60 * 60;
+/// Seconds of the day before the first row, longer than any window.
+const BEFORE: i64 = 120;
 /// Crashes in each random stream.
 const CRASHES: usize = 3;
 
@@ -23,6 +26,7 @@ struct Case {
     delay: i64,
     lateness: i64,
     size: i64,
+    slide: i64,
     partitions: usize,
     /// Which partition, its row, and whether a line (a batch) ends after it.
     rows: Vec<(usize, Row, bool)>,
@@ -36,9 +40,12 @@ struct Case {
 impl Case {
     fn story(&self) -> Story {
         let plan = format!(
-            "time delay={}s\nlimit runs=2\nwindow {}s by key,name compute n=count(*), values=count(value), total=sum(value), \
+            "time delay={}s\nlimit runs=2\nwindow {}s{} by key,name compute n=count(*), values=count(value), total=sum(value), \
              mean=avg(value), low=min(value), high=max(value), big=count(*) if value > 50 lateness={}s late_every=3s\n---",
-            self.delay, self.size, self.lateness
+            self.delay,
+            self.size,
+            if self.slide == self.size { String::new() } else { format!(" every {}s", self.slide) },
+            self.lateness
         );
         let mut story = Story::parse(&plan).expect("the plan can be read");
         let partition = |index: usize| PartitionId::new(format!("p{index}"));
@@ -83,15 +90,19 @@ fn answer(case: &Case) -> (Vec<String>, usize) {
     let (mut furthest, mut ended) = (i64::MIN, i64::MIN);
     for (place, (partition, row, _)) in case.rows.iter().enumerate() {
         let second = 1_000_000;
-        let index = (row.time - DAY).div_euclid(case.size * second);
-        let closes = DAY + ((index + 1) * case.size + case.lateness + case.delay) * second;
-        if ended >= closes || highest.get(partition).is_some_and(|highest| *highest >= closes) {
-            late += 1;
-        } else {
-            let group = groups.entry((index, row.key.as_deref())).or_default();
-            group.n += 1;
-            group.values.extend(row.value);
+        let mut taken = false;
+        let covering = (0..DAY_SECONDS / case.slide).map(|window| window * case.slide);
+        let covering = covering.skip_while(|start| DAY + (start + case.size) * second <= row.time);
+        for start in covering.take_while(|start| DAY + start * second <= row.time) {
+            let closes = DAY + (start + case.size + case.lateness + case.delay) * second;
+            if ended < closes && highest.get(partition).is_none_or(|highest| *highest < closes) {
+                let group = groups.entry((start, row.key.as_deref())).or_default();
+                group.n += 1;
+                group.values.extend(row.value);
+                taken = true;
+            }
         }
+        late += usize::from(!taken);
         let highest = highest.entry(*partition).or_insert(i64::MIN);
         *highest = (*highest).max(row.time);
         furthest = furthest.max(row.time);
@@ -99,7 +110,7 @@ fn answer(case: &Case) -> (Vec<String>, usize) {
             ended = furthest;
         }
     }
-    (groups.into_iter().map(|((index, key), group)| group.show(index * case.size, case.size, key)).collect(), late)
+    (groups.into_iter().map(|((start, key), group)| group.show(start, case.size, key)).collect(), late)
 }
 
 impl Group {
@@ -130,20 +141,36 @@ fn clock(seconds: i64) -> String {
 }
 
 fn cases() -> impl Strategy<Value = Case> {
-    // Sizes divide a day, so that windows begin with it.
+    // Sizes and slides divide a day, so that windows begin with it.
     let shape = (
         0..4_i64,
         proptest::sample::select(vec![0, 0, 4, 15]),
-        proptest::sample::select(vec![1, 2, 3, 5, 8, 10, 12]),
+        // The size, and how often windows begin.
+        proptest::sample::select(vec![
+            (1, 1),
+            (2, 2),
+            (3, 3),
+            (5, 5),
+            (8, 8),
+            (10, 10),
+            (12, 12),
+            (2, 1),
+            (5, 2),
+            (8, 5),
+            (10, 3),
+            (12, 8),
+            (20, 1),
+            (40, 1),
+        ]),
         1..=4_usize,
         1..60_usize,
     );
-    shape.prop_flat_map(|(delay, lateness, size, partitions, count)| {
+    shape.prop_flat_map(|(delay, lateness, (size, slide), partitions, count)| {
         // Event time moves on by about a second per row and jumps back and ahead.
         let row = (0..partitions, -6_i64..6, 0..5_u8, 0..400_i32, proptest::bool::ANY);
         let rows = proptest::collection::vec(row, count).prop_map(|rows| {
             let place = |(index, (from, jitter, key, value, ends)): (usize, (usize, i64, u8, i32, bool))| {
-                let time = DAY + (index as i64 + jitter * 2).max(0) * 1_000_000 + i64::from(value);
+                let time = DAY + (BEFORE + index as i64 + jitter * 2).max(0) * 1_000_000 + i64::from(value);
                 let key = (key > 0).then(|| format!("k{key}"));
                 let value = (value % 7 > 0).then(|| f64::from(value) / 4.0);
                 (from, Row { time, key, value }, ends)
@@ -152,11 +179,12 @@ fn cases() -> impl Strategy<Value = Case> {
         });
         let places = || proptest::collection::vec(0..count, 0..4);
         let ends = proptest::collection::vec(0..count, 0..2);
-        (Just((delay, lateness, size, partitions)), rows, places(), places(), ends).prop_map(
-            |((delay, lateness, size, partitions), rows, barriers, ticks, ends)| Case {
+        (Just((delay, lateness, size, slide, partitions)), rows, places(), places(), ends).prop_map(
+            |((delay, lateness, size, slide, partitions), rows, barriers, ticks, ends)| Case {
                 delay,
                 lateness,
                 size,
+                slide,
                 partitions,
                 rows,
                 barriers,

@@ -126,6 +126,8 @@ fn plan_line(line: &str, plan: &mut Plan) -> Result<(), String> {
 fn window(text: &str) -> Result<WindowPlan, String> {
     let (head, compute) = text.split_once(" compute ").ok_or("a window needs compute")?;
     let size = duration(head.split(' ').next().unwrap_or(head))?;
+    let slide =
+        head.split_once(" every ").map(|(_, rest)| duration(rest.split(' ').next().unwrap_or(rest))).transpose()?;
     let by = head.split_once(" by ").map_or("", |(_, rest)| rest.split(' ').next().unwrap_or(rest));
     let options = compute.split(' ').filter(|word| OPTIONS.iter().any(|option| word.starts_with(option)));
     let options = options.collect::<Vec<_>>().join(" ");
@@ -134,8 +136,12 @@ fn window(text: &str) -> Result<WindowPlan, String> {
         .filter_map(|option| compute.find(&format!(" {option}")))
         .min()
         .map_or(compute, |end| &compute[..end]);
+    let offset = option(&options, "offset")?.unwrap_or_default();
     Ok(WindowPlan {
-        window: WindowKind::Tumbling { size, offset: option(&options, "offset")?.unwrap_or_default() },
+        window: match slide {
+            Some(slide) => WindowKind::Sliding { size, slide, offset },
+            None => WindowKind::Tumbling { size, offset },
+        },
         by: by.split(',').filter(|key| !key.is_empty()).map(str::to_owned).collect(),
         compute: compute.split(", ").map(aggregate).collect::<Result<_, _>>()?,
         lateness: option(&options, "lateness")?.unwrap_or_default(),

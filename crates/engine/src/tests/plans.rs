@@ -25,6 +25,23 @@ fn refused(change: impl Fn(&mut Plan)) -> String {
 fn a_plan_that_contradicts_itself_is_refused_with_the_place() {
     let zero = WindowKind::Tumbling { size: TimeDelta::ZERO, offset: TimeDelta::ZERO };
     assert_eq!(refused(|plan| window(plan).window = zero), "step w: the size is 0s; it must be longer than nothing");
+    let sliding = |size, slide| WindowKind::Sliding {
+        size: TimeDelta::from_secs(size),
+        slide: TimeDelta::from_secs(slide),
+        offset: TimeDelta::ZERO,
+    };
+    assert_eq!(
+        refused(|plan| window(plan).window = sliding(10, 0)),
+        "step w: the slide is 0s; it must be longer than nothing"
+    );
+    assert_eq!(
+        refused(|plan| window(plan).window = sliding(10, 11)),
+        "step w: the slide is 11s, longer than the size 10s: rows in between would be in no window"
+    );
+    assert_eq!(
+        refused(|plan| window(plan).window = sliding(100_001, 1)),
+        "step w: 100001s by 1s makes more than 100000 windows overlap; a longer slide makes fewer"
+    );
     assert_eq!(
         refused(|plan| window(plan).lateness = TimeDelta::from_secs(-1)),
         "step w: the lateness is -1s; it cannot be negative"

@@ -7,27 +7,28 @@ use std::collections::BTreeMap;
 use arrow::array::ArrayRef;
 
 use super::shape::Shape;
+use super::spans::PaneId;
 use super::table::Table;
 use crate::keys::KeyId;
 
 #[derive(Debug, Default)]
 pub(crate) struct Fold {
-    tables: BTreeMap<i64, Table>,
+    tables: BTreeMap<PaneId, Table>,
 }
 
 impl Fold {
     /// Folds rows into their pane. Returns the keys that its table did not hold.
-    pub(crate) fn add(&mut self, pane: i64, keys: &[KeyId], inputs: &[ArrayRef], shape: &Shape) -> &[KeyId] {
+    pub(crate) fn add(&mut self, pane: PaneId, keys: &[KeyId], inputs: &[ArrayRef], shape: &Shape) -> &[KeyId] {
         self.tables.entry(pane).or_default().update(keys, inputs, shape)
     }
 
     /// Takes the partial result of a pane out.
-    pub(crate) fn take(&mut self, pane: i64) -> Option<Table> {
+    pub(crate) fn take(&mut self, pane: PaneId) -> Option<Table> {
         self.tables.remove(&pane)
     }
 
     /// Takes every partial result out, in the order of the panes.
-    pub(crate) fn drain(&mut self) -> BTreeMap<i64, Table> {
+    pub(crate) fn drain(&mut self) -> BTreeMap<PaneId, Table> {
         std::mem::take(&mut self.tables)
     }
 

@@ -30,7 +30,7 @@ impl LateNames {
         let origin = rows.origin.as_ref().expect("rows of a source are late, results are not");
         let ahead = origin.times.iter().zip(origin.marks.iter());
         let late_by = ahead.map(|(time, mark)| (*mark).max(reached).saturating_sub(*time) / 1_000);
-        let starts: Vec<i64> = origin.times.iter().map(|time| spans.start(*time)).collect();
+        let starts: Vec<i64> = origin.times.iter().map(|time| spans.newest(*time)).collect();
         let ends = starts.iter().map(|start| spans.end(*start)).collect();
         let offsets = origin.offsets.iter().map(|offset| i64::try_from(*offset).unwrap_or(i64::MAX));
         let text =

@@ -6,108 +6,153 @@ use arrow::array::RecordBatch;
 use serde::{Deserialize, Serialize};
 use weir_model::EventTime;
 
+use super::fold::Fold;
 use super::shape::Shape;
-use super::spans::{Assigned, Spans};
+use super::spans::{Assigned, PaneId, Spans};
 use super::table::Table;
+use super::tiers::{Parts, Tiers};
 use crate::Run;
 use crate::keys::{GroupIndex, KeyId, Keys, key_columns};
 use crate::snapshot::run_id;
 
-/// The panes of a window node by where they begin.
-#[derive(Debug, Default)]
+/// The panes of a window node, and what is known of windows that have spoken.
+#[derive(Debug)]
 pub(crate) struct Merge {
-    panes: BTreeMap<i64, Pane>,
+    spans: Spans,
+    lateness: i64,
+    panes: BTreeMap<PaneId, Pane>,
+    /// The panes with rows that no results contain yet.
+    open: BTreeSet<PaneId>,
+    /// By where they begin; a window that has not emitted is not here.
+    windows: BTreeMap<i64, Spoken>,
+    tiers: Tiers,
     groups: usize,
+    /// Counts emissions: what came after the n-th is marked n.
+    clock: u64,
+    /// Whether rows came for windows that event time has passed, since the last time that late changes were told.
+    touched: bool,
 }
 
 /// A pane: what was folded of it, as immutable runs.
 #[derive(Debug, Default)]
-struct Pane {
+pub(crate) struct Pane {
     /// Every key it holds.
     keys: GroupIndex,
-    runs: Vec<LiveRun>,
-    /// Whether it has fired, or began when the watermark had passed its end already.
-    fired: bool,
-    /// The revision of its next results.
-    revision: i64,
+    pub(crate) runs: Vec<LiveRun>,
+    /// The clock when the last rows came.
+    changed: u64,
     /// Rows that no results contain yet.
     open_rows: u64,
 }
 
 #[derive(Debug)]
-struct LiveRun {
+pub(crate) struct LiveRun {
     /// Given when a snapshot first holds the run.
     id: Option<u64>,
-    batch: RecordBatch,
-    keys: Vec<KeyId>,
-    /// Whether no results contain it yet.
-    fresh: bool,
+    pub(crate) batch: RecordBatch,
+    pub(crate) keys: Vec<KeyId>,
+    /// The clock when it was made: no emission before contains it.
+    since: u64,
 }
 
-/// What a snapshot keeps of a pane besides its runs.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct PaneMeta {
+/// A window that has emitted something.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Spoken {
     start: i64,
-    fired: bool,
+    /// The clock after its last emission.
+    at: u64,
+    /// The revision of its next results.
     revision: i64,
-    open_rows: u64,
-    /// The ids of its runs, and whether each is fresh.
-    runs: Vec<(u64, bool)>,
 }
 
-/// A pane that is to emit results.
+/// What a snapshot keeps of panes and windows besides their runs.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct MergeMeta {
+    clock: u64,
+    touched: bool,
+    panes: Vec<PaneMeta>,
+    windows: Vec<Spoken>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct PaneMeta {
+    pane: PaneId,
+    changed: u64,
+    open_rows: u64,
+    /// The ids of its runs, and the clock when each was made.
+    runs: Vec<(u64, u64)>,
+}
+
+/// A window that is to emit results.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Due {
     pub(crate) start: i64,
     /// `on_time` or `late`.
     pub(crate) pane: &'static str,
-    /// Whether the pane is dropped afterwards.
+    /// Whether the window is dropped afterwards.
     dropped: bool,
 }
 
-/// What a pane has come to.
+/// What a window has come to.
 pub(crate) struct Fired {
-    /// The groups to emit; `None` if there is nothing new.
-    pub(crate) table: Option<Table>,
+    /// The groups to emit.
+    pub(crate) table: Table,
     pub(crate) revision: i64,
     /// The rows that are in results now and were not before.
     pub(crate) rows: u64,
 }
 
 impl Merge {
+    pub(crate) fn new(spans: Spans, lateness: i64) -> Self {
+        Self {
+            spans,
+            lateness,
+            panes: BTreeMap::new(),
+            open: BTreeSet::new(),
+            windows: BTreeMap::new(),
+            tiers: Tiers::new(spans),
+            groups: 0,
+            clock: 0,
+            touched: false,
+        }
+    }
+
     /// How many groups all panes hold together.
     pub(crate) fn groups(&self) -> usize {
         self.groups
     }
 
-    /// Notes that rows were folded into a pane, with the keys that its table did not hold. `fired` says whether the
-    /// watermark has passed the pane's end: a pane that only begins then has missed its time.
-    pub(crate) fn note(&mut self, start: i64, rows: usize, new_keys: &[KeyId], fired: bool) {
-        let pane = self.panes.entry(start).or_default();
-        pane.fired |= fired;
+    /// Notes that rows were folded into a pane, with the keys that its table did not hold.
+    pub(crate) fn note(&mut self, id: PaneId, rows: usize, new_keys: &[KeyId], reached: i64) {
+        let pane = self.panes.entry(id).or_default();
         pane.open_rows += rows as u64;
+        pane.changed = self.clock;
+        self.open.insert(id);
         let before = pane.keys.len();
         for key in new_keys {
             pane.keys.group(*key);
         }
         self.groups += pane.keys.len() - before;
+        self.touched |= self.spans.end(self.spans.oldest(id.start)) <= reached;
+        self.tiers.forget(id.start);
     }
 
     /// The rows, in order, that would make more than `limit` groups.
     pub(crate) fn over_limit(&self, assigned: &Assigned, ids: &[KeyId], limit: usize) -> Vec<u32> {
         let panes = assigned.panes.iter();
-        let mut rows: Vec<(u32, i64)> = panes.flat_map(|(start, rows)| rows.iter().map(|row| (*row, *start))).collect();
+        let mut rows: Vec<(u32, PaneId)> =
+            panes.flat_map(|(pane, rows)| rows.iter().map(|row| (*row, *pane))).collect();
         rows.sort_unstable();
-        let mut added: BTreeSet<(i64, KeyId)> = BTreeSet::new();
+        let mut added: BTreeSet<(PaneId, KeyId)> = BTreeSet::new();
         let mut over = Vec::new();
-        for (row, start) in rows {
+        for (row, pane) in rows {
             let key = ids[row as usize];
-            let known = self.panes.get(&start).is_some_and(|pane| pane.keys.find(key).is_some());
-            if known || added.contains(&(start, key)) {
+            let known = self.panes.get(&pane).is_some_and(|pane| pane.keys.find(key).is_some());
+            if known || added.contains(&(pane, key)) {
                 continue;
             }
             if self.groups + added.len() < limit {
-                added.insert((start, key));
+                added.insert((pane, key));
             } else {
                 over.push(row);
             }
@@ -115,73 +160,181 @@ impl Merge {
         over
     }
 
-    /// The panes that have something to emit or are to be dropped when the watermark goes from `before` to `reached`,
-    /// in their order. `speaks` says whether those that late rows have changed emit.
-    pub(crate) fn due(&self, spans: &Spans, (before, reached): (i64, i64), lateness: i64, speaks: bool) -> Vec<Due> {
-        let panes = self.panes.iter().take_while(|(start, _)| spans.end(**start) <= reached);
-        let due = panes.map(|(&start, pane)| (pane, pane.due(start, spans.end(start), lateness, reached)));
-        let wanted = |pane: &Pane, due: &Due| {
-            let passed = spans.end(due.start) > before;
-            due.dropped || passed || (speaks && pane.open_rows > 0)
-        };
-        due.filter(|(pane, due)| wanted(pane, due)).map(|(_, due)| due).collect()
-    }
-
-    /// The panes that have something to emit or are to be dropped when nothing more is to be expected.
-    pub(crate) fn due_at_end(&self, spans: &Spans, reached: i64, lateness: i64) -> Vec<Due> {
-        let due = self.panes.iter().map(|(&start, pane)| (pane, pane.due(start, spans.end(start), lateness, reached)));
-        due.filter(|(pane, due)| due.dropped || pane.open_rows > 0).map(|(_, due)| due).collect()
-    }
-
-    /// Merges what there is of a pane: everything the first time, afterwards the groups that have changed.
-    pub(crate) fn fire(&mut self, due: Due, partial: Option<Table>, keys: &Keys, shape: &Shape) -> Fired {
-        let pane = self.panes.get_mut(&due.start).expect("a pane that is due is there");
-        let whole = pane.revision == 0;
-        let table = (pane.open_rows > 0).then(|| {
-            if !due.dropped {
-                pane.push_partial(partial, keys, shape);
-                return pane.merge_runs(Table::default(), whole, shape);
+    /// The windows that have something to emit when the watermark goes from `before` to `reached`, in their order.
+    /// `speaks` says whether those that late rows have changed emit.
+    pub(crate) fn due(&mut self, (before, reached): (i64, i64), speaks: bool) -> Vec<Due> {
+        let speaks = speaks && std::mem::take(&mut self.touched);
+        let wanted = |merge: &Self, end: i64| end > before || speaks || merge.is_gone(end, reached);
+        let mut due = Vec::new();
+        let mut from = self.first_alive(before);
+        while let Some(start) = self.next_window(from) {
+            let end = self.spans.end(start);
+            if end > reached {
+                break;
             }
-            let mut table = partial.unwrap_or_default();
-            if !whole {
-                // What was folded lately, and all of its groups' past.
-                pane.absorb_runs(&mut table, |run| run.fresh, false, shape);
-                pane.absorb_runs(&mut table, |run| !run.fresh, true, shape);
-                return table;
+            from = self.spans.next(start);
+            if !wanted(self, end) {
+                // Nor are those after it that event time had passed before.
+                from = from.max(self.spans.first_ending_after(before));
+            } else if self.has_news(start) {
+                due.push(self.due_at(start, before, reached));
             }
-            pane.absorb_runs(&mut table, |_| true, false, shape);
-            table
-        });
-        let fired = Fired { revision: pane.revision, rows: std::mem::take(&mut pane.open_rows), table };
-        pane.fired = true;
-        pane.revision += i64::from(fired.table.is_some());
-        pane.runs.iter_mut().for_each(|run| run.fresh = false);
-        if due.dropped {
-            self.groups -= pane.keys.len();
-            self.panes.remove(&due.start);
         }
-        fired
+        due
+    }
+
+    /// The windows that have something to emit when nothing more is to be expected, in their order.
+    pub(crate) fn due_at_end(&mut self, before: i64, reached: i64) -> Vec<Due> {
+        self.touched = false;
+        let mut due = Vec::new();
+        let mut from = self.first_alive(before);
+        while let Some(start) = self.next_window(from) {
+            from = self.spans.next(start);
+            if self.has_news(start) {
+                due.push(self.due_at(start, before, reached));
+            }
+        }
+        due
+    }
+
+    fn due_at(&self, start: i64, before: i64, reached: i64) -> Due {
+        let end = self.spans.end(start);
+        let late = end <= before || self.windows.contains_key(&start);
+        Due { start, pane: if late { "late" } else { "on_time" }, dropped: self.is_gone(end, reached) }
+    }
+
+    /// Where the first window begins that is not gone at the watermark `reached`.
+    fn first_alive(&self, reached: i64) -> i64 {
+        self.spans.first_ending_after(reached.saturating_sub(self.lateness))
+    }
+
+    /// Whether a window that ends at `end` takes no more rows.
+    fn is_gone(&self, end: i64, reached: i64) -> bool {
+        end.saturating_add(self.lateness) <= reached
+    }
+
+    /// Where the first window begins that does so at or after `from` and takes from any pane.
+    fn next_window(&self, from: i64) -> Option<i64> {
+        // Panes that end before `from` are of no interest; a pane that begins before it may be of windows that do not.
+        let panes = self.panes.range(PaneId { start: self.spans.pane_of(from), from: i64::MIN }..);
+        let mut best: Option<i64> = None;
+        for (id, _) in panes {
+            let least = self.spans.oldest(id.start).max(from);
+            let first = least.max(id.from);
+            if first <= self.spans.newest(id.start) {
+                best = Some(best.map_or(first, |best| best.min(first)));
+            }
+            if best.is_some_and(|best| best <= least) {
+                break;
+            }
+        }
+        best
+    }
+
+    /// The panes that a window takes from.
+    fn panes_of(&self, start: i64) -> impl Iterator<Item = (PaneId, &Pane)> {
+        let range = PaneId { start, from: i64::MIN }..PaneId { start: self.spans.end(start), from: i64::MIN };
+        self.panes.range(range).filter(move |(id, _)| id.from <= start).map(|(id, pane)| (*id, pane))
+    }
+
+    /// Whether a window has rows that its own results do not contain yet.
+    fn has_news(&self, start: i64) -> bool {
+        let at = self.windows.get(&start).map_or(0, |window| window.at);
+        self.panes_of(start).any(|(_, pane)| pane.changed >= at)
+    }
+
+    /// Merges what there is of a window: everything the first time, afterwards the groups that have changed.
+    pub(crate) fn fire(&mut self, due: Due, fold: &mut Fold, keys: &Keys, shape: &Shape) -> Fired {
+        let spoken = self.windows.get(&due.start).copied();
+        let range =
+            PaneId { start: due.start, from: i64::MIN }..PaneId { start: self.spans.end(due.start), from: i64::MIN };
+        let open: Vec<PaneId> = self.open.range(range).filter(|id| id.from <= due.start).copied().collect();
+        let table = if due.dropped && self.spans.panes() == 1 {
+            // The pane goes with its only window: what was folded lately need not become a run.
+            self.consume(PaneId { start: due.start, from: PaneId::ALL }, spoken, fold, shape)
+        } else {
+            for id in &open {
+                if let Some(partial) = fold.take(*id) {
+                    self.add_partial(*id, partial, keys, shape);
+                }
+            }
+            self.gather(due.start, spoken, keys, shape)
+        };
+        let mut rows = 0;
+        for id in open {
+            self.open.remove(&id);
+            rows += self.panes.get_mut(&id).map_or(0, |pane| std::mem::take(&mut pane.open_rows));
+        }
+        let revision = spoken.map_or(0, |window| window.revision);
+        self.clock += 1;
+        self.windows.insert(due.start, Spoken { start: due.start, at: self.clock, revision: revision + 1 });
+        Fired { table, revision, rows }
+    }
+
+    /// A window of one pane that is about to be dropped.
+    fn consume(&self, id: PaneId, spoken: Option<Spoken>, fold: &mut Fold, shape: &Shape) -> Table {
+        let mut table = fold.take(id).unwrap_or_default();
+        let at = spoken.map_or(0, |window| window.at);
+        // What was folded lately, and all of its groups' past.
+        let (fresh, old): (Vec<_>, Vec<_>) = self.panes[&id].runs.iter().partition(|run| run.since >= at);
+        fresh.into_iter().for_each(|run| run.absorb_into(&mut table, false, shape));
+        old.into_iter().for_each(|run| run.absorb_into(&mut table, true, shape));
+        table
+    }
+
+    fn gather(&mut self, start: i64, spoken: Option<Spoken>, keys: &Keys, shape: &Shape) -> Table {
+        let mut table = Table::default();
+        if let Some(window) = spoken {
+            let runs = self.panes_of(start).flat_map(|(_, pane)| &pane.runs).filter(|run| run.since >= window.at);
+            for key in runs.flat_map(|run| &run.keys) {
+                table.groups.group(*key);
+            }
+        }
+        self.tiers.gather(Parts { window: start, panes: &self.panes, keys, shape }, &mut table, spoken.is_some());
+        table
+    }
+
+    /// Drops the windows that take no more rows, and the panes that no other window needs.
+    pub(crate) fn drop_gone(&mut self, reached: i64) {
+        let alive = self.first_alive(reached);
+        self.windows = self.windows.split_off(&alive);
+        while let Some(entry) = self.panes.first_entry() {
+            if self.spans.newest(entry.key().start) >= alive {
+                break;
+            }
+            self.groups -= entry.remove().keys.len();
+        }
+        self.tiers.drop_before(alive);
     }
 
     /// Takes a partial result of a pane as a run.
-    pub(crate) fn add_partial(&mut self, start: i64, partial: Table, keys: &Keys, shape: &Shape) {
-        let pane = self.panes.get_mut(&start).expect("a pane that rows were folded into is there");
-        pane.push_partial(Some(partial), keys, shape);
+    pub(crate) fn add_partial(&mut self, id: PaneId, partial: Table, keys: &Keys, shape: &Shape) {
+        let pane = self.panes.get_mut(&id).expect("a pane that rows were folded into is there");
+        let (batch, keys) = partial.seal(keys, shape);
+        pane.runs.push(LiveRun { id: None, batch, keys, since: self.clock });
     }
 
-    /// Merges the runs of every pane that has more than `runs_max`.
+    /// Merges the runs of every pane that has more than `runs_max`, except that what some window has shown and what it
+    /// has not stay apart.
     pub(crate) fn compact(&mut self, runs_max: usize, keys: &Keys, shape: &Shape) {
-        for pane in self.panes.values_mut().filter(|pane| pane.runs.len() > runs_max) {
-            for fresh in [false, true] {
-                let (merged, kept): (Vec<_>, Vec<_>) = pane.runs.drain(..).partition(|run| run.fresh == fresh);
-                pane.runs = merged;
-                if pane.runs.len() > 1 {
-                    let mut table = Table::default();
-                    pane.absorb_runs(&mut table, |_| true, false, shape);
-                    let (batch, keys) = table.seal(keys, shape);
-                    pane.runs = vec![LiveRun { id: None, batch, keys, fresh }];
+        for (id, pane) in self.panes.iter_mut().filter(|(_, pane)| pane.runs.len() > runs_max) {
+            let windows = self.windows.range(self.spans.oldest(id.start)..=self.spans.newest(id.start));
+            let mut shown: Vec<u64> = windows.map(|(_, window)| window.at).collect();
+            shown.sort_unstable();
+            let mut classes: BTreeMap<usize, Vec<LiveRun>> = BTreeMap::new();
+            for run in pane.runs.drain(..) {
+                classes.entry(shown.partition_point(|at| *at <= run.since)).or_default().push(run);
+            }
+            for runs in classes.into_values() {
+                if runs.len() == 1 {
+                    pane.runs.extend(runs);
+                    continue;
                 }
-                pane.runs.extend(kept);
+                let mut table = Table::default();
+                runs.iter().for_each(|run| run.absorb_into(&mut table, false, shape));
+                let since = runs.iter().map(|run| run.since).max().expect("a class has runs");
+                let (batch, keys) = table.seal(keys, shape);
+                pane.runs.push(LiveRun { id: None, batch, keys, since });
             }
         }
     }
@@ -189,61 +342,58 @@ impl Merge {
     /// Every run, with an id.
     pub(crate) fn runs(&mut self, node: usize, next_run: &mut u64) -> Vec<Run> {
         let mut runs = Vec::new();
-        for (&start, pane) in &mut self.panes {
-            for run in &mut pane.runs {
-                let id = *run.id.get_or_insert_with(|| {
-                    *next_run += 1;
-                    run_id(*next_run, node, start, &run.batch)
-                });
-                runs.push(Run { id, node, pane: EventTime::from_micros(start), batch: run.batch.clone() });
-            }
+        for (pane, run) in self.panes.iter_mut().flat_map(|(pane, own)| own.runs.iter_mut().map(move |run| (pane, run)))
+        {
+            let id = *run.id.get_or_insert_with(|| {
+                *next_run += 1;
+                run_id(*next_run, node, pane.start, &run.batch)
+            });
+            runs.push(Run { id, node, pane: EventTime::from_micros(pane.start), batch: run.batch.clone() });
         }
         runs
     }
 
-    pub(crate) fn meta(&self) -> Vec<PaneMeta> {
-        let panes = self.panes.iter().map(|(&start, pane)| PaneMeta {
-            start,
-            fired: pane.fired,
-            revision: pane.revision,
+    pub(crate) fn meta(&self) -> MergeMeta {
+        let panes = self.panes.iter().map(|(id, pane)| PaneMeta {
+            pane: *id,
+            changed: pane.changed,
             open_rows: pane.open_rows,
-            runs: pane.runs.iter().map(|run| (run.id.expect("runs were named before"), run.fresh)).collect(),
+            runs: pane.runs.iter().map(|run| (run.id.expect("runs were named before"), run.since)).collect(),
         });
-        panes.collect()
+        let windows = self.windows.values().copied().collect();
+        MergeMeta { clock: self.clock, touched: self.touched, panes: panes.collect(), windows }
     }
 
-    /// Takes a pane over from a snapshot.
+    /// Takes over what a snapshot holds.
     ///
     /// # Errors
     /// What is damaged.
     pub(crate) fn restore(
         &mut self,
-        meta: PaneMeta,
+        meta: MergeMeta,
         runs: &[Run],
         keys: &mut Keys,
         shape: &Shape,
     ) -> Result<(), String> {
-        let (fired, revision, open_rows) = (meta.fired, meta.revision, meta.open_rows);
-        let mut pane = Pane { fired, revision, open_rows, ..Pane::default() };
-        for (id, fresh) in meta.runs {
-            let run = runs.iter().find(|run| run.id == id).ok_or_else(|| format!("the run {id} is missing"))?;
-            let columns = key_columns(&run.batch, shape.keys);
-            let mut ids = Vec::new();
-            if columns.len() == shape.keys {
-                keys.intern(columns, run.batch.num_rows(), &mut ids)?;
-            } else {
-                return Err(format!("the run {id} has {} columns", run.batch.num_columns()));
+        (self.clock, self.touched) = (meta.clock, meta.touched);
+        self.windows = meta.windows.into_iter().map(|window| (window.start, window)).collect();
+        let runs: BTreeMap<u64, &Run> = runs.iter().map(|run| (run.id, run)).collect();
+        for meta in meta.panes {
+            let mut pane = Pane { changed: meta.changed, open_rows: meta.open_rows, ..Pane::default() };
+            for (id, since) in meta.runs {
+                let run = runs.get(&id).ok_or_else(|| format!("the run {id} is missing"))?;
+                let ids = restore_keys(run, keys, shape)?;
+                ids.iter().for_each(|key| {
+                    pane.keys.group(*key);
+                });
+                pane.runs.push(LiveRun { id: Some(id), batch: run.batch.clone(), keys: ids, since });
             }
-            Table::default()
-                .absorb(&run.batch, &ids, false, shape)
-                .map_err(|problem| format!("the run {id}: {problem}"))?;
-            ids.iter().for_each(|key| {
-                pane.keys.group(*key);
-            });
-            pane.runs.push(LiveRun { id: Some(id), batch: run.batch.clone(), keys: ids, fresh });
+            self.groups += pane.keys.len();
+            if pane.open_rows > 0 {
+                self.open.insert(meta.pane);
+            }
+            self.panes.insert(meta.pane, pane);
         }
-        self.groups += pane.keys.len();
-        self.panes.insert(meta.start, pane);
         Ok(())
     }
 
@@ -259,10 +409,11 @@ impl Merge {
             let keys = pane.runs.iter_mut().flat_map(|run| &mut run.keys);
             keys.for_each(|key| *key = ids[*key as usize]);
         }
+        self.tiers.forget_all();
     }
 
     pub(crate) fn open_rows(&self) -> u64 {
-        self.panes.values().map(|pane| pane.open_rows).sum()
+        self.open.iter().map(|id| self.panes[id].open_rows).sum()
     }
 
     pub(crate) fn size(&self) -> usize {
@@ -270,34 +421,26 @@ impl Merge {
             let runs = pane.runs.iter().map(|run| run.batch.get_array_memory_size() + run.keys.capacity() * 4);
             pane.keys.size() + runs.sum::<usize>()
         };
-        self.panes.values().map(pane).sum()
+        self.panes.values().map(pane).sum::<usize>() + self.tiers.size()
     }
 }
 
-impl Pane {
-    fn due(&self, start: i64, end: i64, lateness: i64, reached: i64) -> Due {
-        let pane = if self.fired { "late" } else { "on_time" };
-        Due { start, pane, dropped: end.saturating_add(lateness) <= reached }
+impl LiveRun {
+    /// Adds its groups to a table; with `only_known`, only those that the table has already.
+    pub(crate) fn absorb_into(&self, table: &mut Table, only_known: bool, shape: &Shape) {
+        let absorbed = table.absorb(&self.batch, &self.keys, only_known, shape);
+        absorbed.expect("the run was made by this node, or checked when it was restored");
     }
+}
 
-    fn push_partial(&mut self, partial: Option<Table>, keys: &Keys, shape: &Shape) {
-        if let Some(partial) = partial {
-            let (batch, keys) = partial.seal(keys, shape);
-            self.runs.push(LiveRun { id: None, batch, keys, fresh: true });
-        }
+/// The ids of a run's keys, after a check that its other columns are states of the aggregates.
+fn restore_keys(run: &Run, keys: &mut Keys, shape: &Shape) -> Result<Vec<KeyId>, String> {
+    let columns = key_columns(&run.batch, shape.keys);
+    let mut ids = Vec::new();
+    if columns.len() != shape.keys {
+        return Err(format!("the run {} has {} columns", run.id, run.batch.num_columns()));
     }
-
-    /// Everything, or all of the groups that fresh runs have touched.
-    fn merge_runs(&self, mut table: Table, whole: bool, shape: &Shape) -> Table {
-        self.absorb_runs(&mut table, |run| whole || run.fresh, false, shape);
-        self.absorb_runs(&mut table, |run| !whole && !run.fresh, true, shape);
-        table
-    }
-
-    fn absorb_runs(&self, table: &mut Table, which: impl Fn(&LiveRun) -> bool, only_known: bool, shape: &Shape) {
-        for run in self.runs.iter().filter(|run| which(run)) {
-            let absorbed = table.absorb(&run.batch, &run.keys, only_known, shape);
-            absorbed.expect("the run was made by this node, or checked when it was restored");
-        }
-    }
+    keys.intern(columns, run.batch.num_rows(), &mut ids)?;
+    let checked = Table::default().absorb(&run.batch, &ids, false, shape);
+    checked.map(|()| ids).map_err(|problem| format!("the run {}: {problem}", run.id))
 }

@@ -10,10 +10,11 @@ mod results;
 mod shape;
 mod spans;
 mod table;
+mod tiers;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, UInt32Array};
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::DataType;
 use serde::{Deserialize, Serialize};
@@ -27,11 +28,11 @@ use crate::rows::Rows;
 use crate::{Effect, Run};
 use fold::Fold;
 pub(crate) use late::LateNames;
-use merge::{Merge, PaneMeta};
+use merge::{Merge, MergeMeta};
 use results::Identity;
 pub(crate) use results::RESULT_COLUMNS;
 use shape::Shape;
-use spans::{Assigned, Spans};
+use spans::{Assigned, PaneId, Spans};
 
 /// A window node.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ pub(crate) struct Taken {
 pub(crate) struct WindowMeta {
     reached: i64,
     kinds: Vec<Option<String>>,
-    panes: Vec<PaneMeta>,
+    merge: MergeMeta,
 }
 
 impl Window {
@@ -79,7 +80,7 @@ impl Window {
             expressions: Compiled::new(texts, compiler),
             keys: Keys::new(plan.by.len()),
             fold: Fold::default(),
-            merge: Merge::default(),
+            merge: Merge::new(spans, plan.lateness.micros()),
             identity: Identity::new(name.0, name.1, &plan.by, &plan.compute),
             late: LateNames::new(name.0),
             reached: crate::progress::UNKNOWN,
@@ -95,11 +96,11 @@ impl Window {
         if reached == crate::progress::UNKNOWN {
             return reached + 1;
         }
-        let fires = self.spans.boundary_after(reached);
+        let fires = self.spans.end_after(reached);
         if self.lateness == 0 {
             return fires;
         }
-        let drops = self.spans.boundary_after(reached.saturating_sub(self.lateness)).saturating_add(self.lateness);
+        let drops = self.spans.end_after(reached.saturating_sub(self.lateness)).saturating_add(self.lateness);
         let speaks = reached.div_euclid(self.late_every).saturating_add(1).saturating_mul(self.late_every);
         fires.min(drops).min(speaks)
     }
@@ -121,8 +122,8 @@ impl Window {
             effects.push(Effect::Late { node, rows: self.late.rows(&late, &self.spans, self.reached) });
         }
         let assigned = std::mem::take(&mut self.assigned);
-        for (start, indices) in assigned.panes.iter().filter(|(_, indices)| !indices.is_empty()) {
-            self.take_into_pane(*start, indices, &inputs);
+        for (pane, indices) in assigned.panes.iter().filter(|(_, indices)| !indices.is_empty()) {
+            self.take_into_pane(*pane, indices, &inputs);
         }
         let late = assigned.late.len() as u64;
         self.assigned = assigned;
@@ -130,18 +131,17 @@ impl Window {
     }
 
     /// Folds the rows with these indices into their pane.
-    fn take_into_pane(&mut self, start: i64, indices: &[u32], inputs: &[ArrayRef]) {
-        let fired = self.spans.end(start) <= self.reached;
+    fn take_into_pane(&mut self, pane: PaneId, indices: &[u32], inputs: &[ArrayRef]) {
         if indices.len() == self.ids.len() {
-            let new = self.fold.add(start, &self.ids, inputs, &self.shape);
-            return self.merge.note(start, indices.len(), new, fired);
+            let new = self.fold.add(pane, &self.ids, inputs, &self.shape);
+            return self.merge.note(pane, indices.len(), new, self.reached);
         }
         let ids: Vec<KeyId> = indices.iter().map(|row| self.ids[*row as usize]).collect();
         let indices = UInt32Array::from(indices.to_vec());
         let pick = |input: &ArrayRef| take(input, &indices, None).expect("the indices are of rows of this batch");
         let inputs: Vec<ArrayRef> = inputs.iter().map(pick).collect();
-        let new = self.fold.add(start, &ids, &inputs, &self.shape);
-        self.merge.note(start, ids.len(), new, fired);
+        let new = self.fold.add(pane, &ids, &inputs, &self.shape);
+        self.merge.note(pane, ids.len(), new, self.reached);
     }
 
     /// Takes the rows that would make too many groups out of their panes, in the order of the rows, and rejects them.
@@ -170,40 +170,42 @@ impl Window {
     pub(crate) fn advance(&mut self, reached: i64) -> (Vec<Rows>, u64) {
         let speaks = self.reached.div_euclid(self.late_every) != reached.div_euclid(self.late_every);
         let before = std::mem::replace(&mut self.reached, reached);
-        let due = self.merge.due(&self.spans, (before, reached), self.lateness, speaks);
+        let due = self.merge.due((before, reached), speaks);
         self.fire_all(due)
     }
 
     /// Emits what late rows have changed, now.
     pub(crate) fn flush_late(&mut self) -> (Vec<Rows>, u64) {
-        let due = self.merge.due(&self.spans, (self.reached, self.reached), self.lateness, true);
+        let due = self.merge.due((self.reached, self.reached), true);
         self.fire_all(due)
     }
 
     /// Fires every window that has rows which no results contain; the watermark is at `reached`.
     pub(crate) fn end(&mut self, reached: i64) -> (Vec<Rows>, u64) {
-        self.reached = reached;
-        let due = self.merge.due_at_end(&self.spans, reached, self.lateness);
+        let before = std::mem::replace(&mut self.reached, reached);
+        let due = self.merge.due_at_end(before, reached);
         self.fire_all(due)
     }
 
     fn fire_all(&mut self, due: Vec<merge::Due>) -> (Vec<Rows>, u64) {
-        let fired: Vec<_> = due.into_iter().map(|due| self.fire(due)).collect();
+        let (mut results, mut rows) = (Vec::new(), 0);
+        for due in due {
+            let (columns, shown) = self.fire(due);
+            results.push(Rows { columns, origin: None });
+            rows += shown;
+        }
+        self.merge.drop_gone(self.reached);
         if self.keys.len() > 2 * self.merge.groups() + 4096 {
             self.forget_keys();
         }
-        let rows = fired.iter().map(|(_, rows)| rows).sum();
-        (fired.into_iter().filter_map(|(results, _)| results).collect(), rows)
+        (results, rows)
     }
 
-    fn fire(&mut self, due: merge::Due) -> (Option<Rows>, u64) {
-        let partial = self.fold.take(due.start);
-        let fired = self.merge.fire(due, partial, &self.keys, &self.shape);
-        let columns = fired.table.map(|table| {
-            let span = (due.start, self.spans.end(due.start));
-            self.identity.results(span, (due.pane, fired.revision), table, &self.keys, &self.shape)
-        });
-        (columns.map(|columns| Rows { columns, origin: None }), fired.rows)
+    fn fire(&mut self, due: merge::Due) -> (RecordBatch, u64) {
+        let fired = self.merge.fire(due, &mut self.fold, &self.keys, &self.shape);
+        let span = (due.start, self.spans.end(due.start));
+        let emitted = (due.pane, fired.revision);
+        (self.identity.results(span, emitted, fired.table, &self.keys, &self.shape), fired.rows)
     }
 
     /// Forgets the keys that no pane holds.
@@ -225,8 +227,8 @@ impl Window {
     /// Turns what was folded since the last time into runs, merges the runs of panes that have too many, and returns
     /// all that are alive.
     pub(crate) fn seal(&mut self, node: usize, next_run: &mut u64) -> Vec<Run> {
-        for (start, table) in self.fold.drain() {
-            self.merge.add_partial(start, table, &self.keys, &self.shape);
+        for (pane, table) in self.fold.drain() {
+            self.merge.add_partial(pane, table, &self.keys, &self.shape);
         }
         self.merge.compact(self.limits.runs_per_pane, &self.keys, &self.shape);
         self.merge.runs(node, next_run)
@@ -234,7 +236,7 @@ impl Window {
 
     pub(crate) fn meta(&self) -> WindowMeta {
         let kinds = self.shape.kinds.iter().map(|kind| kind.as_ref().map(|kind| kind.shown().to_string()));
-        WindowMeta { reached: self.reached, kinds: kinds.collect(), panes: self.merge.meta() }
+        WindowMeta { reached: self.reached, kinds: kinds.collect(), merge: self.merge.meta() }
     }
 
     /// Takes over what a snapshot holds. The message of an error says what is damaged.
@@ -247,7 +249,7 @@ impl Window {
             };
             *kind = text.map(parse).transpose()?;
         }
-        meta.panes.into_iter().try_for_each(|pane| self.merge.restore(pane, runs, &mut self.keys, &self.shape))
+        self.merge.restore(meta.merge, runs, &mut self.keys, &self.shape)
     }
 
     pub(crate) fn state_bytes(&self) -> usize {

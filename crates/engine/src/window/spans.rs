@@ -1,80 +1,151 @@
-//! Which pane a time belongs to, and which rows are late for theirs.
+//! Which pane a time belongs to, which windows a pane belongs to, and which rows are late for which of them.
+//!
+//! Panes are the spans between neighbouring boundaries of windows, so that a window is a row of whole panes. A tumbling
+//! window is one pane; a sliding one is `size / gcd(size, slide)` of them, each shared by `size / slide` windows.
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::plan::WindowKind;
 
-/// The panes of a window node. A tumbling window is one pane.
+/// The windows and panes of a window node.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spans {
     size: i64,
+    slide: i64,
     offset: i64,
+    pane: i64,
+}
+
+/// A pane, or of a pane the rows that only its newer windows take, as they were late for the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct PaneId {
+    /// Where the pane begins.
+    pub(crate) start: i64,
+    /// Where the first window begins that takes these rows; [`PaneId::ALL`] if all do that are alive.
+    pub(crate) from: i64,
+}
+
+impl PaneId {
+    /// Before every window.
+    pub(crate) const ALL: i64 = i64::MIN;
 }
 
 impl Spans {
     pub(crate) fn new(kind: WindowKind) -> Self {
-        match kind {
-            WindowKind::Tumbling { size, offset } => Self { size: size.micros(), offset: offset.micros() },
-        }
+        let (size, slide, offset) = match kind {
+            WindowKind::Tumbling { size, offset } => (size, size, offset),
+            WindowKind::Sliding { size, slide, offset } => (size, slide, offset),
+        };
+        let (size, slide) = (size.micros(), slide.micros());
+        Self { size, slide, offset: offset.micros(), pane: greatest_common_divisor(size, slide) }
     }
 
     pub(crate) fn size(&self) -> i64 {
         self.size
     }
 
-    /// Where the pane of `time` begins.
-    pub(crate) fn start(&self, time: i64) -> i64 {
-        time.saturating_sub(time.saturating_sub(self.offset).rem_euclid(self.size))
+    /// How long a pane is.
+    pub(crate) fn pane(&self) -> i64 {
+        self.pane
     }
 
-    /// Where the pane that begins at `start` ends.
+    /// How many panes a window has.
+    pub(crate) fn panes(&self) -> i64 {
+        self.size / self.pane
+    }
+
+    /// Where the pane of `time` begins.
+    pub(crate) fn pane_of(&self, time: i64) -> i64 {
+        self.aligned(time, self.pane)
+    }
+
+    /// Where the last multiple of `width` from the offset lies that is not after `time`.
+    pub(crate) fn aligned(&self, time: i64, width: i64) -> i64 {
+        time.saturating_sub(time.saturating_sub(self.offset).rem_euclid(width))
+    }
+
+    /// Where the last window begins that does so at or before `time`.
+    pub(crate) fn newest(&self, time: i64) -> i64 {
+        self.aligned(time, self.slide)
+    }
+
+    /// Where the first window begins that ends after `time`.
+    pub(crate) fn first_ending_after(&self, time: i64) -> i64 {
+        self.aligned(time.saturating_sub(self.size).saturating_add(self.slide), self.slide)
+    }
+
+    /// Where the first window begins that holds the pane.
+    pub(crate) fn oldest(&self, pane: i64) -> i64 {
+        self.first_ending_after(pane)
+    }
+
+    /// Where the window after the one that begins at `start` begins.
+    pub(crate) fn next(&self, start: i64) -> i64 {
+        start.saturating_add(self.slide)
+    }
+
+    /// Where the window that begins at `start` ends.
     pub(crate) fn end(&self, start: i64) -> i64 {
         start.saturating_add(self.size)
     }
 
-    /// The first boundary between panes after `time`.
-    pub(crate) fn boundary_after(&self, time: i64) -> i64 {
-        self.end(self.start(time))
+    /// The first end of a window after `time`.
+    pub(crate) fn end_after(&self, time: i64) -> i64 {
+        self.end(self.first_ending_after(time))
     }
+}
+
+fn greatest_common_divisor(left: i64, right: i64) -> i64 {
+    if right == 0 { left } else { greatest_common_divisor(right, left % right) }
 }
 
 /// The rows of a batch by pane.
 #[derive(Debug, Default)]
 pub(crate) struct Assigned {
-    slots: BTreeMap<i64, usize>,
+    slots: BTreeMap<PaneId, usize>,
     /// For each pane the indices of its rows. A batch hits one to three panes as a rule.
-    pub(crate) panes: Vec<(i64, Vec<u32>)>,
+    pub(crate) panes: Vec<(PaneId, Vec<u32>)>,
     pub(crate) late: Vec<u32>,
 }
 
 impl Assigned {
-    /// Assigns rows by their `times`. A row is late if the watermark before it (`marks`) has passed the end of its pane
-    /// by `lateness`, or the end is not after `gone`: then the pane was dropped already.
+    /// Assigns rows by their `times`. A row is late for a window if the watermark before it (`marks`) has passed the
+    /// window's end by `lateness`, or the end is not after `gone`: then the window was dropped already. A row that is
+    /// late for every window that holds its pane is late; one that is late for some goes to the others only.
     pub(crate) fn assign(&mut self, spans: &Spans, times: &[i64], marks: &[i64], (gone, lateness): (i64, i64)) {
         self.panes.clear();
         self.slots.clear();
         self.late.clear();
         let (mut slot, mut start, mut end) = (0, i64::MAX, i64::MAX);
-        let mut last_mark_on_time = i64::MIN;
+        let (mut all_take, mut none_takes) = (i64::MIN, i64::MIN);
         for (row, (&time, &mark)) in (0u32..).zip(times.iter().zip(marks)) {
             if time < start || time >= end {
-                start = spans.start(time);
-                end = spans.end(start);
-                last_mark_on_time = if end <= gone { i64::MIN } else { end.saturating_add(lateness) };
-                slot = self.slot(start, times.len());
+                start = spans.pane_of(time);
+                end = start.saturating_add(spans.pane);
+                let newest = spans.end(spans.newest(start));
+                none_takes = if newest <= gone { i64::MIN } else { newest.saturating_add(lateness) };
+                let oldest = spans.end(spans.oldest(start).max(spans.first_ending_after(gone)));
+                all_take = none_takes.min(oldest.saturating_add(lateness));
+                slot = self.slot(PaneId { start, from: PaneId::ALL }, times.len());
             }
-            if mark >= last_mark_on_time {
-                self.late.push(row);
-            } else {
+            if mark < all_take {
                 self.panes[slot].1.push(row);
+            } else if mark < none_takes {
+                let from = spans.first_ending_after(mark.saturating_sub(lateness));
+                let slot = self.slot(PaneId { start, from }, 0);
+                self.panes[slot].1.push(row);
+            } else {
+                self.late.push(row);
             }
         }
     }
 
-    fn slot(&mut self, start: i64, rows: usize) -> usize {
-        *self.slots.entry(start).or_insert_with(|| {
+    fn slot(&mut self, pane: PaneId, rows: usize) -> usize {
+        *self.slots.entry(pane).or_insert_with(|| {
             let room = if self.panes.is_empty() { rows } else { 0 };
-            self.panes.push((start, Vec::with_capacity(room)));
+            self.panes.push((pane, Vec::with_capacity(room)));
             self.panes.len() - 1
         })
     }

@@ -258,6 +258,6 @@ fn unique(names: impl Iterator<Item = String>) -> Vec<String> {
 /// How long a window is, for the plan that `check` prints.
 pub fn window_length(window: &WindowPlan) -> TimeDelta {
     match window.window {
-        weir_engine::WindowKind::Tumbling { size, .. } => size,
+        weir_engine::WindowKind::Tumbling { size, .. } | weir_engine::WindowKind::Sliding { size, .. } => size,
     }
 }
