@@ -40,10 +40,10 @@ mod text;
 mod time;
 mod vfs;
 
-pub use batch::{Batch, Value, VALUE_BYTES_SHOWN};
+pub use batch::{Batch, VALUE_BYTES_SHOWN, Value};
 pub use clock::{Clock, SystemClock};
 pub use commit::{CommitPoint, Committed, EpochCommit, NewSegment};
-pub use decode::{Decoded, Decoder, FieldKind, Fields, Framer, WantedField, Wanted};
+pub use decode::{Decoded, Decoder, FieldKind, Fields, Framer, Wanted, WantedField};
 pub use error::{ErrorKind, SeamError, SeamResult};
 pub use expression::{Compiler, Expression};
 pub use outcome::{Balance, Rejected};

@@ -64,7 +64,8 @@ fn parse_with_unit(text: &str, units: &[(&str, i64)]) -> Option<i64> {
 }
 
 fn show_with_unit(value: i64, units: &[(&str, i64)], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let largest = units.iter().filter(|(_, factor)| value != 0 && value % factor == 0).max_by_key(|(_, factor)| *factor);
+    let largest =
+        units.iter().filter(|(_, factor)| value != 0 && value % factor == 0).max_by_key(|(_, factor)| *factor);
     let (unit, factor) = largest.copied().unwrap_or(units[0]);
     write!(f, "{}{unit}", value / factor)
 }
