@@ -7,7 +7,9 @@ use weir_model::TimeDelta;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::EngineError;
-use crate::plan::{Aggregate, AggregatePlan, OperatorPlan, Plan, Upstream, WatermarkPlan, WindowKind, WindowPlan};
+use crate::plan::{
+    Aggregate, AggregatePlan, EmitPlan, OperatorPlan, Plan, Upstream, WatermarkPlan, WindowKind, WindowPlan,
+};
 use crate::window::RESULT_COLUMNS;
 
 /// Windows that may overlap at one time.
@@ -89,7 +91,9 @@ impl Plan {
             WindowKind::Tumbling { size, .. } => (size, size),
             WindowKind::Sliding { size, slide, .. } => (size, slide),
         };
-        for (what, length) in [("the size", size), ("the slide", slide), ("emit.late_every", window.emit.late_every)] {
+        let EmitPlan { late_every, early_every } = window.emit;
+        let lengths = [("the size", size), ("the slide", slide), ("emit.late_every", late_every)];
+        for (what, length) in lengths.into_iter().chain(early_every.map(|every| ("emit.early_every", every))) {
             if length.micros() <= 0 {
                 return Err(format!("{what} is {length}; it must be longer than nothing"));
             }

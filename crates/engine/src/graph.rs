@@ -127,23 +127,34 @@ impl Graph {
 
     /// Tells the windows of a domain that the watermark has come to `reached`.
     pub(crate) fn advance(&mut self, domain: usize, reached: i64, effects: &mut Vec<Effect>) {
-        self.speak(domain, |window| window.advance(reached), effects);
+        self.speak(Some(domain), |window| window.advance(reached), effects);
     }
 
     /// Tells the windows of a domain that no more is to be expected, with the watermark at `reached`.
     pub(crate) fn end(&mut self, domain: usize, reached: i64, effects: &mut Vec<Effect>) {
-        self.speak(domain, |window| window.end(reached), effects);
+        self.speak(Some(domain), |window| window.end(reached), effects);
     }
 
     /// Makes the windows of a domain emit what late rows have changed.
     pub(crate) fn flush_late(&mut self, domain: usize, effects: &mut Vec<Effect>) {
-        self.speak(domain, Window::flush_late, effects);
+        self.speak(Some(domain), Window::flush_late, effects);
     }
 
-    fn speak(&mut self, domain: usize, what: impl Fn(&mut Window) -> (Vec<Rows>, u64), effects: &mut Vec<Effect>) {
+    /// Tells every window that processing time has gone on.
+    pub(crate) fn tick(&mut self, before: i64, now: i64, effects: &mut Vec<Effect>) {
+        self.speak(None, |window| window.tick(before, now), effects);
+    }
+
+    /// Lets the windows of a domain, or all, emit what they have to say.
+    fn speak(
+        &mut self,
+        domain: Option<usize>,
+        what: impl Fn(&mut Window) -> (Vec<Rows>, u64),
+        effects: &mut Vec<Effect>,
+    ) {
         for node in 0..self.steps.len() {
             let Step::Window(window) = &mut self.steps[node] else { continue };
-            if self.domains[node] != Some(domain) {
+            if domain.is_some() && self.domains[node] != domain {
                 continue;
             }
             let (results, rows) = what(window);

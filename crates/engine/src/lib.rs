@@ -241,8 +241,11 @@ impl Engine {
                 self.graph.counters.sources[source].rejected += rows;
             }
             Input::Tick(now) => {
-                self.progress.tick(now.micros());
+                let (before, now) = self.progress.tick(now.micros());
                 self.advance_quietly(effects);
+                if let Some(before) = before {
+                    self.graph.tick(before, now, effects);
+                }
             }
             Input::Barrier(_) => effects.push(Effect::Snapshot(self.snapshot())),
             Input::End => {

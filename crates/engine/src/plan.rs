@@ -118,11 +118,15 @@ pub struct EmitPlan {
     /// Rows that reach a window which has fired are collected, and the groups they touch are emitted again when the
     /// watermark passes the next multiple of this, or the window is dropped. Event time, so that a replay emits the same.
     pub late_every: TimeDelta,
+    /// Every so often (processing time: at the first tick in each multiple of this), windows that event time has not
+    /// passed emit the groups that have changed since they last did, with all their rows so far and `pane: early`. The
+    /// rows then count as results. Once event time has passed the window, all of its groups are emitted (`on_time`).
+    pub early_every: Option<TimeDelta>,
 }
 
 impl Default for EmitPlan {
     fn default() -> Self {
-        Self { late_every: TimeDelta::from_secs(10) }
+        Self { late_every: TimeDelta::from_secs(10), early_every: None }
     }
 }
 

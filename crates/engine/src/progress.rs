@@ -89,13 +89,15 @@ impl Progress {
         self.fall_idle();
     }
 
-    pub(crate) fn tick(&mut self, now: i64) {
+    /// Processing time goes on. Returns what it was, and what it is.
+    pub(crate) fn tick(&mut self, now: i64) -> (Option<i64>, i64) {
         let now = self.now.map_or(now, |before| before.max(now));
-        self.now = Some(now);
+        let before = self.now.replace(now);
         for partition in self.partitions.values_mut() {
             partition.active_at.get_or_insert(now);
         }
         self.fall_idle();
+        (before, now)
     }
 
     fn fall_idle(&mut self) {

@@ -35,17 +35,20 @@ struct Case {
     ticks: Vec<usize>,
     /// After which rows everything ends, and all partitions are announced again.
     ends: Vec<usize>,
+    /// Whether windows speak early.
+    early: bool,
 }
 
 impl Case {
     fn story(&self) -> Story {
         let plan = format!(
             "time delay={}s\nlimit runs=2\nwindow {}s{} by key,name compute n=count(*), values=count(value), total=sum(value), \
-             mean=avg(value), low=min(value), high=max(value), big=count(*) if value > 50 lateness={}s late_every=3s\n---",
+             mean=avg(value), low=min(value), high=max(value), big=count(*) if value > 50 lateness={}s late_every=3s{}\n---",
             self.delay,
             self.size,
             if self.slide == self.size { String::new() } else { format!(" every {}s", self.slide) },
-            self.lateness
+            self.lateness,
+            if self.early { " early_every=1s" } else { "" },
         );
         let mut story = Story::parse(&plan).expect("the plan can be read");
         let partition = |index: usize| PartitionId::new(format!("p{index}"));
@@ -62,7 +65,7 @@ impl Case {
                 story.lines.push(Line::Barrier);
             }
             if self.ticks.contains(&index) {
-                story.lines.push(Line::Tick(DAY + 1_000_000_000 + index as i64));
+                story.lines.push(Line::Tick(DAY + 1_000_000_000 + index as i64 * 700_000));
             }
             if self.ends.contains(&index) {
                 story.lines.push(Line::End);
@@ -178,9 +181,10 @@ fn cases() -> impl Strategy<Value = Case> {
             rows.into_iter().enumerate().map(place).collect::<Vec<_>>()
         });
         let places = || proptest::collection::vec(0..count, 0..4);
+        let early = proptest::bool::ANY;
         let ends = proptest::collection::vec(0..count, 0..2);
-        (Just((delay, lateness, size, slide, partitions)), rows, places(), places(), ends).prop_map(
-            |((delay, lateness, size, slide, partitions), rows, barriers, ticks, ends)| Case {
+        (Just((delay, lateness, size, slide, partitions)), rows, places(), places(), ends, early).prop_map(
+            |((delay, lateness, size, slide, partitions), rows, barriers, ticks, ends, early)| Case {
                 delay,
                 lateness,
                 size,
@@ -190,6 +194,7 @@ fn cases() -> impl Strategy<Value = Case> {
                 barriers,
                 ticks,
                 ends,
+                early,
             },
         )
     })

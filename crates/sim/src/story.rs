@@ -145,11 +145,14 @@ fn window(text: &str) -> Result<WindowPlan, String> {
         by: by.split(',').filter(|key| !key.is_empty()).map(str::to_owned).collect(),
         compute: compute.split(", ").map(aggregate).collect::<Result<_, _>>()?,
         lateness: option(&options, "lateness")?.unwrap_or_default(),
-        emit: EmitPlan { late_every: option(&options, "late_every")?.unwrap_or(EmitPlan::default().late_every) },
+        emit: EmitPlan {
+            late_every: option(&options, "late_every")?.unwrap_or(EmitPlan::default().late_every),
+            early_every: option(&options, "early_every")?,
+        },
     })
 }
 
-const OPTIONS: [&str; 3] = ["offset=", "lateness=", "late_every="];
+const OPTIONS: [&str; 4] = ["offset=", "lateness=", "late_every=", "early_every="];
 
 /// `name=function(argument) if condition`; a quantile is `p95(argument)`.
 fn aggregate(text: &str) -> Result<AggregatePlan, String> {

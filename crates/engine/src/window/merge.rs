@@ -63,6 +63,8 @@ struct Spoken {
     at: u64,
     /// The revision of its next results.
     revision: i64,
+    /// Whether more than early results were emitted.
+    fired: bool,
 }
 
 /// What a snapshot keeps of panes and windows besides their runs.
@@ -87,7 +89,7 @@ struct PaneMeta {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Due {
     pub(crate) start: i64,
-    /// `on_time` or `late`.
+    /// `early`, `on_time` or `late`.
     pub(crate) pane: &'static str,
     /// Whether the window is dropped afterwards.
     dropped: bool,
@@ -176,8 +178,23 @@ impl Merge {
             if !wanted(self, end) {
                 // Nor are those after it that event time had passed before.
                 from = from.max(self.spans.first_ending_after(before));
-            } else if self.has_news(start) {
+            } else if self.has_news(start) || self.is_only_early(start) {
                 due.push(self.due_at(start, before, reached));
+            }
+        }
+        due
+    }
+
+    /// The windows that event time has not passed and that have something to emit, in their order.
+    pub(crate) fn due_early(&self, reached: i64) -> Vec<Due> {
+        let mut due = Vec::new();
+        let mut from = self.spans.first_ending_after(reached);
+        while let Some(start) = self.next_window(from) {
+            from = self.spans.next(start);
+            if self.has_news(start) {
+                // One that has fired already, at an end, speaks again when event time passes it.
+                let fired = self.windows.get(&start).is_some_and(|window| window.fired);
+                due.extend((!fired).then_some(Due { start, pane: "early", dropped: false }));
             }
         }
         due
@@ -190,7 +207,7 @@ impl Merge {
         let mut from = self.first_alive(before);
         while let Some(start) = self.next_window(from) {
             from = self.spans.next(start);
-            if self.has_news(start) {
+            if self.has_news(start) || self.is_only_early(start) {
                 due.push(self.due_at(start, before, reached));
             }
         }
@@ -199,7 +216,7 @@ impl Merge {
 
     fn due_at(&self, start: i64, before: i64, reached: i64) -> Due {
         let end = self.spans.end(start);
-        let late = end <= before || self.windows.contains_key(&start);
+        let late = end <= before || self.windows.get(&start).is_some_and(|window| window.fired);
         Due { start, pane: if late { "late" } else { "on_time" }, dropped: self.is_gone(end, reached) }
     }
 
@@ -243,9 +260,16 @@ impl Merge {
         self.panes_of(start).any(|(_, pane)| pane.changed >= at)
     }
 
+    /// Whether a window has emitted early results and no others.
+    fn is_only_early(&self, start: i64) -> bool {
+        self.windows.get(&start).is_some_and(|window| !window.fired)
+    }
+
     /// Merges what there is of a window: everything the first time, afterwards the groups that have changed.
     pub(crate) fn fire(&mut self, due: Due, fold: &mut Fold, keys: &Keys, shape: &Shape) -> Fired {
-        let spoken = self.windows.get(&due.start).copied();
+        let before = self.windows.get(&due.start).copied();
+        // What was only said early is said again as a whole.
+        let spoken = before.filter(|window| window.fired || due.pane == "early");
         let range =
             PaneId { start: due.start, from: i64::MIN }..PaneId { start: self.spans.end(due.start), from: i64::MIN };
         let open: Vec<PaneId> = self.open.range(range).filter(|id| id.from <= due.start).copied().collect();
@@ -265,9 +289,11 @@ impl Merge {
             self.open.remove(&id);
             rows += self.panes.get_mut(&id).map_or(0, |pane| std::mem::take(&mut pane.open_rows));
         }
-        let revision = spoken.map_or(0, |window| window.revision);
+        let revision = before.map_or(0, |window| window.revision);
         self.clock += 1;
-        self.windows.insert(due.start, Spoken { start: due.start, at: self.clock, revision: revision + 1 });
+        let fired = due.pane != "early";
+        let spoken = Spoken { start: due.start, at: self.clock, revision: revision + 1, fired };
+        self.windows.insert(due.start, spoken);
         Fired { table, revision, rows }
     }
 

@@ -40,6 +40,7 @@ pub(crate) struct Window {
     spans: Spans,
     lateness: i64,
     late_every: i64,
+    early_every: Option<i64>,
     limits: Limits,
     /// The keys, then the inputs of the aggregates.
     expressions: Compiled,
@@ -76,6 +77,7 @@ impl Window {
         Self {
             lateness: plan.lateness.micros(),
             late_every: plan.emit.late_every.micros().min(spans.size()),
+            early_every: plan.emit.early_every.map(|every| every.micros()),
             limits,
             expressions: Compiled::new(texts, compiler),
             keys: Keys::new(plan.by.len()),
@@ -177,6 +179,16 @@ impl Window {
     /// Emits what late rows have changed, now.
     pub(crate) fn flush_late(&mut self) -> (Vec<Rows>, u64) {
         let due = self.merge.due((self.reached, self.reached), true);
+        self.fire_all(due)
+    }
+
+    /// Emits what windows that are open have come to, if processing time has passed a multiple of `early_every`.
+    pub(crate) fn tick(&mut self, before: i64, now: i64) -> (Vec<Rows>, u64) {
+        let speaks = self.early_every.is_some_and(|every| before.div_euclid(every) != now.div_euclid(every));
+        if !speaks {
+            return (Vec::new(), 0);
+        }
+        let due = self.merge.due_early(self.reached);
         self.fire_all(due)
     }
 

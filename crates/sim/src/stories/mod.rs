@@ -3,6 +3,7 @@
 mod limits;
 mod sliding;
 mod time;
+mod triggers;
 mod windows;
 
 use expect_test::Expect;
