@@ -180,7 +180,15 @@ fn check_aggregate(aggregate: &AggregatePlan) -> Result<(), String> {
         Aggregate::Quantile(quantile) if !(0.0..=1.0).contains(&quantile) => {
             Err(format!("{name}: the quantile {quantile} is not between 0 and 1"))
         }
-        Aggregate::Sum | Aggregate::Avg | Aggregate::Min | Aggregate::Max | Aggregate::Quantile(_) => aggregate
+        Aggregate::Sum
+        | Aggregate::Avg
+        | Aggregate::Min
+        | Aggregate::Max
+        | Aggregate::Quantile(_)
+        | Aggregate::Variance
+        | Aggregate::Stddev
+        | Aggregate::First
+        | Aggregate::Last => aggregate
             .argument
             .as_ref()
             .map(|_| ())

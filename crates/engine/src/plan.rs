@@ -158,6 +158,14 @@ pub enum Aggregate {
     Max,
     /// The value below which this part (0 to 1) of the values lies, with a relative error of at most 1%. `Float64`.
     Quantile(f64),
+    /// The variance of a sample (divided by one less than the count); null of fewer than two values. `Float64`.
+    Variance,
+    /// The square root of [`Aggregate::Variance`]. `Float64`.
+    Stddev,
+    /// The value with the earliest event time, of the argument's type; of several at that time the smallest.
+    First,
+    /// The value with the latest event time, of the argument's type; of several at that time the largest.
+    Last,
 }
 
 /// A place where results leave.

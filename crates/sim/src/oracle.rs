@@ -1,9 +1,10 @@
 //! An oracle: sorts and groups all rows by the rules on one page, in a way of its own, and knows what must come out.
 //! Shares no code with the engine; random streams are played to both.
 //!
-//! The rules, for one window node: a row is in every window that covers it, and late for one if the highest event time of its partition before it, less the delay,
-//! had reached the end of the window plus the lateness; or that of any partition had, when all ended for a while. A row
-//! that is late for all of its windows is late; every other one counts, once in each window that it is not late for.
+//! The rules, for one window node: a row is in every window that covers it, and late for one if the highest event time
+//! of its partition before it, less the delay, had reached the end of the window plus the lateness; or that of any
+//! partition had, when all ended for a while. A row that is late for all of its windows is late; every other one counts,
+//! once in each window that it is not late for.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +44,7 @@ impl Case {
     fn story(&self) -> Story {
         let plan = format!(
             "time delay={}s\nlimit runs=2\nwindow {}s{} by key,name compute n=count(*), values=count(value), total=sum(value), \
-             mean=avg(value), low=min(value), high=max(value), big=count(*) if value > 50 lateness={}s late_every=3s{}\n---",
+             mean=avg(value), low=min(value), high=max(value), first=first(value), last=last(value), big=count(*) if value > 50 lateness={}s late_every=3s{}\n---",
             self.delay,
             self.size,
             if self.slide == self.size { String::new() } else { format!(" every {}s", self.slide) },
@@ -83,6 +84,7 @@ impl Case {
 struct Group {
     n: u64,
     values: Vec<f64>,
+    timed: Vec<(i64, f64)>,
 }
 
 /// The results and the number of late rows.
@@ -102,6 +104,7 @@ fn answer(case: &Case) -> (Vec<String>, usize) {
                 let group = groups.entry((start, row.key.as_deref())).or_default();
                 group.n += 1;
                 group.values.extend(row.value);
+                group.timed.extend(row.value.map(|value| (row.time, value)));
                 taken = true;
             }
         }
@@ -119,6 +122,7 @@ fn answer(case: &Case) -> (Vec<String>, usize) {
 impl Group {
     fn show(mut self, start: i64, size: i64, key: Option<&str>) -> String {
         self.values.sort_by(f64::total_cmp);
+        self.timed.sort_by(|left, right| left.partial_cmp(right).expect("values are numbers"));
         let count = self.values.len();
         // Values are quarters: these sums are exact in any order.
         let sum: f64 = self.values.iter().sum();
@@ -126,7 +130,7 @@ impl Group {
         let some = |value: f64| number(Some(value).filter(|_| count > 0));
         let key = key.unwrap_or("-");
         format!(
-            "{}..{} {key} name={key} n={} values={count} total={} mean={} low={} high={} big={}",
+            "{}..{} {key} name={key} n={} values={count} total={} mean={} low={} high={} first={} last={} big={}",
             clock(start),
             clock(start + size),
             self.n,
@@ -134,6 +138,8 @@ impl Group {
             some(sum / count as f64),
             number(self.values.first().copied()),
             number(self.values.last().copied()),
+            number(self.timed.first().map(|(_, value)| *value)),
+            number(self.timed.last().map(|(_, value)| *value)),
             self.values.iter().filter(|value| **value > 50.0).count()
         )
     }

@@ -168,6 +168,10 @@ fn aggregate(text: &str) -> Result<AggregatePlan, String> {
         "avg" => Aggregate::Avg,
         "min" => Aggregate::Min,
         "max" => Aggregate::Max,
+        "variance" => Aggregate::Variance,
+        "stddev" => Aggregate::Stddev,
+        "first" => Aggregate::First,
+        "last" => Aggregate::Last,
         other => {
             let percent = other.strip_prefix('p').and_then(|percent| percent.parse::<f64>().ok());
             Aggregate::Quantile(percent.ok_or_else(|| format!("there is no aggregate {other}"))? / 100.0)

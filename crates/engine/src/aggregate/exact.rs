@@ -12,11 +12,23 @@ const PLACES: i32 = 72;
 /// 2^-PLACES.
 const LAST_PLACE: f64 = f64::from_bits(((1023 - PLACES) as u64) << 52);
 
+/// A square from here on is so large that the last place is less than 2^-52 of what a float can tell of it.
+const SQUARE_MIN: f64 = 1.0 / 524_288.0;
+/// The rest of a square below this fits with all places.
+const REST_MAX: f64 = 9_007_199_254_740_992.0;
+
 /// Sums of groups 0, 1, 2 ...
 #[derive(Debug, Default)]
 pub(crate) struct ExactSums {
     fixed: Vec<i128>,
     wide: BTreeMap<u32, Wide>,
+}
+
+/// A sum in two floats: the nearest one, and the nearest one to the rest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pair {
+    pub(crate) high: f64,
+    pub(crate) low: f64,
 }
 
 impl ExactSums {
@@ -30,6 +42,27 @@ impl ExactSums {
         match sum {
             Some(sum) => self.fixed[group] = sum,
             None => self.add_wide(group, value),
+        }
+    }
+
+    /// Adds the square of `value`, of which nothing above 2^-73 is lost, nor above 2^-105 of itself.
+    #[inline]
+    pub(crate) fn add_square(&mut self, group: usize, value: f64) {
+        let square = value * value;
+        self.add(group, square);
+        if !square.is_finite() {
+            return;
+        }
+        let rest = value.mul_add(value, -square);
+        if square >= SQUARE_MIN && rest.abs() < REST_MAX {
+            // Rounded to the last place, which makes no difference beside the square.
+            let sum = self.fixed[group].checked_add((rest / LAST_PLACE).round_ties_even() as i128);
+            match sum {
+                Some(sum) => self.fixed[group] = sum,
+                None => self.add_wide(group, rest),
+            }
+        } else if rest != 0.0 {
+            self.add_wide(group, rest);
         }
     }
 
@@ -86,6 +119,26 @@ impl ExactSums {
                 wide.write(&mut bytes);
             }
             bytes
+        })
+    }
+
+    /// Takes the sums out, each with about twice the digits of a float.
+    pub(crate) fn take_pairs(&mut self) -> impl Iterator<Item = Pair> + use<> {
+        self.take_parts().map(|(fixed, wide)| match wide {
+            None => {
+                let high = fixed as f64;
+                Pair { high: high * LAST_PLACE, low: fixed.wrapping_sub(high as i128) as f64 * LAST_PLACE }
+            }
+            Some(mut wide) => {
+                wide.add_fixed(fixed, -PLACES);
+                let high = wide.clone().value();
+                if high.is_finite() {
+                    wide.add(-high);
+                    Pair { high, low: wide.value() }
+                } else {
+                    Pair { high, low: 0.0 }
+                }
+            }
         })
     }
 

@@ -6,6 +6,7 @@
 
 mod avg;
 mod count;
+mod edge;
 mod exact;
 mod min_max;
 mod quantile;
@@ -13,6 +14,7 @@ mod sketch;
 mod sum;
 #[cfg(test)]
 mod tests;
+mod variance;
 mod wide;
 
 use std::fmt::Debug;
@@ -22,6 +24,8 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 
 use crate::plan::Aggregate;
+
+pub(crate) use edge::timed;
 
 /// Computes one aggregate for many groups at once. Groups are numbered from 0 without gaps.
 pub(crate) trait Accumulator: Debug + Send {
@@ -135,6 +139,11 @@ pub(crate) fn accumulator(
         (Aggregate::Quantile(q), Some(kind @ (Whole | Float))) => {
             Ok(Box::new(quantile::Quantile::new(q, kind.clone())))
         }
+        (Aggregate::Variance | Aggregate::Stddev, Some(kind @ (Whole | Float))) => {
+            Ok(Box::new(variance::Variance::new(kind.clone(), function == Aggregate::Stddev)))
+        }
+        (Aggregate::First, Some(kind)) => Ok(Box::new(edge::Edge::new(std::cmp::Ordering::Less, kind.clone()))),
+        (Aggregate::Last, Some(kind)) => Ok(Box::new(edge::Edge::new(std::cmp::Ordering::Greater, kind.clone()))),
         (Aggregate::Min | Aggregate::Max, Some(kind)) => {
             let wanted =
                 if function == Aggregate::Min { std::cmp::Ordering::Less } else { std::cmp::Ordering::Greater };
@@ -147,6 +156,10 @@ pub(crate) fn accumulator(
         (Aggregate::Sum, _) => wrong("sum"),
         (Aggregate::Avg, _) => wrong("avg"),
         (Aggregate::Quantile(_), _) => wrong("quantile"),
+        (Aggregate::Variance, _) => wrong("variance"),
+        (Aggregate::Stddev, _) => wrong("stddev"),
+        (Aggregate::First, None) => wrong("first"),
+        (Aggregate::Last, None) => wrong("last"),
         (Aggregate::Min, None) => wrong("min"),
         (Aggregate::Max, None) => wrong("max"),
     }
@@ -156,8 +169,21 @@ pub(crate) fn accumulator(
 pub(crate) fn result_type_unseen(function: Aggregate) -> DataType {
     match function {
         Aggregate::Count => DataType::Int64,
-        Aggregate::Sum | Aggregate::Avg | Aggregate::Min | Aggregate::Max | Aggregate::Quantile(_) => DataType::Float64,
+        Aggregate::Sum
+        | Aggregate::Avg
+        | Aggregate::Min
+        | Aggregate::Max
+        | Aggregate::Quantile(_)
+        | Aggregate::Variance
+        | Aggregate::Stddev
+        | Aggregate::First
+        | Aggregate::Last => DataType::Float64,
     }
+}
+
+/// Whether `function` takes each value with its event time, as [`timed`] puts them together.
+pub(crate) fn takes_times(function: Aggregate) -> bool {
+    matches!(function, Aggregate::First | Aggregate::Last)
 }
 
 /// Calls `take(group, row)` for every row that has a value and passes the filter. The common cases have no branches.

@@ -8,11 +8,33 @@ use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 
 use super::exact::ExactSums;
 use super::sketch::{BINS_MAX, Sketch};
-use super::{Accumulator, ArgumentType, accumulator};
+use super::{Accumulator, ArgumentType, accumulator, takes_times, timed};
 use crate::plan::Aggregate;
 
-const FUNCTIONS: [Aggregate; 6] =
-    [Aggregate::Count, Aggregate::Sum, Aggregate::Avg, Aggregate::Min, Aggregate::Max, Aggregate::Quantile(0.95)];
+const FUNCTIONS: [Aggregate; 10] = [
+    Aggregate::Count,
+    Aggregate::Sum,
+    Aggregate::Avg,
+    Aggregate::Min,
+    Aggregate::Max,
+    Aggregate::Quantile(0.95),
+    Aggregate::Variance,
+    Aggregate::Stddev,
+    Aggregate::First,
+    Aggregate::Last,
+];
+
+/// `values` as `function` takes them; where it takes times, several values have the same.
+fn argument(function: Aggregate, values: &ArrayRef) -> ArrayRef {
+    let kind = |bits: u64| (bits % 3) as i64;
+    let times: Int64Array = match values.data_type() {
+        DataType::Float64 => {
+            values.as_primitive::<Float64Type>().iter().map(|value| kind(value.map_or(0, f64::to_bits))).collect()
+        }
+        _ => values.as_primitive::<Int64Type>().iter().map(|value| kind(value.unwrap_or(0) as u64)).collect(),
+    };
+    if takes_times(function) { timed(&(Arc::new(times) as ArrayRef), values) } else { values.clone() }
+}
 
 fn make(function: Aggregate, kind: &ArgumentType) -> Box<dyn Accumulator> {
     accumulator(function, Some(kind)).expect("it takes numbers")
@@ -21,7 +43,7 @@ fn make(function: Aggregate, kind: &ArgumentType) -> Box<dyn Accumulator> {
 /// One group's result of `values`.
 fn whole(function: Aggregate, kind: &ArgumentType, values: &ArrayRef) -> ArrayRef {
     let mut accumulator = make(function, kind);
-    accumulator.update_batch(Some(values), &vec![0; values.len()], None, 1);
+    accumulator.update_batch(Some(&argument(function, values)), &vec![0; values.len()], None, 1);
     accumulator.evaluate(1)
 }
 
@@ -29,7 +51,7 @@ fn whole(function: Aggregate, kind: &ArgumentType, values: &ArrayRef) -> ArrayRe
 fn merged(function: Aggregate, kind: &ArgumentType, parts: &[ArrayRef], reverse: bool, tree: bool) -> ArrayRef {
     let state = |values: &ArrayRef| {
         let mut accumulator = make(function, kind);
-        accumulator.update_batch(Some(values), &vec![0; values.len()], None, 1);
+        accumulator.update_batch(Some(&argument(function, values)), &vec![0; values.len()], None, 1);
         accumulator.state(1)
     };
     let mut states: Vec<Vec<ArrayRef>> = parts.iter().map(state).collect();
@@ -181,6 +203,50 @@ fn extremes_of_text_are_by_its_bytes() {
     assert_eq!((result(Aggregate::Min), result(Aggregate::Max)), ("a".to_owned(), "é".to_owned()));
 }
 
+proptest! {
+    #[test]
+    fn a_variance_is_as_exact_where_values_are_large_and_close(
+        spread in proptest::collection::vec(-1000_i64..1000, 2..40),
+        base in proptest::sample::select(vec![0.0, 1000.5, 1e9, -1e12]),
+        unit in proptest::sample::select(vec![1.0, 0.125, 1024.0]),
+    ) {
+        // Differences that floats hold exactly, whatever is added to them.
+        let values: ArrayRef = Arc::new(Float64Array::from_iter_values(spread.iter().map(|value| base + *value as f64 * unit)));
+        let count = spread.len() as i128;
+        let (sum, squares) = (spread.iter().sum::<i64>() as i128, spread.iter().map(|value| value * value).sum::<i64>() as i128);
+        let expected = (count * squares - sum * sum) as f64 / (count * (count - 1)) as f64 * unit * unit;
+        let found = whole(Aggregate::Variance, &ArgumentType::Float, &values).as_primitive::<Float64Type>().value(0);
+        let allowed = 1e-13 * expected + 1e-29 * base * base;
+        prop_assert!((found - expected).abs() <= allowed, "{found} for {expected}");
+    }
+}
+
+#[test]
+fn the_variance_of_less_than_two_values_is_null_and_of_infinite_ones_no_number() {
+    let of = |values: Vec<f64>| {
+        let values: ArrayRef = Arc::new(Float64Array::from(values));
+        whole(Aggregate::Stddev, &ArgumentType::Float, &values).as_primitive::<Float64Type>().iter().next().flatten()
+    };
+    assert_eq!(of(vec![]), None);
+    assert_eq!(of(vec![3.0]), None);
+    assert_eq!(of(vec![3.0, 3.0]), Some(0.0));
+    assert_eq!(of(vec![1.0, 2.0, 3.0]), Some(1.0));
+    assert!(of(vec![1.0, f64::INFINITY]).is_some_and(f64::is_nan));
+}
+
+#[test]
+fn first_and_last_are_by_event_time_and_then_by_value() {
+    let times: ArrayRef = Arc::new(Int64Array::from(vec![2, 1, 1, 3, 3, 0]));
+    let values: ArrayRef =
+        Arc::new(StringArray::from(vec![Some("d"), Some("c"), Some("b"), Some("e"), Some("f"), None]));
+    let result = |function| {
+        let mut accumulator = make(function, &ArgumentType::Text);
+        accumulator.update_batch(Some(&timed(&times, &values)), &[0; 6], None, 1);
+        accumulator.evaluate(1).as_string::<i32>().value(0).to_owned()
+    };
+    assert_eq!((result(Aggregate::First), result(Aggregate::Last)), ("b".to_owned(), "f".to_owned()));
+}
+
 #[test]
 fn a_sketch_keeps_its_upper_bins_when_it_has_too_many() {
     let mut sketch = Sketch::default();
@@ -192,7 +258,7 @@ fn a_sketch_keeps_its_upper_bins_when_it_has_too_many() {
 
 #[test]
 fn damaged_states_are_errors() {
-    for function in [Aggregate::Sum, Aggregate::Quantile(0.5)] {
+    for function in [Aggregate::Sum, Aggregate::Quantile(0.5), Aggregate::Variance, Aggregate::First] {
         let state: ArrayRef = Arc::new(arrow::array::BinaryArray::from(vec![Some(&b"short"[..])]));
         assert!(make(function, &ArgumentType::Float).merge_batch(&[state], &[0], 1).is_err(), "{function:?}");
         let state: ArrayRef = Arc::new(Int64Array::from(vec![1]));

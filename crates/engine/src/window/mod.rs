@@ -14,7 +14,7 @@ mod tiers;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::DataType;
 use serde::{Deserialize, Serialize};
@@ -114,6 +114,9 @@ impl Window {
         let mut inputs = self.expressions.evaluate(&rows.columns)?;
         let keys: Vec<ArrayRef> = inputs.drain(..self.shape.keys).collect();
         self.shape.take_inputs(&mut inputs)?;
+        if self.shape.needs_times() {
+            inputs.push(Arc::new(Int64Array::new(origin.times.clone(), None)));
+        }
         self.keys.intern(&keys, rows.len(), &mut self.ids).map_err(Trouble::Types)?;
 
         let gone = self.reached.saturating_sub(self.lateness);

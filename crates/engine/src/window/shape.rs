@@ -4,7 +4,7 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 
 use super::as_condition;
-use crate::aggregate::{Accumulator, ArgumentType, accumulator};
+use crate::aggregate::{Accumulator, ArgumentType, accumulator, takes_times};
 use crate::compiled::Trouble;
 use crate::plan::{Aggregate, WindowPlan};
 
@@ -47,6 +47,11 @@ impl Shape {
         let measures = measures.collect();
         let texts = plan.by.iter().chain(inputs.iter().map(|(text, _)| text)).cloned().collect();
         (Self { keys: plan.by.len(), measures, kinds: vec![None; inputs.len()], inputs }, texts)
+    }
+
+    /// Whether an aggregate takes values with their event times.
+    pub(crate) fn needs_times(&self) -> bool {
+        self.measures.iter().any(|measure| takes_times(measure.function))
     }
 
     /// Makes inputs what the aggregates take: conditions without nulls, arguments of the type that they had before.

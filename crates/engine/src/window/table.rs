@@ -10,7 +10,7 @@ use arrow::compute::take_arrays;
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::shape::Shape;
-use crate::aggregate::{Accumulator, result_type_unseen};
+use crate::aggregate::{Accumulator, result_type_unseen, takes_times, timed};
 use crate::keys::{GroupIndex, KeyId, Keys};
 use crate::plan::Aggregate;
 
@@ -22,7 +22,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Adds rows with these keys and inputs. Returns the keys that are new to this table.
+    /// Adds rows with these keys and inputs, after which come the event times if the shape needs them. Returns the keys that are new to this table.
     pub(crate) fn update(&mut self, keys: &[KeyId], inputs: &[ArrayRef], shape: &Shape) -> &[KeyId] {
         let before = self.groups.len();
         self.row_groups.clear();
@@ -34,6 +34,11 @@ impl Table {
             if argument.is_some_and(|values| *values.data_type() == DataType::Null) {
                 continue;
             }
+            let timed = argument.filter(|_| takes_times(measure.function)).map(|values| {
+                let times = inputs.last().expect("the shape asked for times after the inputs");
+                timed(times, values)
+            });
+            let argument = timed.as_ref().or(argument);
             let filter = measure.filter.map(|index| inputs[index].as_boolean());
             accumulator.update_batch(argument, &self.row_groups, filter, self.groups.len());
         }

@@ -225,3 +225,25 @@ fn end_fires_every_window() {
         "#]],
     );
 }
+
+#[test]
+fn spread_and_edges_of_a_group_do_not_depend_on_the_order_of_its_rows() {
+    check(
+        "time delay=20s
+         window 10s by key compute first=first(value), last=last(value), who=last(name), spread=stddev(value), v=variance(value), big=first(value) if value > 5
+         ---
+         added p0
+         added p1
+         rows p0: 00:00:05 a 4 | 00:00:01 a 2 | 00:00:09 a 9 | 00:00:02 b 7
+         barrier
+         rows p1: 00:00:09 a 5 | 00:00:01 a 7 | 00:00:00 a - | 00:00:03 c -
+         end",
+        expect![[r#"
+            end
+                00:00:00..00:00:10 a first=2.0 last=9.0 who=a spread=2.701851217221259 v=7.3 big=7.0 on_time revision=0
+                00:00:00..00:00:10 b first=7.0 last=7.0 who=b spread=- v=- big=7.0 on_time revision=0
+                00:00:00..00:00:10 c first=- last=- who=c spread=- v=- big=- on_time revision=0
+            read 8 = results 8 + filtered 0 + late 0 + rejected 0 + open 0
+        "#]],
+    );
+}
