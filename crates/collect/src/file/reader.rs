@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{debug, warn};
 use weir_model::{ErrorKind, Framer, PartitionId, Positions, SeamError, SeamResult, SourceEvent};
 
 use super::config::{FileConfig, StartAt};
@@ -378,7 +378,7 @@ impl Reader {
     }
 
     fn add(&mut self, id: PartitionId, file: Opened, offset: u64) {
-        info!(partition = %id, offset, packing = file.packing.name(), "reading a file");
+        debug!(partition = %id, offset, packing = file.packing.name(), "reading a file");
         self.done.remove(&file.found.number);
         let tail = Tail::new(id, file, offset, self.framer.clone(), &self.manner);
         self.queue.push_back(SourceEvent::PartitionAdded(tail.id.clone()));
