@@ -144,11 +144,7 @@ impl Checker {
         let argument = argument.map(|argument| argument.data_type().clone());
         let numeric = argument.as_ref().is_none_or(|argument| argument.is_numeric() || *argument == DataType::Null);
         match function {
-            Aggregate::Sum
-            | Aggregate::Avg
-            | Aggregate::Quantile(_)
-            | Aggregate::Variance
-            | Aggregate::Stddev
+            Aggregate::Sum | Aggregate::Avg | Aggregate::Quantile(_) | Aggregate::Variance | Aggregate::Stddev
                 if !numeric =>
             {
                 self.problems.push(Problem {
@@ -161,11 +157,9 @@ impl Checker {
             }
             Aggregate::Count => DataType::Int64,
             Aggregate::Sum if argument.as_ref().is_some_and(DataType::is_integer) => DataType::Int64,
-            Aggregate::Sum
-            | Aggregate::Avg
-            | Aggregate::Quantile(_)
-            | Aggregate::Variance
-            | Aggregate::Stddev => DataType::Float64,
+            Aggregate::Sum | Aggregate::Avg | Aggregate::Quantile(_) | Aggregate::Variance | Aggregate::Stddev => {
+                DataType::Float64
+            }
             Aggregate::Min | Aggregate::Max | Aggregate::First | Aggregate::Last => argument.unwrap_or(DataType::Null),
         }
     }
