@@ -81,6 +81,7 @@ fn plan(aggregates: usize) -> Plan {
             watermark: WatermarkPlan::Bounded { delay: TimeDelta::from_secs(10) },
             idle_after: TimeDelta::from_secs(30),
             future_limit: TimeDelta::from_secs(300),
+            max_drift: None,
         }),
         sources: vec!["logs".to_owned()],
         nodes: vec![Node {

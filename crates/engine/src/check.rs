@@ -135,7 +135,8 @@ impl Plan {
     fn check_time(&self) -> Result<(), String> {
         let Some(time) = self.time else { return Ok(()) };
         let WatermarkPlan::Bounded { delay } = time.watermark;
-        for (name, value) in [("delay", delay), ("idle_after", time.idle_after), ("future_limit", time.future_limit)] {
+        let lengths = [("delay", delay), ("idle_after", time.idle_after), ("future_limit", time.future_limit)];
+        for (name, value) in lengths.into_iter().chain(time.max_drift.map(|drift| ("max_drift", drift))) {
             if value < TimeDelta::ZERO {
                 return Err(format!("{name} is {value}; it cannot be negative"));
             }

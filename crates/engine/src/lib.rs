@@ -225,6 +225,12 @@ impl Engine {
 
     /// Takes one input and appends what is to be done to `effects`.
     pub fn step(&mut self, input: Input, effects: &mut Vec<Effect>) {
+        self.take_input(input, effects);
+        let drifts = self.progress.drifts().into_iter();
+        effects.extend(drifts.map(|(id, paused)| if paused { Effect::Pause(id) } else { Effect::Resume(id) }));
+    }
+
+    fn take_input(&mut self, input: Input, effects: &mut Vec<Effect>) {
         match input {
             Input::PartitionAdded { source, partition } => self.progress.add(source, partition),
             Input::PartitionFinished(partition) => {

@@ -28,6 +28,10 @@ pub struct TimePlan {
     pub idle_after: TimeDelta,
     /// A record whose event time is further ahead of the last tick than this is rejected and moves nothing.
     pub future_limit: TimeDelta,
+    /// A partition whose watermark is further ahead than this of the slowest that holds event time back is paused
+    /// ([`crate::Effect::Pause`]) until it is not, so that few windows are open at a time. One that was not read yet
+    /// is behind all others. `None`: nobody is paused.
+    pub max_drift: Option<TimeDelta>,
 }
 
 /// How a partition's watermark follows its records.

@@ -45,6 +45,8 @@ struct Partition {
     caught_up: bool,
     #[serde(skip)]
     idle: bool,
+    #[serde(skip)]
+    paused: bool,
 }
 
 /// What a snapshot keeps of it.
@@ -77,7 +79,8 @@ impl Progress {
     }
 
     pub(crate) fn finish(&mut self, partition: &PartitionId) {
-        if let Some((id, partition)) = self.partitions.remove_entry(partition) {
+        if let Some((id, mut partition)) = self.partitions.remove_entry(partition) {
+            partition.paused = false;
             self.finished.insert(id, partition);
         }
     }
@@ -178,7 +181,33 @@ impl Progress {
 
     /// Every partition is finished, until it yields again.
     pub(crate) fn finish_all(&mut self) {
+        self.partitions.values_mut().for_each(|partition| partition.paused = false);
         self.finished.append(&mut self.partitions);
+    }
+
+    /// The partitions that are to be paused (true) or read again (false) from now on, as they are too far ahead or are
+    /// not any more.
+    pub(crate) fn drifts(&mut self) -> Vec<(PartitionId, bool)> {
+        let Some(max_drift) = self.plan.and_then(|plan| plan.max_drift) else { return Vec::new() };
+        let delay = self.delay();
+        let mut slowest: BTreeMap<usize, i64> = BTreeMap::new();
+        for domain in &self.domains {
+            let marks = self.partitions.values().filter(|partition| domain.is_held_by(partition));
+            let least = marks.map(|partition| partition.mark(delay)).min().unwrap_or(OVER);
+            for source in &domain.sources {
+                slowest.entry(*source).and_modify(|known| *known = least.min(*known)).or_insert(least);
+            }
+        }
+        let mut changed = Vec::new();
+        for (id, partition) in &mut self.partitions {
+            let least = slowest.get(&partition.source).copied().unwrap_or(OVER);
+            let ahead = partition.mark(delay).saturating_sub(least) > max_drift.micros();
+            let paused = ahead && !partition.idle;
+            if std::mem::replace(&mut partition.paused, paused) != paused {
+                changed.push((id.clone(), paused));
+            }
+        }
+        changed
     }
 
     /// The domains in which nobody yields, and somebody may again: every partition is idle or finished, and one is idle.
@@ -249,7 +278,7 @@ impl Domain {
 
 impl Partition {
     fn new(source: usize, active_at: Option<i64>) -> Self {
-        Self { source, rows: 0, offset: None, latest: UNKNOWN, active_at, caught_up: false, idle: false }
+        Self { source, rows: 0, offset: None, latest: UNKNOWN, active_at, caught_up: false, idle: false, paused: false }
     }
 
     /// Its watermark.

@@ -50,7 +50,10 @@ impl Outcome {
                 self.rejected.extend_from_slice(&texts);
                 texts
             }
-            Effect::Pause(_) | Effect::Resume(_) | Effect::Snapshot(_) => Vec::new(),
+            // When exactly depends on how rows are cut into batches.
+            Effect::Pause(partition) => vec![format!("pause {partition}")],
+            Effect::Resume(partition) => vec![format!("resume {partition}")],
+            Effect::Snapshot(_) => Vec::new(),
         }
     }
 

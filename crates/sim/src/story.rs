@@ -104,6 +104,7 @@ fn plan_line(line: &str, plan: &mut Plan) -> Result<(), String> {
                 watermark: WatermarkPlan::Bounded { delay: option(rest, "delay")?.unwrap_or_default() },
                 idle_after: option(rest, "idle_after")?.unwrap_or(TimeDelta::from_secs(30)),
                 future_limit: option(rest, "future_limit")?.unwrap_or(TimeDelta::from_secs(300)),
+                max_drift: option(rest, "max_drift")?,
             });
             return Ok(());
         }

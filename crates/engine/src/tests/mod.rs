@@ -42,6 +42,7 @@ fn window_plan(sources: &[&str], by: &[&str], compute: &[(&str, Aggregate, Optio
             watermark: WatermarkPlan::Bounded { delay: TimeDelta::ZERO },
             idle_after: TimeDelta::from_secs(30),
             future_limit: TimeDelta::from_secs(300),
+            max_drift: None,
         }),
         sources: sources.iter().map(|source| (*source).to_owned()).collect(),
         nodes: vec![Node { name: "w".to_owned(), from: Upstream::AllSources, operator: OperatorPlan::Window(window) }],

@@ -382,3 +382,53 @@ fn after_the_end_a_partition_that_is_announced_again_holds_time_back() {
         "#]],
     );
 }
+
+#[test]
+fn a_partition_that_is_too_far_ahead_is_paused_until_the_others_have_come_closer() {
+    check(
+        "time delay=0s idle_after=30s max_drift=1m
+         window 10s compute n=count(*)
+         ---
+         added p0
+         added p1
+         added p2
+         tick 0s
+         rows p0: 00:00:01 a 1 | 00:05:00 a 1
+         rows p1: 00:00:02 a 1
+         rows p2: 00:04:00 a 1
+         barrier
+         rows p1: 00:03:10 a 1
+         caught_up p1
+         rows p2: 00:04:10 a 1
+         tick 29s
+         tick 30s
+         rows p1: 00:03:11 a 1
+         finished p1
+         end",
+        expect![[r#"
+            rows p0, 2 of them
+                pause p0
+            rows p1, 1 of them
+                pause p1
+            rows p2, 1 of them
+                resume p1
+                pause p2
+            rows p1, 1 of them
+                00:00:00..00:00:10 n=2 on_time revision=0
+                resume p2
+            tick 30s
+                00:03:10..00:03:20 n=1 on_time revision=0
+                00:04:00..00:04:10 n=1 on_time revision=0
+                resume p0
+            rows p1, 1 of them
+                late a name=a value=1.0 late_by_ms=59000 00:03:10..00:03:20 source_file=p1 source_offset=2
+                pause p0
+            finished p1
+                resume p0
+            end
+                00:04:10..00:04:20 n=1 on_time revision=0
+                00:05:00..00:05:10 n=1 on_time revision=0
+            read 7 = results 6 + filtered 0 + late 1 + rejected 0 + open 0
+        "#]],
+    );
+}

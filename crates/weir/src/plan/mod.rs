@@ -211,6 +211,7 @@ fn time_plan(time: &TimeConfig) -> TimePlan {
         watermark: WatermarkPlan::Bounded { delay: bounded.delay.delta() },
         idle_after: time.idle_after.delta(),
         future_limit: time.future_limit.delta(),
+        max_drift: None,
     }
 }
 
