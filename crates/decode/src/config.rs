@@ -12,6 +12,8 @@ use weir_model::{Decoder, Framer, SeamResult, Wanted};
 
 use crate::json;
 use crate::line_framer::LineFramer;
+use crate::line_pattern::LinePattern;
+use crate::pattern_framer::PatternFramer;
 use crate::spark::{SparkDecoder, SparkFramer};
 use crate::text::{TextDecoder, text_schema};
 use crate::zone::Zone;
@@ -54,10 +56,15 @@ pub struct JsonConfig {
     pub zone: Zone,
 }
 
-/// One record per line, as the column `message`.
+/// Records of text, as the column `message`: a line each, or several where `record_start` says so.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct TextConfig {}
+pub struct TextConfig {
+    /// What the first line of a record looks like, as a regular expression such as `^\d{4}-\d\d-\d\d`: the lines after it
+    /// that do not look so belong to the same record (a stack trace). Default: every line is a record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record_start: Option<LinePattern>,
+}
 
 /// Log files of Apache Spark: log4j pattern lines with their stack traces, Spark 4 structured JSON, what PySpark and
 /// the JVM print between them, and all of it wrapped in Kubernetes container logs. The kind is recognised line by line.
@@ -82,7 +89,8 @@ impl FormatConfig {
     /// Where records end in this format.
     pub fn framer(&self) -> Arc<dyn Framer> {
         match self {
-            Self::Json(_) | Self::Text(_) => Arc::new(LineFramer),
+            Self::Text(TextConfig { record_start: Some(start) }) => Arc::new(PatternFramer::new(start.clone())),
+            Self::Json(_) | Self::Text(TextConfig { record_start: None }) => Arc::new(LineFramer),
             Self::SparkLog(_) => Arc::new(SparkFramer),
         }
     }

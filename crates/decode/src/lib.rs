@@ -6,7 +6,7 @@
 //! | format | a record is | fields |
 //! |---|---|---|
 //! | `json` | a line | as the data has them, or just those that a plan needs |
-//! | `text` | a line | `ts`, `message` |
+//! | `text` | a line, or what begins with one of a certain look | `ts`, `message` |
 //! | `spark_log` | a log event with its stack trace | see [`spark`] |
 
 mod columns;
@@ -16,6 +16,8 @@ mod cutting;
 mod json;
 mod keys;
 mod line_framer;
+mod line_pattern;
+mod pattern_framer;
 mod reject;
 pub mod spark;
 mod text;
@@ -24,4 +26,5 @@ mod utf8;
 mod zone;
 
 pub use config::{FormatConfig, JsonConfig, SparkLogConfig, TextConfig};
+pub use line_pattern::LinePattern;
 pub use zone::Zone;

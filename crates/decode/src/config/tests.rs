@@ -19,9 +19,11 @@ fn a_bare_word_is_the_format_with_its_defaults() {
 
 #[test]
 fn what_is_written_is_read_again() {
-    for format in
-        [FormatConfig::default(), FormatConfig::Text(TextConfig {}), FormatConfig::SparkLog(SparkLogConfig::default())]
-    {
+    for format in [
+        FormatConfig::default(),
+        FormatConfig::Text(TextConfig::default()),
+        FormatConfig::SparkLog(SparkLogConfig::default()),
+    ] {
         let written = serde_json::to_value(&format).expect("always writable");
         assert_eq!(read(written), Ok(format));
     }
