@@ -91,7 +91,10 @@ impl Plan {
             WindowKind::Tumbling { size, .. } => (size, size),
             WindowKind::Sliding { size, slide, .. } => (size, slide),
         };
-        let EmitPlan { late_every, early_every } = window.emit;
+        let EmitPlan { late_every, early_every, early_rows } = window.emit;
+        if early_rows == Some(0) {
+            return Err("emit.early_rows is 0; it must be at least 1".to_owned());
+        }
         let lengths = [("the size", size), ("the slide", slide), ("emit.late_every", late_every)];
         for (what, length) in lengths.into_iter().chain(early_every.map(|every| ("emit.early_every", every))) {
             if length.micros() <= 0 {

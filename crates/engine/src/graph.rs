@@ -84,7 +84,9 @@ impl Graph {
             Step::Window(step) => step.take(node, rows, effects).map(|taken| {
                 counts.late += taken.late;
                 counts.rejected += taken.rejected;
+                counts.results += taken.shown;
                 counts.open = step.open_rows();
+                waiting.extend(taken.results.into_iter().rev().map(|rows| (Upstream::Node(node), rows)));
             }),
         };
         match passed {

@@ -126,11 +126,14 @@ pub struct EmitPlan {
     /// passed emit the groups that have changed since they last did, with all their rows so far and `pane: early`. The
     /// rows then count as results. Once event time has passed the window, all of its groups are emitted (`on_time`).
     pub early_every: Option<TimeDelta>,
+    /// The same after every so many rows that the window node has taken, of all groups and windows together: at exactly
+    /// that row, however batches are cut.
+    pub early_rows: Option<u64>,
 }
 
 impl Default for EmitPlan {
     fn default() -> Self {
-        Self { late_every: TimeDelta::from_secs(10), early_every: None }
+        Self { late_every: TimeDelta::from_secs(10), early_every: None, early_rows: None }
     }
 }
 

@@ -49,7 +49,7 @@ impl Case {
             self.size,
             if self.slide == self.size { String::new() } else { format!(" every {}s", self.slide) },
             self.lateness,
-            if self.early { " early_every=1s" } else { "" },
+            if self.early { " early_every=1s early_rows=7" } else { "" },
         );
         let mut story = Story::parse(&plan).expect("the plan can be read");
         let partition = |index: usize| PartitionId::new(format!("p{index}"));

@@ -149,11 +149,15 @@ fn window(text: &str) -> Result<WindowPlan, String> {
         emit: EmitPlan {
             late_every: option(&options, "late_every")?.unwrap_or(EmitPlan::default().late_every),
             early_every: option(&options, "early_every")?,
+            early_rows: find(&options, "early_rows")
+                .map(str::parse)
+                .transpose()
+                .map_err(|_| "early_rows is no number".to_owned())?,
         },
     })
 }
 
-const OPTIONS: [&str; 4] = ["offset=", "lateness=", "late_every=", "early_every="];
+const OPTIONS: [&str; 5] = ["offset=", "lateness=", "late_every=", "early_every=", "early_rows="];
 
 /// `name=function(argument) if condition`; a quantile is `p95(argument)`.
 fn aggregate(text: &str) -> Result<AggregatePlan, String> {

@@ -12,6 +12,7 @@ mod spans;
 mod table;
 mod tiers;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt32Array};
@@ -34,6 +35,9 @@ pub(crate) use results::RESULT_COLUMNS;
 use shape::Shape;
 use spans::{Assigned, PaneId, Spans};
 
+/// Keys are forgotten once more than this and twice as many as panes hold are known.
+const FORGET_FROM: usize = 4096;
+
 /// A window node.
 #[derive(Debug)]
 pub(crate) struct Window {
@@ -41,6 +45,9 @@ pub(crate) struct Window {
     lateness: i64,
     late_every: i64,
     early_every: Option<i64>,
+    early_rows: Option<u64>,
+    /// Rows taken since the last multiple of `early_rows`.
+    rows_since: u64,
     limits: Limits,
     /// The keys, then the inputs of the aggregates.
     expressions: Compiled,
@@ -56,10 +63,13 @@ pub(crate) struct Window {
 }
 
 /// What became of the rows that a window took.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Taken {
     pub(crate) late: u64,
     pub(crate) rejected: u64,
+    /// Early results, and the rows that they are the first to contain.
+    pub(crate) results: Vec<Rows>,
+    pub(crate) shown: u64,
 }
 
 /// What a snapshot keeps of a window node besides its runs.
@@ -68,6 +78,8 @@ pub(crate) struct WindowMeta {
     reached: i64,
     kinds: Vec<Option<String>>,
     merge: MergeMeta,
+    #[serde(default)]
+    rows_since: u64,
 }
 
 impl Window {
@@ -78,6 +90,8 @@ impl Window {
             lateness: plan.lateness.micros(),
             late_every: plan.emit.late_every.micros().min(spans.size()),
             early_every: plan.emit.early_every.map(|every| every.micros()),
+            early_rows: plan.emit.early_rows,
+            rows_since: 0,
             limits,
             expressions: Compiled::new(texts, compiler),
             keys: Keys::new(plan.by.len()),
@@ -127,12 +141,45 @@ impl Window {
             effects.push(Effect::Late { node, rows: self.late.rows(&late, &self.spans, self.reached) });
         }
         let assigned = std::mem::take(&mut self.assigned);
-        for (pane, indices) in assigned.panes.iter().filter(|(_, indices)| !indices.is_empty()) {
-            self.take_into_pane(*pane, indices, &inputs);
+        let mut taken = Taken { late: assigned.late.len() as u64, rejected, ..Taken::default() };
+        let mut from = 0;
+        for stop in self.early_stops(&assigned) {
+            self.take_part(&assigned, from..stop, &inputs);
+            let (results, shown) = self.fire_all(self.merge.due_early(self.reached));
+            taken.results.extend(results);
+            taken.shown += shown;
+            from = stop;
         }
-        let late = assigned.late.len() as u64;
+        self.take_part(&assigned, from..u32::MAX, &inputs);
         self.assigned = assigned;
-        Ok(Taken { late, rejected })
+        Ok(taken)
+    }
+
+    /// The rows before which open windows speak, as so many were taken.
+    fn early_stops(&mut self, assigned: &Assigned) -> Vec<u32> {
+        let Some(every) = self.early_rows else { return Vec::new() };
+        let mut rows: Vec<u32> = assigned.panes.iter().flat_map(|(_, indices)| indices).copied().collect();
+        rows.sort_unstable();
+        let mut stops = Vec::new();
+        for row in rows {
+            self.rows_since += 1;
+            if self.rows_since == every {
+                self.rows_since = 0;
+                stops.push(row + 1);
+            }
+        }
+        stops
+    }
+
+    /// Folds the rows of a part of a batch into their panes.
+    fn take_part(&mut self, assigned: &Assigned, part: Range<u32>, inputs: &[ArrayRef]) {
+        for (pane, indices) in &assigned.panes {
+            let place = |row: u32| indices.partition_point(|index| *index < row);
+            let indices = &indices[place(part.start)..place(part.end)];
+            if !indices.is_empty() {
+                self.take_into_pane(*pane, indices, inputs);
+            }
+        }
     }
 
     /// Folds the rows with these indices into their pane.
@@ -176,7 +223,12 @@ impl Window {
         let speaks = self.reached.div_euclid(self.late_every) != reached.div_euclid(self.late_every);
         let before = std::mem::replace(&mut self.reached, reached);
         let due = self.merge.due((before, reached), speaks);
-        self.fire_all(due)
+        let emitted = self.fire_all(due);
+        // Not while rows are being taken: they are known by the ids of their keys.
+        if self.keys.len() > 2 * self.merge.groups() + FORGET_FROM {
+            self.forget_keys();
+        }
+        emitted
     }
 
     /// Emits what late rows have changed, now.
@@ -210,9 +262,6 @@ impl Window {
             rows += shown;
         }
         self.merge.drop_gone(self.reached);
-        if self.keys.len() > 2 * self.merge.groups() + 4096 {
-            self.forget_keys();
-        }
         (results, rows)
     }
 
@@ -251,12 +300,17 @@ impl Window {
 
     pub(crate) fn meta(&self) -> WindowMeta {
         let kinds = self.shape.kinds.iter().map(|kind| kind.as_ref().map(|kind| kind.shown().to_string()));
-        WindowMeta { reached: self.reached, kinds: kinds.collect(), merge: self.merge.meta() }
+        WindowMeta {
+            reached: self.reached,
+            kinds: kinds.collect(),
+            merge: self.merge.meta(),
+            rows_since: self.rows_since,
+        }
     }
 
     /// Takes over what a snapshot holds. The message of an error says what is damaged.
     pub(crate) fn restore(&mut self, meta: WindowMeta, runs: &[Run]) -> Result<(), String> {
-        self.reached = meta.reached;
+        (self.reached, self.rows_since) = (meta.reached, meta.rows_since);
         for (kind, text) in self.shape.kinds.iter_mut().zip(meta.kinds) {
             let parse = |text: String| {
                 let data_type = text.parse::<DataType>().ok();
