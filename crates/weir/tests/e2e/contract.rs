@@ -190,3 +190,28 @@ fn help_and_version_are_there() {
     well(&place.weir(&["--version"]).output().unwrap());
     assert_eq!(place.weir(&["rnu"]).output().unwrap().status.code(), Some(2));
 }
+
+#[test]
+fn a_later_run_over_more_files_goes_on_where_the_first_one_ended() {
+    let place = Place::new();
+    let rows = |from: u32, to: u32| -> String {
+        let row = |n: u32| format!("{{\"ts\":\"2026-01-01T00:{:02}:{:02}Z\",\"n\":1,\"k\":\"a\"}}\n", n / 60, n % 60);
+        (from..to).map(row).collect()
+    };
+    let yaml = "name: again\nsources: { logs: { file: { paths: ['in/*.ndjson'], follow: false }, format: json } }\n\
+                time: { field: ts }\nsteps: [ { window: { tumbling: 1m, by: [k], compute: { rows: count(*) } } } ]\n\
+                outputs: [ { table: per_minute } ]\n";
+    let pipeline = place.write("p.yaml", yaml);
+    place.write("in/1.ndjson", rows(0, 150));
+    well(&place.run(&pipeline, &[]));
+    // The second file begins in the minute in which the first one ended.
+    place.write("in/2.ndjson", rows(150, 300));
+    well(&place.run(&pipeline, &[]));
+    well(&place.run(&pipeline, &[]));
+    let windows = place
+        .query("SELECT window_start, max(rows) AS rows FROM per_minute GROUP BY window_start ORDER BY window_start");
+    let counts: Vec<i64> = windows.iter().map(|row| row["rows"].as_i64().unwrap()).collect();
+    assert_eq!(counts, [60, 60, 60, 60, 60], "the third minute is corrected by the second run: {windows:?}");
+    assert_eq!(place.number("SELECT count(*) FROM late_events"), 0);
+    assert_eq!(place.number("SELECT count(*) FROM per_minute"), 6, "five results and one correction");
+}
