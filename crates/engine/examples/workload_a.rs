@@ -1,5 +1,6 @@
 //! What the engine's share of workload A costs: 1-minute windows by service and level with count, sum, avg, min, max and
-//! p95 over batches that were built before the clock starts.
+//! p95 over batches that were built before the clock starts; and beside it one hour's count and sum by service, in windows
+//! of an hour and in windows of an hour that begin every second.
 //!
 //! `cargo run --release -p weir-engine --example workload_a [MILLION_ROWS] [BATCH_ROWS]`
 
@@ -23,9 +24,22 @@ fn main() {
     let (rows, batch_rows) = (number(5) * 1_000_000, number(8192));
     let batches = batches(rows, batch_rows);
     for round in 1..=3 {
-        for (name, aggregates) in [("A ", 6), ("A0", 5), ("count", 1)] {
+        let minute = WindowKind::Tumbling { size: TimeDelta::from_secs(60), offset: TimeDelta::ZERO };
+        let size = TimeDelta::from_secs(3600);
+        let hour = WindowKind::Tumbling { size, offset: TimeDelta::ZERO };
+        let sliding = |slide| WindowKind::Sliding { size, slide: TimeDelta::from_secs(slide), offset: TimeDelta::ZERO };
+        let (both, service) = (["service", "level"], ["service"]);
+        let cases = [
+            ("A ", plan(6, minute, &both)),
+            ("A0", plan(5, minute, &both)),
+            ("count", plan(1, minute, &both)),
+            ("1h", plan(2, hour, &service)),
+            ("1h by 1m", plan(2, sliding(60), &service)),
+            ("1h by 1s", plan(2, sliding(1), &service)),
+        ];
+        for (name, plan) in cases {
             let (before, wall) = (cpu_nanos(), Instant::now());
-            let (results, late, state) = run(&batches, aggregates);
+            let (results, late, state) = run(&batches, plan);
             let cpu = (cpu_nanos() - before) as f64 / 1e9;
             println!(
                 "round {round} {name}: {:.4} CPU-s per million rows ({:.1} M rows/s wall), {results} results, {late} late, state {} KiB",
@@ -37,8 +51,8 @@ fn main() {
     }
 }
 
-fn run(batches: &[Batch], aggregates: usize) -> (usize, usize, usize) {
-    let mut engine = Engine::new(plan(aggregates), Arc::new(Names)).expect("the plan is right");
+fn run(batches: &[Batch], plan: Plan) -> (usize, usize, usize) {
+    let mut engine = Engine::new(plan, Arc::new(Names)).expect("the plan is right");
     let (mut results, mut late, mut state, mut effects) = (0, 0, 0, Vec::new());
     for (index, batch) in batches.iter().enumerate() {
         engine.step(Input::Batch { source: 0, batch: batch.clone() }, &mut effects);
@@ -59,7 +73,7 @@ fn run(batches: &[Batch], aggregates: usize) -> (usize, usize, usize) {
     (results, late, state)
 }
 
-fn plan(aggregates: usize) -> Plan {
+fn plan(aggregates: usize, window: WindowKind, by: &[&str]) -> Plan {
     let functions =
         [Aggregate::Count, Aggregate::Sum, Aggregate::Avg, Aggregate::Min, Aggregate::Max, Aggregate::Quantile(0.95)];
     let compute = functions[..aggregates].iter().enumerate().map(|(index, function)| AggregatePlan {
@@ -69,8 +83,8 @@ fn plan(aggregates: usize) -> Plan {
         filter: None,
     });
     let window = WindowPlan {
-        window: WindowKind::Tumbling { size: TimeDelta::from_secs(60), offset: TimeDelta::ZERO },
-        by: vec!["service".to_owned(), "level".to_owned()],
+        window,
+        by: by.iter().map(|key| (*key).to_owned()).collect(),
         compute: compute.collect(),
         lateness: TimeDelta::ZERO,
         emit: EmitPlan::default(),

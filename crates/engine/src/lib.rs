@@ -10,6 +10,8 @@
 //! * A row is late for a window if, before that row, the watermark of *its own partition* had passed the window's end
 //!   plus the lateness, or the window was dropped already. How batches are cut, how partitions interleave and where a
 //!   crash fell change nothing about it.
+//! * A row that is late for some of the sliding windows that cover it counts in the others, and in none that it is late
+//!   for. Only a row that is late for all of them is late.
 //! * A window fires when the minimum over all partitions that are not idle has passed its end. A partition that is
 //!   known but was not read yet holds time back; one that is caught up and silent for `idle_after` does not.
 //! * Time advances per record: cutting the same rows into other batches gives the same effects, to the byte.
@@ -124,7 +126,8 @@ pub enum Effect {
         /// Why.
         reason: String,
     },
-    /// Stop reading this partition for now: it is further ahead than the plan allows.
+    /// Stop reading this partition for now: it is further ahead than [`TimePlan::max_drift`] allows. Rows of it that
+    /// come nevertheless are taken. Said anew after a restore.
     Pause(PartitionId),
     /// Read this partition again.
     Resume(PartitionId),

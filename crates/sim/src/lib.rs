@@ -16,7 +16,11 @@
 //! end
 //! ```
 //!
-//! A window of `1m every 10s` slides. Rows have an event time (of 1 January 2026), a `key` (text) and a `value` (a float); `-` is null. `tick` says how far
+//! A window of `1m every 10s` slides. `time` also takes `max_drift=`; a window `offset=`, `late_every=`, `early_every=` and
+//! `early_rows=`; aggregates are count, sum, avg, min, max, variance, stddev, first, last and quantiles such as `p95`;
+//! `limit groups=2 runs=2` sets limits.
+//!
+//! Rows have an event time (of 1 January 2026), a `key` (text) and a `value` (a float); `-` is null. `tick` says how far
 //! processing time is from the beginning of that day. [`play`] plays a story straight, cut into other batches, and with
 //! a crash after every line, and fails if any of these tells another result or the balance does not hold.
 
