@@ -25,6 +25,20 @@ fn refused(change: impl Fn(&mut Plan)) -> String {
 fn a_plan_that_contradicts_itself_is_refused_with_the_place() {
     let zero = WindowKind::Tumbling { size: TimeDelta::ZERO, offset: TimeDelta::ZERO };
     assert_eq!(refused(|plan| window(plan).window = zero), "step w: the size is 0s; it must be longer than nothing");
+    assert_eq!(
+        refused(|plan| window(plan).emit.early_every = Some(TimeDelta::ZERO)),
+        "step w: emit.early_every is 0s; it must be longer than nothing"
+    );
+    assert_eq!(
+        refused(|plan| window(plan).emit.early_rows = Some(0)),
+        "step w: emit.early_rows is 0; it must be at least 1"
+    );
+    assert_eq!(
+        refused(|plan| {
+            plan.time.as_mut().expect("it has one").max_drift = Some(TimeDelta::from_secs(-1));
+        }),
+        "time: max_drift is -1s; it cannot be negative"
+    );
     let sliding = |size, slide| WindowKind::Sliding {
         size: TimeDelta::from_secs(size),
         slide: TimeDelta::from_secs(slide),
@@ -82,6 +96,10 @@ fn the_fingerprint_tells_apart_what_has_other_state_and_nothing_else() {
     assert!(changed(&|plan| window(plan).by.push("more".to_owned())));
     assert!(changed(&|plan| window(plan).compute[0].filter = Some("key".to_owned())));
     assert!(changed(&|plan| plan.sources.push("more".to_owned())));
+    let size = TimeDelta::from_secs(10);
+    let sliding = WindowKind::Sliding { size, slide: size, offset: TimeDelta::ZERO };
+    assert!(changed(&|plan| window(plan).window = sliding));
+    assert!(!changed(&|plan| window(plan).emit.early_rows = Some(1)));
     assert!(!changed(&|plan| window(plan).lateness = TimeDelta::from_secs(1)));
     assert!(!changed(&|plan| plan.limits.groups_per_node = 1));
     assert_eq!(
