@@ -22,8 +22,8 @@ use weir_deliver::{FileFormat, FileMode, FileOutput, OutputConfig, StdoutOutput}
 use weir_model::DurationText;
 
 use crate::config::{
-    BoundedConfig, EmitConfig, FieldType, Named, OutputEntry, PipelineConfig, SourceEntry, Step, StepKind, TimeConfig,
-    TimeText, WatermarkConfig, WindowConfig, WindowKind,
+    BoundedConfig, EmitConfig, FieldType, Named, OutputEntry, PipelineConfig, SlidingConfig, SourceEntry, Step,
+    StepKind, TimeConfig, TimeText, WatermarkConfig, WindowConfig, WindowKind,
 };
 
 /// Files as a source.
@@ -131,6 +131,14 @@ impl Pipeline {
         self.with_time(|time| time.not_before = not_before)
     }
 
+    /// How far a partition may be ahead of the slowest before it waits.
+    ///
+    /// # Panics
+    /// Before [`Pipeline::time`].
+    pub fn max_drift(self, max_drift: DurationText) -> Self {
+        self.with_time(|time| time.max_drift = Some(max_drift))
+    }
+
     fn with_time(mut self, change: impl FnOnce(&mut TimeConfig)) -> Self {
         change(self.config.time.as_mut().expect("`time` names the field before anything else is said about time"));
         self
@@ -146,7 +154,7 @@ impl Pipeline {
         self.step(StepKind::Select(Named::from_iter(columns)))
     }
 
-    /// Aggregates over windows: see [`Tumbling`].
+    /// Aggregates over windows: see [`Tumbling`] and [`Sliding`].
     pub fn window(self, window: impl Into<WindowConfig>) -> Self {
         self.step(StepKind::Window(window.into()))
     }
@@ -236,52 +244,82 @@ impl Pipeline {
 #[must_use = "a window belongs into `Pipeline::window`"]
 pub struct Tumbling(WindowConfig);
 
+/// Sliding windows in the making: they overlap.
+#[derive(Clone, Debug)]
+#[must_use = "a window belongs into `Pipeline::window`"]
+pub struct Sliding(WindowConfig);
+
 impl Tumbling {
     /// Windows of this length.
     pub fn of(size: DurationText) -> Self {
-        Self(WindowConfig {
-            kind: WindowKind::Tumbling(size),
-            offset: DurationText::default(),
-            by: Vec::new(),
-            compute: Named::default(),
-            lateness: DurationText::default(),
-            emit: EmitConfig::default(),
-        })
-    }
-
-    /// Shifts the windows' beginnings.
-    pub fn offset(mut self, offset: DurationText) -> Self {
-        self.0.offset = offset;
-        self
-    }
-
-    /// Groups by these columns.
-    pub fn by(mut self, columns: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.0.by.extend(columns.into_iter().map(Into::into));
-        self
-    }
-
-    /// Adds a column with a SQL aggregate.
-    pub fn compute(mut self, name: impl Into<String>, aggregate: impl Into<String>) -> Self {
-        self.0.compute.push(name, aggregate);
-        self
-    }
-
-    /// How long after its end a window still takes rows.
-    pub fn lateness(mut self, lateness: DurationText) -> Self {
-        self.0.lateness = lateness;
-        self
-    }
-
-    /// Emits what there is so far this often.
-    pub fn early(mut self, every: DurationText) -> Self {
-        self.0.emit.early = Some(every);
-        self
+        Self(window(WindowKind::Tumbling(size)))
     }
 }
 
-impl From<Tumbling> for WindowConfig {
-    fn from(tumbling: Tumbling) -> Self {
-        tumbling.0
+impl Sliding {
+    /// Windows of this length, one beginning every `slide`.
+    pub fn of(size: DurationText, slide: DurationText) -> Self {
+        Self(window(WindowKind::Sliding(SlidingConfig { size, slide })))
     }
 }
+
+fn window(kind: WindowKind) -> WindowConfig {
+    WindowConfig {
+        kind,
+        offset: DurationText::default(),
+        by: Vec::new(),
+        compute: Named::default(),
+        lateness: DurationText::default(),
+        emit: EmitConfig::default(),
+    }
+}
+
+macro_rules! windows {
+    ($($window:ident),*) => {$(
+        impl $window {
+            /// Shifts the windows' beginnings.
+            pub fn offset(mut self, offset: DurationText) -> Self {
+                self.0.offset = offset;
+                self
+            }
+
+            /// Groups by these columns.
+            pub fn by(mut self, columns: impl IntoIterator<Item = impl Into<String>>) -> Self {
+                self.0.by.extend(columns.into_iter().map(Into::into));
+                self
+            }
+
+            /// Adds a column with a SQL aggregate.
+            pub fn compute(mut self, name: impl Into<String>, aggregate: impl Into<String>) -> Self {
+                self.0.compute.push(name, aggregate);
+                self
+            }
+
+            /// How long after its end a window still takes rows.
+            pub fn lateness(mut self, lateness: DurationText) -> Self {
+                self.0.lateness = lateness;
+                self
+            }
+
+            /// Emits what there is so far this often.
+            pub fn early(mut self, every: DurationText) -> Self {
+                self.0.emit.early = Some(every);
+                self
+            }
+
+            /// Emits what there is so far each time that so many rows were taken.
+            pub fn early_rows(mut self, rows: u64) -> Self {
+                self.0.emit.early_rows = Some(rows);
+                self
+            }
+        }
+
+        impl From<$window> for WindowConfig {
+            fn from(window: $window) -> Self {
+                window.0
+            }
+        }
+    )*};
+}
+
+windows! { Tumbling, Sliding }

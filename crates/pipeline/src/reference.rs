@@ -10,7 +10,7 @@ use weir_decode::{JsonConfig, SparkLogConfig, TextConfig};
 use weir_deliver::{FileOutput, StdoutOutput};
 
 use crate::config::{
-    BoundedConfig, EmitConfig, OutputEntry, PipelineConfig, SourceEntry, Step, TimeConfig, WindowConfig,
+    BoundedConfig, EmitConfig, OutputEntry, PipelineConfig, SlidingConfig, SourceEntry, Step, TimeConfig, WindowConfig,
 };
 use crate::schema::{json_schema, resolved, variant};
 use crate::tagged::fields_of;
@@ -42,7 +42,7 @@ macro_rules! sections {
 
 /// The page, top to bottom.
 #[rustfmt::skip]
-const SECTIONS: [Section; 20] = sections! {
+const SECTIONS: [Section; 21] = sections! {
     "", "The pipeline", "", fields::<PipelineConfig>;
     "SourceEntry", "Sources", "sources.NAME", SourceEntry::keys;
     "FileConfig", "Source: files", "sources.NAME.file", fields::<FileConfig>;
@@ -58,6 +58,7 @@ const SECTIONS: [Section; 20] = sections! {
     "BoundedConfig", "Watermark: bounded", "time.watermark.bounded", fields::<BoundedConfig>;
     "Step", "Steps", "steps[N]", Step::keys;
     "WindowConfig", "Step: window", "steps[N].window", WindowConfig::keys;
+    "SlidingConfig", "Window: sliding", "steps[N].window.sliding", fields::<SlidingConfig>;
     "EmitConfig", "Early results", "steps[N].window.emit", fields::<EmitConfig>;
     "OutputEntry", "Outputs", "outputs[N]", OutputEntry::keys;
     "TableOutput", "Output: table", "outputs[N].table", unordered;

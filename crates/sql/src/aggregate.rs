@@ -24,23 +24,41 @@ pub struct AggregateShape {
 }
 
 /// Every aggregate there is.
-pub const AGGREGATES: [AggregateShape; 6] = [
+pub const AGGREGATES: [AggregateShape; 10] = [
     AggregateShape { name: "count", usage: "count(*) or count(x)", parameters: 0, star: true, numeric: false },
     AggregateShape { name: "sum", usage: "sum(x)", parameters: 0, star: false, numeric: true },
     AggregateShape { name: "avg", usage: "avg(x)", parameters: 0, star: false, numeric: true },
     AggregateShape { name: "min", usage: "min(x)", parameters: 0, star: false, numeric: false },
     AggregateShape { name: "max", usage: "max(x)", parameters: 0, star: false, numeric: false },
     AggregateShape { name: "quantile", usage: "quantile(0.95, x)", parameters: 1, star: false, numeric: true },
+    AggregateShape { name: "variance", usage: "variance(x)", parameters: 0, star: false, numeric: true },
+    AggregateShape { name: "stddev", usage: "stddev(x)", parameters: 0, star: false, numeric: true },
+    AggregateShape { name: "first", usage: "first(x)", parameters: 0, star: false, numeric: false },
+    AggregateShape { name: "last", usage: "last(x)", parameters: 0, star: false, numeric: false },
 ];
 
 /// What people write elsewhere, and what it is here.
-const ALIASES: [(&str, &str); 6] = [
+const ALIASES: [(&str, &str); 20] = [
     ("mean", "avg(x)"),
     ("average", "avg(x)"),
     ("median", "quantile(0.5, x)"),
     ("percentile", "quantile(0.95, x)"),
     ("percentile_cont", "quantile(0.95, x)"),
     ("approx_percentile_cont", "quantile(0.95, x)"),
+    ("var", "variance(x)"),
+    ("var_samp", "variance(x)"),
+    ("var_sample", "variance(x)"),
+    ("var_pop", "variance(x), which is that of a sample"),
+    ("std", "stddev(x)"),
+    ("stdev", "stddev(x)"),
+    ("stddev_samp", "stddev(x)"),
+    ("stddev_pop", "stddev(x), which is that of a sample"),
+    ("first_value", "first(x)"),
+    ("earliest", "first(x)"),
+    ("any_value", "first(x)"),
+    ("last_value", "last(x)"),
+    ("latest", "last(x)"),
+    ("approx_median", "quantile(0.5, x)"),
 ];
 
 /// A literal argument of an aggregate.

@@ -28,6 +28,11 @@ pub struct TimeConfig {
     /// A record whose time is before this (RFC 3339) is rejected to the dead letters: a clock that was not set.
     #[serde(default)]
     pub not_before: TimeText,
+    /// A partition whose event time is further ahead than this of the slowest is not read on until the others have come
+    /// closer, so that few windows are open at a time when old data is read. Default: nobody waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["1h"]))]
+    pub max_drift: Option<DurationText>,
 }
 
 fn default_idle_after() -> DurationText {
@@ -47,6 +52,7 @@ impl TimeConfig {
             idle_after: default_idle_after(),
             future_limit: default_future_limit(),
             not_before: TimeText::default(),
+            max_drift: None,
         }
     }
 }

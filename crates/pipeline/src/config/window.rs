@@ -15,7 +15,8 @@ pub struct WindowConfig {
     /// Which windows a row belongs to.
     #[serde(flatten)]
     pub kind: WindowKind,
-    /// How far the windows' beginnings are shifted from whole multiples of their length since 1970-01-01T00:00:00Z.
+    /// How far the windows' beginnings are shifted from whole multiples of their length (of sliding windows: of their
+    /// slide) since 1970-01-01T00:00:00Z.
     #[serde(default, skip_serializing_if = "is_zero")]
     #[schemars(extend("default" = "0s"))]
     pub offset: DurationText,
@@ -24,7 +25,8 @@ pub struct WindowConfig {
     #[schemars(extend("examples" = [["app_id", "executor_id"]]))]
     pub by: Vec<String>,
     /// What is computed, by column name, in this order: SQL aggregates such as `count(*)`, `sum(x)`, `avg(x)`,
-    /// `min(x)`, `max(x)` and `quantile(0.95, x)`.
+    /// `min(x)`, `max(x)`, `quantile(0.95, x)` (within 1%), `variance(x)` and `stddev(x)` (of a sample), `first(x)` and
+    /// `last(x)` (by event time), each also with `FILTER (WHERE ...)`.
     #[schemars(extend("examples" = [{ "errors": "count(*)" }]))]
     pub compute: Named,
     /// How long after its end a window still takes rows. Each such row corrects the result (`pane: late`, `revision`
@@ -44,16 +46,57 @@ pub enum WindowKind {
     /// Windows of this length, one after the other, without gaps or overlap.
     #[schemars(extend("examples" = ["1m"]))]
     Tumbling(DurationText),
+    /// Windows that overlap: each of the same length, one beginning every so often. A row counts in all that cover its
+    /// time, and costs the same however many these are.
+    #[schemars(extend("examples" = [{ "size": "1m", "slide": "10s" }]))]
+    Sliding(SlidingConfig),
 }
 
-/// When a window's results are emitted besides its end.
+impl WindowKind {
+    /// How long each window is.
+    pub fn size(&self) -> DurationText {
+        match self {
+            Self::Tumbling(size) => *size,
+            Self::Sliding(sliding) => sliding.size,
+        }
+    }
+
+    /// How far apart windows begin.
+    pub fn slide(&self) -> DurationText {
+        match self {
+            Self::Tumbling(size) => *size,
+            Self::Sliding(sliding) => sliding.slide,
+        }
+    }
+}
+
+/// Sliding windows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SlidingConfig {
+    /// How long each window is.
+    #[schemars(extend("examples" = ["1m"]))]
+    pub size: DurationText,
+    /// How far apart windows begin: at most `size`, and best a whole part of it. At most 10,000 windows may overlap.
+    #[schemars(extend("examples" = ["10s"]))]
+    pub slide: DurationText,
+}
+
+/// When a window's results are emitted besides its end. Early results have `pane: early`, and count every row so far: each
+/// replaces the one before, as does the result at the end (`pane: on_time`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmitConfig {
-    /// Emit what there is so far this often while the window is open (`pane: early`). Default: not at all.
+    /// Emit the groups that have changed this often (by the clock, not by event time) while the window is open.
+    /// Default: not at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["10s"]))]
     pub early: Option<DurationText>,
+    /// The same each time that the step has taken so many rows, of all groups and windows together.
+    /// Default: not at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1), extend("examples" = [10_000]))]
+    pub early_rows: Option<u64>,
 }
 
 impl EmitConfig {

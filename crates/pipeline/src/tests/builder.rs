@@ -6,7 +6,7 @@ use weir_model::DurationText;
 
 use super::examples::example;
 use crate::FieldType;
-use crate::builder::{File, Format, Pipeline, Tumbling};
+use crate::builder::{File, Format, Pipeline, Sliding, Tumbling};
 
 const fn secs(secs: i64) -> DurationText {
     DurationText::secs(secs)
@@ -93,4 +93,30 @@ fn tail_file() {
         .epoch(secs(1))
         .build();
     assert_eq!(built, example("tail-file.yaml"));
+}
+
+#[test]
+fn slow_requests() {
+    let window = Sliding::of(secs(60), secs(10))
+        .by(["service"])
+        .compute("requests", "count(*)")
+        .compute("p95", "quantile(0.95, duration_ms)")
+        .compute("spread", "stddev(duration_ms)")
+        .compute("last_message", "last(message) FILTER (WHERE status >= 500)")
+        .early(secs(2))
+        .early_rows(10_000);
+    let built = Pipeline::named("slow-requests")
+        .source("requests", File::new(["bench/logs.ndjson"]).once(), json())
+        .field("requests", "duration_ms", FieldType::Float64)
+        .field("requests", "status", FieldType::Int64)
+        .field("requests", "message", FieldType::String)
+        .time("ts")
+        .delay(secs(10))
+        .max_drift(secs(3600))
+        .window(window)
+        .called("per_service")
+        .filter("pane = 'early' OR p95 > 100")
+        .to_table("slow_requests")
+        .build();
+    assert_eq!(built, example("slow-requests.yaml"));
 }

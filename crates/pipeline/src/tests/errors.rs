@@ -138,7 +138,7 @@ late: { tabel: late }
             4 | time: { feld: ts, watermark: { bounded: { dely: 10s } } }
               |         ^^^^
               = at: time.feld
-              = allowed: field, watermark, idle_after, future_limit, not_before
+              = allowed: field, watermark, idle_after, future_limit, not_before, max_drift
               = did you mean `field`?
 
             p.yaml:4:43: error: unknown key `dely`
@@ -162,7 +162,7 @@ late: { tabel: late }
             7 |   - window: { tumbling: 1m, group_by: [a], compute: { n: count(*) }, emit: { ealry: 1s } }
               |                             ^^^^^^^^
               = at: steps[1].window.group_by
-              = allowed: tumbling, offset, by, compute, lateness, emit
+              = allowed: tumbling, sliding, offset, by, compute, lateness, emit
               = did you mean `by`?
 
             p.yaml:7:78: error: unknown key `ealry`
@@ -170,7 +170,7 @@ late: { tabel: late }
             7 |   - window: { tumbling: 1m, group_by: [a], compute: { n: count(*) }, emit: { ealry: 1s } }
               |                                                                              ^^^^^
               = at: steps[1].window.emit.ealry
-              = allowed: early
+              = allowed: early, early_rows
               = did you mean `early`?
 
             p.yaml:9:22: error: unknown key `formt`

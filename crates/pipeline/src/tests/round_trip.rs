@@ -10,8 +10,8 @@ use weir_model::{ByteSize, DurationText, EventTime};
 
 use super::examples::{example, names};
 use crate::config::{
-    BoundedConfig, EmitConfig, FieldType, Named, OutputEntry, PipelineConfig, SourceEntry, Step, StepKind, TimeConfig,
-    TimeText, WatermarkConfig, WindowConfig, WindowKind,
+    BoundedConfig, EmitConfig, FieldType, Named, OutputEntry, PipelineConfig, SlidingConfig, SourceEntry, Step,
+    StepKind, TimeConfig, TimeText, WatermarkConfig, WindowConfig, WindowKind,
 };
 use crate::de::from_tree;
 use crate::secret::resolve;
@@ -129,20 +129,29 @@ fn sources() -> impl Strategy<Value = SourceEntry> {
 }
 
 fn times() -> impl Strategy<Value = TimeConfig> {
-    (texts(), durations(), durations(), 0i64..1 << 55).prop_map(|(field, delay, idle_after, not_before)| TimeConfig {
-        watermark: WatermarkConfig::Bounded(BoundedConfig { delay }),
-        idle_after,
-        not_before: TimeText(EventTime::from_micros(not_before)),
-        ..TimeConfig::field(field)
-    })
+    (texts(), durations(), durations(), 0i64..1 << 55, option::of(durations())).prop_map(
+        |(field, delay, idle_after, not_before, max_drift)| TimeConfig {
+            watermark: WatermarkConfig::Bounded(BoundedConfig { delay }),
+            idle_after,
+            not_before: TimeText(EventTime::from_micros(not_before)),
+            max_drift,
+            ..TimeConfig::field(field)
+        },
+    )
 }
 
 fn steps() -> impl Strategy<Value = Step> {
-    let window = (durations(), durations(), vec(texts(), 0..3), named(), durations(), option::of(durations()))
-        .prop_map(|(size, offset, by, compute, lateness, early)| {
-            let kind = WindowKind::Tumbling(size);
-            StepKind::Window(WindowConfig { kind, offset, by, compute, lateness, emit: EmitConfig { early } })
-        });
+    let kind = prop_oneof![
+        durations().prop_map(WindowKind::Tumbling),
+        (durations(), durations()).prop_map(|(size, slide)| WindowKind::Sliding(SlidingConfig { size, slide })),
+    ];
+    let emit = (option::of(durations()), option::of(0u64..1 << 40))
+        .prop_map(|(early, early_rows)| EmitConfig { early, early_rows });
+    let window = (kind, durations(), vec(texts(), 0..3), named(), durations(), emit).prop_map(
+        |(kind, offset, by, compute, lateness, emit)| {
+            StepKind::Window(WindowConfig { kind, offset, by, compute, lateness, emit })
+        },
+    );
     let kind = prop_oneof![texts().prop_map(StepKind::Where), named().prop_map(StepKind::Select), window];
     (option::of(texts()), option::of(texts()), kind).prop_map(|(name, from, kind)| Step { name, from, kind })
 }

@@ -460,3 +460,63 @@ fn an_error_inside_a_sql_text_is_pointed_at_however_it_is_written() {
     "#]]
     .assert_eq(&show("steps[3].where", 10));
 }
+
+#[test]
+fn sliding_windows_have_a_slide_that_fits_them() {
+    let window = |sliding: &str| format!("  - window: {{ sliding: {sliding}, compute: {{ n: count(*) }} }}");
+    let load = |sliding: &str| rendered(load_text(&with(&window(sliding), "  - table: t")));
+    for right in
+        ["{ size: 1m, slide: 10s }", "{ size: 1m, slide: 1m }", "{ size: 10s, slide: 1ms }", "{ size: 1h, slide: 7s }"]
+    {
+        assert_eq!(load(right), "no error\n", "{right}");
+    }
+    for (wrong, place, said) in [
+        ("{ size: 1m, slide: 0s }", "slide", "0s is too short: at least 1ms"),
+        ("{ size: 0s, slide: 1s }", "size", "0s is too short: at least 1ms"),
+        ("{ size: 9999d, slide: 1s }", "size", "9999d is too long: at most 366d"),
+        ("{ size: 1m, slide: 61s }", "slide", "the slide of 61s is longer than the window of 1m"),
+        ("{ size: 10001ms, slide: 1ms }", "slide", "10001 windows would overlap, more than 10000"),
+        ("{ size: 1m, slide: 7001ms }", "slide", "windows would be put together from 60000 pieces"),
+        ("{ size: 1m, slide: -1s }", "slide", "error"),
+        ("{ size: 1m }", "sliding", "slide"),
+        ("{ size: 1m, slide: 1s, step: 1s }", "step", "step"),
+        ("1m", "sliding", "error"),
+    ] {
+        let errors = load(wrong);
+        assert!(errors.contains(said) && errors.contains(place), "{wrong}: {errors}");
+    }
+}
+
+#[test]
+fn windows_are_of_one_kind_and_speak_early_after_something() {
+    let load = |window: &str| {
+        rendered(load_text(&with(&format!("  - window: {{ compute: {{ n: count(*) }}, {window} }}"), "  - table: t")))
+    };
+    for right in ["tumbling: 1m, emit: { early: 10s, early_rows: 1 }", "sliding: { size: 1m, slide: 10s }, offset: 9s"]
+    {
+        assert_eq!(load(right), "no error\n", "{right}");
+    }
+    for (wrong, said) in [
+        ("sliding: { size: 1m, slide: 10s }, tumbling: 1m", "only one of"),
+        ("lateness: 1m", "one of"),
+        ("sliding: { size: 1m, slide: 10s }, offset: 10s", "the offset 10s is not shorter than the slide of 10s"),
+        ("sliding: { size: 1m, slide: 10s }, emit: { early: 1m }", "1m is not shorter than the window of 1m"),
+        ("tumbling: 1m, emit: { early: 1ms }", "1ms is too short: at least 100ms"),
+        ("tumbling: 1m, emit: { early_rows: 0 }", "0 rows are too few: at least 1"),
+        ("tumbling: 1m, emit: { early_rows: -5 }", "number"),
+        ("tumbling: 1m, emit: { every_rows: 5 }", "early_rows"),
+    ] {
+        let errors = load(wrong);
+        assert!(errors.contains(said), "{wrong}: {errors}");
+    }
+}
+
+#[test]
+fn partitions_are_not_held_together_too_closely() {
+    let load = |drift: &str| rendered(load_text(&format!("{SMALL}time: {{ field: ts, max_drift: {drift} }}\n")));
+    assert_eq!(load("1s"), "no error\n");
+    for (wrong, said) in [("999ms", "999ms is too short: at least 1s"), ("9999d", "9999d is too long: at most 366d")] {
+        assert!(load(wrong).contains(said), "{wrong}: {}", load(wrong));
+        assert!(load(wrong).contains("time.max_drift"), "{wrong}: {}", load(wrong));
+    }
+}

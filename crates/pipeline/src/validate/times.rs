@@ -3,7 +3,7 @@
 use weir_model::DurationText;
 
 use super::Problem;
-use crate::config::{PipelineConfig, StepKind, WatermarkConfig, WindowConfig, WindowKind};
+use crate::config::{PipelineConfig, SlidingConfig, StepKind, WatermarkConfig, WindowConfig, WindowKind};
 
 /// Commits more often than this cost more than the work between them.
 const EPOCH_MIN: DurationText = DurationText::millis(100);
@@ -11,6 +11,12 @@ const EPOCH_MIN: DurationText = DurationText::millis(100);
 const EPOCH_MAX: DurationText = DurationText::secs(3_600);
 /// Results earlier and more often than this are of no use to anybody.
 const EARLY_MIN: DurationText = DurationText::millis(100);
+/// Partitions are not held together more closely than this: they would do nothing but wait.
+const DRIFT_MIN: DurationText = DurationText::secs(1);
+/// The most windows that overlap at one time.
+const OVERLAP_MAX: i64 = 10_000;
+/// The most pieces that a sliding window is put together from.
+const PIECES_MAX: i64 = 10_000;
 /// Anything longer is a mistake in the unit.
 const YEAR: DurationText = DurationText::secs(366 * 86_400);
 
@@ -24,6 +30,9 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
         at_most("time.watermark.bounded.delay", bounded.delay, YEAR, problems);
         between("time.idle_after", time.idle_after, DurationText::millis(1), YEAR, problems);
         at_most("time.future_limit", time.future_limit, YEAR, problems);
+        if let Some(drift) = time.max_drift {
+            between("time.max_drift", drift, DRIFT_MIN, YEAR, problems);
+        }
     }
     for (index, step) in config.steps.iter().enumerate() {
         if let StepKind::Window(window) = &step.kind {
@@ -38,11 +47,20 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
 }
 
 fn check_window(path: &str, window: &WindowConfig, problems: &mut Vec<Problem>) {
-    let WindowKind::Tumbling(size) = window.kind;
-    between(&format!("{path}.tumbling"), size, DurationText::millis(1), YEAR, problems);
+    match &window.kind {
+        WindowKind::Tumbling(size) => {
+            between(&format!("{path}.tumbling"), *size, DurationText::millis(1), YEAR, problems);
+        }
+        WindowKind::Sliding(sliding) => check_sliding(&format!("{path}.sliding"), sliding, problems),
+    }
     at_most(&format!("{path}.lateness"), window.lateness, YEAR, problems);
-    if window.offset >= size && is_positive(size) {
-        let message = format!("the offset {} is not shorter than the window of {size}", window.offset);
+    let (size, slide) = (window.kind.size(), window.kind.slide());
+    if window.offset >= slide && is_positive(slide) {
+        let than = match window.kind {
+            WindowKind::Tumbling(_) => "window",
+            WindowKind::Sliding(_) => "slide",
+        };
+        let message = format!("the offset {} is not shorter than the {than} of {slide}", window.offset);
         problems.push(Problem::new(format!("{path}.offset"), message));
     }
     if let Some(early) = window.emit.early {
@@ -54,6 +72,41 @@ fn check_window(path: &str, window: &WindowConfig, problems: &mut Vec<Problem>) 
             between(&path, early, EARLY_MIN, YEAR, problems);
         }
     }
+    if window.emit.early_rows == Some(0) {
+        let problem = Problem::new(format!("{path}.emit.early_rows"), "0 rows are too few: at least 1");
+        problems.push(problem.hint("leave it out if nothing is to be emitted early"));
+    }
+}
+
+fn check_sliding(path: &str, sliding: &SlidingConfig, problems: &mut Vec<Problem>) {
+    let SlidingConfig { size, slide } = *sliding;
+    let before = problems.len();
+    between(&format!("{path}.size"), size, DurationText::millis(1), YEAR, problems);
+    between(&format!("{path}.slide"), slide, DurationText::millis(1), YEAR, problems);
+    if problems.len() > before {
+        return;
+    }
+    let (size_micros, slide_micros) = (size.delta().micros(), slide.delta().micros());
+    let shared = common_divisor(size_micros, slide_micros);
+    let (message, hint) = if slide > size {
+        let message = format!("the slide of {slide} is longer than the window of {size}: rows would be in no window");
+        (message, format!("at most {size}"))
+    } else if size_micros / slide_micros > OVERLAP_MAX {
+        let message = format!("{} windows would overlap, more than {OVERLAP_MAX}", size_micros / slide_micros);
+        (message, "a longer slide, or a shorter window".to_owned())
+    } else if size_micros / shared > PIECES_MAX {
+        let pieces = size_micros / shared;
+        let message = format!("{slide} does not fit into {size}: windows would be put together from {pieces} pieces");
+        (message, format!("a slide that is a whole part of {size}"))
+    } else {
+        return;
+    };
+    problems.push(Problem::new(format!("{path}.slide"), message).hint(hint));
+}
+
+/// The longest time that divides both.
+fn common_divisor(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { common_divisor(b, a % b) }
 }
 
 fn is_positive(duration: DurationText) -> bool {

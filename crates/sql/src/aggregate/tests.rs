@@ -21,6 +21,10 @@ fn parsed(text: &str) -> String {
 fn calls_are_taken_apart() {
     assert_eq!(parsed("count(*)"), "count [] None None");
     assert_eq!(parsed("COUNT(x)"), "count [] Some(\"x\") None");
+    assert_eq!(parsed("stddev(x)"), "stddev [] Some(\"x\") None");
+    assert_eq!(parsed("Variance(x + y)"), "variance [] Some(\"x + y\") None");
+    assert_eq!(parsed("first(x)"), "first [] Some(\"x\") None");
+    assert_eq!(parsed("last(x) FILTER (WHERE y)"), "last [] Some(\"x\") Some(\"y\")");
     assert_eq!(parsed("sum(a * 2)"), "sum [] Some(\"a * 2\") None");
     assert_eq!(parsed("quantile(0.95, tags.\"Took\")"), "quantile [0.95] Some(\"tags.\\\"Took\\\"\") None");
     assert_eq!(
@@ -37,6 +41,8 @@ fn columns_of_a_call_know_which_are_numbers() {
     };
     assert_eq!(uses("sum(Took) FILTER (WHERE level = 'x')"), [("Took".to_owned(), true), ("level".to_owned(), false)]);
     assert_eq!(uses("quantile(0.5, tags.took)"), [("tags.took".to_owned(), true)]);
+    assert_eq!(uses("stddev(took)"), [("took".to_owned(), true)]);
+    assert_eq!(uses("last(message)"), [("message".to_owned(), false)]);
     assert_eq!(uses("max(ts)"), [("ts".to_owned(), false)]);
     assert_eq!(uses("sum(length(message))"), [("message".to_owned(), false)]);
     assert_eq!(uses("count(*)"), []);
@@ -47,7 +53,17 @@ fn an_unknown_aggregate_is_named_with_what_was_meant() {
     let error = parse_aggregate("  cuont(*)").unwrap_err();
     assert_eq!((error.kind, error.column), (SqlErrorKind::UnknownFunction, Some(3)));
     assert!(error.to_string().starts_with("there is no aggregate \"cuont\" (did you mean count? There are"), "{error}");
-    assert!(parse_aggregate("median(x)").unwrap_err().to_string().contains("quantile(0.5, x)"));
+    for (elsewhere, here) in [
+        ("median(x)", "did you mean quantile(0.5, x)?"),
+        ("stddev_samp(x)", "did you mean stddev(x)?"),
+        ("var_pop(x)", "did you mean variance(x), which is that of a sample?"),
+        ("first_value(x)", "did you mean first(x)?"),
+        ("latest(x)", "did you mean last(x)?"),
+        ("array_agg(x)", "stddev(x), first(x), last(x)"),
+    ] {
+        let error = parse_aggregate(elsewhere).unwrap_err();
+        assert!(error.to_string().contains(here), "{error}");
+    }
 }
 
 #[test]
@@ -56,6 +72,9 @@ fn what_is_not_one_plain_call_is_refused_with_what_would_be_right() {
         ("count(*) + 1", "is not the call of an aggregate"),
         ("count(DISTINCT x)", "DISTINCT or ALL cannot be used with count"),
         ("sum(*)", "\"*\" cannot be used with sum (write sum(x))"),
+        ("last(*)", "\"*\" cannot be used with last (write last(x))"),
+        ("first(a, b)", "first takes 1 argument(s), not 2"),
+        ("first(x ORDER BY y)", "ORDER BY"),
         ("sum(a, b)", "sum takes 1 argument(s), not 2"),
         ("count()", "count takes 1 argument(s), not 0"),
         ("quantile(x)", "write quantile(0.95, x)"),

@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-use weir_engine::{OperatorPlan, Plan, Upstream};
+use weir_engine::{EmitPlan, OperatorPlan, Plan, Upstream, WindowKind};
 use weir_model::Fields;
 use weir_pipeline::{Diagnostic, Input};
 
 use super::load::{self, Loaded};
 use crate::cli::{CheckArgs, SummaryFormat};
 use crate::exit::Failure;
-use crate::plan::{Job, JobOutput, window_length};
+use crate::plan::{Job, JobOutput};
 
 /// Runs the command.
 ///
@@ -70,7 +70,8 @@ fn describe(job: &Job) -> String {
     }
     if let Some(time) = &job.plan.time {
         let weir_engine::WatermarkPlan::Bounded { delay } = time.watermark;
-        let _ = writeln!(text, "  time: rows may be {delay} out of order");
+        let drift = time.max_drift.map(|drift| format!(", partitions up to {drift} apart")).unwrap_or_default();
+        let _ = writeln!(text, "  time: rows may be {delay} out of order{drift}");
     }
     for node in &job.plan.nodes {
         let _ = writeln!(
@@ -118,13 +119,28 @@ fn operator(operator: &OperatorPlan) -> String {
             let aggregates: Vec<&str> = window.compute.iter().map(|aggregate| aggregate.name.as_str()).collect();
             let by = if window.by.is_empty() { String::new() } else { format!(" by {}", window.by.join(", ")) };
             format!(
-                "{} in windows of {}{by}, late by up to {}",
+                "{} in windows of {}{by}, late by up to {}{}",
                 aggregates.join(", "),
-                window_length(window),
-                window.lateness
+                windows(window.window),
+                window.lateness,
+                early(window.emit)
             )
         }
     }
+}
+
+fn windows(kind: WindowKind) -> String {
+    match kind {
+        WindowKind::Tumbling { size, .. } => size.to_string(),
+        WindowKind::Sliding { size, slide, .. } => format!("{size} every {slide}"),
+    }
+}
+
+/// When results come before their window has ended.
+fn early(emit: EmitPlan) -> String {
+    let times = [emit.early_every.map(|every| every.to_string()), emit.early_rows.map(|rows| format!("{rows} rows"))];
+    let times: Vec<String> = times.into_iter().flatten().collect();
+    if times.is_empty() { String::new() } else { format!(", early results every {}", times.join(" and ")) }
 }
 
 fn promise(output: &JobOutput) -> String {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
-use weir_engine::{OperatorPlan, Plan, Upstream};
+use weir_engine::{Aggregate, OperatorPlan, Plan, Upstream};
 use weir_model::{FieldKind, Fields, WantedField};
 use weir_pipeline::FieldType;
 use weir_sql::{ColumnUse, columns, parse_aggregate};
@@ -111,12 +111,14 @@ fn need_of(operator: &OperatorPlan, need: &Need, index: usize) -> Result<Need, P
     Ok(upstream)
 }
 
-/// The column that an aggregate takes as a number: the smallest and the largest too, unless its type is declared.
+/// The column that an aggregate takes as a number: the smallest and the largest too, unless its type is declared. The first
+/// and the last may be anything.
 fn aggregated_number(aggregate: &weir_engine::AggregatePlan) -> Option<&str> {
     let argument = aggregate.argument.as_deref()?;
     let is_column = parse_aggregate(&format!("count({argument})")).is_ok()
         && columns(argument).is_ok_and(|uses| uses.len() == 1 && uses[0].name == argument);
-    (is_column && !matches!(aggregate.function, weir_engine::Aggregate::Count)).then_some(argument)
+    let takes_anything = matches!(aggregate.function, Aggregate::Count | Aggregate::First | Aggregate::Last);
+    (is_column && !takes_anything).then_some(argument)
 }
 
 /// The fields to build for `need`: typed by what is declared, else by the format, else by what is done with them.

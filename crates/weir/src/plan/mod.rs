@@ -15,7 +15,7 @@ use weir_engine::{
     Aggregate, AggregatePlan, EmitPlan, Limits, Node, OperatorPlan, Output, Plan, TimePlan, Upstream, WatermarkPlan,
     WindowPlan,
 };
-use weir_model::{EventTime, TimeDelta, Wanted};
+use weir_model::{EventTime, Wanted};
 use weir_pipeline::{
     Feed, PipelineConfig, SourceEntry, Step, StepKind, TimeConfig, WatermarkConfig, WindowConfig, WindowKind,
 };
@@ -178,13 +178,20 @@ fn window_plan(index: usize, window: &WindowConfig) -> Result<WindowPlan, Vec<Pr
     if !problems.is_empty() {
         return Err(problems);
     }
-    let WindowKind::Tumbling(size) = window.kind;
+    let (size, slide, offset) = (window.kind.size().delta(), window.kind.slide().delta(), window.offset.delta());
     Ok(WindowPlan {
-        window: weir_engine::WindowKind::Tumbling { size: size.delta(), offset: window.offset.delta() },
+        window: match window.kind {
+            WindowKind::Tumbling(_) => weir_engine::WindowKind::Tumbling { size, offset },
+            WindowKind::Sliding(_) => weir_engine::WindowKind::Sliding { size, slide, offset },
+        },
         by: window.by.clone(),
         compute,
         lateness: window.lateness.delta(),
-        emit: EmitPlan::default(),
+        emit: EmitPlan {
+            early_every: window.emit.early.map(|every| every.delta()),
+            early_rows: window.emit.early_rows,
+            ..EmitPlan::default()
+        },
     })
 }
 
@@ -200,6 +207,10 @@ fn aggregate(name: &str, call: AggregateCall) -> AggregatePlan {
         "min" => Aggregate::Min,
         "max" => Aggregate::Max,
         "quantile" => Aggregate::Quantile(share.expect("the parser lets a quantile through only with a share")),
+        "variance" => Aggregate::Variance,
+        "stddev" => Aggregate::Stddev,
+        "first" => Aggregate::First,
+        "last" => Aggregate::Last,
         other => unreachable!("the parser lets only known aggregates through, not {other}"),
     };
     AggregatePlan { name: name.to_owned(), function, argument: call.argument, filter: call.filter }
@@ -211,7 +222,7 @@ fn time_plan(time: &TimeConfig) -> TimePlan {
         watermark: WatermarkPlan::Bounded { delay: bounded.delay.delta() },
         idle_after: time.idle_after.delta(),
         future_limit: time.future_limit.delta(),
-        max_drift: None,
+        max_drift: time.max_drift.map(|drift| drift.delta()),
     }
 }
 
@@ -254,11 +265,4 @@ fn unique(names: impl Iterator<Item = String>) -> Vec<String> {
             if *times == 1 { name } else { format!("{name}-{times}") }
         })
         .collect()
-}
-
-/// How long a window is, for the plan that `check` prints.
-pub fn window_length(window: &WindowPlan) -> TimeDelta {
-    match window.window {
-        weir_engine::WindowKind::Tumbling { size, .. } | weir_engine::WindowKind::Sliding { size, .. } => size,
-    }
 }
