@@ -115,7 +115,6 @@ fn slow_requests() {
         .max_drift(secs(3600))
         .window(window)
         .called("per_service")
-        .filter("pane = 'early' OR p95 > 100")
         .to_table("slow_requests")
         .build();
     assert_eq!(built, example("slow-requests.yaml"));

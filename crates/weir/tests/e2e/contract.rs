@@ -280,3 +280,19 @@ fn early_results_come_after_the_rows_that_the_pipeline_says() {
                  WHERE e.pane = 'early' AND (e.n > t.n OR e.revision >= t.revision)";
     assert_eq!(place.number(wrong), 0, "an early result is a part of the one at the end");
 }
+
+#[test]
+fn early_results_come_as_time_goes_by_while_the_window_is_open() {
+    use std::io::{BufRead, BufReader};
+    let place = Place::new();
+    place.write("in.ndjson", rows_out_of_order());
+    let yaml = "name: early\nsources: { in: { file: { paths: [in.ndjson], follow: true }, format: json } }\ntime: { field: ts }\n\
+                steps: [ { window: { tumbling: 1d, compute: { n: count(*) }, emit: { early: 100ms } } } ]\n\
+                outputs: [ { stdout: { format: ndjson } } ]\n";
+    let mut command = place.run_command(&place.write("p.yaml", yaml), &[]);
+    let mut running = crate::harness::Running(command.stdout(std::process::Stdio::piped()).spawn().unwrap());
+    let lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
+    let mut rows = lines.map(|line| serde_json::from_str::<serde_json::Value>(&line.unwrap()).unwrap());
+    let complete = rows.find(|row| row["n"] == 200).unwrap();
+    assert_eq!(complete["pane"], "early", "{complete}");
+}

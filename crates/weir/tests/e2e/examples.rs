@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::harness::{Place, repository, said, well};
+use crate::harness::{Place, paths, repository, said, well};
 
 fn examples() -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(repository().join("examples"))
@@ -77,4 +77,26 @@ fn the_spark_example_turns_real_logs_into_tables() {
     let errors = place.number("SELECT count(*) FROM spark_logs WHERE level IN ('ERROR', 'FATAL')");
     let late = place.number("SELECT count(*) FROM late_events");
     assert_eq!(windows[0]["errors"].as_i64().unwrap() + late, errors, "every error is in a window or late");
+}
+
+#[test]
+fn the_example_of_slow_requests_finds_the_slow_services() {
+    let place = Place::new();
+    well(&place.weir(&["gen", "logs", "--rows", "20000", "--out", "in.ndjson"]).output().unwrap());
+    let pipeline = repository().join("examples/slow-requests.yaml");
+    let plan = place.weir(&["check"]).arg(&pipeline).output().unwrap();
+    let windows = "windows of 60s every 10s by service, late by up to 0s, early results every 2s and 10000 rows";
+    assert!(said(&plan).contains(windows), "{}", said(&plan));
+    well(&place.run(&pipeline, &[paths("sources.requests.file.paths", &[&place.path("in.ndjson")])]));
+    let late = place.number("SELECT count(*) FROM late_events");
+    let counted = place.number("SELECT sum(requests) FROM slow_requests WHERE pane = 'on_time'");
+    assert!(
+        counted <= 6 * 20_000 && counted >= 6 * (20_000 - late) - 6 * 20_000 / 100,
+        "{counted} counted, {late} late"
+    );
+    assert!(place.number("SELECT count(*) FROM slow_requests WHERE pane = 'early'") > 0);
+    let wrong =
+        "SELECT count(*) FROM slow_requests WHERE requests > 1 AND (p95 IS NULL OR spread IS NULL OR spread < 0)";
+    assert_eq!(place.number(wrong), 0);
+    assert!(place.number("SELECT count(*) FROM slow_requests WHERE last_message IS NOT NULL") > 0);
 }
