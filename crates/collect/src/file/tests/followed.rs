@@ -40,7 +40,7 @@ async fn nothing_to_follow_is_said_once_and_waited_for() {
     .assert_eq(&story.next().await);
     let waiting = tokio::time::timeout(std::time::Duration::from_secs(60), story.next()).await;
     assert!(waiting.is_err(), "it is said once");
-    story.write("later/a.log", "1\n");
+    story.write("prepared/a.log", "1\n").rename("prepared", "later");
     expect![[r#"
         + logs:later/a.log
         logs:later/a.log 0 1

@@ -56,7 +56,14 @@ impl Story {
     fn write(&self, name: &str, content: impl AsRef<[u8]>) -> &Self {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
+        if path.exists() {
+            fs::write(path, content).unwrap();
+        } else {
+            // A new file appears whole: whoever follows the folder must not find it empty in some runs.
+            let unseen = self.path(".unseen");
+            fs::write(&unseen, content).unwrap();
+            fs::rename(unseen, path).unwrap();
+        }
         self
     }
 
