@@ -1,4 +1,4 @@
-//! The steps of a plan at work: rows flow from sources through nodes to outputs.
+//! The steps of a plan at work: rows flow from sources through nodes to outputs, and are counted on the way.
 
 use std::sync::Arc;
 
@@ -6,46 +6,29 @@ use weir_model::{Compiler, Offset};
 
 use crate::compiled::Trouble;
 use crate::counters::Counters;
-use crate::operator::{Select, Where};
-use crate::plan::{OperatorPlan, Plan, Upstream};
+use crate::operator::{News, Operator, Outcome, build};
+use crate::plan::{Node, Plan, Upstream};
 use crate::rows::Rows;
-use crate::window::Window;
 use crate::{Effect, Run};
-
-/// A step at work.
-#[derive(Debug)]
-pub(crate) enum Step {
-    Where(Where),
-    Select(Select),
-    /// Boxed: it is many times larger than the others.
-    Window(Box<Window>),
-}
 
 /// The steps of a plan, and what became of the rows.
 #[derive(Debug)]
 pub(crate) struct Graph {
-    /// Where each node takes from.
-    nodes: Vec<Upstream>,
+    /// Where each node takes from, by port.
+    inputs: Vec<Vec<Upstream>>,
     /// Where each output takes from.
     outputs: Vec<Upstream>,
-    pub(crate) steps: Vec<Step>,
-    /// Of each window node the domain that its event time is told by.
+    pub(crate) operators: Vec<Box<dyn Operator>>,
+    /// Of each node that waits for event time the domain by which it is told.
     domains: Vec<Option<usize>>,
     pub(crate) counters: Counters,
 }
 
 impl Graph {
     pub(crate) fn new(plan: &Plan, domains: Vec<Option<usize>>, compiler: &Arc<dyn Compiler>) -> Self {
-        let steps = plan.nodes.iter().map(|node| match &node.operator {
-            OperatorPlan::Where(text) => Step::Where(Where::new(text, compiler.clone())),
-            OperatorPlan::Select(columns) => Step::Select(Select::new(columns, compiler.clone())),
-            OperatorPlan::Window(window) => {
-                Step::Window(Box::new(Window::new(window, (&plan.pipeline, &node.name), plan.limits, compiler.clone())))
-            }
-        });
         Self {
-            steps: steps.collect(),
-            nodes: plan.nodes.iter().map(|node| node.from).collect(),
+            operators: (0..plan.nodes.len()).map(|node| build(plan, node, compiler)).collect(),
+            inputs: plan.nodes.iter().map(Node::inputs).collect(),
             outputs: plan.outputs.iter().map(|output| output.from).collect(),
             domains,
             counters: Counters::new(plan),
@@ -63,44 +46,53 @@ impl Graph {
                 self.counters.outputs[output] += rows.origin.as_ref().map_or(0, |_| rows.len() as u64);
                 effects.push(Effect::Emit { output, rows: rows.columns.clone() });
             }
-            for node in 0..self.nodes.len() {
-                if takes(self.nodes[node], from) {
-                    self.through(node, &rows, &mut waiting, effects);
+            for node in 0..self.inputs.len() {
+                for port in 0..self.inputs[node].len() {
+                    if takes(self.inputs[node][port], from) {
+                        self.through((node, port), &rows, &mut waiting, effects);
+                    }
                 }
             }
         }
     }
 
-    /// Puts rows through a node; what comes out waits to flow on.
-    fn through(&mut self, node: usize, rows: &Rows, waiting: &mut Vec<(Upstream, Rows)>, effects: &mut Vec<Effect>) {
-        let counts = &mut self.counters.nodes[node];
-        let counted = rows.origin.is_some();
-        let passed = match &mut self.steps[node] {
-            Step::Where(step) => step.apply(rows).map(|kept| {
-                counts.filtered += if counted { (rows.len() - kept.len()) as u64 } else { 0 };
-                waiting.push((Upstream::Node(node), kept));
-            }),
-            Step::Select(step) => step.apply(rows).map(|selected| waiting.push((Upstream::Node(node), selected))),
-            Step::Window(step) => step.take(node, rows, effects).map(|taken| {
-                counts.late += taken.late;
-                counts.rejected += taken.rejected;
-                counts.results += taken.shown;
-                counts.open = step.open_rows();
-                waiting.extend(taken.results.into_iter().rev().map(|rows| (Upstream::Node(node), rows)));
-            }),
-        };
-        match passed {
-            Ok(()) => {}
+    /// Puts rows through a node, by one of its ports; what comes out waits to flow on.
+    fn through(
+        &mut self,
+        (node, port): (usize, usize),
+        rows: &Rows,
+        waiting: &mut Vec<(Upstream, Rows)>,
+        effects: &mut Vec<Effect>,
+    ) {
+        match self.operators[node].take(port, rows, effects) {
+            Ok(mut outcome) => {
+                // What flows on first is pushed last.
+                let passed = outcome.rows.drain(..).rev();
+                waiting.extend(passed.map(|rows| (Upstream::Node(node), rows)));
+                self.count(node, &outcome, rows.origin.is_some());
+            }
             Err(Trouble::Value(_)) if rows.len() > 1 => {
-                // One of them is wrong. Halves, in order, until it stands alone; what is pushed last flows on first.
+                // One of them is wrong. Halves, in order, until it stands alone.
                 let half = rows.len() / 2;
                 let mut of_first = Vec::new();
-                self.through(node, &rows.slice(0, half), &mut of_first, effects);
-                self.through(node, &rows.slice(half, rows.len() - half), waiting, effects);
+                self.through((node, port), &rows.slice(0, half), &mut of_first, effects);
+                self.through((node, port), &rows.slice(half, rows.len() - half), waiting, effects);
                 waiting.append(&mut of_first);
             }
             Err(Trouble::Types(reason) | Trouble::Value(reason)) => self.reject(node, rows, &reason, effects),
         }
+    }
+
+    /// Counts what became of rows. Those that a window made were counted when it fired.
+    fn count(&mut self, node: usize, outcome: &Outcome, from_source: bool) {
+        let counts = &mut self.counters.nodes[node];
+        if from_source {
+            counts.filtered += outcome.filtered;
+            counts.late += outcome.late;
+            counts.rejected += outcome.rejected;
+        }
+        counts.results += outcome.shown;
+        counts.open = self.operators[node].open_rows();
     }
 
     fn reject(&mut self, node: usize, rows: &Rows, reason: &str, effects: &mut Vec<Effect>) {
@@ -116,52 +108,27 @@ impl Graph {
         }));
     }
 
-    /// Of each domain the smallest watermark beyond `reached(domain)` at which one of its windows has something to do.
+    /// Of each domain the smallest watermark beyond `reached(domain)` at which one of its nodes has something to do.
     pub(crate) fn next_stops(&self, domains: usize, reached: impl Fn(usize) -> i64) -> Vec<i64> {
         let mut stops = vec![i64::MAX; domains];
-        for (step, domain) in self.steps.iter().zip(&self.domains) {
-            if let (Step::Window(window), Some(domain)) = (step, domain) {
-                stops[*domain] = stops[*domain].min(window.next_stop(reached(*domain)));
+        for (operator, domain) in self.operators.iter().zip(&self.domains) {
+            if let Some(domain) = *domain {
+                stops[domain] = stops[domain].min(operator.next_stop(reached(domain)));
             }
         }
         stops
     }
 
-    /// Tells the windows of a domain that the watermark has come to `reached`.
-    pub(crate) fn advance(&mut self, domain: usize, reached: i64, effects: &mut Vec<Effect>) {
-        self.speak(Some(domain), |window| window.advance(reached), effects);
-    }
-
-    /// Tells the windows of a domain that no more is to be expected, with the watermark at `reached`.
-    pub(crate) fn end(&mut self, domain: usize, reached: i64, effects: &mut Vec<Effect>) {
-        self.speak(Some(domain), |window| window.end(reached), effects);
-    }
-
-    /// Makes the windows of a domain emit what late rows have changed.
-    pub(crate) fn flush_late(&mut self, domain: usize, effects: &mut Vec<Effect>) {
-        self.speak(Some(domain), Window::flush_late, effects);
-    }
-
-    /// Tells every window that processing time has gone on.
-    pub(crate) fn tick(&mut self, before: i64, now: i64, effects: &mut Vec<Effect>) {
-        self.speak(None, |window| window.tick(before, now), effects);
-    }
-
-    /// Lets the windows of a domain, or all, emit what they have to say.
-    fn speak(
-        &mut self,
-        domain: Option<usize>,
-        what: impl Fn(&mut Window) -> (Vec<Rows>, u64),
-        effects: &mut Vec<Effect>,
-    ) {
-        for node in 0..self.steps.len() {
-            let Step::Window(window) = &mut self.steps[node] else { continue };
-            if domain.is_some() && self.domains[node] != domain {
+    /// Tells the nodes of a domain, or with `None` all that wait for event time, that time has gone on.
+    pub(crate) fn tell(&mut self, domain: Option<usize>, news: News, effects: &mut Vec<Effect>) {
+        for node in 0..self.operators.len() {
+            let told = self.domains[node].is_some() && (domain.is_none() || self.domains[node] == domain);
+            if !told {
                 continue;
             }
-            let (results, rows) = what(window);
-            self.counters.nodes[node].results += rows;
-            self.counters.nodes[node].open = window.open_rows();
+            let mut outcome = self.operators[node].hear(news);
+            let results = std::mem::take(&mut outcome.rows);
+            self.count(node, &outcome, true);
             for rows in results {
                 self.flow(Upstream::Node(node), rows, effects);
             }
@@ -170,21 +137,11 @@ impl Graph {
 
     /// Every run that is alive.
     pub(crate) fn seal(&mut self, next_run: &mut u64) -> Vec<Run> {
-        let mut runs = Vec::new();
-        for (node, step) in self.steps.iter_mut().enumerate() {
-            if let Step::Window(window) = step {
-                runs.extend(window.seal(node, next_run));
-            }
-        }
-        runs
+        self.operators.iter_mut().flat_map(|operator| operator.seal(next_run)).collect()
     }
 
     pub(crate) fn state_bytes(&self) -> usize {
-        let bytes = self.steps.iter().map(|step| match step {
-            Step::Where(_) | Step::Select(_) => 0,
-            Step::Window(window) => window.state_bytes(),
-        });
-        bytes.sum()
+        self.operators.iter().map(|operator| operator.state_bytes()).sum()
     }
 }
 

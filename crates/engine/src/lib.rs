@@ -40,6 +40,7 @@ use arrow::array::RecordBatch;
 use weir_model::{Balance, Batch, Compiler, Epoch, EventTime, Offset, PartitionId, ProcessingTime, Watermark};
 
 use graph::Graph;
+use operator::News;
 use progress::Progress;
 
 pub use error::EngineError;
@@ -253,7 +254,7 @@ impl Engine {
                 let (before, now) = self.progress.tick(now.micros());
                 self.advance_quietly(effects);
                 if let Some(before) = before {
-                    self.graph.tick(before, now, effects);
+                    self.graph.tell(None, News::Tick(before, now), effects);
                 }
             }
             Input::Barrier(_) => effects.push(Effect::Snapshot(self.snapshot())),
@@ -261,7 +262,7 @@ impl Engine {
                 self.progress.finish_all();
                 self.progress.reach();
                 for domain in 0..self.progress.domains() {
-                    self.graph.end(domain, self.progress.reached(domain), effects);
+                    self.graph.tell(Some(domain), News::End(self.progress.reached(domain)), effects);
                 }
             }
         }

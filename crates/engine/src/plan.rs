@@ -66,6 +66,14 @@ pub struct Node {
     pub operator: OperatorPlan,
 }
 
+impl Node {
+    /// Where its rows come from, by port.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<Upstream> {
+        vec![self.from]
+    }
+}
+
 /// What a step does. Expressions are text, compiled for each schema by the [`weir_model::Compiler`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum OperatorPlan {

@@ -2,11 +2,11 @@
 
 use arrow::array::{ArrayData, RecordBatch};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::counters::NodeCounts;
 use crate::progress::ProgressMeta;
-use crate::window::WindowMeta;
 
 /// The JSON of [`crate::Snapshot::meta`].
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,8 +21,8 @@ pub(crate) struct Meta {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct NodeMeta {
     pub(crate) counts: NodeCounts,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) window: Option<WindowMeta>,
+    #[serde(default, alias = "window", skip_serializing_if = "Option::is_none")]
+    pub(crate) state: Option<Box<RawValue>>,
 }
 
 /// The id of a run: a hash of its content and of how many runs there were before. An attempt that never committed may

@@ -4,7 +4,7 @@ use arrow::array::BooleanArray;
 use arrow::buffer::ScalarBuffer;
 use weir_model::{Batch, EventTime, Offset, PartitionId, ProcessingTime};
 
-use crate::graph::Step;
+use crate::operator::News;
 use crate::plan::Upstream;
 use crate::rows::{Origin, Rows};
 use crate::snapshot::{Meta, NodeMeta};
@@ -79,7 +79,7 @@ impl Engine {
     /// Fires what is due after partitions have moved.
     pub(crate) fn advance(&mut self, effects: &mut Vec<Effect>) {
         for domain in self.progress.reach() {
-            self.graph.advance(domain, self.progress.reached(domain), effects);
+            self.graph.tell(Some(domain), News::Reached(self.progress.reached(domain)), effects);
         }
     }
 
@@ -87,19 +87,14 @@ impl Engine {
     pub(crate) fn advance_quietly(&mut self, effects: &mut Vec<Effect>) {
         self.advance(effects);
         for domain in self.progress.quiet_domains() {
-            self.graph.flush_late(domain, effects);
+            self.graph.tell(Some(domain), News::Quiet, effects);
         }
     }
 
     pub(crate) fn snapshot(&mut self) -> Snapshot {
         let runs = self.graph.seal(&mut self.next_run);
-        let nodes = self.graph.steps.iter().zip(&self.graph.counters.nodes).map(|(step, counts)| NodeMeta {
-            counts: *counts,
-            window: match step {
-                Step::Where(_) | Step::Select(_) => None,
-                Step::Window(window) => Some(window.meta()),
-            },
-        });
+        let nodes = self.graph.operators.iter().zip(&self.graph.counters.nodes);
+        let nodes = nodes.map(|(operator, counts)| NodeMeta { counts: *counts, state: operator.meta() });
         let meta = Meta {
             next_run: self.next_run,
             progress: self.progress.meta(),
@@ -125,9 +120,9 @@ impl Engine {
         self.progress.restore(meta.progress);
         (counters.sources, counters.outputs) = (meta.sources, meta.outputs);
         counters.nodes = meta.nodes.iter().map(|node| node.counts).collect();
-        for (step, node) in self.graph.steps.iter_mut().zip(meta.nodes) {
-            if let (Step::Window(window), Some(meta)) = (step, node.window) {
-                window.restore(meta, runs).map_err(EngineError::Corrupt)?;
+        for (operator, node) in self.graph.operators.iter_mut().zip(meta.nodes) {
+            if let Some(state) = node.state {
+                operator.restore(&state, runs).map_err(EngineError::Corrupt)?;
             }
         }
         Ok(())

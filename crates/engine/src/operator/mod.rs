@@ -1,7 +1,114 @@
-//! The steps that look at one row at a time.
+//! What a step does with rows, behind one seam: the graph moves rows and counts them, and knows no operator by name.
+//!
+//! An operator is a file that implements [`Operator`], an arm in [`OperatorPlan`] and an arm in [`build`]. One that looks
+//! at a row at a time needs no more than [`Operator::take`]; one that waits for event time also hears of it, and keeps
+//! what it remembers as runs (columns, immutable, named once) and as JSON.
 
 mod select;
 mod where_;
 
-pub(crate) use select::Select;
-pub(crate) use where_::Where;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use weir_model::Compiler;
+
+use crate::compiled::Trouble;
+use crate::plan::{OperatorPlan, Plan};
+use crate::rows::Rows;
+use crate::window::Window;
+use crate::{Effect, Run};
+use select::Select;
+use where_::Where;
+
+/// A step at work.
+pub(crate) trait Operator: Debug + Send {
+    /// Takes rows. When it fails nothing has happened; after [`Trouble::Value`] the rows come again in halves until the
+    /// one that is wrong stands alone.
+    ///
+    /// `port` says which of [`crate::Node::inputs`] the rows come from. `effects` takes what concerns single rows:
+    /// [`Effect::Late`], [`Effect::Reject`].
+    fn take(&mut self, port: usize, rows: &Rows, effects: &mut Vec<Effect>) -> Result<Outcome, Trouble>;
+
+    /// The smallest watermark beyond `reached` at which there is something to do: batches are cut there.
+    fn next_stop(&self, _reached: i64) -> i64 {
+        i64::MAX
+    }
+
+    /// Hears that time has gone on.
+    fn hear(&mut self, _news: News) -> Outcome {
+        Outcome::default()
+    }
+
+    /// Rows taken that are in no result yet and may still be.
+    fn open_rows(&self) -> u64 {
+        0
+    }
+
+    /// Every run that is alive, named; `next_run` counts the runs that were ever named.
+    fn seal(&mut self, _next_run: &mut u64) -> Vec<Run> {
+        Vec::new()
+    }
+
+    /// What a snapshot keeps besides runs; called after [`Operator::seal`].
+    fn meta(&self) -> Option<Box<RawValue>> {
+        None
+    }
+
+    /// Takes over what a snapshot holds: what [`Operator::meta`] gave, and the runs of all nodes.
+    ///
+    /// # Errors
+    /// What is damaged.
+    fn restore(&mut self, _meta: &RawValue, _runs: &[Run]) -> Result<(), String> {
+        Err("a step that remembers nothing has a memory in it".to_owned())
+    }
+
+    /// About how many bytes the state takes.
+    fn state_bytes(&self) -> usize {
+        0
+    }
+}
+
+/// What an operator hears of time. Watermarks are microseconds, and are those of the node's domain.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum News {
+    /// The watermark has come to here.
+    Reached(i64),
+    /// Nobody yields for now: changes do not wait for event time any longer.
+    Quiet,
+    /// Processing time went from the one to the other.
+    Tick(i64, i64),
+    /// No more is to be expected; the watermark is here.
+    End(i64),
+}
+
+/// What became of rows.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// What goes on, in order.
+    pub(crate) rows: Vec<Rows>,
+    /// Rows that were not wanted.
+    pub(crate) filtered: u64,
+    /// Rows that came too late.
+    pub(crate) late: u64,
+    /// Rows that cannot be processed.
+    pub(crate) rejected: u64,
+    /// Rows that were open and are contained in results now, for the first time.
+    pub(crate) shown: u64,
+}
+
+impl Outcome {
+    /// All of `rows` go on.
+    pub(crate) fn passes(rows: Rows) -> Self {
+        Self { rows: vec![rows], ..Self::default() }
+    }
+}
+
+/// Makes the operator of a node.
+pub(crate) fn build(plan: &Plan, node: usize, compiler: &Arc<dyn Compiler>) -> Box<dyn Operator> {
+    match &plan.nodes[node].operator {
+        OperatorPlan::Where(text) => Box::new(Where::new(text, compiler.clone())),
+        OperatorPlan::Select(columns) => Box::new(Select::new(columns, compiler.clone())),
+        OperatorPlan::Window(window) => Box::new(Window::new(window, plan, node, compiler.clone())),
+    }
+}

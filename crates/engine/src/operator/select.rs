@@ -6,6 +6,8 @@ use arrow::array::{Array, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use weir_model::Compiler;
 
+use super::{Operator, Outcome};
+use crate::Effect;
 use crate::compiled::{Compiled, Trouble};
 use crate::rows::Rows;
 
@@ -22,9 +24,10 @@ impl Select {
         let (names, texts) = columns.iter().cloned().unzip();
         Self { names, expressions: Compiled::new(texts, compiler), schema: Arc::new(Schema::empty()) }
     }
+}
 
-    /// The rows with the new columns.
-    pub(crate) fn apply(&mut self, rows: &Rows) -> Result<Rows, Trouble> {
+impl Operator for Select {
+    fn take(&mut self, _port: usize, rows: &Rows, _effects: &mut Vec<Effect>) -> Result<Outcome, Trouble> {
         let columns = self.expressions.evaluate(&rows.columns)?;
         let same = |(field, column): (&Arc<Field>, &Arc<dyn Array>)| field.data_type() == column.data_type();
         if self.schema.fields().len() != columns.len() || !self.schema.fields().iter().zip(&columns).all(same) {
@@ -38,6 +41,6 @@ impl Select {
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
         let columns = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options);
         let columns = columns.map_err(|error| Trouble::Types(error.to_string()))?;
-        Ok(Rows { columns, origin: rows.origin.clone() })
+        Ok(Outcome::passes(Rows { columns, origin: rows.origin.clone() }))
     }
 }

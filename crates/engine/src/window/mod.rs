@@ -19,12 +19,14 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::DataType;
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 use weir_model::Compiler;
 
 use crate::aggregate::ArgumentType;
 use crate::compiled::{Compiled, Trouble, condition};
 use crate::keys::{KeyId, Keys};
-use crate::plan::{Limits, WindowPlan};
+use crate::operator::{News, Operator, Outcome};
+use crate::plan::{Limits, Plan, WindowPlan};
 use crate::rows::Rows;
 use crate::{Effect, Run};
 use fold::Fold;
@@ -41,6 +43,8 @@ const FORGET_FROM: usize = 4096;
 /// A window node.
 #[derive(Debug)]
 pub(crate) struct Window {
+    /// The index of its node.
+    node: usize,
     spans: Spans,
     lateness: i64,
     late_every: i64,
@@ -62,19 +66,9 @@ pub(crate) struct Window {
     ids: Vec<KeyId>,
 }
 
-/// What became of the rows that a window took.
-#[derive(Debug, Default)]
-pub(crate) struct Taken {
-    pub(crate) late: u64,
-    pub(crate) rejected: u64,
-    /// Early results, and the rows that they are the first to contain.
-    pub(crate) results: Vec<Rows>,
-    pub(crate) shown: u64,
-}
-
 /// What a snapshot keeps of a window node besides its runs.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct WindowMeta {
+struct WindowMeta {
     reached: i64,
     kinds: Vec<Option<String>>,
     merge: MergeMeta,
@@ -83,16 +77,19 @@ pub(crate) struct WindowMeta {
 }
 
 impl Window {
-    pub(crate) fn new(plan: &WindowPlan, name: (&str, &str), limits: Limits, compiler: Arc<dyn Compiler>) -> Self {
+    /// The window `plan` of the pipeline's `node`.
+    pub(crate) fn new(plan: &WindowPlan, pipeline: &Plan, node: usize, compiler: Arc<dyn Compiler>) -> Self {
         let (shape, texts) = Shape::new(plan);
         let spans = Spans::new(plan.window);
+        let name = (pipeline.pipeline.as_str(), pipeline.nodes[node].name.as_str());
         Self {
+            node,
             lateness: plan.lateness.micros(),
             late_every: plan.emit.late_every.micros().min(spans.size()),
             early_every: plan.emit.early_every.map(|every| every.micros()),
             early_rows: plan.emit.early_rows,
             rows_since: 0,
-            limits,
+            limits: pipeline.limits,
             expressions: Compiled::new(texts, compiler),
             keys: Keys::new(plan.by.len()),
             fold: Fold::default(),
@@ -105,54 +102,6 @@ impl Window {
             spans,
             shape,
         }
-    }
-
-    /// The smallest watermark beyond `reached` at which this node has something to do.
-    pub(crate) fn next_stop(&self, reached: i64) -> i64 {
-        if reached == crate::progress::UNKNOWN {
-            return reached + 1;
-        }
-        let fires = self.spans.end_after(reached);
-        if self.lateness == 0 {
-            return fires;
-        }
-        let drops = self.spans.end_after(reached.saturating_sub(self.lateness)).saturating_add(self.lateness);
-        let speaks = reached.div_euclid(self.late_every).saturating_add(1).saturating_mul(self.late_every);
-        fires.min(drops).min(speaks)
-    }
-
-    /// Takes rows of a source. Nothing has happened when it fails.
-    pub(crate) fn take(&mut self, node: usize, rows: &Rows, effects: &mut Vec<Effect>) -> Result<Taken, Trouble> {
-        let origin = rows.origin.as_ref().filter(|origin| !origin.times.is_empty() || rows.len() == 0);
-        let origin = origin.ok_or_else(|| Trouble::Types("a window needs rows with an event time".to_owned()))?;
-        let mut inputs = self.expressions.evaluate(&rows.columns)?;
-        let keys: Vec<ArrayRef> = inputs.drain(..self.shape.keys).collect();
-        self.shape.take_inputs(&mut inputs)?;
-        if self.shape.needs_times() {
-            inputs.push(Arc::new(Int64Array::new(origin.times.clone(), None)));
-        }
-        self.keys.intern(&keys, rows.len(), &mut self.ids).map_err(Trouble::Types)?;
-
-        let gone = self.reached.saturating_sub(self.lateness);
-        self.assigned.assign(&self.spans, &origin.times, &origin.marks, (gone, self.lateness));
-        let rejected = self.reject_over_limit(rows, effects);
-        if !self.assigned.late.is_empty() {
-            let late = rows.take(&UInt32Array::from(self.assigned.late.clone()));
-            effects.push(Effect::Late { node, rows: self.late.rows(&late, &self.spans, self.reached) });
-        }
-        let assigned = std::mem::take(&mut self.assigned);
-        let mut taken = Taken { late: assigned.late.len() as u64, rejected, ..Taken::default() };
-        let mut from = 0;
-        for stop in self.early_stops(&assigned) {
-            self.take_part(&assigned, from..stop, &inputs);
-            let (results, shown) = self.fire_all(self.merge.due_early(self.reached));
-            taken.results.extend(results);
-            taken.shown += shown;
-            from = stop;
-        }
-        self.take_part(&assigned, from..u32::MAX, &inputs);
-        self.assigned = assigned;
-        Ok(taken)
     }
 
     /// The rows before which open windows speak, as so many were taken.
@@ -218,8 +167,8 @@ impl Window {
         over.len() as u64
     }
 
-    /// Goes on to the watermark `reached`. Returns the results of the windows that fire, and the rows in them.
-    pub(crate) fn advance(&mut self, reached: i64) -> (Vec<Rows>, u64) {
+    /// Goes on to the watermark `reached`.
+    fn advance(&mut self, reached: i64) -> Outcome {
         let speaks = self.reached.div_euclid(self.late_every) != reached.div_euclid(self.late_every);
         let before = std::mem::replace(&mut self.reached, reached);
         let due = self.merge.due((before, reached), speaks);
@@ -232,37 +181,37 @@ impl Window {
     }
 
     /// Emits what late rows have changed, now.
-    pub(crate) fn flush_late(&mut self) -> (Vec<Rows>, u64) {
+    fn flush_late(&mut self) -> Outcome {
         let due = self.merge.due((self.reached, self.reached), true);
         self.fire_all(due)
     }
 
     /// Emits what windows that are open have come to, if processing time has passed a multiple of `early_every`.
-    pub(crate) fn tick(&mut self, before: i64, now: i64) -> (Vec<Rows>, u64) {
+    fn tick(&mut self, before: i64, now: i64) -> Outcome {
         let speaks = self.early_every.is_some_and(|every| before.div_euclid(every) != now.div_euclid(every));
         if !speaks {
-            return (Vec::new(), 0);
+            return Outcome::default();
         }
         let due = self.merge.due_early(self.reached);
         self.fire_all(due)
     }
 
     /// Fires every window that has rows which no results contain; the watermark is at `reached`.
-    pub(crate) fn end(&mut self, reached: i64) -> (Vec<Rows>, u64) {
+    fn end(&mut self, reached: i64) -> Outcome {
         let before = std::mem::replace(&mut self.reached, reached);
         let due = self.merge.due_at_end(before, reached);
         self.fire_all(due)
     }
 
-    fn fire_all(&mut self, due: Vec<merge::Due>) -> (Vec<Rows>, u64) {
-        let (mut results, mut rows) = (Vec::new(), 0);
+    fn fire_all(&mut self, due: Vec<merge::Due>) -> Outcome {
+        let mut outcome = Outcome::default();
         for due in due {
             let (columns, shown) = self.fire(due);
-            results.push(Rows { columns, origin: None });
-            rows += shown;
+            outcome.rows.push(Rows { columns, origin: None });
+            outcome.shown += shown;
         }
         self.merge.drop_gone(self.reached);
-        (results, rows)
+        outcome
     }
 
     fn fire(&mut self, due: merge::Due) -> (RecordBatch, u64) {
@@ -282,34 +231,90 @@ impl Window {
         self.fold.renumber(&ids);
         self.merge.renumber(&ids);
     }
+}
 
-    /// Rows in windows that have not fired, or not since.
-    pub(crate) fn open_rows(&self) -> u64 {
+impl Operator for Window {
+    fn take(&mut self, _port: usize, rows: &Rows, effects: &mut Vec<Effect>) -> Result<Outcome, Trouble> {
+        let origin = rows.origin.as_ref().filter(|origin| !origin.times.is_empty() || rows.len() == 0);
+        let origin = origin.ok_or_else(|| Trouble::Types("a window needs rows with an event time".to_owned()))?;
+        let mut inputs = self.expressions.evaluate(&rows.columns)?;
+        let keys: Vec<ArrayRef> = inputs.drain(..self.shape.keys).collect();
+        self.shape.take_inputs(&mut inputs)?;
+        if self.shape.needs_times() {
+            inputs.push(Arc::new(Int64Array::new(origin.times.clone(), None)));
+        }
+        self.keys.intern(&keys, rows.len(), &mut self.ids).map_err(Trouble::Types)?;
+
+        let gone = self.reached.saturating_sub(self.lateness);
+        self.assigned.assign(&self.spans, &origin.times, &origin.marks, (gone, self.lateness));
+        let rejected = self.reject_over_limit(rows, effects);
+        if !self.assigned.late.is_empty() {
+            let late = rows.take(&UInt32Array::from(self.assigned.late.clone()));
+            effects.push(Effect::Late { node: self.node, rows: self.late.rows(&late, &self.spans, self.reached) });
+        }
+        let assigned = std::mem::take(&mut self.assigned);
+        let mut outcome = Outcome { late: assigned.late.len() as u64, rejected, ..Outcome::default() };
+        let mut from = 0;
+        for stop in self.early_stops(&assigned) {
+            self.take_part(&assigned, from..stop, &inputs);
+            let mut early = self.fire_all(self.merge.due_early(self.reached));
+            outcome.rows.append(&mut early.rows);
+            outcome.shown += early.shown;
+            from = stop;
+        }
+        self.take_part(&assigned, from..u32::MAX, &inputs);
+        self.assigned = assigned;
+        Ok(outcome)
+    }
+
+    fn next_stop(&self, reached: i64) -> i64 {
+        if reached == crate::progress::UNKNOWN {
+            return reached + 1;
+        }
+        let fires = self.spans.end_after(reached);
+        if self.lateness == 0 {
+            return fires;
+        }
+        let drops = self.spans.end_after(reached.saturating_sub(self.lateness)).saturating_add(self.lateness);
+        let speaks = reached.div_euclid(self.late_every).saturating_add(1).saturating_mul(self.late_every);
+        fires.min(drops).min(speaks)
+    }
+
+    fn hear(&mut self, news: News) -> Outcome {
+        match news {
+            News::Reached(reached) => self.advance(reached),
+            News::Quiet => self.flush_late(),
+            News::Tick(before, now) => self.tick(before, now),
+            News::End(reached) => self.end(reached),
+        }
+    }
+
+    fn open_rows(&self) -> u64 {
         self.merge.open_rows()
     }
 
-    /// Turns what was folded since the last time into runs, merges the runs of panes that have too many, and returns
-    /// all that are alive.
-    pub(crate) fn seal(&mut self, node: usize, next_run: &mut u64) -> Vec<Run> {
+    /// What was folded since the last time turns into runs, and those of panes that have too many are merged.
+    fn seal(&mut self, next_run: &mut u64) -> Vec<Run> {
         for (pane, table) in self.fold.drain() {
             self.merge.add_partial(pane, table, &self.keys, &self.shape);
         }
         self.merge.compact(self.limits.runs_per_pane, &self.keys, &self.shape);
-        self.merge.runs(node, next_run)
+        self.merge.runs(self.node, next_run)
     }
 
-    pub(crate) fn meta(&self) -> WindowMeta {
+    fn meta(&self) -> Option<Box<RawValue>> {
         let kinds = self.shape.kinds.iter().map(|kind| kind.as_ref().map(|kind| kind.shown().to_string()));
-        WindowMeta {
+        let meta = WindowMeta {
             reached: self.reached,
             kinds: kinds.collect(),
             merge: self.merge.meta(),
             rows_since: self.rows_since,
-        }
+        };
+        Some(to_raw_value(&meta).expect("numbers and names are JSON"))
     }
 
-    /// Takes over what a snapshot holds. The message of an error says what is damaged.
-    pub(crate) fn restore(&mut self, meta: WindowMeta, runs: &[Run]) -> Result<(), String> {
+    fn restore(&mut self, meta: &RawValue, runs: &[Run]) -> Result<(), String> {
+        let meta: WindowMeta = serde_json::from_str(meta.get()).map_err(|error| error.to_string())?;
         (self.reached, self.rows_since) = (meta.reached, meta.rows_since);
         for (kind, text) in self.shape.kinds.iter_mut().zip(meta.kinds) {
             let parse = |text: String| {
@@ -321,7 +326,7 @@ impl Window {
         self.merge.restore(meta.merge, runs, &mut self.keys, &self.shape)
     }
 
-    pub(crate) fn state_bytes(&self) -> usize {
+    fn state_bytes(&self) -> usize {
         self.keys.size() + self.fold.size() + self.merge.size()
     }
 }
