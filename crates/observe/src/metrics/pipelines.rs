@@ -160,30 +160,36 @@ impl<'a> Measures<'a> {
         )
     }
 
-    /// The conservation law can be checked from outside: read = results + filtered + late + rejected + open.
+    /// The conservation law can be checked from outside: read = results + filtered + late + rejected + open. `read` never
+    /// goes back but for a restart from an older commit, nor do the others but `open`, which is a gauge of its own.
     fn outputs(&self, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let rows = self.each_output(|counts| counts.rows_written);
         counter(to, "output_rows", "Rows given to the output, revisions included", rows)?;
-        let fates: [(&str, Part); 6] = [
+        let outcomes: [(&str, Part); 5] = [
             ("read", |b| b.read),
             ("results", |b| b.results),
             ("filtered", |b| b.filtered),
             ("late", |b| b.late),
             ("rejected", |b| b.rejected),
-            ("open", |b| b.open),
         ];
-        let balance = fates.iter().flat_map(|(fate, value)| {
+        let balance = outcomes.iter().flat_map(|(outcome, value)| {
             self.each_output(|counts| value(&counts.balance)).map(|(mut labels, rows)| {
-                labels.push(("fate", fate));
+                labels.push(("outcome", outcome));
                 (labels, rows)
             })
         });
-        gauge(to, "output_balance_rows", "What became of the rows on the way to the output", balance)?;
+        counter(to, "pipeline_rows", "Rows read for the output, and what became of them", balance)?;
         gauge(
             to,
-            "output_open_rows",
-            "Rows in windows that have not fired yet",
+            "pipeline_open_rows",
+            "Rows on the way to the output in windows that have not fired yet",
             self.each_output(|counts| counts.balance.open),
+        )?;
+        gauge(
+            to,
+            "pipeline_balance_holds",
+            "1 while every row read for the output is accounted for, else 0",
+            self.each_output(|counts| u64::from(counts.balance.holds())),
         )
     }
 }

@@ -97,7 +97,11 @@ fn a_scrape_shows_what_the_pipelines_wrote_down() {
         r#"weir_pipeline_busy_seconds_total{pipeline="spark-logs",stage="engine"} 1.5"#,
         r#"weir_pipeline_backpressure_seconds_total{pipeline="spark-logs"} 0.25"#,
         r#"weir_pipeline_checkpoint_duration_seconds_bucket{le="0.005",pipeline="spark-logs"} 1"#,
-        r#"weir_output_balance_rows{pipeline="spark-logs",output="errors",fate="results"} 6.0"#,
+        r#"weir_pipeline_rows_total{pipeline="spark-logs",output="errors",outcome="read"} 10"#,
+        r#"weir_pipeline_rows_total{pipeline="spark-logs",output="errors",outcome="results"} 6"#,
+        r#"weir_pipeline_rows_total{pipeline="spark-logs",output="errors",outcome="rejected"} 1"#,
+        r#"weir_pipeline_open_rows{pipeline="spark-logs",output="errors"} 1"#,
+        r#"weir_pipeline_balance_holds{pipeline="spark-logs",output="errors"} 1"#,
         r#"weir_table_rows{table="logs"} 5.0"#,
         r#"weir_http_requests_total{method="GET",route="/api/v1/tables",status="200"} 1"#,
         r#"weir_ingest_records_total{stream="app"} 3"#,
@@ -106,6 +110,21 @@ fn a_scrape_shows_what_the_pipelines_wrote_down() {
     ] {
         let numbers_aside = |line: &str| line.trim_end_matches(".0").to_owned();
         assert!(text.lines().any(|found| numbers_aside(found) == numbers_aside(line)), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
+fn a_row_that_is_unaccounted_for_shows_in_the_scrape() {
+    let board = PipelineBoard::new();
+    let output =
+        |name: &str| NewOutput { name: name.to_owned(), kind: "table".to_owned(), guarantee: Guarantee::ExactlyOnce };
+    let handle = board.add("p", vec![output("good"), output("bad")], Fixed.now());
+    handle.set_balance("good", Balance { read: 3, results: 1, open: 2, ..Balance::default() });
+    handle.set_balance("bad", Balance { read: 3, results: 1, open: 1, ..Balance::default() });
+    let text = metrics(board, Arc::new(Fixed)).encode(TextFormat::Prometheus);
+    for (output, holds) in [("good", 1), ("bad", 0)] {
+        let line = format!(r#"weir_pipeline_balance_holds{{pipeline="p",output="{output}"}} {holds}"#);
+        assert!(text.lines().any(|found| found.trim_end_matches(".0") == line), "{line} is not in\n{text}");
     }
 }
 
