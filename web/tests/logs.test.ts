@@ -243,6 +243,23 @@ describe('a server in a special state', () => {
     await close();
   });
 
+  test('older rows load also where the browser tells several moves of the end at once', async () => {
+    // What a busy browser does: where the end was and where it is now come in one call.
+    const { page, close } = await visit(browser, url, '?range=all', {}, (page) => page.addInitScript(() => {
+      const Watch = window.IntersectionObserver;
+      window.IntersectionObserver = class extends Watch {
+        constructor(told: IntersectionObserverCallback, options?: IntersectionObserverInit) {
+          const away = (change: IntersectionObserverEntry) => Object.create(change, { isIntersecting: { value: false } }) as IntersectionObserverEntry;
+          super((changes, watch) => told([away(changes[0]!), ...changes], watch), options);
+        }
+      };
+    }));
+    await ready(page);
+    await page.locator('.scroll').evaluate((box) => box.scrollTo(0, box.scrollHeight));
+    await until(async () => (await rows(page).count()) > 200, 'older rows');
+    await close();
+  });
+
   test('an error is told in the words of the server', async () => {
     const { page, close } = await visit(browser, url, '', {}, (page) =>
       page.route('**/api/**', (route) => route.fulfill({ status: 503, json: { error: { code: 'storage', message: 'the catalog /data/catalog.sqlite cannot be read: disk I/O error', hint: null } } })));
