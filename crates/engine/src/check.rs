@@ -26,6 +26,7 @@ impl Plan {
             match &node.operator {
                 OperatorPlan::Where(_) => text.push_str("where"),
                 OperatorPlan::Select(_) => text.push_str("select"),
+                OperatorPlan::Rows(rows) => text.push_str(rows.kind()),
                 OperatorPlan::Window(window) => {
                     let _ = match window.window {
                         WindowKind::Tumbling { size, offset } => {
@@ -59,6 +60,9 @@ impl Plan {
                 return Err(problem("another step has this name".to_owned()));
             }
             self.check_upstream(node.from, index).map_err(problem)?;
+            if let OperatorPlan::Rows(rows) = &node.operator {
+                rows.check().map_err(|fault| problem(fault.to_string()))?;
+            }
             if let OperatorPlan::Window(window) = &node.operator {
                 self.check_window(window, node.from).map_err(problem)?;
             }

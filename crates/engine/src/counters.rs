@@ -17,6 +17,10 @@ pub(crate) struct SourceCounts {
 /// Of a node; rows of sources only, not results of windows.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct NodeCounts {
+    #[serde(default)]
+    pub(crate) added: u64,
+    #[serde(default)]
+    pub(crate) merged: u64,
     pub(crate) filtered: u64,
     pub(crate) rejected: u64,
     pub(crate) late: u64,
@@ -51,6 +55,8 @@ impl Counters {
         let mut from = plan.outputs[output].from;
         while let Upstream::Node(node) = from {
             let (counts, plan) = (&self.nodes[node], &plan.nodes[node]);
+            balance.added += counts.added;
+            balance.merged += counts.merged;
             balance.filtered += counts.filtered;
             balance.rejected += counts.rejected;
             balance.late += counts.late;

@@ -87,6 +87,8 @@ impl Graph {
     fn count(&mut self, node: usize, outcome: &Outcome, from_source: bool) {
         let counts = &mut self.counters.nodes[node];
         if from_source {
+            counts.added += outcome.added;
+            counts.merged += outcome.merged;
             counts.filtered += outcome.filtered;
             counts.late += outcome.late;
             counts.rejected += outcome.rejected;

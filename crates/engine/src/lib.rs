@@ -15,7 +15,8 @@
 //! * A window fires when the minimum over all partitions that are not idle has passed its end. A partition that is
 //!   known but was not read yet holds time back; one that is caught up and silent for `idle_after` does not.
 //! * Time advances per record: cutting the same rows into other batches gives the same effects, to the byte.
-//! * Every row read is in exactly one of results, filtered, late, rejected and open ([`Balance`]), after every step.
+//! * Every row read or added by a step is in exactly one of results, filtered, merged, late, rejected and open
+//!   ([`Balance`]), after every step.
 
 mod aggregate;
 mod check;
@@ -44,9 +45,10 @@ use operator::News;
 use progress::Progress;
 
 pub use error::EngineError;
+pub use operator::PlanFault;
 pub use plan::{
-    Aggregate, AggregatePlan, EmitPlan, Limits, Node, OperatorPlan, Output, Plan, TimePlan, Upstream, WatermarkPlan,
-    WindowKind, WindowPlan,
+    Aggregate, AggregatePlan, EmitPlan, Limits, Node, OperatorPlan, Output, Plan, RowsPlan, TimePlan, Upstream,
+    WatermarkPlan, WindowKind, WindowPlan,
 };
 
 /// Everything that can happen to an engine.

@@ -2,6 +2,8 @@
 
 use weir_model::TimeDelta;
 
+pub use crate::operator::RowsPlan;
+
 /// A pipeline: sources feed nodes, nodes feed nodes, and outputs take from any of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -81,6 +83,8 @@ pub enum OperatorPlan {
     Where(String),
     /// Replaces the columns by these: name and expression.
     Select(Vec<(String, String)>),
+    /// Looks at rows one after the other.
+    Rows(RowsPlan),
     /// Groups rows by time and keys.
     Window(WindowPlan),
 }

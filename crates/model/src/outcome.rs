@@ -25,26 +25,36 @@ pub struct Rejected {
 }
 
 /// What became of the rows on the way to one output. The conservation law of the engine is
-/// `read = results + filtered + late + rejected + open`, at every moment.
+/// `read + added = results + filtered + merged + late + rejected + open`, at every moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balance {
     /// Records taken from the source.
     pub read: u64,
+    /// Rows that a step made besides those that it took: the elements of a list after the first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub added: u64,
     /// Rows that are in emitted results: written as they are, or counted in a window that has fired.
     pub results: u64,
     /// Rows dropped because a step said so.
     pub filtered: u64,
+    /// Rows that became part of another row: the lines of a record after the first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub merged: u64,
     /// Rows whose windows were all gone; they are in the late output.
     pub late: u64,
     /// Records in the dead letters.
     pub rejected: u64,
-    /// Rows held in windows that have not fired yet; zero once bounded sources have ended.
+    /// Rows held in windows that have not fired yet or in records that may go on; zero once bounded sources have ended.
     pub open: u64,
 }
 
 impl Balance {
     /// Whether the conservation law holds.
     pub fn holds(&self) -> bool {
-        self.read == self.results + self.filtered + self.late + self.rejected + self.open
+        self.read + self.added == self.results + self.filtered + self.merged + self.late + self.rejected + self.open
     }
+}
+
+fn is_zero(rows: &u64) -> bool {
+    *rows == 0
 }

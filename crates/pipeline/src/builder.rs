@@ -154,6 +154,21 @@ impl Pipeline {
         self.step(StepKind::Select(Named::from_iter(columns)))
     }
 
+    /// Computes columns beside those that are there.
+    pub fn add<N: Into<String>, T: Into<String>>(self, columns: impl IntoIterator<Item = (N, T)>) -> Self {
+        self.step(StepKind::Add(Named::from_iter(columns)))
+    }
+
+    /// Leaves columns out.
+    pub fn drop_columns(self, columns: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.step(StepKind::Drop(columns.into_iter().map(Into::into).collect()))
+    }
+
+    /// Gives columns other names: the new name, then the one that it has.
+    pub fn rename<N: Into<String>, T: Into<String>>(self, columns: impl IntoIterator<Item = (N, T)>) -> Self {
+        self.step(StepKind::Rename(Named::from_iter(columns)))
+    }
+
     /// Aggregates over windows: see [`Tumbling`] and [`Sliding`].
     pub fn window(self, window: impl Into<WindowConfig>) -> Self {
         self.step(StepKind::Window(window.into()))

@@ -100,8 +100,10 @@ fn play_straight(story: &Story) -> Result<(String, Outcome), PlayError> {
         }
     }
     let balance = stage.engine.balances()[0];
+    let some = |rows: u64, what: &str| if rows == 0 { String::new() } else { format!(" + {what} {rows}") };
+    let (added, merged) = (some(balance.added, "added"), some(balance.merged, "merged"));
     told.push_str(&format!(
-        "read {} = results {} + filtered {} + late {} + rejected {} + open {}\n",
+        "read {}{added} = results {} + filtered {}{merged} + late {} + rejected {} + open {}\n",
         balance.read, balance.results, balance.filtered, balance.late, balance.rejected, balance.open
     ));
     Ok((told, outcome))

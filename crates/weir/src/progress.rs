@@ -64,16 +64,18 @@ pub(crate) fn summary(status: &PipelineStatus) -> String {
         let balance = &output.balance;
         let _ = write!(
             text,
-            "  {}: {} read = {} in results + {} filtered + {} late + {} dead letters",
+            "  {}: {} read{} = {} in results + {} filtered{} + {} late + {} dead letters",
             output.name,
             HumanCount(balance.read),
+            some(balance.added, "added"),
             HumanCount(balance.results),
             HumanCount(balance.filtered),
+            some(balance.merged, "merged"),
             HumanCount(balance.late),
             HumanCount(balance.rejected),
         );
         if balance.open > 0 {
-            let _ = write!(text, " + {} in open windows", HumanCount(balance.open));
+            let _ = write!(text, " + {} open", HumanCount(balance.open));
         }
         text.push_str(if balance.holds() { "\n" } else { "   (THIS DOES NOT BALANCE: please report it)\n" });
     }
@@ -82,4 +84,9 @@ pub(crate) fn summary(status: &PipelineStatus) -> String {
         let _ = writeln!(text, "  trouble: {}{times}", trouble.message);
     }
     text
+}
+
+/// A term of the balance that most pipelines do not have.
+fn some(rows: u64, what: &str) -> String {
+    if rows == 0 { String::new() } else { format!(" + {} {what}", HumanCount(rows)) }
 }

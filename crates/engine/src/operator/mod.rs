@@ -4,6 +4,10 @@
 //! at a row at a time needs no more than [`Operator::take`]; one that waits for event time also hears of it, and keeps
 //! what it remembers as runs (columns, immutable, named once) and as JSON.
 
+mod add;
+mod columns;
+mod fault;
+mod rows_plan;
 mod select;
 mod where_;
 
@@ -18,6 +22,9 @@ use crate::plan::{OperatorPlan, Plan};
 use crate::rows::Rows;
 use crate::window::Window;
 use crate::{Effect, Run};
+pub use fault::PlanFault;
+use fault::distinct;
+pub use rows_plan::RowsPlan;
 use select::Select;
 use where_::Where;
 
@@ -89,6 +96,10 @@ pub(crate) struct Outcome {
     pub(crate) rows: Vec<Rows>,
     /// Rows that were not wanted.
     pub(crate) filtered: u64,
+    /// Rows that were made besides those that were taken.
+    pub(crate) added: u64,
+    /// Rows that became part of another row.
+    pub(crate) merged: u64,
     /// Rows that came too late.
     pub(crate) late: u64,
     /// Rows that cannot be processed.
@@ -109,6 +120,7 @@ pub(crate) fn build(plan: &Plan, node: usize, compiler: &Arc<dyn Compiler>) -> B
     match &plan.nodes[node].operator {
         OperatorPlan::Where(text) => Box::new(Where::new(text, compiler.clone())),
         OperatorPlan::Select(columns) => Box::new(Select::new(columns, compiler.clone())),
+        OperatorPlan::Rows(rows) => rows.build(plan, node, compiler),
         OperatorPlan::Window(window) => Box::new(Window::new(window, plan, node, compiler.clone())),
     }
 }

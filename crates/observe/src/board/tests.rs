@@ -60,7 +60,10 @@ fn a_status_reads_as_the_api_promises() {
     handle.set_partition_watermark(&logs, Watermark::at(EventTime::from_micros(0)));
     handle.set_partition_state(&logs, "/var/log/a.log", PartitionState::CaughtUp);
     handle.set_watermark(Watermark::at(EventTime::from_micros(0)), Some(logs));
-    handle.set_balance("errors", Balance { read: 10, results: 6, filtered: 1, late: 1, rejected: 1, open: 1 });
+    handle.set_balance(
+        "errors",
+        Balance { read: 10, results: 6, filtered: 1, late: 1, rejected: 1, open: 1, ..Balance::default() },
+    );
     handle.wrote("errors", 2);
     handle.committed(Checkpoint { epoch: Epoch(3), at: at(900), took: Duration::from_millis(5), snapshot_bytes: 7 });
     handle.trouble("a.log is not readable", at(1_000));

@@ -160,15 +160,18 @@ impl<'a> Measures<'a> {
         )
     }
 
-    /// The conservation law can be checked from outside: read = results + filtered + late + rejected + open. `read` never
+    /// The conservation law can be checked from outside: read and added rows are in results,
+    /// filtered, merged, late, rejected and open. `read` never
     /// goes back but for a restart from an older commit, nor do the others but `open`, which is a gauge of its own.
     fn outputs(&self, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let rows = self.each_output(|counts| counts.rows_written);
         counter(to, "output_rows", "Rows given to the output, revisions included", rows)?;
-        let outcomes: [(&str, Part); 5] = [
+        let outcomes: [(&str, Part); 7] = [
             ("read", |b| b.read),
+            ("added", |b| b.added),
             ("results", |b| b.results),
             ("filtered", |b| b.filtered),
+            ("merged", |b| b.merged),
             ("late", |b| b.late),
             ("rejected", |b| b.rejected),
         ];

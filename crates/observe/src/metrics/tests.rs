@@ -33,7 +33,10 @@ fn everything() -> Arc<Metrics> {
     handle.set_state(PipelineState::Running);
     handle.read(&PartitionId::new("a"), "a", Taken { records: 10, bytes: 640, next: Offset(640) }, Fixed.now());
     handle.set_watermark(Watermark::at(EventTime::from_micros(90_000_000)), None);
-    handle.set_balance("errors", Balance { read: 10, results: 6, filtered: 1, late: 1, rejected: 1, open: 1 });
+    handle.set_balance(
+        "errors",
+        Balance { read: 10, results: 6, filtered: 1, late: 1, rejected: 1, open: 1, ..Balance::default() },
+    );
     handle.wrote("errors", 2);
     handle.late(1);
     handle.dead_letters(1);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{Named, WindowConfig};
 use crate::tagged;
 
-/// A step: exactly one kind (`where`, `select` or `window`).
+/// A step: exactly one kind (`where`, `select`, `window` and so on).
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Step {
@@ -33,6 +33,16 @@ pub enum StepKind {
     /// The columns that go on, by name: each is a SQL expression over the columns that came in, in this order.
     #[schemars(extend("examples" = [{ "ts": "ts", "app": "upper(app_id)" }]))]
     Select(Named),
+    /// Computes columns beside those that are there, by name: each is a SQL expression over the columns that came in. A
+    /// column of the same name is replaced.
+    #[schemars(extend("examples" = [{ "seconds": "duration_ms / 1000.0" }]))]
+    Add(Named),
+    /// Leaves these columns out.
+    #[schemars(extend("examples" = [["debug_info", "host_ip"]]))]
+    Drop(Vec<String>),
+    /// Gives columns other names: the new name, then the one that it has.
+    #[schemars(extend("examples" = [{ "app": "application_id" }]))]
+    Rename(Named),
     /// Aggregates rows over windows of event time.
     Window(WindowConfig),
 }

@@ -32,14 +32,14 @@ fn a_value_may_have_several_lines() {
         &["steps=- where: a > 1\n- were: b"],
         &[],
         expect![[r#"
-        --set steps: error: unknown key `were`
-          |
-          | - were: b
-          |   ^^^^
-          = at: steps[1].were
-          = allowed: where, select, window, name, from
-          = did you mean `where`?
-    "#]],
+            --set steps: error: unknown key `were`
+              |
+              | - were: b
+              |   ^^^^
+              = at: steps[1].were
+              = allowed: where, select, add, drop, rename, window, name, from
+              = did you mean `where`?
+        "#]],
     );
 }
 

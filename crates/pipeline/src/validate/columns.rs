@@ -32,6 +32,9 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
             }
             StepKind::Where(_) => {}
             StepKind::Select(columns) => check_named(&format!("{path}.select"), columns, problems),
+            StepKind::Add(columns) => check_named(&format!("{path}.add"), columns, problems),
+            StepKind::Drop(columns) => check_list(&format!("{path}.drop"), columns, problems),
+            StepKind::Rename(columns) => check_named(&format!("{path}.rename"), columns, problems),
             StepKind::Window(window) => check_window(&format!("{path}.window"), window, problems),
         }
     }
@@ -83,6 +86,21 @@ fn check_named(path: &str, columns: &Named, problems: &mut Vec<Problem>) {
         }
         if text.trim().is_empty() {
             problems.push(Problem::new(path, "the expression is empty"));
+        }
+    }
+}
+
+fn check_list(path: &str, columns: &[String], problems: &mut Vec<Problem>) {
+    if columns.is_empty() {
+        problems.push(Problem::new(path, "there is no column: nothing would be done"));
+    }
+    let mut names = BTreeSet::new();
+    for (index, name) in columns.iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        if name.trim().is_empty() {
+            problems.push(Problem::new(path, "the name of a column is empty"));
+        } else if !names.insert(name) {
+            problems.push(Problem::new(path, format!("`{name}` is given twice")));
         }
     }
 }

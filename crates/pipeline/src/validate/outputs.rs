@@ -14,6 +14,8 @@ use crate::feed::Feed;
 enum Columns {
     /// Those of the sources; tables grow with them.
     Source,
+    /// What this step makes of them.
+    OfStep(usize),
     /// These.
     These(Vec<String>),
     Late,
@@ -111,6 +113,7 @@ fn columns_of(config: &PipelineConfig, feed: &Feed<'_>) -> Columns {
             Columns::These(window.by.iter().cloned().chain(computed).chain(["window".to_owned()]).collect())
         }
         StepKind::Where(_) => config.feed_of_step(*index).map_or(Columns::Source, |feed| columns_of(config, &feed)),
+        StepKind::Add(_) | StepKind::Drop(_) | StepKind::Rename(_) => Columns::OfStep(*index),
     }
 }
 

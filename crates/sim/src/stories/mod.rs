@@ -1,6 +1,7 @@
 //! Stories: each is one behaviour of the engine, told in text with what it says.
 
 mod limits;
+mod rows;
 mod sliding;
 mod time;
 mod triggers;

@@ -115,6 +115,7 @@ fn operator(operator: &OperatorPlan) -> String {
             let columns: Vec<String> = columns.iter().map(|(name, text)| format!("{name} = {text}")).collect();
             columns.join(", ")
         }
+        OperatorPlan::Rows(plan) => crate::plan::rows::describe(plan),
         OperatorPlan::Window(window) => {
             let aggregates: Vec<&str> = window.compute.iter().map(|aggregate| aggregate.name.as_str()).collect();
             let by = if window.by.is_empty() { String::new() } else { format!(" by {}", window.by.join(", ")) };

@@ -9,7 +9,7 @@ use weir_model::{FieldKind, Fields, WantedField};
 use weir_pipeline::FieldType;
 use weir_sql::{ColumnUse, columns, parse_aggregate};
 
-use super::Problem;
+use super::{Problem, rows};
 
 /// What is done with a field, as far as its type can be told from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,17 +29,35 @@ pub(super) struct Need {
 }
 
 impl Need {
-    fn add(&mut self, name: &str, numeric: bool, boolean: bool, key: bool) {
+    pub(super) fn add(&mut self, name: &str, numeric: bool, boolean: bool, key: bool) {
         let known = self.fields.entry(name.to_owned()).or_default();
         known.numeric |= numeric;
         known.boolean |= boolean;
         known.key |= key;
     }
 
-    fn add_uses(&mut self, uses: &[ColumnUse]) {
+    pub(super) fn add_uses(&mut self, uses: &[ColumnUse]) {
         for used in uses {
             self.add(&used.name, used.numeric, used.boolean, false);
         }
+    }
+
+    /// The same with each name as `name` has it; those that it has not are not needed.
+    pub(super) fn renamed(&self, name: impl Fn(&str) -> Option<String>) -> Self {
+        let mut need = Self { all: self.all, ..Self::default() };
+        for (known, used) in &self.fields {
+            // What is inside of a column goes where the column goes.
+            let (column, inside) = known.split_once('.').unwrap_or((known, ""));
+            let whole = name(known);
+            let renamed = whole.filter(|whole| whole != known || inside.is_empty()).or_else(|| {
+                let column = name(column)?;
+                Some(if inside.is_empty() { column } else { format!("{column}.{inside}") })
+            });
+            if let Some(name) = renamed {
+                need.add(&name, used.numeric, used.boolean, used.key);
+            }
+        }
+        need
     }
 
     fn merge(&mut self, other: &Self) {
@@ -89,6 +107,7 @@ fn need_of(operator: &OperatorPlan, need: &Need, index: usize) -> Result<Need, P
                 upstream.add_uses(&uses);
             }
         }
+        OperatorPlan::Rows(plan) => upstream = rows::need(plan, need, index)?,
         OperatorPlan::Window(window) => {
             for (position, key) in window.by.iter().enumerate() {
                 let uses = columns(key)

@@ -2,6 +2,7 @@
 //! build. Opens nothing and starts nothing; what is wrong comes back with its place in the file.
 
 mod fields;
+pub(crate) mod rows;
 mod types;
 
 use std::collections::BTreeMap;
@@ -12,8 +13,8 @@ use weir_collect::SourceConfig;
 use weir_decode::FormatConfig;
 use weir_deliver::OutputConfig;
 use weir_engine::{
-    Aggregate, AggregatePlan, EmitPlan, Limits, Node, OperatorPlan, Output, Plan, TimePlan, Upstream, WatermarkPlan,
-    WindowPlan,
+    Aggregate, AggregatePlan, EmitPlan, Limits, Node, OperatorPlan, Output, Plan, RowsPlan, TimePlan, Upstream,
+    WatermarkPlan, WindowPlan,
 };
 use weir_model::{EventTime, Wanted};
 use weir_pipeline::{
@@ -156,11 +157,15 @@ fn node(index: usize, step: &Step, config: &PipelineConfig) -> Result<Node, Vec<
         StepKind::Select(columns) => {
             OperatorPlan::Select(columns.iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect())
         }
+        StepKind::Add(columns) => rows::plan(index, RowsPlan::Add(rows::pairs(columns)))?,
+        StepKind::Drop(columns) => rows::plan(index, RowsPlan::Drop(columns.clone()))?,
+        StepKind::Rename(columns) => rows::plan(index, RowsPlan::Rename(rows::pairs(columns)))?,
         StepKind::Window(window) => OperatorPlan::Window(window_plan(index, window)?),
     };
     let kind = match &operator {
         OperatorPlan::Where(_) => "where",
         OperatorPlan::Select(_) => "select",
+        OperatorPlan::Rows(plan) => plan.kind(),
         OperatorPlan::Window(_) => "window",
     };
     let name = step.name.clone().unwrap_or_else(|| format!("{kind}-{}", index + 1));
@@ -249,6 +254,9 @@ fn time_column(plan: &Plan, from: Upstream, time_field: Option<&str>) -> Option<
         Upstream::Node(index) => match &plan.nodes[index].operator {
             OperatorPlan::Window(_) => Some("window_start".to_owned()),
             OperatorPlan::Where(_) => time_column(plan, plan.nodes[index].from, time_field),
+            OperatorPlan::Rows(rows) => {
+                time_column(plan, plan.nodes[index].from, time_field).and_then(|time| rows::time_column(rows, time))
+            }
             OperatorPlan::Select(columns) => time_column(plan, plan.nodes[index].from, time_field)
                 .filter(|time| columns.iter().any(|(name, _)| name == time)),
         },

@@ -8,7 +8,7 @@ use weir_engine::{Aggregate, OperatorPlan, Plan, Upstream, WindowPlan};
 use weir_model::{Expression, FieldKind, Fields};
 use weir_sql::{SqlCompiler, SqlExpression, columns, nearest};
 
-use super::{JobSource, Problem, fields};
+use super::{JobSource, Problem, fields, rows};
 
 /// The columns of a source or a step.
 #[derive(Clone)]
@@ -70,7 +70,7 @@ fn source_columns(source: &JobSource) -> Known {
     }
 }
 
-struct Checker {
+pub(super) struct Checker {
     compiler: SqlCompiler,
     problems: Vec<Problem>,
 }
@@ -106,6 +106,7 @@ impl Checker {
                     .collect::<Option<Vec<_>>>()
                     .map_or(Known::Open, |fields| Known::Columns(Arc::new(Schema::new(fields))))
             }
+            OperatorPlan::Rows(plan) => rows::check(self, index, plan, input),
             OperatorPlan::Window(window) => self.window(index, window, input),
         }
     }
@@ -164,8 +165,14 @@ impl Checker {
         }
     }
 
+    /// Checks that there is a column `name` where the columns are known.
+    pub(super) fn column(&mut self, path: &str, name: &str, input: &Known) {
+        let Known::Columns(schema) = input else { return };
+        self.problems.extend(unknown_column(path, name, name, schema));
+    }
+
     /// Compiles `text` where the columns are known; otherwise only its syntax is checked, which was done already.
-    fn expression(&mut self, path: &str, text: &str, input: &Known) -> Option<SqlExpression> {
+    pub(super) fn expression(&mut self, path: &str, text: &str, input: &Known) -> Option<SqlExpression> {
         let Known::Columns(schema) = input else { return None };
         for used in columns(text).unwrap_or_default() {
             if let Some(problem) = unknown_column(path, text, &used.name, schema) {
