@@ -140,8 +140,14 @@ impl Plan {
     }
 
     fn check_time(&self) -> Result<(), String> {
-        let Some(time) = self.time else { return Ok(()) };
-        let WatermarkPlan::Bounded { delay } = time.watermark;
+        let Some(time) = &self.time else { return Ok(()) };
+        let delay = match &time.watermark {
+            WatermarkPlan::Bounded { delay } | WatermarkPlan::Punctuated { delay, .. } => *delay,
+            WatermarkPlan::Periodic { delay, every } if every.micros() > 0 => *delay,
+            WatermarkPlan::Periodic { every, .. } => {
+                return Err(format!("every is {every}; it must be longer than nothing"));
+            }
+        };
         let lengths = [("delay", delay), ("idle_after", time.idle_after), ("future_limit", time.future_limit)];
         for (name, value) in lengths.into_iter().chain(time.max_drift.map(|drift| ("max_drift", drift))) {
             if value < TimeDelta::ZERO {

@@ -42,7 +42,7 @@ use weir_model::{Balance, Batch, Compiler, Epoch, EventTime, Offset, PartitionId
 
 use graph::Graph;
 use operator::News;
-use progress::Progress;
+use progress::{Progress, Punctuation};
 
 pub use error::EngineError;
 pub use operator::PlanFault;
@@ -197,6 +197,7 @@ pub enum PartitionState {
 pub struct Engine {
     plan: Plan,
     progress: Progress,
+    punctuation: Option<Punctuation>,
     graph: Graph,
     /// How many runs were ever named.
     next_run: u64,
@@ -210,9 +211,10 @@ impl Engine {
     pub fn new(plan: Plan, compiler: Arc<dyn Compiler>) -> Result<Self, EngineError> {
         plan.check()?;
         let (domains, of_nodes) = plan.domains();
-        let progress = Progress::new(plan.time, domains);
+        let progress = Progress::new(plan.time.clone(), domains);
+        let punctuation = plan.time.as_ref().and_then(|time| Punctuation::new(&time.watermark, &compiler));
         let graph = Graph::new(&plan, of_nodes, &compiler);
-        Ok(Self { plan, progress, graph, next_run: 0 })
+        Ok(Self { plan, progress, punctuation, graph, next_run: 0 })
     }
 
     /// An engine that goes on from `snapshot`. Every partition counts as not caught up until it is said to be again.

@@ -22,7 +22,7 @@ pub struct Plan {
 }
 
 /// How event time is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimePlan {
     /// How a partition's watermark follows its records.
     pub watermark: WatermarkPlan,
@@ -36,12 +36,29 @@ pub struct TimePlan {
     pub max_drift: Option<TimeDelta>,
 }
 
-/// How a partition's watermark follows its records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a partition's watermark follows its records: never batches or the clock, so that a replay tells the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatermarkPlan {
     /// The latest event time of the partition less `delay`: a row may be so much out of order and still be on time.
     Bounded {
         /// How far out of order rows may be.
+        delay: TimeDelta,
+    },
+    /// The same, down to the next multiple of `every` (event time, since the epoch): it moves in steps, at the first
+    /// row that lies `delay` or more beyond one. A row may be up to `delay + every` out of order and still be on time.
+    Periodic {
+        /// How far out of order rows may be in any case.
+        delay: TimeDelta,
+        /// How far apart the watermarks are.
+        every: TimeDelta,
+    },
+    /// Only rows for which the condition is true move it: it is the latest of their event times less `delay`. Nothing is
+    /// said by the event times of other rows, nor where the condition is null. A row for which it cannot be computed is
+    /// rejected. Until the first row that carries a watermark the partition holds time back like one that was not read.
+    Punctuated {
+        /// The condition, over the columns of the source, as SQL text.
+        condition: String,
+        /// How far behind the event times of such rows other rows may come.
         delay: TimeDelta,
     },
 }

@@ -4,6 +4,7 @@ use arrow::array::BooleanArray;
 use arrow::buffer::ScalarBuffer;
 use weir_model::{Batch, EventTime, Offset, PartitionId, ProcessingTime};
 
+use crate::compiled::Trouble;
 use crate::operator::News;
 use crate::plan::Upstream;
 use crate::rows::{Origin, Rows};
@@ -31,18 +32,48 @@ impl Engine {
             self.graph.flow(Upstream::Source(source), rows, effects);
         } else {
             let rows = self.reject_future(rows, effects);
-            self.take_timed(source, &partition, &rows, effects);
+            self.take_moving(source, &partition, &rows, effects);
         }
         join_emits(effects, already);
     }
 
+    /// Finds out which rows move the watermark, and rejects those of which it cannot be told.
+    fn take_moving(&mut self, source: usize, partition: &PartitionId, rows: &Rows, effects: &mut Vec<Effect>) {
+        let Some(origin) = &rows.origin else { return };
+        let moving = match &mut self.punctuation {
+            Some(punctuation) => punctuation.moving(rows, &origin.times),
+            None => Ok(origin.times.clone()),
+        };
+        match moving {
+            Ok(moving) => self.take_timed(source, partition, (rows, &moving), effects),
+            Err(Trouble::Value(_)) if rows.len() > 1 => {
+                let half = rows.len() / 2;
+                self.take_moving(source, partition, &rows.slice(0, half), effects);
+                self.take_moving(source, partition, &rows.slice(half, rows.len() - half), effects);
+            }
+            Err(Trouble::Types(reason) | Trouble::Value(reason)) => {
+                self.graph.counters.sources[source].rejected += rows.len() as u64;
+                effects.extend(origin.offsets.iter().map(|offset| Effect::Reject {
+                    partition: partition.clone(),
+                    offset: Offset(*offset),
+                    reason: format!("whether it carries a watermark cannot be told: {reason}"),
+                }));
+            }
+        }
+    }
+
     /// Lets rows flow in parts, each ending with the row at which some window has something to do.
-    fn take_timed(&mut self, source: usize, partition: &PartitionId, rows: &Rows, effects: &mut Vec<Effect>) {
+    fn take_timed(
+        &mut self,
+        source: usize,
+        partition: &PartitionId,
+        (rows, moving): (&Rows, &[i64]),
+        effects: &mut Vec<Effect>,
+    ) {
         let mut from = 0;
         while from < rows.len() {
             let stops = self.graph.next_stops(self.progress.domains(), |domain| self.progress.reached(domain));
-            let Some(origin) = &rows.origin else { return };
-            let marks = self.progress.advance(partition, &origin.times[from..], &stops);
+            let marks = self.progress.advance(partition, &moving[from..], &stops);
             let mut part = rows.slice(from, marks.len());
             from += marks.len();
             if let Some(origin) = &mut part.origin {

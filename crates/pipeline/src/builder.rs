@@ -22,8 +22,8 @@ use weir_deliver::{FileFormat, FileMode, FileOutput, OutputConfig, StdoutOutput}
 use weir_model::DurationText;
 
 use crate::config::{
-    BoundedConfig, EmitConfig, FieldType, Named, OutputEntry, PipelineConfig, SlidingConfig, SourceEntry, Step,
-    StepKind, TimeConfig, TimeText, WatermarkConfig, WindowConfig, WindowKind,
+    BoundedConfig, EmitConfig, FieldType, Named, OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig,
+    SlidingConfig, SourceEntry, Step, StepKind, TimeConfig, TimeText, WatermarkConfig, WindowConfig, WindowKind,
 };
 
 /// Files as a source.
@@ -105,6 +105,23 @@ impl Pipeline {
     /// Before [`Pipeline::time`].
     pub fn delay(self, delay: DurationText) -> Self {
         self.with_time(|time| time.watermark = WatermarkConfig::Bounded(BoundedConfig { delay }))
+    }
+
+    /// A watermark that moves at multiples of `every` only; records may come out of order by `delay`.
+    ///
+    /// # Panics
+    /// Before [`Pipeline::time`].
+    pub fn periodic(self, delay: DurationText, every: DurationText) -> Self {
+        self.with_time(|time| time.watermark = WatermarkConfig::Periodic(PeriodicConfig { delay, every }))
+    }
+
+    /// A watermark that only records move for which a SQL condition is true, to their event time less `delay`.
+    ///
+    /// # Panics
+    /// Before [`Pipeline::time`].
+    pub fn punctuated(self, condition: impl Into<String>, delay: DurationText) -> Self {
+        let r#where = condition.into();
+        self.with_time(|time| time.watermark = WatermarkConfig::Punctuated(PunctuatedConfig { r#where, delay }))
     }
 
     /// How long a silent partition that was read to its end holds time back.

@@ -19,8 +19,8 @@ mod validate;
 mod write;
 
 pub use config::{
-    BoundedConfig, EmitConfig, FieldType, Named, OutputEntry, PipelineConfig, SlidingConfig, SourceEntry, Step,
-    StepKind, TimeConfig, TimeText, WatermarkConfig, WindowConfig, WindowKind,
+    BoundedConfig, EmitConfig, FieldType, Named, OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig,
+    SlidingConfig, SourceEntry, Step, StepKind, TimeConfig, TimeText, WatermarkConfig, WindowConfig, WindowKind,
 };
 pub use diagnostic::Diagnostic;
 pub use document::{Document, Origin};

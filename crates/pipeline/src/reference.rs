@@ -10,7 +10,8 @@ use weir_decode::{JsonConfig, SparkLogConfig, TextConfig};
 use weir_deliver::{FileOutput, StdoutOutput};
 
 use crate::config::{
-    BoundedConfig, EmitConfig, OutputEntry, PipelineConfig, SlidingConfig, SourceEntry, Step, TimeConfig, WindowConfig,
+    BoundedConfig, EmitConfig, OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig, SlidingConfig,
+    SourceEntry, Step, TimeConfig, WindowConfig,
 };
 use crate::schema::{json_schema, resolved, variant};
 use crate::tagged::fields_of;
@@ -42,7 +43,7 @@ macro_rules! sections {
 
 /// The page, top to bottom.
 #[rustfmt::skip]
-const SECTIONS: [Section; 21] = sections! {
+const SECTIONS: [Section; 23] = sections! {
     "", "The pipeline", "", fields::<PipelineConfig>;
     "SourceEntry", "Sources", "sources.NAME", SourceEntry::keys;
     "FileConfig", "Source: files", "sources.NAME.file", fields::<FileConfig>;
@@ -56,6 +57,8 @@ const SECTIONS: [Section; 21] = sections! {
     "TimeConfig", "Event time", "time", fields::<TimeConfig>;
     "WatermarkConfig", "Watermarks", "time.watermark", unordered;
     "BoundedConfig", "Watermark: bounded", "time.watermark.bounded", fields::<BoundedConfig>;
+    "PeriodicConfig", "Watermark: periodic", "time.watermark.periodic", fields::<PeriodicConfig>;
+    "PunctuatedConfig", "Watermark: punctuated", "time.watermark.punctuated", fields::<PunctuatedConfig>;
     "Step", "Steps", "steps[N]", Step::keys;
     "WindowConfig", "Step: window", "steps[N].window", WindowConfig::keys;
     "SlidingConfig", "Window: sliding", "steps[N].window.sliding", fields::<SlidingConfig>;

@@ -16,7 +16,8 @@
 //! end
 //! ```
 //!
-//! A window of `1m every 10s` slides. `time` also takes `max_drift=`; a window `offset=`, `late_every=`, `early_every=` and
+//! A window of `1m every 10s` slides. `time` also takes `max_drift=`, `every=` (a periodic watermark) and, at its end,
+//! `when CONDITION` (a punctuated one); a window `offset=`, `late_every=`, `early_every=` and
 //! `early_rows=`; aggregates are count, sum, avg, min, max, variance, stddev, first, last and quantiles such as `p95`;
 //! `limit groups=2 runs=2` sets limits.
 //!

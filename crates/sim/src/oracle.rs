@@ -1,10 +1,11 @@
 //! An oracle: sorts and groups all rows by the rules on one page, in a way of its own, and knows what must come out.
 //! Shares no code with the engine; random streams are played to both.
 //!
-//! The rules, for one window node: a row is in every window that covers it, and late for one if the highest event time
-//! of its partition before it, less the delay, had reached the end of the window plus the lateness; or that of any
-//! partition had, when all ended for a while. A row that is late for all of its windows is late; every other one counts,
-//! once in each window that it is not late for.
+//! The rules, for one window node: a row is in every window that covers it, and late for one if the watermark of its
+//! partition before it had reached the end of the window plus the lateness; or that of any partition had, when all ended
+//! for a while. The watermark is the highest event time so far, of rows that carry it, less the delay; if it is periodic,
+//! the beginning of the step in which that lies. A row that is late for all of its windows is late; every other one
+//! counts, once in each window that it is not late for.
 
 use std::collections::BTreeMap;
 
@@ -25,6 +26,7 @@ const CRASHES: usize = 3;
 #[derive(Clone, Debug)]
 struct Case {
     delay: i64,
+    watermark: Told,
     lateness: i64,
     size: i64,
     slide: i64,
@@ -40,12 +42,28 @@ struct Case {
     early: bool,
 }
 
+/// What tells event time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Told {
+    /// Every row.
+    Each,
+    /// Every row, in steps of so many seconds.
+    Steps(i64),
+    /// Rows with a value above this.
+    Above(f64),
+}
+
 impl Case {
     fn story(&self) -> Story {
         let plan = format!(
-            "time delay={}s\nlimit runs=2\nwindow {}s{} by key,name compute n=count(*), values=count(value), total=sum(value), \
+            "time delay={}s{}\nlimit runs=2\nwindow {}s{} by key,name compute n=count(*), values=count(value), total=sum(value), \
              mean=avg(value), low=min(value), high=max(value), first=first(value), last=last(value), big=count(*) if value > 50 lateness={}s late_every=3s{}\n---",
             self.delay,
+            match self.watermark {
+                Told::Each => String::new(),
+                Told::Steps(every) => format!(" every={every}s"),
+                Told::Above(value) => format!(" when value > {value}"),
+            },
             self.size,
             if self.slide == self.size { String::new() } else { format!(" every {}s", self.slide) },
             self.lateness,
@@ -79,6 +97,20 @@ impl Case {
     }
 }
 
+impl Case {
+    /// The watermark in seconds of the day after rows whose highest event time is this.
+    fn watermark_after(&self, highest: i64) -> f64 {
+        if highest == i64::MIN {
+            return f64::NEG_INFINITY;
+        }
+        let seconds = (highest - DAY) as f64 / 1e6 - self.delay as f64;
+        match self.watermark {
+            Told::Each | Told::Above(_) => seconds,
+            Told::Steps(every) => (seconds / every as f64).floor() * every as f64,
+        }
+    }
+}
+
 /// A group in words that can be compared with the engine's: window, key, and what was computed.
 #[derive(Debug, Default)]
 struct Group {
@@ -99,8 +131,9 @@ fn answer(case: &Case) -> (Vec<String>, usize) {
         let covering = (0..DAY_SECONDS / case.slide).map(|window| window * case.slide);
         let covering = covering.skip_while(|start| DAY + (start + case.size) * second <= row.time);
         for start in covering.take_while(|start| DAY + start * second <= row.time) {
-            let closes = DAY + (start + case.size + case.lateness + case.delay) * second;
-            if ended < closes && highest.get(partition).is_none_or(|highest| *highest < closes) {
+            let closes = start + case.size + case.lateness;
+            let has_closed = |highest: i64| case.watermark_after(highest) >= closes as f64;
+            if !has_closed(ended) && !highest.get(partition).is_some_and(|highest| has_closed(*highest)) {
                 let group = groups.entry((start, row.key.as_deref())).or_default();
                 group.n += 1;
                 group.values.extend(row.value);
@@ -109,9 +142,15 @@ fn answer(case: &Case) -> (Vec<String>, usize) {
             }
         }
         late += usize::from(!taken);
-        let highest = highest.entry(*partition).or_insert(i64::MIN);
-        *highest = (*highest).max(row.time);
-        furthest = furthest.max(row.time);
+        let carries = match case.watermark {
+            Told::Each | Told::Steps(_) => true,
+            Told::Above(least) => row.value.is_some_and(|value| value > least),
+        };
+        if carries {
+            let highest = highest.entry(*partition).or_insert(i64::MIN);
+            *highest = (*highest).max(row.time);
+            furthest = furthest.max(row.time);
+        }
         if case.ends.contains(&place) {
             ended = furthest;
         }
@@ -151,8 +190,13 @@ fn clock(seconds: i64) -> String {
 
 fn cases() -> impl Strategy<Value = Case> {
     // Sizes and slides divide a day, so that windows begin with it.
+    let told = proptest::prop_oneof![
+        Just(Told::Each),
+        proptest::sample::select(vec![1, 2, 7, 30]).prop_map(Told::Steps),
+        proptest::sample::select(vec![0.0, 50.0, 90.0]).prop_map(Told::Above),
+    ];
     let shape = (
-        0..4_i64,
+        (0..4_i64, told),
         proptest::sample::select(vec![0, 0, 4, 15]),
         // The size, and how often windows begin.
         proptest::sample::select(vec![
@@ -174,7 +218,7 @@ fn cases() -> impl Strategy<Value = Case> {
         1..=4_usize,
         1..60_usize,
     );
-    shape.prop_flat_map(|(delay, lateness, (size, slide), partitions, count)| {
+    shape.prop_flat_map(|(time, lateness, (size, slide), partitions, count)| {
         // Event time moves on by about a second per row and jumps back and ahead.
         let row = (0..partitions, -6_i64..6, 0..5_u8, 0..400_i32, proptest::bool::ANY);
         let rows = proptest::collection::vec(row, count).prop_map(|rows| {
@@ -189,9 +233,10 @@ fn cases() -> impl Strategy<Value = Case> {
         let places = || proptest::collection::vec(0..count, 0..4);
         let early = proptest::bool::ANY;
         let ends = proptest::collection::vec(0..count, 0..2);
-        (Just((delay, lateness, size, slide, partitions)), rows, places(), places(), ends, early).prop_map(
-            |((delay, lateness, size, slide, partitions), rows, barriers, ticks, ends, early)| Case {
+        (Just((time, lateness, size, slide, partitions)), rows, places(), places(), ends, early).prop_map(
+            |(((delay, watermark), lateness, size, slide, partitions), rows, barriers, ticks, ends, early)| Case {
                 delay,
+                watermark,
                 lateness,
                 size,
                 slide,

@@ -100,8 +100,14 @@ fn plan_line(line: &str, plan: &mut Plan) -> Result<(), String> {
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
     let operator = match word {
         "time" => {
+            let (rest, condition) = rest.split_once(" when ").map_or((rest, None), |(rest, when)| (rest, Some(when)));
+            let delay = option(rest, "delay")?.unwrap_or_default();
             plan.time = Some(TimePlan {
-                watermark: WatermarkPlan::Bounded { delay: option(rest, "delay")?.unwrap_or_default() },
+                watermark: match (condition, option(rest, "every")?) {
+                    (Some(condition), _) => WatermarkPlan::Punctuated { condition: condition.to_owned(), delay },
+                    (None, Some(every)) => WatermarkPlan::Periodic { delay, every },
+                    (None, None) => WatermarkPlan::Bounded { delay },
+                },
                 idle_after: option(rest, "idle_after")?.unwrap_or(TimeDelta::from_secs(30)),
                 future_limit: option(rest, "future_limit")?.unwrap_or(TimeDelta::from_secs(300)),
                 max_drift: option(rest, "max_drift")?,

@@ -35,7 +35,7 @@ export interface PartitionStatus {
   rows: number;
   offset: number;
   watermark: string | null;
-  state: 'reading' | 'caught_up' | 'idle' | 'finished';
+  state: 'reading' | 'paused' | 'caught_up' | 'idle' | 'finished';
 }
 export interface OutputStatus { name: string; kind: string; guarantee: string; rows_written?: number; balance: Balance; holds: boolean }
 /** Something that went wrong without stopping the pipeline; `times` counts its repetitions. */

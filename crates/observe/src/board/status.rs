@@ -31,6 +31,8 @@ pub enum PipelineState {
 pub enum PartitionState {
     /// There is more to read than was read.
     Reading,
+    /// Not read for now, because it is too far ahead of the others in event time.
+    Paused,
     /// At its end, for now.
     CaughtUp,
     /// At its end for so long that it does not hold back time any more.
@@ -41,12 +43,13 @@ pub enum PartitionState {
 
 impl PartitionState {
     /// Every state, in the order of a partition's life.
-    pub const ALL: [Self; 4] = [Self::Reading, Self::CaughtUp, Self::Idle, Self::Finished];
+    pub const ALL: [Self; 5] = [Self::Reading, Self::Paused, Self::CaughtUp, Self::Idle, Self::Finished];
 
     /// The state as it is written in JSON and in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Reading => "reading",
+            Self::Paused => "paused",
             Self::CaughtUp => "caught_up",
             Self::Idle => "idle",
             Self::Finished => "finished",

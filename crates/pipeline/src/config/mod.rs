@@ -21,7 +21,7 @@ pub use ordered::Named;
 pub use output::OutputEntry;
 pub use source::{FieldType, SourceEntry};
 pub use step::{Step, StepKind};
-pub use time::{BoundedConfig, TimeConfig, TimeText, WatermarkConfig};
+pub use time::{BoundedConfig, PeriodicConfig, PunctuatedConfig, TimeConfig, TimeText, WatermarkConfig};
 pub use window::{EmitConfig, SlidingConfig, WindowConfig, WindowKind};
 
 /// A pipeline: where records come from, what is done with them, and where the results go.

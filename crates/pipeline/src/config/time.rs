@@ -63,12 +63,21 @@ impl TimeConfig {
 pub enum WatermarkConfig {
     /// Records come out of order by a bounded time: the watermark is the latest event time seen less a delay.
     Bounded(BoundedConfig),
+    /// The same in steps: the watermark moves only at multiples of a length of event time, so that what happens then
+    /// (results, corrections) happens less often and together.
+    Periodic(PeriodicConfig),
+    /// Records that say so move the watermark, such as a heartbeat or the end of a file; others never do.
+    Punctuated(PunctuatedConfig),
 }
 
 impl Default for WatermarkConfig {
     fn default() -> Self {
         Self::Bounded(BoundedConfig::default())
     }
+}
+
+fn default_delay() -> DurationText {
+    DurationText::secs(10)
 }
 
 /// Bounded out-of-orderness.
@@ -81,8 +90,35 @@ pub struct BoundedConfig {
 
 impl Default for BoundedConfig {
     fn default() -> Self {
-        Self { delay: DurationText::secs(10) }
+        Self { delay: default_delay() }
     }
+}
+
+/// Bounded out-of-orderness in steps. It follows from the records alone, never from the clock or from batches.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PeriodicConfig {
+    /// How far behind the latest record of its partition a record may come and still be on time.
+    #[serde(default = "default_delay")]
+    pub delay: DurationText,
+    /// How far apart watermarks are: multiples of this (event time, since 1970-01-01T00:00:00Z). A watermark comes with
+    /// the first record that lies `delay` or more beyond it, so results wait up to this longer.
+    #[schemars(extend("examples" = ["30s"]))]
+    pub every: DurationText,
+}
+
+/// Records that carry the watermark.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PunctuatedConfig {
+    /// SQL over the fields of a record: where it is true, the record's event time less `delay` is the watermark of its
+    /// partition, unless that was further already. A partition without such a record holds time back until it is read
+    /// to its end and idle, and of each source some records must be able to fulfil it.
+    #[schemars(extend("examples" = ["kind = 'heartbeat'"]))]
+    pub r#where: String,
+    /// How far behind such a record others may come and still be on time.
+    #[serde(default)]
+    pub delay: DurationText,
 }
 
 /// A point in time as people write it: RFC 3339, such as `1990-01-01T00:00:00Z`.

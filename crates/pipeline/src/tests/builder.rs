@@ -119,3 +119,23 @@ fn slow_requests() {
         .build();
     assert_eq!(built, example("slow-requests.yaml"));
 }
+
+#[test]
+fn watermarks_of_every_kind() {
+    let yaml = |watermark: &str| {
+        let text = format!(
+            "name: p\nsources: {{ logs: {{ file: {{ paths: [x] }}, format: json }} }}\n\
+             time: {{ field: ts, watermark: {watermark} }}\noutputs: [ {{ table: rows }} ]\n"
+        );
+        super::load_text(&text).unwrap().0
+    };
+    let built = |with: fn(Pipeline) -> Pipeline| {
+        with(Pipeline::named("p").source("logs", File::new(["x"]), json()).time("ts")).to_table("rows").build()
+    };
+    assert_eq!(yaml("{ bounded: { delay: 3s } }"), built(|pipeline| pipeline.delay(secs(3))));
+    assert_eq!(yaml("{ periodic: { every: 30s } }"), built(|pipeline| pipeline.periodic(secs(10), secs(30))));
+    assert_eq!(
+        yaml("{ punctuated: { where: kind = 'heartbeat' } }"),
+        built(|pipeline| pipeline.punctuated("kind = 'heartbeat'", secs(0)))
+    );
+}

@@ -10,8 +10,8 @@ use weir_model::{ByteSize, DurationText, EventTime};
 
 use super::examples::{example, names};
 use crate::config::{
-    BoundedConfig, EmitConfig, FieldType, Named, OutputEntry, PipelineConfig, SlidingConfig, SourceEntry, Step,
-    StepKind, TimeConfig, TimeText, WatermarkConfig, WindowConfig, WindowKind,
+    BoundedConfig, EmitConfig, FieldType, Named, OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig,
+    SlidingConfig, SourceEntry, Step, StepKind, TimeConfig, TimeText, WatermarkConfig, WindowConfig, WindowKind,
 };
 use crate::de::from_tree;
 use crate::secret::resolve;
@@ -129,9 +129,16 @@ fn sources() -> impl Strategy<Value = SourceEntry> {
 }
 
 fn times() -> impl Strategy<Value = TimeConfig> {
-    (texts(), durations(), durations(), 0i64..1 << 55, option::of(durations())).prop_map(
-        |(field, delay, idle_after, not_before, max_drift)| TimeConfig {
-            watermark: WatermarkConfig::Bounded(BoundedConfig { delay }),
+    let watermark = prop_oneof![
+        durations().prop_map(|delay| WatermarkConfig::Bounded(BoundedConfig { delay })),
+        (durations(), durations())
+            .prop_map(|(delay, every)| WatermarkConfig::Periodic(PeriodicConfig { delay, every })),
+        (texts(), durations())
+            .prop_map(|(r#where, delay)| WatermarkConfig::Punctuated(PunctuatedConfig { r#where, delay })),
+    ];
+    (texts(), watermark, durations(), 0i64..1 << 55, option::of(durations())).prop_map(
+        |(field, watermark, idle_after, not_before, max_drift)| TimeConfig {
+            watermark,
             idle_after,
             not_before: TimeText(EventTime::from_micros(not_before)),
             max_drift,

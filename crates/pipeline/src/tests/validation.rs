@@ -520,3 +520,62 @@ fn partitions_are_not_held_together_too_closely() {
         assert!(load(wrong).contains("time.max_drift"), "{wrong}: {}", load(wrong));
     }
 }
+
+#[test]
+fn watermarks_say_how_far_apart_and_of_which_records() {
+    let with = |watermark: &str| {
+        format!(
+            "name: p\nsources: {{ logs: {{ file: {{ paths: [x] }}, format: json }} }}\n\
+             time: {{ field: ts, watermark: {watermark} }}\noutputs: [ {{ table: rows }} ]\n"
+        )
+    };
+    check(
+        &with("{ periodic: { delay: 1s } }"),
+        expect![[r#"
+        p.yaml:3:33: error: the key `every` is missing
+          |
+        3 | time: { field: ts, watermark: { periodic: { delay: 1s } } }
+          |                                 ^^^^^^^^
+          = at: time.watermark.periodic
+    "#]],
+    );
+    check(
+        &with("{ periodic: { every: 0s } }"),
+        expect![[r#"
+        p.yaml:3:52: error: 0s is too short: at least 1ms
+          |
+        3 | time: { field: ts, watermark: { periodic: { every: 0s } } }
+          |                                                    ^^
+          = at: time.watermark.periodic.every
+    "#]],
+    );
+    check(
+        &with("{ punctuated: { where: ' ', delay: 400d } }"),
+        expect![[r#"
+        p.yaml:3:54: error: no record would move the watermark
+          |
+        3 | time: { field: ts, watermark: { punctuated: { where: ' ', delay: 400d } } }
+          |                                                      ^^^
+          = at: time.watermark.punctuated.where
+          = help: write a SQL condition, such as `kind = 'heartbeat'`
+
+        p.yaml:3:66: error: 400d is too long: at most 366d
+          |
+        3 | time: { field: ts, watermark: { punctuated: { where: ' ', delay: 400d } } }
+          |                                                                  ^^^^
+          = at: time.watermark.punctuated.delay
+    "#]],
+    );
+    check(
+        &with("{ punctuatd: { where: x } }"),
+        expect![[r#"
+        p.yaml:3:33: error: unknown key `punctuatd`
+          |
+        3 | time: { field: ts, watermark: { punctuatd: { where: x } } }
+          |                                 ^^^^^^^^^
+          = at: time.watermark.punctuatd
+          = allowed: bounded, periodic, punctuated
+          = did you mean `punctuated`?
+    "#]],
+    );
+}

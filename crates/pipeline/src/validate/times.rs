@@ -26,8 +26,7 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
         if time.field.trim().is_empty() {
             problems.push(Problem::new("time.field", "the name of the time field is empty"));
         }
-        let WatermarkConfig::Bounded(bounded) = &time.watermark;
-        at_most("time.watermark.bounded.delay", bounded.delay, YEAR, problems);
+        check_watermark(&time.watermark, problems);
         between("time.idle_after", time.idle_after, DurationText::millis(1), YEAR, problems);
         at_most("time.future_limit", time.future_limit, YEAR, problems);
         if let Some(drift) = time.max_drift {
@@ -42,6 +41,25 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
                 problems.push(problem.hint("add `time: { field: ts }` with the name of your time field").may_follow());
             }
             check_window(&path, window, problems);
+        }
+    }
+}
+
+fn check_watermark(watermark: &WatermarkConfig, problems: &mut Vec<Problem>) {
+    match watermark {
+        WatermarkConfig::Bounded(bounded) => {
+            at_most("time.watermark.bounded.delay", bounded.delay, YEAR, problems);
+        }
+        WatermarkConfig::Periodic(periodic) => {
+            at_most("time.watermark.periodic.delay", periodic.delay, YEAR, problems);
+            between("time.watermark.periodic.every", periodic.every, DurationText::millis(1), YEAR, problems);
+        }
+        WatermarkConfig::Punctuated(punctuated) => {
+            at_most("time.watermark.punctuated.delay", punctuated.delay, YEAR, problems);
+            if punctuated.r#where.trim().is_empty() {
+                let problem = Problem::new("time.watermark.punctuated.where", "no record would move the watermark");
+                problems.push(problem.hint("write a SQL condition, such as `kind = 'heartbeat'`"));
+            }
         }
     }
 }

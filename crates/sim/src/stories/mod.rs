@@ -5,6 +5,7 @@ mod rows;
 mod sliding;
 mod time;
 mod triggers;
+mod watermarks;
 mod windows;
 
 use expect_test::Expect;

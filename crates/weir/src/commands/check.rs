@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use weir_engine::{EmitPlan, OperatorPlan, Plan, Upstream, WindowKind};
+use weir_engine::{EmitPlan, OperatorPlan, Plan, Upstream, WatermarkPlan, WindowKind};
 use weir_model::Fields;
 use weir_pipeline::{Diagnostic, Input};
 
@@ -69,9 +69,8 @@ fn describe(job: &Job) -> String {
         );
     }
     if let Some(time) = &job.plan.time {
-        let weir_engine::WatermarkPlan::Bounded { delay } = time.watermark;
         let drift = time.max_drift.map(|drift| format!(", partitions up to {drift} apart")).unwrap_or_default();
-        let _ = writeln!(text, "  time: rows may be {delay} out of order{drift}");
+        let _ = writeln!(text, "  time: {}{drift}", watermark(&time.watermark));
     }
     for node in &job.plan.nodes {
         let _ = writeln!(
@@ -88,6 +87,18 @@ fn describe(job: &Job) -> String {
     let _ = writeln!(text, "  late rows: {}", promise(&job.late));
     let _ = write!(text, "  dead letters: {}", promise(&job.dead_letters));
     text
+}
+
+fn watermark(plan: &WatermarkPlan) -> String {
+    match plan {
+        WatermarkPlan::Bounded { delay } => format!("rows may be {delay} out of order"),
+        WatermarkPlan::Periodic { delay, every } => {
+            format!("rows may be {delay} out of order, watermarks {every} apart")
+        }
+        WatermarkPlan::Punctuated { condition, delay } => {
+            format!("rows may be {delay} behind those where {condition}")
+        }
+    }
 }
 
 fn fields(fields: &Fields) -> String {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
-use weir_engine::{Aggregate, OperatorPlan, Plan, Upstream};
+use weir_engine::{Aggregate, OperatorPlan, Plan, Upstream, WatermarkPlan};
 use weir_model::{FieldKind, Fields, WantedField};
 use weir_pipeline::FieldType;
 use weir_sql::{ColumnUse, columns, parse_aggregate};
@@ -88,7 +88,24 @@ pub(super) fn needs(plan: &Plan) -> Result<Vec<Need>, Vec<Problem>> {
             Err(found) => problems.push(found),
         }
     }
+    if let Some(condition) = punctuation(plan) {
+        match columns(condition) {
+            Ok(uses) => sources.iter_mut().for_each(|source| source.add_uses(&uses)),
+            Err(error) => problems.push(Problem::sql(PUNCTUATION, error)),
+        }
+    }
     if problems.is_empty() { Ok(sources) } else { Err(problems) }
+}
+
+/// Where the condition of a punctuated watermark stands.
+pub(super) const PUNCTUATION: &str = "time.watermark.punctuated.where";
+
+/// The condition under which a record moves the watermark, if not all do.
+pub(super) fn punctuation(plan: &Plan) -> Option<&str> {
+    match &plan.time.as_ref()?.watermark {
+        WatermarkPlan::Bounded { .. } | WatermarkPlan::Periodic { .. } => None,
+        WatermarkPlan::Punctuated { condition, .. } => Some(condition),
+    }
 }
 
 /// What an operator needs of what it takes from, when `need` is needed of what it gives.

@@ -222,9 +222,16 @@ fn aggregate(name: &str, call: AggregateCall) -> AggregatePlan {
 }
 
 fn time_plan(time: &TimeConfig) -> TimePlan {
-    let WatermarkConfig::Bounded(bounded) = &time.watermark;
     TimePlan {
-        watermark: WatermarkPlan::Bounded { delay: bounded.delay.delta() },
+        watermark: match &time.watermark {
+            WatermarkConfig::Bounded(bounded) => WatermarkPlan::Bounded { delay: bounded.delay.delta() },
+            WatermarkConfig::Periodic(periodic) => {
+                WatermarkPlan::Periodic { delay: periodic.delay.delta(), every: periodic.every.delta() }
+            }
+            WatermarkConfig::Punctuated(punctuated) => {
+                WatermarkPlan::Punctuated { condition: punctuated.r#where.clone(), delay: punctuated.delay.delta() }
+            }
+        },
         idle_after: time.idle_after.delta(),
         future_limit: time.future_limit.delta(),
         max_drift: time.max_drift.map(|drift| drift.delta()),

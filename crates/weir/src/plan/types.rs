@@ -40,6 +40,14 @@ pub(super) fn check(plan: &Plan, sources: &[JobSource]) -> Result<Vec<Known>, Ve
         Upstream::AllSources => Known::Open,
         Upstream::Node(earlier) => nodes[earlier].clone(),
     };
+    if let Some(condition) = fields::punctuation(plan) {
+        // A source without its columns would never tell the time. One such source is enough to say so.
+        let wrong = |source: &Known| {
+            checker.condition(fields::PUNCTUATION, condition, source);
+            !checker.problems.is_empty()
+        };
+        sources.iter().any(wrong);
+    }
     for (index, node) in plan.nodes.iter().enumerate() {
         let input = known(&nodes, node.from);
         nodes.push(checker.node(index, &node.operator, &input));
@@ -80,17 +88,7 @@ impl Checker {
     fn node(&mut self, index: usize, operator: &OperatorPlan, input: &Known) -> Known {
         match operator {
             OperatorPlan::Where(text) => {
-                let path = format!("steps[{index}].where");
-                if let Some(expression) = self.expression(&path, text, input)
-                    && !matches!(expression.data_type(), DataType::Boolean | DataType::Null)
-                {
-                    self.problems.push(Problem {
-                        path,
-                        column: None,
-                        message: format!("a condition is true or false, but this is {}", expression.data_type()),
-                        hint: Some("compare it with something: `... = 'x'`, `... > 0`, `... IS NOT NULL`".to_owned()),
-                    });
-                }
+                self.condition(&format!("steps[{index}].where"), text, input);
                 input.clone()
             }
             OperatorPlan::Select(list) => {
@@ -139,6 +137,19 @@ impl Checker {
             .into_iter()
             .collect::<Option<Vec<_>>>()
             .map_or(Known::Open, |fields| Known::Columns(Arc::new(Schema::new(fields))))
+    }
+
+    fn condition(&mut self, path: &str, text: &str, input: &Known) {
+        if let Some(expression) = self.expression(path, text, input)
+            && !matches!(expression.data_type(), DataType::Boolean | DataType::Null)
+        {
+            self.problems.push(Problem {
+                path: path.to_owned(),
+                column: None,
+                message: format!("a condition is true or false, but this is {}", expression.data_type()),
+                hint: Some("compare it with something: `... = 'x'`, `... > 0`, `... IS NOT NULL`".to_owned()),
+            });
+        }
     }
 
     fn result_type(&mut self, path: &str, function: Aggregate, argument: Option<&SqlExpression>) -> DataType {

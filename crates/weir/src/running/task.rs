@@ -244,10 +244,12 @@ impl Task {
                 Ok(())
             }
             Effect::Pause(partition) => {
+                self.handle.set_partition_state(&partition, partition.as_str(), PartitionState::Paused);
                 self.tell_reader(&partition, Control::Pause(partition.clone()));
                 Ok(())
             }
             Effect::Resume(partition) => {
+                self.handle.set_partition_state(&partition, partition.as_str(), PartitionState::Reading);
                 self.tell_reader(&partition, Control::Resume(partition.clone()));
                 Ok(())
             }

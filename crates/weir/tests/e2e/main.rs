@@ -7,4 +7,5 @@ mod contract;
 mod examples;
 mod harness;
 mod kill;
+mod time;
 mod up;

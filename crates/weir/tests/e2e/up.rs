@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use crate::harness::{Place, Running};
 
 /// A server of its own on a free port.
-struct Server {
+pub(crate) struct Server {
     process: Running,
     address: String,
 }
 
 impl Server {
-    fn start(place: &Place, arguments: &[&str]) -> Self {
+    pub(crate) fn start(place: &Place, arguments: &[&str]) -> Self {
         let mut command = place.weir(&["up", "--listen", "127.0.0.1:0", "--data"]);
         let mut process = Running(command.arg(place.data()).args(arguments).stderr(Stdio::piped()).spawn().unwrap());
         let mut said = BufReader::new(process.0.stderr.take().unwrap());
@@ -50,7 +50,7 @@ impl Server {
         (status, if chunked { unchunk(body) } else { body.to_owned() })
     }
 
-    fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
         self.send("GET", path, "text/plain", "")
     }
 
@@ -74,7 +74,7 @@ impl Server {
         }
     }
 
-    fn stop(mut self, signal: &str) -> Option<i32> {
+    pub(crate) fn stop(mut self, signal: &str) -> Option<i32> {
         let sent = Command::new("kill").args([signal, &self.process.0.id().to_string()]).status().unwrap();
         assert!(sent.success());
         self.process.0.wait().unwrap().code()
