@@ -8,7 +8,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::EngineError;
 use crate::plan::{
-    Aggregate, AggregatePlan, EmitPlan, OperatorPlan, Plan, Upstream, WatermarkPlan, WindowKind, WindowPlan,
+    Aggregate, AggregatePlan, CalendarUnit, EmitPlan, OperatorPlan, Plan, Upstream, WatermarkPlan, WindowKind,
+    WindowPlan,
 };
 use crate::window::RESULT_COLUMNS;
 
@@ -34,6 +35,9 @@ impl Plan {
                         }
                         WindowKind::Sliding { size, slide, offset } => {
                             write!(text, "sliding {} {} {}", size.micros(), slide.micros(), offset.micros())
+                        }
+                        WindowKind::Calendar { unit, zone, offset } => {
+                            write!(text, "calendar {unit:?} {zone} {}", offset.micros())
                         }
                     };
                     let _ = write!(text, " {:?}", window.by);
@@ -91,30 +95,13 @@ impl Plan {
         if self.window_before(from) {
             return Err("a window after a window is not supported; put both after the same step".to_owned());
         }
-        let (size, slide) = match window.window {
-            WindowKind::Tumbling { size, .. } => (size, size),
-            WindowKind::Sliding { size, slide, .. } => (size, slide),
-        };
+        check_spans(window.window)?;
         let EmitPlan { late_every, early_every, early_rows } = window.emit;
         if early_rows == Some(0) {
             return Err("emit.early_rows is 0; it must be at least 1".to_owned());
         }
-        let lengths = [("the size", size), ("the slide", slide), ("emit.late_every", late_every)];
-        for (what, length) in lengths.into_iter().chain(early_every.map(|every| ("emit.early_every", every))) {
-            if length.micros() <= 0 {
-                return Err(format!("{what} is {length}; it must be longer than nothing"));
-            }
-        }
-        if slide > size {
-            return Err(format!(
-                "the slide is {slide}, longer than the size {size}: rows in between would be in no window"
-            ));
-        }
-        if size.micros() / slide.micros() > SLIDES_MAX {
-            return Err(format!(
-                "{size} by {slide} makes more than {SLIDES_MAX} windows overlap; a longer slide makes fewer"
-            ));
-        }
+        positive("emit.late_every", late_every)?;
+        early_every.map_or(Ok(()), |every| positive("emit.early_every", every))?;
         if window.lateness < TimeDelta::ZERO {
             return Err(format!("the lateness is {}; it cannot be negative", window.lateness));
         }
@@ -183,6 +170,41 @@ impl Plan {
                 Upstream::Source(index) => return vec![index],
                 Upstream::Node(index) => from = self.nodes[index].from,
             }
+        }
+    }
+}
+
+fn positive(what: &str, length: TimeDelta) -> Result<(), String> {
+    if length > TimeDelta::ZERO {
+        return Ok(());
+    }
+    Err(format!("{what} is {length}; it must be longer than nothing"))
+}
+
+fn check_spans(kind: WindowKind) -> Result<(), String> {
+    match kind {
+        WindowKind::Tumbling { size, .. } => positive("the size", size),
+        WindowKind::Sliding { size, slide, .. } => {
+            positive("the size", size)?;
+            positive("the slide", slide)?;
+            if slide > size {
+                return Err(format!(
+                    "the slide is {slide}, longer than the size {size}: rows in between would be in no window"
+                ));
+            }
+            if size.micros() / slide.micros() > SLIDES_MAX {
+                return Err(format!(
+                    "{size} by {slide} makes more than {SLIDES_MAX} windows overlap; a longer slide makes fewer"
+                ));
+            }
+            Ok(())
+        }
+        WindowKind::Calendar { unit, offset, .. } => {
+            let least = TimeDelta::from_secs(if unit == CalendarUnit::Hour { 3_600 } else { 86_400 });
+            if offset < TimeDelta::ZERO || offset >= least {
+                return Err(format!("the offset is {offset}; it must be shorter than {least} and not negative"));
+            }
+            Ok(())
         }
     }
 }

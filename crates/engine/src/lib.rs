@@ -44,10 +44,11 @@ use graph::Graph;
 use operator::News;
 use progress::{Progress, Punctuation};
 
+pub use chrono::Weekday;
 pub use error::EngineError;
 pub use operator::PlanFault;
 pub use plan::{
-    Aggregate, AggregatePlan, EmitPlan, Limits, Node, OperatorPlan, Output, Plan, RowsPlan, TimePlan, Upstream,
+    Aggregate, AggregatePlan, CalendarUnit, EmitPlan, Limits, Node, OperatorPlan, Output, Plan, RowsPlan, TimePlan, Upstream,
     WatermarkPlan, WindowKind, WindowPlan,
 };
 

@@ -1,6 +1,7 @@
 //! What to compute: a pipeline as the engine takes it. It is data alone, and knows nothing of files or YAML.
 
-use weir_model::TimeDelta;
+use chrono::Weekday;
+use weir_model::{TimeDelta, TimeZone};
 
 pub use crate::operator::RowsPlan;
 
@@ -143,6 +144,38 @@ pub enum WindowKind {
         /// How far the windows are shifted from multiples of `slide`.
         offset: TimeDelta,
     },
+    /// One span of a calendar after the other, as a clock in `zone` shows it: a day across a change of the clock has 23
+    /// or 25 hours, and a date that was skipped has no window. A span begins at the first instant at which the clock
+    /// shows its beginning or more.
+    Calendar {
+        /// Which spans.
+        unit: CalendarUnit,
+        /// Whose clock.
+        zone: TimeZone,
+        /// How much later, by that clock, each span begins: a business day from 6 to 6. Shorter than a day, and than an
+        /// hour where the unit is one.
+        offset: TimeDelta,
+    },
+}
+
+/// A unit of the calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CalendarUnit {
+    /// From a full hour to the next: shorter or longer where the clock is changed by less than an hour.
+    Hour,
+    /// From midnight to midnight.
+    Day,
+    /// Seven days.
+    Week {
+        /// The first of them; Monday in ISO 8601.
+        starts: Weekday,
+    },
+    /// From the first day of a month.
+    Month,
+    /// Three months, from January, April, July and October.
+    Quarter,
+    /// From 1 January.
+    Year,
 }
 
 /// When a window emits besides on time.

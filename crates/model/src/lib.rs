@@ -39,6 +39,7 @@ mod source;
 mod text;
 mod time;
 mod vfs;
+mod zone;
 
 pub use batch::{Batch, VALUE_BYTES_SHOWN, Value};
 pub use clock::{Clock, SystemClock};
@@ -55,3 +56,4 @@ pub use source::{Source, SourceEvent};
 pub use text::{ByteSize, DurationText};
 pub use time::{EventTime, ProcessingTime, TimeDelta, Watermark};
 pub use vfs::{FileKind, Vfs, VfsFile};
+pub use zone::TimeZone;

@@ -25,7 +25,8 @@ pub(crate) struct Merge {
     open: BTreeSet<PaneId>,
     /// By where they begin; a window that has not emitted is not here.
     windows: BTreeMap<i64, Spoken>,
-    tiers: Tiers,
+    /// Where windows have more than one pane.
+    tiers: Option<Tiers>,
     groups: usize,
     /// Counts emissions: what came after the n-th is marked n.
     clock: u64,
@@ -107,15 +108,15 @@ pub(crate) struct Fired {
 impl Merge {
     pub(crate) fn new(spans: Spans, lateness: i64) -> Self {
         Self {
-            spans,
             lateness,
             panes: BTreeMap::new(),
             open: BTreeSet::new(),
             windows: BTreeMap::new(),
-            tiers: Tiers::new(spans),
+            tiers: spans.sliding().map(Tiers::new),
             groups: 0,
             clock: 0,
             touched: false,
+            spans,
         }
     }
 
@@ -136,7 +137,7 @@ impl Merge {
         }
         self.groups += pane.keys.len() - before;
         self.touched |= self.spans.end(self.spans.oldest(id.start)) <= reached;
-        self.tiers.forget(id.start);
+        self.tiers.iter_mut().for_each(|tiers| tiers.forget(id.start));
     }
 
     /// The rows, in order, that would make more than `limit` groups.
@@ -233,7 +234,7 @@ impl Merge {
     /// Where the first window begins that does so at or after `from` and takes from any pane.
     fn next_window(&self, from: i64) -> Option<i64> {
         // Panes that end before `from` are of no interest; a pane that begins before it may be of windows that do not.
-        let panes = self.panes.range(PaneId { start: self.spans.pane_of(from), from: i64::MIN }..);
+        let panes = self.panes.range(PaneId { start: self.spans.pane_of(from).0, from: i64::MIN }..);
         let mut best: Option<i64> = None;
         for (id, _) in panes {
             let least = self.spans.oldest(id.start).max(from);
@@ -273,7 +274,7 @@ impl Merge {
         let range =
             PaneId { start: due.start, from: i64::MIN }..PaneId { start: self.spans.end(due.start), from: i64::MIN };
         let open: Vec<PaneId> = self.open.range(range).filter(|id| id.from <= due.start).copied().collect();
-        let table = if due.dropped && self.spans.panes() == 1 {
+        let table = if due.dropped && self.tiers.is_none() {
             // The pane goes with its only window: what was folded lately need not become a run.
             self.consume(PaneId { start: due.start, from: PaneId::ALL }, spoken, fold, shape)
         } else {
@@ -316,7 +317,11 @@ impl Merge {
                 table.groups.group(*key);
             }
         }
-        self.tiers.gather(Parts { window: start, panes: &self.panes, keys, shape }, &mut table, spoken.is_some());
+        let parts = Parts { window: start, panes: &self.panes, keys, shape };
+        match &mut self.tiers {
+            Some(tiers) => tiers.gather(parts, &mut table, spoken.is_some()),
+            None => parts.absorb_pane(start, &mut table, spoken.is_some()),
+        }
         table
     }
 
@@ -330,7 +335,7 @@ impl Merge {
             }
             self.groups -= entry.remove().keys.len();
         }
-        self.tiers.drop_before(alive);
+        self.tiers.iter_mut().for_each(|tiers| tiers.drop_before(alive));
     }
 
     /// Takes a partial result of a pane as a run.
@@ -435,7 +440,7 @@ impl Merge {
             let keys = pane.runs.iter_mut().flat_map(|run| &mut run.keys);
             keys.for_each(|key| *key = ids[*key as usize]);
         }
-        self.tiers.forget_all();
+        self.tiers.iter_mut().for_each(Tiers::forget_all);
     }
 
     pub(crate) fn open_rows(&self) -> u64 {
@@ -447,7 +452,7 @@ impl Merge {
             let runs = pane.runs.iter().map(|run| run.batch.get_array_memory_size() + run.keys.capacity() * 4);
             pane.keys.size() + runs.sum::<usize>()
         };
-        self.panes.values().map(pane).sum::<usize>() + self.tiers.size()
+        self.panes.values().map(pane).sum::<usize>() + self.tiers.as_ref().map_or(0, Tiers::size)
     }
 }
 

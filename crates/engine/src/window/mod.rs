@@ -3,6 +3,7 @@
 //! The two halves know nothing of each other, so that they can sit in different tasks: [`fold`] yields partials (keys
 //! and states as columns), [`merge`] takes them. Here they sit side by side and share the numbering of keys.
 
+mod calendar;
 mod fold;
 mod late;
 mod merge;
@@ -85,7 +86,7 @@ impl Window {
         Self {
             node,
             lateness: plan.lateness.micros(),
-            late_every: plan.emit.late_every.micros().min(spans.size()),
+            late_every: plan.emit.late_every.micros().min(spans.size().unwrap_or(i64::MAX)),
             early_every: plan.emit.early_every.map(|every| every.micros()),
             early_rows: plan.emit.early_rows,
             rows_since: 0,
@@ -93,7 +94,7 @@ impl Window {
             expressions: Compiled::new(texts, compiler),
             keys: Keys::new(plan.by.len()),
             fold: Fold::default(),
-            merge: Merge::new(spans, plan.lateness.micros()),
+            merge: Merge::new(spans.clone(), plan.lateness.micros()),
             identity: Identity::new(name.0, name.1, &plan.by, &plan.compute),
             late: LateNames::new(name.0),
             reached: crate::progress::UNKNOWN,

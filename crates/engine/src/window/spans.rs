@@ -1,17 +1,30 @@
 //! Which pane a time belongs to, which windows a pane belongs to, and which rows are late for which of them.
 //!
 //! Panes are the spans between neighbouring boundaries of windows, so that a window is a row of whole panes. A tumbling
-//! window is one pane; a sliding one is `size / gcd(size, slide)` of them, each shared by `size / slide` windows.
+//! window and a span of the calendar are one pane; a sliding window is `size / gcd(size, slide)` of them, each shared by
+//! `size / slide` windows. [`Spans`] is all that the rest of a window knows of how time is cut; nothing else computes with
+//! lengths, but for [`super::tiers`], which are of sliding windows only.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use weir_model::TimeDelta;
 
+use super::calendar::Calendar;
 use crate::plan::WindowKind;
 
 /// The windows and panes of a window node.
+#[derive(Clone, Debug)]
+pub(crate) enum Spans {
+    /// All of one length.
+    Fixed(Fixed),
+    /// One after the other, as a clock somewhere has it: a window is a pane.
+    Calendar(Calendar),
+}
+
+/// Windows that are all of one length, at equal distances.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Spans {
+pub(crate) struct Fixed {
     size: i64,
     slide: i64,
     offset: i64,
@@ -34,18 +47,90 @@ impl PaneId {
 
 impl Spans {
     pub(crate) fn new(kind: WindowKind) -> Self {
-        let (size, slide, offset) = match kind {
-            WindowKind::Tumbling { size, offset } => (size, size, offset),
-            WindowKind::Sliding { size, slide, offset } => (size, slide, offset),
+        let fixed = |size: TimeDelta, slide: TimeDelta, offset: TimeDelta| {
+            let (size, slide) = (size.micros(), slide.micros());
+            Self::Fixed(Fixed { size, slide, offset: offset.micros(), pane: greatest_common_divisor(size, slide) })
         };
-        let (size, slide) = (size.micros(), slide.micros());
-        Self { size, slide, offset: offset.micros(), pane: greatest_common_divisor(size, slide) }
+        match kind {
+            WindowKind::Tumbling { size, offset } => fixed(size, size, offset),
+            WindowKind::Sliding { size, slide, offset } => fixed(size, slide, offset),
+            WindowKind::Calendar { unit, zone, offset } => Self::Calendar(Calendar::new(unit, zone, offset.micros())),
+        }
     }
 
-    pub(crate) fn size(&self) -> i64 {
-        self.size
+    /// Those that are put together from more than one pane.
+    pub(crate) fn sliding(&self) -> Option<Fixed> {
+        match self {
+            Self::Fixed(fixed) if fixed.panes() > 1 => Some(*fixed),
+            Self::Fixed(_) | Self::Calendar(_) => None,
+        }
     }
 
+    /// How long every window is, if all are of one length.
+    pub(crate) fn size(&self) -> Option<i64> {
+        match self {
+            Self::Fixed(fixed) => Some(fixed.size),
+            Self::Calendar(_) => None,
+        }
+    }
+
+    /// The pane that holds `time`: where it begins and ends.
+    pub(crate) fn pane_of(&self, time: i64) -> (i64, i64) {
+        match self {
+            Self::Fixed(fixed) => {
+                let start = fixed.aligned(time, fixed.pane);
+                (start, start.saturating_add(fixed.pane))
+            }
+            Self::Calendar(calendar) => calendar.span(time),
+        }
+    }
+
+    /// Where the last window begins that does so at or before `time`.
+    pub(crate) fn newest(&self, time: i64) -> i64 {
+        match self {
+            Self::Fixed(fixed) => fixed.aligned(time, fixed.slide),
+            Self::Calendar(calendar) => calendar.span(time).0,
+        }
+    }
+
+    /// Where the first window begins that ends after `time`.
+    pub(crate) fn first_ending_after(&self, time: i64) -> i64 {
+        match self {
+            Self::Fixed(fixed) => {
+                fixed.aligned(time.saturating_sub(fixed.size).saturating_add(fixed.slide), fixed.slide)
+            }
+            Self::Calendar(calendar) => calendar.span(time).0,
+        }
+    }
+
+    /// Where the window after the one that begins at `start` begins.
+    pub(crate) fn next(&self, start: i64) -> i64 {
+        match self {
+            Self::Fixed(fixed) => start.saturating_add(fixed.slide),
+            Self::Calendar(calendar) => calendar.span(start).1,
+        }
+    }
+
+    /// Where the window that begins at `start` ends.
+    pub(crate) fn end(&self, start: i64) -> i64 {
+        match self {
+            Self::Fixed(fixed) => start.saturating_add(fixed.size),
+            Self::Calendar(calendar) => calendar.span(start).1,
+        }
+    }
+
+    /// Where the first window begins that holds the pane.
+    pub(crate) fn oldest(&self, pane: i64) -> i64 {
+        self.first_ending_after(pane)
+    }
+
+    /// The first end of a window after `time`.
+    pub(crate) fn end_after(&self, time: i64) -> i64 {
+        self.end(self.first_ending_after(time))
+    }
+}
+
+impl Fixed {
     /// How long a pane is.
     pub(crate) fn pane(&self) -> i64 {
         self.pane
@@ -56,44 +141,14 @@ impl Spans {
         self.size / self.pane
     }
 
-    /// Where the pane of `time` begins.
-    pub(crate) fn pane_of(&self, time: i64) -> i64 {
-        self.aligned(time, self.pane)
-    }
-
-    /// Where the last multiple of `width` from the offset lies that is not after `time`.
-    pub(crate) fn aligned(&self, time: i64, width: i64) -> i64 {
-        time.saturating_sub(time.saturating_sub(self.offset).rem_euclid(width))
-    }
-
-    /// Where the last window begins that does so at or before `time`.
-    pub(crate) fn newest(&self, time: i64) -> i64 {
-        self.aligned(time, self.slide)
-    }
-
-    /// Where the first window begins that ends after `time`.
-    pub(crate) fn first_ending_after(&self, time: i64) -> i64 {
-        self.aligned(time.saturating_sub(self.size).saturating_add(self.slide), self.slide)
-    }
-
-    /// Where the first window begins that holds the pane.
-    pub(crate) fn oldest(&self, pane: i64) -> i64 {
-        self.first_ending_after(pane)
-    }
-
-    /// Where the window after the one that begins at `start` begins.
-    pub(crate) fn next(&self, start: i64) -> i64 {
-        start.saturating_add(self.slide)
-    }
-
     /// Where the window that begins at `start` ends.
     pub(crate) fn end(&self, start: i64) -> i64 {
         start.saturating_add(self.size)
     }
 
-    /// The first end of a window after `time`.
-    pub(crate) fn end_after(&self, time: i64) -> i64 {
-        self.end(self.first_ending_after(time))
+    /// Where the last multiple of `width` from the offset lies that is not after `time`.
+    pub(crate) fn aligned(&self, time: i64, width: i64) -> i64 {
+        time.saturating_sub(time.saturating_sub(self.offset).rem_euclid(width))
     }
 }
 
@@ -122,8 +177,7 @@ impl Assigned {
         let (mut all_take, mut none_takes) = (i64::MIN, i64::MIN);
         for (row, (&time, &mark)) in (0u32..).zip(times.iter().zip(marks)) {
             if time < start || time >= end {
-                start = spans.pane_of(time);
-                end = start.saturating_add(spans.pane);
+                (start, end) = spans.pane_of(time);
                 let newest = spans.end(spans.newest(start));
                 none_takes = if newest <= gone { i64::MIN } else { newest.saturating_add(lateness) };
                 let oldest = spans.end(spans.oldest(start).max(spans.first_ending_after(gone)));

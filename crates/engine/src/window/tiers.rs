@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 
 use super::merge::Pane;
 use super::shape::Shape;
-use super::spans::{PaneId, Spans};
+use super::spans::{Fixed, PaneId};
 use super::table::Table;
 use crate::keys::{KeyId, Keys};
 
@@ -17,7 +17,7 @@ const FAN: i64 = 4;
 
 #[derive(Debug)]
 pub(crate) struct Tiers {
-    spans: Spans,
+    spans: Fixed,
     /// `levels[n]` holds blocks of FAN^(n + 1) panes by where they begin. None where no two windows would share them.
     levels: Vec<BTreeMap<i64, Block>>,
 }
@@ -41,7 +41,7 @@ pub(crate) struct Parts<'a> {
 }
 
 impl Tiers {
-    pub(crate) fn new(spans: Spans) -> Self {
+    pub(crate) fn new(spans: Fixed) -> Self {
         let mut levels = Vec::new();
         let mut panes = FAN;
         while panes * 2 <= spans.panes() {
@@ -152,7 +152,7 @@ impl Parts<'_> {
         self.panes.range(range).map(|(id, _)| id.from).max().unwrap_or(i64::MIN)
     }
 
-    fn absorb_pane(&self, start: i64, table: &mut Table, only_known: bool) {
+    pub(crate) fn absorb_pane(&self, start: i64, table: &mut Table, only_known: bool) {
         let own = PaneId { start, from: i64::MIN }..=PaneId { start, from: self.window };
         let runs = self.panes.range(own).flat_map(|(_, pane)| &pane.runs);
         runs.for_each(|run| run.absorb_into(table, only_known, self.shape));
