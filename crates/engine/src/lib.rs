@@ -48,8 +48,8 @@ pub use chrono::Weekday;
 pub use error::EngineError;
 pub use operator::PlanFault;
 pub use plan::{
-    Aggregate, AggregatePlan, CalendarUnit, EmitPlan, Limits, Node, OperatorPlan, Output, Plan, RowsPlan, TimePlan, Upstream,
-    WatermarkPlan, WindowKind, WindowPlan,
+    Aggregate, AggregatePlan, CalendarUnit, EmitPlan, Limits, Node, OperatorPlan, Output, Plan, RowsPlan, TimePlan,
+    Upstream, WatermarkPlan, WindowKind, WindowPlan,
 };
 
 /// Everything that can happen to an engine.

@@ -22,8 +22,9 @@ use weir_deliver::{FileFormat, FileMode, FileOutput, OutputConfig, StdoutOutput}
 use weir_model::DurationText;
 
 use crate::config::{
-    BoundedConfig, EmitConfig, FieldType, Named, OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig,
-    SlidingConfig, SourceEntry, Step, StepKind, TimeConfig, TimeText, WatermarkConfig, WindowConfig, WindowKind,
+    BoundedConfig, CalendarConfig, CalendarUnit, EmitConfig, FieldType, Named, OutputEntry, PeriodicConfig,
+    PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind, TimeConfig, TimeText,
+    WatermarkConfig, Weekday, WindowConfig, WindowKind,
 };
 
 /// Files as a source.
@@ -186,7 +187,7 @@ impl Pipeline {
         self.step(StepKind::Rename(Named::from_iter(columns)))
     }
 
-    /// Aggregates over windows: see [`Tumbling`] and [`Sliding`].
+    /// Aggregates over windows: see [`Tumbling`], [`Sliding`] and [`Calendar`].
     pub fn window(self, window: impl Into<WindowConfig>) -> Self {
         self.step(StepKind::Window(window.into()))
     }
@@ -295,6 +296,25 @@ impl Sliding {
     }
 }
 
+/// Calendar windows in the making: days, weeks, months and the like, as the clocks of a place show them.
+#[derive(Clone, Debug)]
+#[must_use = "a window belongs into `Pipeline::window`"]
+pub struct Calendar(WindowConfig);
+
+impl Calendar {
+    /// Windows of this unit, by the clock of a zone such as `Europe/Berlin`.
+    pub fn of(unit: CalendarUnit, zone: impl Into<String>) -> Self {
+        let week_starts = Weekday::default();
+        Self(window(WindowKind::Calendar(CalendarConfig { unit, zone: zone.into(), week_starts })))
+    }
+
+    /// Weeks that begin with this day, by the clock of a zone.
+    pub fn weeks_from(week_starts: Weekday, zone: impl Into<String>) -> Self {
+        let unit = CalendarUnit::Week;
+        Self(window(WindowKind::Calendar(CalendarConfig { unit, zone: zone.into(), week_starts })))
+    }
+}
+
 fn window(kind: WindowKind) -> WindowConfig {
     WindowConfig {
         kind,
@@ -354,4 +374,4 @@ macro_rules! windows {
     )*};
 }
 
-windows! { Tumbling, Sliding }
+windows! { Tumbling, Sliding, Calendar }

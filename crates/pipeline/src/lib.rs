@@ -19,8 +19,9 @@ mod validate;
 mod write;
 
 pub use config::{
-    BoundedConfig, EmitConfig, FieldType, Named, OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig,
-    SlidingConfig, SourceEntry, Step, StepKind, TimeConfig, TimeText, WatermarkConfig, WindowConfig, WindowKind,
+    BoundedConfig, CalendarConfig, CalendarUnit, EmitConfig, FieldType, Named, OutputEntry, PeriodicConfig,
+    PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind, TimeConfig, TimeText,
+    WatermarkConfig, Weekday, WindowConfig, WindowKind,
 };
 pub use diagnostic::Diagnostic;
 pub use document::{Document, Origin};

@@ -10,8 +10,8 @@ use weir_decode::{JsonConfig, SparkLogConfig, TextConfig};
 use weir_deliver::{FileOutput, StdoutOutput};
 
 use crate::config::{
-    BoundedConfig, EmitConfig, OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig, SlidingConfig,
-    SourceEntry, Step, TimeConfig, WindowConfig,
+    BoundedConfig, CalendarConfig, EmitConfig, OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig,
+    SlidingConfig, SourceEntry, Step, TimeConfig, WindowConfig,
 };
 use crate::schema::{json_schema, resolved, variant};
 use crate::tagged::fields_of;
@@ -43,7 +43,7 @@ macro_rules! sections {
 
 /// The page, top to bottom.
 #[rustfmt::skip]
-const SECTIONS: [Section; 23] = sections! {
+const SECTIONS: &[Section] = &sections! {
     "", "The pipeline", "", fields::<PipelineConfig>;
     "SourceEntry", "Sources", "sources.NAME", SourceEntry::keys;
     "FileConfig", "Source: files", "sources.NAME.file", fields::<FileConfig>;
@@ -62,6 +62,7 @@ const SECTIONS: [Section; 23] = sections! {
     "Step", "Steps", "steps[N]", Step::keys;
     "WindowConfig", "Step: window", "steps[N].window", WindowConfig::keys;
     "SlidingConfig", "Window: sliding", "steps[N].window.sliding", fields::<SlidingConfig>;
+    "CalendarConfig", "Window: calendar", "steps[N].window.calendar", fields::<CalendarConfig>;
     "EmitConfig", "Early results", "steps[N].window.emit", fields::<EmitConfig>;
     "OutputEntry", "Outputs", "outputs[N]", OutputEntry::keys;
     "TableOutput", "Output: table", "outputs[N].table", unordered;
@@ -110,7 +111,7 @@ outputs:
 pub fn reference_markdown() -> String {
     let root = json_schema();
     let mut page = BEGINNING.to_owned();
-    for section in &SECTIONS {
+    for section in SECTIONS {
         let schema = if section.definition.is_empty() { &root } else { &root["$defs"][section.definition] };
         assert!(schema.is_object(), "no type is called {}", section.definition);
         write_section(&mut page, &root, section, schema);

@@ -16,12 +16,13 @@
 //! end
 //! ```
 //!
-//! A window of `1m every 10s` slides. `time` also takes `max_drift=`, `every=` (a periodic watermark) and, at its end,
-//! `when CONDITION` (a punctuated one); a window `offset=`, `late_every=`, `early_every=` and
+//! A window of `1m every 10s` slides; one of a `day in Europe/Berlin` (hour, week, month, quarter, year) is the calendar's.
+//! `time` also takes `max_drift=`, `every=` (a periodic watermark) and, at its end, `when CONDITION` (a punctuated one); a
+//! window `offset=`, `late_every=`, `early_every=` and
 //! `early_rows=`; aggregates are count, sum, avg, min, max, variance, stddev, first, last and quantiles such as `p95`;
 //! `limit groups=2 runs=2` sets limits.
 //!
-//! Rows have an event time (of 1 January 2026), a `key` (text) and a `value` (a float); `-` is null. `tick` says how far
+//! Rows have an event time (of 1 January 2026, or of the date before it: `2026-03-29T01:00:00`), a `key` (text) and a `value` (a float); `-` is null. `tick` says how far
 //! processing time is from the beginning of that day. [`play`] plays a story straight, cut into other batches, and with
 //! a crash after every line, and fails if any of these tells another result or the balance does not hold.
 
@@ -30,6 +31,8 @@ mod outcome;
 mod player;
 mod story;
 
+#[cfg(test)]
+mod calendar_oracle;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! The story language: text to a plan and what happens to it. What it cannot read is an error with the line.
 
 use weir_engine::{
-    Aggregate, AggregatePlan, EmitPlan, Limits, Node, OperatorPlan, Output, Plan, TimePlan, Upstream, WatermarkPlan,
-    WindowKind, WindowPlan,
+    Aggregate, AggregatePlan, CalendarUnit, EmitPlan, Limits, Node, OperatorPlan, Output, Plan, TimePlan, Upstream,
+    WatermarkPlan, Weekday, WindowKind, WindowPlan,
 };
-use weir_model::{DurationText, PartitionId, TimeDelta};
+use weir_model::{DurationText, PartitionId, TimeDelta, TimeZone};
 
 /// The beginning of 1 January 2026 in microseconds: the zero of event time and processing time in stories.
 pub(crate) const DAY: i64 = 1_767_225_600_000_000;
@@ -132,7 +132,7 @@ fn plan_line(line: &str, plan: &mut Plan) -> Result<(), String> {
 
 fn window(text: &str) -> Result<WindowPlan, String> {
     let (head, compute) = text.split_once(" compute ").ok_or("a window needs compute")?;
-    let size = duration(head.split(' ').next().unwrap_or(head))?;
+    let first = head.split(' ').next().unwrap_or(head);
     let slide =
         head.split_once(" every ").map(|(_, rest)| duration(rest.split(' ').next().unwrap_or(rest))).transpose()?;
     let by = head.split_once(" by ").map_or("", |(_, rest)| rest.split(' ').next().unwrap_or(rest));
@@ -145,9 +145,10 @@ fn window(text: &str) -> Result<WindowPlan, String> {
         .map_or(compute, |end| &compute[..end]);
     let offset = option(&options, "offset")?.unwrap_or_default();
     Ok(WindowPlan {
-        window: match slide {
-            Some(slide) => WindowKind::Sliding { size, slide, offset },
-            None => WindowKind::Tumbling { size, offset },
+        window: match (calendar(head), slide) {
+            (Some((unit, zone)), _) => WindowKind::Calendar { unit, zone: zone?, offset },
+            (None, Some(slide)) => WindowKind::Sliding { size: duration(first)?, slide, offset },
+            (None, None) => WindowKind::Tumbling { size: duration(first)?, offset },
         },
         by: by.split(',').filter(|key| !key.is_empty()).map(str::to_owned).collect(),
         compute: compute.split(", ").map(aggregate).collect::<Result<_, _>>()?,
@@ -161,6 +162,21 @@ fn window(text: &str) -> Result<WindowPlan, String> {
                 .map_err(|_| "early_rows is no number".to_owned())?,
         },
     })
+}
+
+/// `day in Europe/Berlin`, also hour, week, month, quarter and year.
+fn calendar(head: &str) -> Option<(CalendarUnit, Result<TimeZone, String>)> {
+    let (unit, rest) = head.split_once(" in ")?;
+    let unit = match unit {
+        "hour" => CalendarUnit::Hour,
+        "day" => CalendarUnit::Day,
+        "week" => CalendarUnit::Week { starts: Weekday::Mon },
+        "month" => CalendarUnit::Month,
+        "quarter" => CalendarUnit::Quarter,
+        "year" => CalendarUnit::Year,
+        _ => return None,
+    };
+    Some((unit, rest.split(' ').next().unwrap_or(rest).parse()))
 }
 
 const OPTIONS: [&str; 5] = ["offset=", "lateness=", "late_every=", "early_every=", "early_rows="];
@@ -221,9 +237,14 @@ fn row(text: &str) -> Result<Row, String> {
     Ok(Row { time: time_of_day(time)?, key: Some(key.to_owned()).filter(|key| key != "-"), value })
 }
 
-/// `HH:MM:SS` with decimals.
+/// `HH:MM:SS` with decimals, or a date before it: `2026-03-29T01:00:00`.
 fn time_of_day(text: &str) -> Result<i64, String> {
     let parts: Option<Vec<f64>> = text.split(':').map(|part| part.parse().ok()).collect();
+    if let Some((date, time)) = text.split_once('T') {
+        let days = date.parse::<chrono::NaiveDate>().map_err(|_| format!("\"{date}\" is no date"))?;
+        let midnight = days.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_micros();
+        return Ok(time_of_day(time)? - DAY + midnight);
+    }
     match parts.as_deref() {
         Some([hours, minutes, seconds]) => Ok(DAY + ((hours * 3600.0 + minutes * 60.0 + seconds) * 1e6).round() as i64),
         _ => Err(format!("\"{text}\" is no time of day such as 00:01:30")),

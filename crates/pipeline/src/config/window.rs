@@ -16,7 +16,8 @@ pub struct WindowConfig {
     #[serde(flatten)]
     pub kind: WindowKind,
     /// How far the windows' beginnings are shifted from whole multiples of their length (of sliding windows: of their
-    /// slide) since 1970-01-01T00:00:00Z.
+    /// slide) since 1970-01-01T00:00:00Z. Of calendar windows: how much later, by the clock of their zone, they begin;
+    /// with `6h` a day lasts from six to six.
     #[serde(default, skip_serializing_if = "is_zero")]
     #[schemars(extend("default" = "0s"))]
     pub offset: DurationText,
@@ -50,22 +51,19 @@ pub enum WindowKind {
     /// time, and costs the same however many these are.
     #[schemars(extend("examples" = [{ "size": "1m", "slide": "10s" }]))]
     Sliding(SlidingConfig),
+    /// Days, weeks, months and the like, one after the other, as the clocks of a place show them: where these are put
+    /// forward or back, a day has 23 or 25 hours.
+    #[schemars(extend("examples" = [{ "unit": "day", "zone": "Europe/Berlin" }]))]
+    Calendar(CalendarConfig),
 }
 
 impl WindowKind {
-    /// How long each window is.
-    pub fn size(&self) -> DurationText {
+    /// How long each window is, if all are of one length.
+    pub fn size(&self) -> Option<DurationText> {
         match self {
-            Self::Tumbling(size) => *size,
-            Self::Sliding(sliding) => sliding.size,
-        }
-    }
-
-    /// How far apart windows begin.
-    pub fn slide(&self) -> DurationText {
-        match self {
-            Self::Tumbling(size) => *size,
-            Self::Sliding(sliding) => sliding.slide,
+            Self::Tumbling(size) => Some(*size),
+            Self::Sliding(sliding) => Some(sliding.size),
+            Self::Calendar(_) => None,
         }
     }
 }
@@ -80,6 +78,75 @@ pub struct SlidingConfig {
     /// How far apart windows begin: at most `size`, and best a whole part of it. At most 10,000 windows may overlap.
     #[schemars(extend("examples" = ["10s"]))]
     pub slide: DurationText,
+}
+
+/// Windows of a calendar.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CalendarConfig {
+    /// What a window is.
+    pub unit: CalendarUnit,
+    /// Whose clock: a name of the IANA time zone database, whose rules up to the year 2100 are part of Weir.
+    #[serde(default = "utc", skip_serializing_if = "is_utc")]
+    #[schemars(extend("examples" = ["Europe/Berlin"], "default" = "UTC"))]
+    pub zone: String,
+    /// The first day of a week.
+    #[serde(default, skip_serializing_if = "Weekday::is_default")]
+    pub week_starts: Weekday,
+}
+
+/// A unit of the calendar. It begins at the first instant at which the clock shows its beginning or, where the clock was
+/// put forward over that, more; a date that was skipped has no window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CalendarUnit {
+    /// From a full hour to the next. An hour that a clock shows twice is two windows.
+    Hour,
+    /// From midnight to midnight.
+    Day,
+    /// Seven days, from Monday unless `week_starts` says otherwise.
+    Week,
+    /// From the first day of a month.
+    Month,
+    /// Three months, from January, April, July and October.
+    Quarter,
+    /// From 1 January.
+    Year,
+}
+
+/// A day of the week.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Weekday {
+    /// As ISO 8601 has it.
+    #[default]
+    Monday,
+    /// The second day of ISO 8601.
+    Tuesday,
+    /// The third.
+    Wednesday,
+    /// The fourth.
+    Thursday,
+    /// The fifth.
+    Friday,
+    /// The sixth.
+    Saturday,
+    /// The seventh.
+    Sunday,
+}
+
+impl Weekday {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
+}
+
+fn is_utc(zone: &str) -> bool {
+    zone == "UTC"
 }
 
 /// When a window's results are emitted besides its end. Early results have `pane: early`, and count every row so far: each

@@ -10,6 +10,7 @@ mod reference;
 mod round_trip;
 mod secrets;
 mod validation;
+mod windows;
 
 use crate::{Diagnostic, Document, Input, PipelineConfig, load};
 

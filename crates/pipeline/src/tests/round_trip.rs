@@ -10,8 +10,9 @@ use weir_model::{ByteSize, DurationText, EventTime};
 
 use super::examples::{example, names};
 use crate::config::{
-    BoundedConfig, EmitConfig, FieldType, Named, OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig,
-    SlidingConfig, SourceEntry, Step, StepKind, TimeConfig, TimeText, WatermarkConfig, WindowConfig, WindowKind,
+    BoundedConfig, CalendarConfig, CalendarUnit, EmitConfig, FieldType, Named, OutputEntry, PeriodicConfig,
+    PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind, TimeConfig, TimeText,
+    WatermarkConfig, Weekday, WindowConfig, WindowKind,
 };
 use crate::de::from_tree;
 use crate::secret::resolve;
@@ -151,6 +152,11 @@ fn steps() -> impl Strategy<Value = Step> {
     let kind = prop_oneof![
         durations().prop_map(WindowKind::Tumbling),
         (durations(), durations()).prop_map(|(size, slide)| WindowKind::Sliding(SlidingConfig { size, slide })),
+        (texts(), proptest::bool::ANY).prop_map(|(zone, week)| WindowKind::Calendar(CalendarConfig {
+            unit: if week { CalendarUnit::Week } else { CalendarUnit::Quarter },
+            zone,
+            week_starts: if week { Weekday::Sunday } else { Weekday::Monday },
+        })),
     ];
     let emit = (option::of(durations()), option::of(0u64..1 << 40))
         .prop_map(|(early, early_rows)| EmitConfig { early, early_rows });

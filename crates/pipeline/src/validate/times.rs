@@ -1,9 +1,10 @@
 //! Lengths of time that nobody means, and windows without time.
 
-use weir_model::DurationText;
+use weir_model::{DurationText, TimeZone};
 
 use super::Problem;
-use crate::config::{PipelineConfig, SlidingConfig, StepKind, WatermarkConfig, WindowConfig, WindowKind};
+use crate::config::{CalendarUnit, PipelineConfig, SlidingConfig, StepKind, WatermarkConfig, WindowConfig, WindowKind};
+use crate::nearest::nearest;
 
 /// Commits more often than this cost more than the work between them.
 const EPOCH_MIN: DurationText = DurationText::millis(100);
@@ -17,6 +18,8 @@ const DRIFT_MIN: DurationText = DurationText::secs(1);
 const OVERLAP_MAX: i64 = 10_000;
 /// The most pieces that a sliding window is put together from.
 const PIECES_MAX: i64 = 10_000;
+const HOUR: DurationText = DurationText::secs(3_600);
+const DAY: DurationText = DurationText::secs(86_400);
 /// Anything longer is a mistake in the unit.
 const YEAR: DurationText = DurationText::secs(366 * 86_400);
 
@@ -65,35 +68,61 @@ fn check_watermark(watermark: &WatermarkConfig, problems: &mut Vec<Problem>) {
 }
 
 fn check_window(path: &str, window: &WindowConfig, problems: &mut Vec<Problem>) {
-    match &window.kind {
+    let offset_limit = match &window.kind {
         WindowKind::Tumbling(size) => {
             between(&format!("{path}.tumbling"), *size, DurationText::millis(1), YEAR, problems);
+            (*size, format!("the window of {size}"))
         }
-        WindowKind::Sliding(sliding) => check_sliding(&format!("{path}.sliding"), sliding, problems),
-    }
+        WindowKind::Sliding(sliding) => {
+            check_sliding(&format!("{path}.sliding"), sliding, problems);
+            (sliding.slide, format!("the slide of {}", sliding.slide))
+        }
+        WindowKind::Calendar(calendar) => {
+            check_zone(&format!("{path}.calendar.zone"), &calendar.zone, problems);
+            match calendar.unit {
+                CalendarUnit::Hour => (HOUR, "an hour".to_owned()),
+                CalendarUnit::Day
+                | CalendarUnit::Week
+                | CalendarUnit::Month
+                | CalendarUnit::Quarter
+                | CalendarUnit::Year => (DAY, "a day".to_owned()),
+            }
+        }
+    };
     at_most(&format!("{path}.lateness"), window.lateness, YEAR, problems);
-    let (size, slide) = (window.kind.size(), window.kind.slide());
-    if window.offset >= slide && is_positive(slide) {
-        let than = match window.kind {
-            WindowKind::Tumbling(_) => "window",
-            WindowKind::Sliding(_) => "slide",
-        };
-        let message = format!("the offset {} is not shorter than the {than} of {slide}", window.offset);
+    if window.offset >= offset_limit.0 && is_positive(offset_limit.0) {
+        let message = format!("the offset {} is not shorter than {}", window.offset, offset_limit.1);
         problems.push(Problem::new(format!("{path}.offset"), message));
     }
     if let Some(early) = window.emit.early {
         let path = format!("{path}.emit.early");
-        if early >= size && is_positive(size) {
-            let message = format!("{early} is not shorter than the window of {size}: nothing would be early");
-            problems.push(Problem::new(path, message));
-        } else {
-            between(&path, early, EARLY_MIN, YEAR, problems);
+        match window.kind.size() {
+            Some(size) if early >= size && is_positive(size) => {
+                let message = format!("{early} is not shorter than the window of {size}: nothing would be early");
+                problems.push(Problem::new(path, message));
+            }
+            Some(_) | None => between(&path, early, EARLY_MIN, YEAR, problems),
         }
     }
     if window.emit.early_rows == Some(0) {
         let problem = Problem::new(format!("{path}.emit.early_rows"), "0 rows are too few: at least 1");
         problems.push(problem.hint("leave it out if nothing is to be emitted early"));
     }
+}
+
+fn check_zone(path: &str, zone: &str, problems: &mut Vec<Problem>) {
+    if zone.parse::<TimeZone>().is_ok() {
+        return;
+    }
+    // Places are often named without their continent.
+    let city = |name: &&str| name.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(zone));
+    let meant = TimeZone::names().find(city).map(str::to_owned).or_else(|| nearest(zone, TimeZone::names()));
+    let hint = match meant {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => "a name of the IANA time zone database, such as Europe/Berlin or UTC".to_owned(),
+    };
+    let message = format!("there is no time zone `{zone}` (rules of {})", TimeZone::RULES);
+    problems.push(Problem::new(path, message).hint(hint));
 }
 
 fn check_sliding(path: &str, sliding: &SlidingConfig, problems: &mut Vec<Problem>) {

@@ -1,5 +1,6 @@
 //! Stories: each is one behaviour of the engine, told in text with what it says.
 
+mod calendar;
 mod limits;
 mod rows;
 mod sliding;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use weir_engine::{EmitPlan, OperatorPlan, Plan, Upstream, WatermarkPlan, WindowKind};
-use weir_model::Fields;
+use weir_engine::{CalendarUnit, EmitPlan, OperatorPlan, Plan, Upstream, WatermarkPlan, WindowKind};
+use weir_model::{Fields, TimeDelta, TimeZone};
 use weir_pipeline::{Diagnostic, Input};
 
 use super::load::{self, Loaded};
@@ -145,6 +145,18 @@ fn windows(kind: WindowKind) -> String {
     match kind {
         WindowKind::Tumbling { size, .. } => size.to_string(),
         WindowKind::Sliding { size, slide, .. } => format!("{size} every {slide}"),
+        WindowKind::Calendar { unit, zone, offset } => {
+            let unit = match unit {
+                CalendarUnit::Hour => "an hour".to_owned(),
+                CalendarUnit::Day => "a day".to_owned(),
+                CalendarUnit::Week { starts } => format!("a week from {starts}"),
+                CalendarUnit::Month => "a month".to_owned(),
+                CalendarUnit::Quarter => "a quarter".to_owned(),
+                CalendarUnit::Year => "a year".to_owned(),
+            };
+            let later = if offset == TimeDelta::ZERO { String::new() } else { format!(", {offset} later") };
+            format!("{unit} in {zone} (rules of {}){later}", TimeZone::RULES)
+        }
     }
 }
 

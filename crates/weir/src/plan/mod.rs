@@ -4,6 +4,7 @@
 mod fields;
 pub(crate) mod rows;
 mod types;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,9 +18,7 @@ use weir_engine::{
     WatermarkPlan, WindowPlan,
 };
 use weir_model::{EventTime, Wanted};
-use weir_pipeline::{
-    Feed, PipelineConfig, SourceEntry, Step, StepKind, TimeConfig, WatermarkConfig, WindowConfig, WindowKind,
-};
+use weir_pipeline::{Feed, PipelineConfig, SourceEntry, Step, StepKind, TimeConfig, WatermarkConfig, WindowConfig};
 use weir_sql::{AggregateCall, Parameter, SqlError, parse_aggregate};
 
 /// A pipeline that can be run.
@@ -183,12 +182,8 @@ fn window_plan(index: usize, window: &WindowConfig) -> Result<WindowPlan, Vec<Pr
     if !problems.is_empty() {
         return Err(problems);
     }
-    let (size, slide, offset) = (window.kind.size().delta(), window.kind.slide().delta(), window.offset.delta());
     Ok(WindowPlan {
-        window: match window.kind {
-            WindowKind::Tumbling(_) => weir_engine::WindowKind::Tumbling { size, offset },
-            WindowKind::Sliding(_) => weir_engine::WindowKind::Sliding { size, slide, offset },
-        },
+        window: windows::kind(&window.kind, window.offset.delta()),
         by: window.by.clone(),
         compute,
         lateness: window.lateness.delta(),

@@ -1,0 +1,65 @@
+//! Windows: of which kinds they are, and what of them is refused.
+
+use super::{SMALL, load_text, rendered};
+use crate::builder::{Calendar, File, Format, Pipeline};
+use crate::{CalendarUnit, Weekday};
+use weir_model::DurationText;
+
+/// The errors of a pipeline with this window, which also counts.
+fn window(text: &str) -> String {
+    let step = format!("time: {{ field: ts }}\nsteps:\n  - window: {{ {text}, compute: {{ n: count(*) }} }}\n");
+    rendered(load_text(&format!("{SMALL}{step}")))
+}
+
+#[test]
+fn a_calendar_window_has_a_unit_and_a_zone() {
+    for right in [
+        "calendar: { unit: day }",
+        "calendar: { unit: hour, zone: Australia/Lord_Howe }, offset: 59m",
+        "calendar: { unit: week, zone: America/New_York, week_starts: sunday }, lateness: 1h",
+        "calendar: { unit: month, zone: CET }, offset: 23h, emit: { early: 1d }",
+    ] {
+        assert_eq!(window(right), "no error\n", "{right}");
+    }
+    for (wrong, said) in [
+        ("calendar: day", "error"),
+        ("calendar: { zone: UTC }", "unit"),
+        ("calendar: { unit: days }", "did you mean `day`"),
+        ("calendar: { unit: fortnight }", "hour"),
+        ("calendar: { unit: week, week_starts: Sun }", "sunday"),
+        ("calendar: { unit: day, zone: Europe/Berln }", "did you mean `Europe/Berlin`?"),
+        ("calendar: { unit: day, zone: berlin }", "did you mean `Europe/Berlin`?"),
+        ("calendar: { unit: day, zone: +02:00 }", "a name of the IANA time zone database"),
+        ("calendar: { unit: day }, offset: 24h", "the offset 1d is not shorter than a day"),
+        ("calendar: { unit: hour }, offset: 1h", "the offset 1h is not shorter than an hour"),
+        ("calendar: { unit: day }, tumbling: 1d", "only one of"),
+    ] {
+        let errors = window(wrong);
+        assert!(errors.contains(said), "{wrong}: {errors}");
+    }
+}
+
+#[test]
+fn an_unknown_zone_is_shown_where_it_stands() {
+    let errors = window("calendar: { unit: day, zone: Europe/Bremen }");
+    assert!(errors.starts_with("p.yaml:10:44: error: there is no time zone `Europe/Bremen`"), "{errors}");
+    assert!(errors.contains("= at: steps[0].window.calendar.zone"), "{errors}");
+}
+
+#[test]
+fn the_builder_makes_calendar_windows() {
+    let text = format!(
+        "{SMALL}time: {{ field: ts }}\nsteps:\n  \
+         - window: {{ calendar: {{ unit: day, zone: Europe/Berlin }}, offset: 6h, compute: {{ n: count(*) }} }}\n  \
+         - window: {{ calendar: {{ unit: week, week_starts: sunday }}, compute: {{ n: count(*) }} }}\n"
+    );
+    let day = Calendar::of(CalendarUnit::Day, "Europe/Berlin").offset(DurationText::secs(6 * 3_600));
+    let built = Pipeline::named("small")
+        .source("logs", File::new(["/x/*.log"]).once(), Format::Json(Default::default()))
+        .time("ts")
+        .window(day.compute("n", "count(*)"))
+        .window(Calendar::weeks_from(Weekday::Sunday, "UTC").compute("n", "count(*)"))
+        .to_table("logs")
+        .build();
+    assert_eq!(load_text(&text).map(|(config, _)| config).map_err(|errors| errors.len()), Ok(built));
+}

@@ -1,0 +1,40 @@
+//! The windows of a pipeline as the engine takes them. Validates nothing: `weir-pipeline` has.
+
+use weir_engine::{CalendarUnit as EngineUnit, WindowKind as EngineKind};
+use weir_model::TimeDelta;
+use weir_pipeline::{CalendarConfig, CalendarUnit, SlidingConfig, Weekday, WindowKind};
+
+/// Which spans of time a window covers, as the engine has it.
+pub(super) fn kind(kind: &WindowKind, offset: TimeDelta) -> EngineKind {
+    match kind {
+        WindowKind::Tumbling(size) => EngineKind::Tumbling { size: size.delta(), offset },
+        WindowKind::Sliding(SlidingConfig { size, slide }) => {
+            EngineKind::Sliding { size: size.delta(), slide: slide.delta(), offset }
+        }
+        WindowKind::Calendar(calendar) => EngineKind::Calendar {
+            unit: calendar_unit(calendar),
+            zone: calendar.zone.parse().expect("the pipeline was validated"),
+            offset,
+        },
+    }
+}
+
+fn calendar_unit(calendar: &CalendarConfig) -> EngineUnit {
+    let starts = match calendar.week_starts {
+        Weekday::Monday => weir_engine::Weekday::Mon,
+        Weekday::Tuesday => weir_engine::Weekday::Tue,
+        Weekday::Wednesday => weir_engine::Weekday::Wed,
+        Weekday::Thursday => weir_engine::Weekday::Thu,
+        Weekday::Friday => weir_engine::Weekday::Fri,
+        Weekday::Saturday => weir_engine::Weekday::Sat,
+        Weekday::Sunday => weir_engine::Weekday::Sun,
+    };
+    match calendar.unit {
+        CalendarUnit::Hour => EngineUnit::Hour,
+        CalendarUnit::Day => EngineUnit::Day,
+        CalendarUnit::Week => EngineUnit::Week { starts },
+        CalendarUnit::Month => EngineUnit::Month,
+        CalendarUnit::Quarter => EngineUnit::Quarter,
+        CalendarUnit::Year => EngineUnit::Year,
+    }
+}
