@@ -4,14 +4,14 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
 
+use crate::kafka;
 use crate::shell::{Outcome, command, has, root, step, target};
 use crate::tidy;
 
-/// Programs that some test starts for real, and the Debian package of each.
-const PROGRAMS: [(&str, &str); 4] =
-    [("chromium", "chromium"), ("promtool", "prometheus"), ("node", "nodejs"), ("npm", "npm")];
+/// What must be installed, and the Debian package of each; `./x` reads the same list.
+const PROGRAMS: &str = include_str!("../programs");
 
-const STEPS: [&str; 6] = ["programs", "format", "lints", "tidy", "tests", "page"];
+const STEPS: [&str; 7] = ["programs", "format", "lints", "tidy", "kafka", "tests", "page"];
 
 /// What `ci` runs.
 pub(crate) fn list() -> Outcome {
@@ -25,6 +25,7 @@ pub(crate) fn run() -> Outcome {
     step("format", "cargo", &["fmt", "--all", "--check"], &[])?;
     step("lints", "cargo", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"], &[])?;
     tidy::run()?;
+    kafka::fetch()?;
     let mut tally = Tally::default();
     tally.run("tests", "cargo", &["test", "--workspace", "--no-fail-fast"], &[])?;
     page(&mut tally)?;
@@ -37,7 +38,7 @@ pub(crate) fn run() -> Outcome {
 }
 
 fn require_programs() -> Outcome {
-    let missing: Vec<_> = PROGRAMS.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect();
+    let missing: Vec<_> = programs().filter(|(program, _)| !has(program)).map(|(_, package)| package).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -45,6 +46,16 @@ fn require_programs() -> Outcome {
         "the tests use programs that are not installed; on Debian:\n\n    apt-get install -y {}\n",
         missing.join(" ")
     ))
+}
+
+/// Every program of the list with its package. The compiler and its libraries are not asked about: this was built.
+fn programs() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let lines = PROGRAMS.lines().filter(|line| !line.starts_with('#'));
+    lines.filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let (program, package, purpose) = (words.next()?, words.next()?, words.next()?);
+        (purpose == "test").then_some((program, package))
+    })
 }
 
 /// Builds the page anew.
@@ -170,6 +181,13 @@ fn without_colours(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_list_of_programs_can_be_read() {
+        let listed: Vec<_> = programs().collect();
+        assert!(listed.contains(&("java", "default-jre-headless")), "{listed:?}");
+        assert!(listed.iter().all(|(program, _)| *program != "cc"), "{listed:?}");
+    }
 
     #[test]
     fn the_summary_lines_of_both_runners_are_understood() {

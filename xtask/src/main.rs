@@ -2,6 +2,7 @@
 
 mod bench;
 mod ci;
+mod kafka;
 mod meter;
 mod shell;
 mod tidy;
@@ -21,6 +22,8 @@ usage: cargo xtask COMMAND
       --runs N            take the best of N runs (default 3)
       --out DIR           keep the results there
       --json              print one JSON object instead of a table
+  kafka fetch           put the jars of the tests' Kafka into the cache
+  kafka up [3]          run the tests' Kafka (one broker, or 3) until Enter is pressed
   reference             write docs/reference anew from the types
   web                   build the page into web/dist (needs node and npm)
 ";
@@ -33,6 +36,9 @@ fn main() -> ExitCode {
         ["ci"] => ci::run(),
         ["tidy"] => tidy::run(),
         ["bench", "a", options @ ..] => bench::workload_a(options),
+        ["kafka", "fetch"] => kafka::fetch(),
+        ["kafka", "up"] => kafka::up(1),
+        ["kafka", "up", "3"] => kafka::up(3),
         ["reference"] => {
             shell::step("reference", "cargo", &["test", "-p", "weir-pipeline", "reference"], &[("UPDATE_EXPECT", "1")])
         }

@@ -1,0 +1,169 @@
+//! Records put into topics and read back whole, as an outsider sees them. Refuses to hide an aborted record: whoever reads
+//! says whether only committed ones count.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers, Message, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::{BrokerError, Cluster};
+
+/// How long the brokers may take to store or to yield everything.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Who may see what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// Only records whose transaction was committed, and those outside of any.
+    Committed,
+    /// Everything.
+    Uncommitted,
+}
+
+/// A record as it lies in a topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// Its partition.
+    pub partition: i32,
+    /// Its place there.
+    pub offset: i64,
+    /// Its key, as text.
+    pub key: Option<String>,
+    /// Its value, as text; `None` is a tombstone.
+    pub value: Option<String>,
+    /// Its headers, as text.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Record {
+    /// A record to be put somewhere.
+    pub fn new(partition: i32, value: impl Into<String>) -> Self {
+        Self { partition, value: Some(value.into()), ..Self::default() }
+    }
+}
+
+impl Cluster {
+    /// Puts records into a topic, in this order, outside of any transaction, and waits until they are stored.
+    ///
+    /// # Errors
+    /// `Refused` when one of them was not stored.
+    pub fn put(&self, topic: &str, records: &[Record]) -> Result<(), BrokerError> {
+        let producer: BaseProducer = self.client().set("enable.idempotence", "true").create().map_err(refused)?;
+        for record in records {
+            let mut next = BaseRecord::<str, str>::to(topic).partition(record.partition);
+            next.key = record.key.as_deref();
+            next.payload = record.value.as_deref();
+            next.headers = headers(record);
+            while let Err((error, again)) = producer.send(next) {
+                if !matches!(error, KafkaError::MessageProduction(code) if code == rdkafka::types::RDKafkaErrorCode::QueueFull)
+                {
+                    return Err(refused(error));
+                }
+                producer.poll(Duration::from_millis(10));
+                next = again;
+            }
+        }
+        producer.flush(DEADLINE).map_err(refused)
+    }
+
+    /// Waits until every transaction that touched a topic is decided and every partition shows it. A commit is answered
+    /// before its markers are written, so a reader that comes at once may not see the records yet.
+    ///
+    /// # Errors
+    /// `Refused` when the brokers take too long.
+    pub fn settled(&self, topic: &str) -> Result<(), BrokerError> {
+        let ends = |level: &str| -> Result<Vec<i64>, BrokerError> {
+            let consumer: BaseConsumer = self.client().set("isolation.level", level).create().map_err(refused)?;
+            let metadata = consumer.fetch_metadata(Some(topic), DEADLINE).map_err(refused)?;
+            let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+            let end = |partition| consumer.fetch_watermarks(topic, partition, DEADLINE).map(|(_, end)| end);
+            (0..i32::try_from(partitions).unwrap_or(i32::MAX)).map(end).collect::<Result<_, _>>().map_err(refused)
+        };
+        let started = Instant::now();
+        while ends("read_committed")? != ends("read_uncommitted")? {
+            if started.elapsed() > DEADLINE {
+                return Err(BrokerError::Refused(format!("topic {topic} has an undecided transaction")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that lies in a topic now, by partition and offset.
+    ///
+    /// # Errors
+    /// `Refused` when the brokers do not yield it in time.
+    pub fn read(&self, topic: &str, isolation: Isolation) -> Result<Vec<Record>, BrokerError> {
+        let level = match isolation {
+            Isolation::Committed => "read_committed",
+            Isolation::Uncommitted => "read_uncommitted",
+        };
+        let consumer: BaseConsumer = self
+            .client()
+            .set("group.id", "outsider")
+            .set("isolation.level", level)
+            .set("enable.partition.eof", "true")
+            .set("enable.auto.commit", "false")
+            .set("fetch.wait.max.ms", "20")
+            .create()
+            .map_err(refused)?;
+        let metadata = consumer.fetch_metadata(Some(topic), DEADLINE).map_err(refused)?;
+        let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+        let mut all = TopicPartitionList::new();
+        for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
+            all.add_partition_offset(topic, partition, Offset::Beginning).map_err(refused)?;
+        }
+        consumer.assign(&all).map_err(refused)?;
+        let mut records = until_the_end(&consumer, partitions)?;
+        records.sort_by_key(|record| (record.partition, record.offset));
+        Ok(records)
+    }
+}
+
+fn until_the_end(consumer: &BaseConsumer, partitions: usize) -> Result<Vec<Record>, BrokerError> {
+    let (mut records, mut ended) = (Vec::new(), std::collections::BTreeSet::new());
+    let started = Instant::now();
+    while ended.len() < partitions {
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) => records.push(record(&message)),
+            Some(Err(KafkaError::PartitionEOF(partition))) => _ = ended.insert(partition),
+            // A broker that is down for a moment comes back.
+            Some(Err(error)) if started.elapsed() > DEADLINE => return Err(refused(error)),
+            None if started.elapsed() > DEADLINE => {
+                return Err(BrokerError::Refused(format!("only {ended:?} of {partitions} partitions were read whole")));
+            }
+            Some(Err(_)) | None => {}
+        }
+    }
+    Ok(records)
+}
+
+fn record(message: &BorrowedMessage<'_>) -> Record {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let headers = message.headers().map_or_else(Vec::new, |headers| {
+        headers.iter().map(|header| (header.key.to_owned(), text(header.value.unwrap_or_default()))).collect()
+    });
+    Record {
+        partition: message.partition(),
+        offset: message.offset(),
+        key: message.key().map(text),
+        value: message.payload().map(text),
+        headers,
+    }
+}
+
+fn headers(record: &Record) -> Option<OwnedHeaders> {
+    if record.headers.is_empty() {
+        return None;
+    }
+    let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+        headers.insert(rdkafka::message::Header { key, value: Some(value) })
+    });
+    Some(headers)
+}
+
+fn refused(error: KafkaError) -> BrokerError {
+    BrokerError::Refused(error.to_string())
+}
