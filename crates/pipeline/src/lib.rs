@@ -17,6 +17,7 @@ mod tagged;
 mod tree;
 mod validate;
 mod write;
+mod yaml;
 
 pub use config::{
     BoundedConfig, CalendarConfig, CalendarUnit, EmitConfig, FieldType, Named, OutputEntry, PeriodicConfig,
@@ -32,6 +33,7 @@ pub use reference::reference_markdown;
 pub use schema::{json_schema, json_schema_text};
 pub use validate::columns::RESERVED_COLUMNS;
 pub use validate::{Problem, validate};
+pub use yaml::{Written, load_yaml};
 
 #[cfg(test)]
 mod tests;

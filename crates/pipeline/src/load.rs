@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
+
 use crate::config::PipelineConfig;
 use crate::de::{Fault, FaultKind, from_tree};
 use crate::diagnostic::Diagnostic;
@@ -70,7 +72,7 @@ pub fn load(
     }
 }
 
-fn read(input: Input<'_>) -> Result<Text, Box<Diagnostic>> {
+pub(crate) fn read(input: Input<'_>) -> Result<Text, Box<Diagnostic>> {
     let (label, bytes) = match input {
         Input::Text { name, text } => (name.to_owned(), text.as_bytes().to_vec()),
         Input::File(path) => {
@@ -114,24 +116,27 @@ fn assemble(document: &mut Document, overrides: &[String], env: &BTreeMap<String
     errors
 }
 
-fn located(document: &Document, errors: Vec<ParseError>) -> Vec<Diagnostic> {
+pub(crate) fn located(document: &Document, errors: Vec<ParseError>) -> Vec<Diagnostic> {
     errors.into_iter().map(|error| document.of_parse_error(error)).collect()
 }
 
-/// Makes types of the tree. What is wrong is reported and taken out, so that the rest is looked at as well.
+/// Makes a pipeline of the tree, and checks that it makes sense.
 fn typed(document: &Document, diagnostics: &mut Vec<Diagnostic>) -> Option<PipelineConfig> {
+    let before = diagnostics.len();
+    let config = shaped::<PipelineConfig>(document, diagnostics)?;
+    let is_whole = diagnostics.len() == before;
+    let problems = validate(&config).into_iter().filter(|problem| is_whole || !problem.may_follow);
+    diagnostics.extend(problems.map(|problem| document.error_at(&problem.path, problem.message, problem.hint, None)));
+    Some(config)
+}
+
+/// Makes types of the tree. What is wrong is reported and taken out, so that the rest is looked at as well.
+pub(crate) fn shaped<T: DeserializeOwned>(document: &Document, diagnostics: &mut Vec<Diagnostic>) -> Option<T> {
     let mut tree = document.root.clone();
     let mut removed: Vec<Vec<Segment>> = Vec::new();
     for _ in 0..FAULTS_MAX {
-        let fault = match from_tree::<PipelineConfig>(&tree) {
-            Ok(config) => {
-                let problems =
-                    validate(&config).into_iter().filter(|problem| removed.is_empty() || !problem.may_follow);
-                diagnostics.extend(
-                    problems.map(|problem| document.error_at(&problem.path, problem.message, problem.hint, None)),
-                );
-                return Some(config);
-            }
+        let fault = match from_tree::<T>(&tree) {
+            Ok(value) => return Some(value),
             Err(fault) => fault,
         };
         let path = fault.path.clone().unwrap_or_default();

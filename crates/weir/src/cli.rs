@@ -37,6 +37,8 @@ pub enum Command {
     Run(RunArgs),
     /// Checks pipelines without starting them: plan, guarantees, what is wrong and where.
     Check(CheckArgs),
+    /// Plays stories against pipelines, without starting anything: these records, then that happens, then this comes out.
+    Test(TestArgs),
     /// Answers a question in SQL.
     Query(QueryArgs),
     /// Shows the rows of a table as they arrive.
@@ -146,6 +148,40 @@ pub struct CheckArgs {
     #[arg(long, value_enum, default_value_t = SummaryFormat::Text)]
     pub format: SummaryFormat,
 }
+
+/// Arguments of `weir test`.
+#[derive(Debug, Args)]
+#[command(after_help = TEST_HELP)]
+pub struct TestArgs {
+    /// Story files, folders of them, or patterns such as `stories/**/*.yaml`.
+    #[arg(required = true, value_name = "STORY")]
+    pub stories: Vec<PathBuf>,
+    /// Writes what was found into the files, in the place of what was expected. Everything else in them stays as it is.
+    #[arg(long)]
+    pub update: bool,
+    /// Plays each story only as it is written, not also cut into single records and with a crash after every step.
+    #[arg(long)]
+    pub no_replay: bool,
+    /// How results are printed.
+    #[arg(long, value_enum, default_value_t = SummaryFormat::Text)]
+    pub format: SummaryFormat,
+}
+
+const TEST_HELP: &str = "\
+A story:
+  pipeline: ../spark-errors.yaml      # seen from this file
+  stories:
+    an error is counted in its minute:
+      - records: |
+          26/01/01 10:00:05 ERROR Executor: first
+          26/01/01 10:00:40 ERROR Executor: second
+      - end
+      - expect:
+          errors_per_minute: |
+            window_start  errors  pane
+            10:00         2       on_time
+
+docs/guide/testing-pipelines.md says everything that can stand in one.";
 
 /// Arguments of `weir query`.
 #[derive(Debug, Args)]

@@ -12,3 +12,4 @@ pub mod plan;
 mod progress;
 pub mod running;
 mod signals;
+pub mod story;

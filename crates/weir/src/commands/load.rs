@@ -27,9 +27,25 @@ pub(super) fn text(name: &str, text: &str, overrides: &Overrides) -> Result<Job,
 
 /// Everything there is to say about a pipeline.
 pub(super) fn load(input: Input<'_>, overrides: &Overrides) -> Result<Loaded, Vec<Diagnostic>> {
-    let environment =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let (config, document) = weir_pipeline::load(input, &overrides.set, environment)?;
+    load_with(input, &overrides.set, environment())
+}
+
+/// The same where `WEIR__a__b=...` in the environment does not count; references to secrets still read it.
+pub(super) fn load_without_environment(input: Input<'_>, overrides: &[String]) -> Result<Loaded, Vec<Diagnostic>> {
+    let names_no_key = |name: &str| !name.starts_with(weir_pipeline::ENV_PREFIX);
+    load_with(input, overrides, environment().filter(|(name, _)| names_no_key(name)))
+}
+
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+fn load_with(
+    input: Input<'_>,
+    overrides: &[String],
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Loaded, Vec<Diagnostic>> {
+    let (config, document) = weir_pipeline::load(input, overrides, environment)?;
     match plan::resolve(&config) {
         Ok(job) => Ok(Loaded { config, document, job }),
         Err(problems) => Err(problems

@@ -7,4 +7,5 @@ mod load;
 pub mod query;
 pub mod run;
 pub mod tail;
+pub mod test;
 pub mod up;

@@ -7,5 +7,6 @@ mod contract;
 mod examples;
 mod harness;
 mod kill;
+mod stories;
 mod time;
 mod up;
