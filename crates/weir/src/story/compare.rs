@@ -49,6 +49,17 @@ impl Comparison {
                 *partner = fit.and_then(|(slot, wrong)| Some((slot.take()?, wrong)));
             }
         }
+        // What alone is left on both sides belongs together, however different it is.
+        let mut alone = partners.iter_mut().zip(&wanted.rows).filter(|(partner, _)| partner.is_none());
+        let mut left = found.iter_mut().filter(|slot| slot.is_some());
+        if let (Some((partner, written)), None, Some(slot), None) =
+            (alone.next(), alone.next(), left.next(), left.next())
+        {
+            *partner = slot.take().map(|row| {
+                let wrong = differing(&written.cells, &row);
+                (row, wrong)
+            });
+        }
         let expected = wanted.rows.iter().zip(partners).map(|(written, partner)| {
             let (cells, line) = (written.cells.clone(), written.line);
             match partner {
