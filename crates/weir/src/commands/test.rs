@@ -96,7 +96,7 @@ impl Count {
     fn sentence(&self) -> String {
         let mut sentence = format!("{} passed, {} failed", self.passed, self.failed);
         if self.replays > 0 {
-            sentence.push_str(&format!("; played {} more times, cut and crashed: the same", self.replays));
+            sentence.push_str(&format!("; played {} more times, cut and crashed", self.replays));
         }
         if self.updated > 0 {
             sentence.push_str(&format!("; {} updated: look at what changed", files_text(self.updated)));
