@@ -8,7 +8,7 @@ use weir_sql::SqlCompiler;
 
 use super::compare::Comparison;
 use super::rows::Row;
-use super::scene::{FATES, Form, Look, Scene, Story, Subject, Wanted, What, outputs};
+use super::scene::{Form, Look, Scene, Story, Subject, Wanted, What, outputs};
 use super::stage::{Act, Cut, Shown, Stage, latest_time};
 use crate::plan::Job;
 
@@ -240,8 +240,9 @@ impl Narrator<'_> {
 }
 
 fn fate(balance: &Balance, name: &str) -> u64 {
-    let counts = [balance.read, balance.results, balance.filtered, balance.late, balance.rejected, balance.open];
-    FATES.iter().zip(counts).find(|(fate, _)| **fate == name).map_or(0, |(_, count)| count)
+    // A count that is not written is zero.
+    let counts = serde_json::to_value(balance).unwrap_or_default();
+    counts.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0)
 }
 
 /// How a story is played once more.

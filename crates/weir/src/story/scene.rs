@@ -22,7 +22,7 @@ pub(super) const BALANCE: &str = "balance";
 /// The other.
 pub(super) const WATERMARK: &str = "watermark";
 /// What a balance counts.
-pub(super) const FATES: [&str; 6] = ["read", "results", "filtered", "late", "rejected", "open"];
+pub(super) const FATES: [&str; 8] = ["read", "added", "results", "filtered", "merged", "late", "rejected", "open"];
 
 /// A story that can be played.
 #[derive(Debug)]

@@ -219,7 +219,7 @@ fn what_the_pipeline_does_not_have_is_an_error_at_its_place() {
             6 |     - expect: { sum: 1, balance: { sums: { red: 1 }, row: {} } }
               |                                            ^^^
               = at: stories.s[1].expect.balance.sums.red
-              = allowed: read, results, filtered, late, rejected, open
+              = allowed: read, added, results, filtered, merged, late, rejected, open
               = did you mean `read`?
             s.yaml:6:54: error: the pipeline has no output `row`
               |

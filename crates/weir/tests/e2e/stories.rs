@@ -21,17 +21,6 @@ fn every_example_keeps_what_its_stories_promise() {
 }
 
 #[test]
-fn every_example_has_stories() {
-    for example in fs::read_dir(repository().join("examples")).unwrap() {
-        let path = example.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "yaml") {
-            let stories = repository().join("examples/stories").join(path.file_name().unwrap());
-            assert!(stories.exists(), "{} is missing", stories.display());
-        }
-    }
-}
-
-#[test]
 fn a_story_that_is_not_told_as_expected_fails_with_its_line_and_an_update_mends_it() {
     let place = Place::new();
     place.write("p.yaml", PIPELINE);
