@@ -92,9 +92,7 @@ impl Plan {
         if self.time.is_none() {
             return Err("a window needs `time`: the field that holds the event time".to_owned());
         }
-        if self.window_before(from) {
-            return Err("a window after a window is not supported; put both after the same step".to_owned());
-        }
+        self.check_final(from)?;
         check_spans(window.window)?;
         let EmitPlan { late_every, early_every, early_rows } = window.emit;
         if early_rows == Some(0) {
@@ -115,15 +113,22 @@ impl Plan {
         window.compute.iter().try_for_each(check_aggregate)
     }
 
-    /// Whether rows from `from` have passed a window.
-    fn window_before(&self, mut from: Upstream) -> bool {
+    /// Whether rows from `from` are never replaced by others later: what aggregates them would count both.
+    fn check_final(&self, mut from: Upstream) -> Result<(), String> {
         while let Upstream::Node(index) = from {
-            if let OperatorPlan::Window(_) = self.nodes[index].operator {
-                return true;
+            let node = &self.nodes[index];
+            if let OperatorPlan::Window(window) = &node.operator
+                && let Some(why) = window.revises()
+            {
+                return Err(format!(
+                    "takes the results of {}, which are replaced later ({why}): rows would count more than once; \
+                     leave that out there, or take from what {} takes from",
+                    node.name, node.name
+                ));
             }
-            from = self.nodes[index].from;
+            from = node.from;
         }
-        false
+        Ok(())
     }
 
     fn check_time(&self) -> Result<(), String> {

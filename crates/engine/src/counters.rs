@@ -61,8 +61,8 @@ impl Counters {
             balance.rejected += counts.rejected;
             balance.late += counts.late;
             if let OperatorPlan::Window(_) = plan.operator {
-                balance.results += counts.results;
-                balance.open += counts.open;
+                // What windows further on take was settled by the first.
+                (balance.results, balance.open) = (counts.results, counts.open);
             }
             from = plan.from;
         }

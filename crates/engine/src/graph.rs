@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use weir_model::{Compiler, Offset};
+use weir_model::Compiler;
 
 use crate::compiled::Trouble;
 use crate::counters::Counters;
@@ -98,16 +98,11 @@ impl Graph {
     }
 
     fn reject(&mut self, node: usize, rows: &Rows, reason: &str, effects: &mut Vec<Effect>) {
-        let Some(origin) = &rows.origin else {
-            effects.push(Effect::RejectResult { node, rows: rows.columns.clone(), reason: reason.to_owned() });
-            return;
-        };
-        self.counters.nodes[node].rejected += rows.len() as u64;
-        effects.extend(origin.offsets.iter().map(|offset| Effect::Reject {
-            partition: origin.partition.clone(),
-            offset: Offset(*offset),
-            reason: reason.to_owned(),
-        }));
+        if rows.origin.is_some() {
+            self.counters.nodes[node].rejected += rows.len() as u64;
+        }
+        let all: Vec<u32> = (0..rows.len() as u32).collect();
+        rows.reject(node, &all, || reason.to_owned(), effects);
     }
 
     /// Of each domain the smallest watermark beyond `reached(domain)` at which one of its nodes has something to do.

@@ -122,6 +122,18 @@ pub struct WindowPlan {
     pub emit: EmitPlan,
 }
 
+impl WindowPlan {
+    /// Why results may be replaced by others of the same window while sources go on, if they may.
+    #[must_use]
+    pub fn revises(&self) -> Option<&'static str> {
+        match (self.emit.early_every.is_some() || self.emit.early_rows.is_some(), self.lateness > TimeDelta::ZERO) {
+            (true, _) => Some("early results"),
+            (false, true) => Some("lateness"),
+            (false, false) => None,
+        }
+    }
+}
+
 /// Which spans of event time a window covers. A window contains its start and not its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WindowKind {

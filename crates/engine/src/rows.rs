@@ -7,14 +7,41 @@ use arrow::array::{Array, BooleanArray, Int64Array, RecordBatch, UInt32Array, UI
 use arrow::buffer::ScalarBuffer;
 use arrow::compute::{filter, filter_record_batch, take, take_record_batch};
 use arrow::datatypes::{Int64Type, UInt64Type};
-use weir_model::PartitionId;
+use weir_model::{Offset, PartitionId};
 
-/// Rows of one partition, or of a window.
+use crate::Effect;
+
+/// Rows of one partition, or made by a step out of others.
 #[derive(Clone, Debug)]
 pub(crate) struct Rows {
     pub(crate) columns: RecordBatch,
-    /// Where the rows come from; `None` for the results of a window.
+    /// Where the rows come from; `None` for those that a step has made: they were counted where they were made.
     pub(crate) origin: Option<Origin>,
+    /// The event time of rows that a step has made, if they have one.
+    pub(crate) made: Option<Timing>,
+}
+
+/// When rows are, as far as the steps that wait for event time are concerned.
+#[derive(Clone, Debug)]
+pub(crate) struct Timing {
+    /// Per row: its event time.
+    pub(crate) times: ScalarBuffer<i64>,
+    /// Per row: the watermark before it; [`Timing::CORRECTION`] if it replaces one that was given before.
+    pub(crate) marks: ScalarBuffer<i64>,
+}
+
+impl Timing {
+    /// Later than everything: what follows has counted the row that this one replaces.
+    pub(crate) const CORRECTION: i64 = i64::MAX;
+
+    /// `rows` rows at one time.
+    pub(crate) fn at(time: i64, mark: i64, rows: usize) -> Self {
+        Self { times: vec![time; rows].into(), marks: vec![mark; rows].into() }
+    }
+
+    fn map(&self, values: impl Fn(ScalarBuffer<i64>) -> ScalarBuffer<i64>) -> Self {
+        Self { times: values(self.times.clone()), marks: values(self.marks.clone()) }
+    }
 }
 
 /// Where rows come from.
@@ -33,8 +60,36 @@ pub(crate) struct Origin {
 }
 
 impl Rows {
+    /// The same rows with other columns.
+    pub(crate) fn with_columns(&self, columns: RecordBatch) -> Self {
+        Self { columns, origin: self.origin.clone(), made: self.made.clone() }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.columns.num_rows()
+    }
+
+    /// The event time of each row and the watermark before it; `None` where rows have none.
+    pub(crate) fn timing(&self) -> Option<(&ScalarBuffer<i64>, &ScalarBuffer<i64>)> {
+        let of_source = self.origin.as_ref().map(|origin| (&origin.times, &origin.marks));
+        let timing = of_source.or_else(|| self.made.as_ref().map(|made| (&made.times, &made.marks)));
+        timing.filter(|(times, _)| !times.is_empty() || self.len() == 0)
+    }
+
+    /// Rejects the rows with these indices, which are of `node`'s input.
+    pub(crate) fn reject(&self, node: usize, rows: &[u32], reason: impl Fn() -> String, effects: &mut Vec<Effect>) {
+        match &self.origin {
+            Some(origin) => effects.extend(rows.iter().map(|row| Effect::Reject {
+                partition: origin.partition.clone(),
+                offset: Offset(origin.offsets[*row as usize]),
+                reason: reason(),
+            })),
+            None if rows.is_empty() => {}
+            None => {
+                let rows = self.take(&UInt32Array::from(rows.to_vec())).columns;
+                effects.push(Effect::RejectResult { node, rows, reason: reason() });
+            }
+        }
     }
 
     pub(crate) fn slice(&self, from: usize, rows: usize) -> Self {
@@ -42,12 +97,16 @@ impl Rows {
             .origin
             .as_ref()
             .map(|origin| origin.map(|longs| longs.slice(from, rows), |longs| longs.slice(from, rows)));
-        Self { columns: self.columns.slice(from, rows), origin }
+        let made = self.made.as_ref().map(|made| made.map(|longs| longs.slice(from, rows)));
+        Self { columns: self.columns.slice(from, rows), origin, made }
     }
 
     /// The rows for which `keep`, which has no nulls, is true.
     pub(crate) fn filter(&self, keep: &BooleanArray) -> Self {
         let why = "the filter is as long as the columns";
+        let longs = |values: ScalarBuffer<i64>| {
+            filter(&Int64Array::new(values, None), keep).expect(why).as_primitive::<Int64Type>().values().clone()
+        };
         let origin = self.origin.as_ref().map(|origin| {
             origin.map(
                 |values| {
@@ -57,21 +116,19 @@ impl Rows {
                         .values()
                         .clone()
                 },
-                |values| {
-                    filter(&Int64Array::new(values, None), keep)
-                        .expect(why)
-                        .as_primitive::<Int64Type>()
-                        .values()
-                        .clone()
-                },
+                longs,
             )
         });
-        Self { columns: filter_record_batch(&self.columns, keep).expect(why), origin }
+        let made = self.made.as_ref().map(|made| made.map(longs));
+        Self { columns: filter_record_batch(&self.columns, keep).expect(why), origin, made }
     }
 
     /// The rows with these indices.
     pub(crate) fn take(&self, indices: &UInt32Array) -> Self {
         let why = "the indices are of rows of these columns";
+        let longs = |values: ScalarBuffer<i64>| {
+            take(&Int64Array::new(values, None), indices, None).expect(why).as_primitive::<Int64Type>().values().clone()
+        };
         let origin = self.origin.as_ref().map(|origin| {
             origin.map(
                 |values| {
@@ -81,16 +138,11 @@ impl Rows {
                         .values()
                         .clone()
                 },
-                |values| {
-                    take(&Int64Array::new(values, None), indices, None)
-                        .expect(why)
-                        .as_primitive::<Int64Type>()
-                        .values()
-                        .clone()
-                },
+                longs,
             )
         });
-        Self { columns: take_record_batch(&self.columns, indices).expect(why), origin }
+        let made = self.made.as_ref().map(|made| made.map(longs));
+        Self { columns: take_record_batch(&self.columns, indices).expect(why), origin, made }
     }
 }
 

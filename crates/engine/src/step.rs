@@ -26,6 +26,7 @@ impl Engine {
                 times: batch.times,
                 marks: ScalarBuffer::default(),
             }),
+            made: None,
         };
         let already = effects.len();
         if self.plan.time.is_none() || rows.origin.as_ref().is_some_and(|origin| origin.times.is_empty()) {

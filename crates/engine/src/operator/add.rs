@@ -73,6 +73,6 @@ impl Operator for Add {
             if *place == columns.len() { columns.push(values) } else { columns[*place] = values }
         }
         let columns = RecordBatch::try_new(known.to.clone(), columns).expect("the schema is made of the columns");
-        Ok(Outcome::passes(Rows { columns, origin: rows.origin.clone() }))
+        Ok(Outcome::passes(rows.with_columns(columns)))
     }
 }

@@ -81,6 +81,6 @@ impl Operator for Columns {
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
         let columns = RecordBatch::try_new_with_options(schema, columns, &options);
         let columns = columns.map_err(|error| Trouble::Types(error.to_string()))?;
-        Ok(Outcome::passes(Rows { columns, origin: rows.origin.clone() }))
+        Ok(Outcome::passes(rows.with_columns(columns)))
     }
 }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, new_null_array};
+use arrow::datatypes::DataType;
 
 use super::results::instants;
 use super::spans::Spans;
 use super::table::batch;
-use crate::rows::Rows;
+use crate::rows::{Rows, Timing};
 
 /// The columns that late rows get; a column of the row that is called so becomes `row_<name>`.
 const LATE_COLUMNS: [&str; 6] =
@@ -27,22 +28,31 @@ impl LateNames {
     /// `rows`, all of them late, as the late output gets them. A row was late by as much as the watermark before it,
     /// its partition's or the one that dropped the window, was ahead of it.
     pub(crate) fn rows(&self, rows: &Rows, spans: &Spans, reached: i64) -> RecordBatch {
-        let origin = rows.origin.as_ref().expect("rows of a source are late, results are not");
-        let ahead = origin.times.iter().zip(origin.marks.iter());
-        let late_by = ahead.map(|(time, mark)| (*mark).max(reached).saturating_sub(*time) / 1_000);
-        let starts: Vec<i64> = origin.times.iter().map(|time| spans.newest(*time)).collect();
+        let times = rows.timing().expect("rows without a time are not late").0;
+        let starts: Vec<i64> = times.iter().map(|time| spans.newest(*time)).collect();
         let ends = starts.iter().map(|start| spans.end(*start)).collect();
-        let offsets = origin.offsets.iter().map(|offset| i64::try_from(*offset).unwrap_or(i64::MAX));
+        self.rows_missing((instants(starts), instants(ends)), rows, reached)
+    }
+
+    /// The same for rows that missed something that began and ended at these instants.
+    pub(crate) fn rows_missing(&self, (starts, ends): (ArrayRef, ArrayRef), rows: &Rows, reached: i64) -> RecordBatch {
+        let (times, marks) = rows.timing().expect("rows without a time are not late");
+        let late_by = times.iter().zip(marks.iter()).map(|(time, mark)| {
+            // How late a row is that replaces another says nothing: the window had counted that one.
+            (*mark != Timing::CORRECTION).then(|| (*mark).max(reached).saturating_sub(*time) / 1_000)
+        });
         let text =
             |text: &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows.len()))) };
-        let added: [ArrayRef; 6] = [
-            Arc::new(late_by.collect::<Int64Array>()),
-            instants(starts),
-            instants(ends),
-            text(&origin.name),
-            Arc::new(offsets.collect::<Int64Array>()),
-            text(&self.pipeline),
-        ];
+        let (file, offsets) = match &rows.origin {
+            Some(origin) => {
+                let offsets = origin.offsets.iter().map(|offset| i64::try_from(*offset).unwrap_or(i64::MAX));
+                (text(&origin.name), Arc::new(offsets.collect::<Int64Array>()) as ArrayRef)
+            }
+            // A step made them, out of who knows which.
+            None => (new_null_array(&DataType::Utf8, rows.len()), new_null_array(&DataType::Int64, rows.len())),
+        };
+        let added: [ArrayRef; 6] =
+            [Arc::new(late_by.collect::<Int64Array>()), starts, ends, file, offsets, text(&self.pipeline)];
         let schema = rows.columns.schema();
         let own = schema.fields().iter().map(|field| match LATE_COLUMNS.contains(&field.name().as_str()) {
             true => format!("row_{}", field.name()),

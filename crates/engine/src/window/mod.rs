@@ -28,7 +28,7 @@ use crate::compiled::{Compiled, Trouble, condition};
 use crate::keys::{KeyId, Keys};
 use crate::operator::{News, Operator, Outcome};
 use crate::plan::{Limits, Plan, WindowPlan};
-use crate::rows::Rows;
+use crate::rows::{Rows, Timing};
 use crate::{Effect, Run};
 use fold::Fold;
 pub(crate) use late::LateNames;
@@ -153,18 +153,16 @@ impl Window {
             return 0;
         }
         let over = self.merge.over_limit(&self.assigned, &self.ids, limit);
-        let Some(origin) = rows.origin.as_ref().filter(|_| !over.is_empty()) else { return 0 };
         for (_, indices) in &mut self.assigned.panes {
             indices.retain(|row| over.binary_search(row).is_err());
         }
-        effects.extend(over.iter().map(|row| Effect::Reject {
-            partition: origin.partition.clone(),
-            offset: weir_model::Offset(origin.offsets[*row as usize]),
-            reason: format!(
+        let reason = || {
+            format!(
                 "window {} holds {limit} groups already, its limit: a coarser key or a shorter lateness makes fewer",
                 self.identity.node()
-            ),
-        }));
+            )
+        };
+        rows.reject(self.node, &over, reason, effects);
         over.len() as u64
     }
 
@@ -173,7 +171,7 @@ impl Window {
         let speaks = self.reached.div_euclid(self.late_every) != reached.div_euclid(self.late_every);
         let before = std::mem::replace(&mut self.reached, reached);
         let due = self.merge.due((before, reached), speaks);
-        let emitted = self.fire_all(due);
+        let emitted = self.fire_all(due, before);
         // Not while rows are being taken: they are known by the ids of their keys.
         if self.keys.len() > 2 * self.merge.groups() + FORGET_FROM {
             self.forget_keys();
@@ -184,7 +182,7 @@ impl Window {
     /// Emits what late rows have changed, now.
     fn flush_late(&mut self) -> Outcome {
         let due = self.merge.due((self.reached, self.reached), true);
-        self.fire_all(due)
+        self.fire_all(due, self.reached)
     }
 
     /// Emits what windows that are open have come to, if processing time has passed a multiple of `early_every`.
@@ -194,21 +192,26 @@ impl Window {
             return Outcome::default();
         }
         let due = self.merge.due_early(self.reached);
-        self.fire_all(due)
+        self.fire_all(due, self.reached)
     }
 
     /// Fires every window that has rows which no results contain; the watermark is at `reached`.
     fn end(&mut self, reached: i64) -> Outcome {
         let before = std::mem::replace(&mut self.reached, reached);
         let due = self.merge.due_at_end(before, reached);
-        self.fire_all(due)
+        self.fire_all(due, before)
     }
 
-    fn fire_all(&mut self, due: Vec<merge::Due>) -> Outcome {
+    /// Fires windows, when event time has gone on from `before` to where it is now.
+    fn fire_all(&mut self, due: Vec<merge::Due>, before: i64) -> Outcome {
         let mut outcome = Outcome::default();
         for due in due {
             let (columns, shown) = self.fire(due);
-            outcome.rows.push(Rows { columns, origin: None });
+            // A row of its last instant; what follows has not heard of the watermark that it fires for.
+            let mark = if due.pane == "on_time" { before } else { Timing::CORRECTION };
+            let time = self.spans.end(due.start).saturating_sub(1);
+            let made = Some(Timing::at(time, mark, columns.num_rows()));
+            outcome.rows.push(Rows { columns, origin: None, made });
             outcome.shown += shown;
         }
         self.merge.drop_gone(self.reached);
@@ -236,18 +239,19 @@ impl Window {
 
 impl Operator for Window {
     fn take(&mut self, _port: usize, rows: &Rows, effects: &mut Vec<Effect>) -> Result<Outcome, Trouble> {
-        let origin = rows.origin.as_ref().filter(|origin| !origin.times.is_empty() || rows.len() == 0);
-        let origin = origin.ok_or_else(|| Trouble::Types("a window needs rows with an event time".to_owned()))?;
+        let timing = rows.timing();
+        let (times, marks) =
+            timing.ok_or_else(|| Trouble::Types("a window needs rows with an event time".to_owned()))?;
         let mut inputs = self.expressions.evaluate(&rows.columns)?;
         let keys: Vec<ArrayRef> = inputs.drain(..self.shape.keys).collect();
         self.shape.take_inputs(&mut inputs)?;
         if self.shape.needs_times() {
-            inputs.push(Arc::new(Int64Array::new(origin.times.clone(), None)));
+            inputs.push(Arc::new(Int64Array::new(times.clone(), None)));
         }
         self.keys.intern(&keys, rows.len(), &mut self.ids).map_err(Trouble::Types)?;
 
         let gone = self.reached.saturating_sub(self.lateness);
-        self.assigned.assign(&self.spans, &origin.times, &origin.marks, (gone, self.lateness));
+        self.assigned.assign(&self.spans, times, marks, (gone, self.lateness));
         let rejected = self.reject_over_limit(rows, effects);
         if !self.assigned.late.is_empty() {
             let late = rows.take(&UInt32Array::from(self.assigned.late.clone()));
@@ -258,7 +262,7 @@ impl Operator for Window {
         let mut from = 0;
         for stop in self.early_stops(&assigned) {
             self.take_part(&assigned, from..stop, &inputs);
-            let mut early = self.fire_all(self.merge.due_early(self.reached));
+            let mut early = self.fire_all(self.merge.due_early(self.reached), self.reached);
             outcome.rows.append(&mut early.rows);
             outcome.shown += early.shown;
             from = stop;

@@ -9,6 +9,9 @@ use crate::tagged;
 
 /// A window step. Its rows are `window_start`, `window_end`, the keys, the aggregates, then `pane` (`early`, `on_time`
 /// or `late`), `revision` (0 for the first result of a window) and `row_id` (the same for the same result, always).
+///
+/// A window can take the results of a window: each is a row of the last instant of its window, and comes in time. Where
+/// results may be replaced by others later (`lateness`, `emit.early`) they would be counted twice, and that is refused.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct WindowConfig {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod builder;
+mod chains;
 mod errors;
 mod examples;
 mod limits;

@@ -142,44 +142,51 @@ fn a_window_needs_time_and_reasonable_lengths() {
     check(
         &with(window, "  - table: t").replace("time: { field: ts }\n", ""),
         expect![[r#"
-        p.yaml:5:5: error: a window needs event time, and the pipeline says nothing about it
-          |
-        5 |   - window: { tumbling: 0s, offset: 1h, compute: { n: count(*) }, lateness: 9999d }
-          |     ^^^^^^
-          = at: steps[0].window
-          = help: add `time: { field: ts }` with the name of your time field
+            p.yaml:5:5: error: a window needs event time, and the pipeline says nothing about it
+              |
+            5 |   - window: { tumbling: 0s, offset: 1h, compute: { n: count(*) }, lateness: 9999d }
+              |     ^^^^^^
+              = at: steps[0].window
+              = help: add `time: { field: ts }` with the name of your time field
 
-        p.yaml:5:25: error: 0s is too short: at least 1ms
-          |
-        5 |   - window: { tumbling: 0s, offset: 1h, compute: { n: count(*) }, lateness: 9999d }
-          |                         ^^
-          = at: steps[0].window.tumbling
+            p.yaml:5:25: error: 0s is too short: at least 1ms
+              |
+            5 |   - window: { tumbling: 0s, offset: 1h, compute: { n: count(*) }, lateness: 9999d }
+              |                         ^^
+              = at: steps[0].window.tumbling
 
-        p.yaml:5:77: error: 9999d is too long: at most 366d
-          |
-        5 |   - window: { tumbling: 0s, offset: 1h, compute: { n: count(*) }, lateness: 9999d }
-          |                                                                             ^^^^^
-          = at: steps[0].window.lateness
+            p.yaml:5:77: error: 9999d is too long: at most 366d
+              |
+            5 |   - window: { tumbling: 0s, offset: 1h, compute: { n: count(*) }, lateness: 9999d }
+              |                                                                             ^^^^^
+              = at: steps[0].window.lateness
 
-        p.yaml:6:5: error: a window needs event time, and the pipeline says nothing about it
-          |
-        6 |   - window: { tumbling: 1m, offset: 1m, compute: { n: count(*) }, emit: { early: 1m } }
-          |     ^^^^^^
-          = at: steps[1].window
-          = help: add `time: { field: ts }` with the name of your time field
+            p.yaml:6:5: error: a window needs event time, and the pipeline says nothing about it
+              |
+            6 |   - window: { tumbling: 1m, offset: 1m, compute: { n: count(*) }, emit: { early: 1m } }
+              |     ^^^^^^
+              = at: steps[1].window
+              = help: add `time: { field: ts }` with the name of your time field
 
-        p.yaml:6:37: error: the offset 1m is not shorter than the window of 1m
-          |
-        6 |   - window: { tumbling: 1m, offset: 1m, compute: { n: count(*) }, emit: { early: 1m } }
-          |                                     ^^
-          = at: steps[1].window.offset
+            p.yaml:6:5: error: the results of steps[0] are replaced later: a window over them would count them twice
+              |
+            6 |   - window: { tumbling: 1m, offset: 1m, compute: { n: count(*) }, emit: { early: 1m } }
+              |     ^^^^^^
+              = at: steps[1].window
+              = help: leave `lateness` out of steps[0], or take `from` what it takes its rows from
 
-        p.yaml:6:82: error: 1m is not shorter than the window of 1m: nothing would be early
-          |
-        6 |   - window: { tumbling: 1m, offset: 1m, compute: { n: count(*) }, emit: { early: 1m } }
-          |                                                                                  ^^
-          = at: steps[1].window.emit.early
-    "#]],
+            p.yaml:6:37: error: the offset 1m is not shorter than the window of 1m
+              |
+            6 |   - window: { tumbling: 1m, offset: 1m, compute: { n: count(*) }, emit: { early: 1m } }
+              |                                     ^^
+              = at: steps[1].window.offset
+
+            p.yaml:6:82: error: 1m is not shorter than the window of 1m: nothing would be early
+              |
+            6 |   - window: { tumbling: 1m, offset: 1m, compute: { n: count(*) }, emit: { early: 1m } }
+              |                                                                                  ^^
+              = at: steps[1].window.emit.early
+        "#]],
     );
 }
 

@@ -1,5 +1,6 @@
 //! Whether a pipeline makes sense as a whole: what no single key can tell. Refuses to know SQL and the world outside.
 
+mod chains;
 pub(crate) mod columns;
 mod names;
 mod outputs;
@@ -41,6 +42,7 @@ pub fn validate(config: &PipelineConfig) -> Vec<Problem> {
     names::check(config, &mut problems);
     references::check(config, &mut problems);
     times::check(config, &mut problems);
+    chains::check(config, &mut problems);
     columns::check(config, &mut problems);
     outputs::check(config, &mut problems);
     problems

@@ -1,6 +1,7 @@
 //! Stories: each is one behaviour of the engine, told in text with what it says.
 
 mod calendar;
+mod chains;
 mod limits;
 mod rows;
 mod sliding;
@@ -21,4 +22,11 @@ fn check(story: &str, expected: Expect) {
         Ok((told, _)) => expected.assert_eq(&told),
         Err(error) => panic!("{error}"),
     }
+}
+
+/// Why the plan of a story cannot be run.
+#[track_caller]
+fn refused(story: &str) -> String {
+    let story = Story::parse(story).expect("the story can be read");
+    play(&story).map(|(told, _)| told).expect_err("the plan is refused").to_string()
 }
