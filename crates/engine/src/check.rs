@@ -28,6 +28,10 @@ impl Plan {
                 OperatorPlan::Where(_) => text.push_str("where"),
                 OperatorPlan::Select(_) => text.push_str("select"),
                 OperatorPlan::Rows(rows) => text.push_str(rows.kind()),
+                OperatorPlan::Enrich(_) => text.push_str("enrich"),
+                OperatorPlan::Deduplicate(plan) => {
+                    let _ = write!(text, "deduplicate {} {:?}", plan.within.micros(), plan.by);
+                }
                 OperatorPlan::Window(window) => {
                     let _ = match window.window {
                         WindowKind::Tumbling { size, offset } => {
@@ -64,11 +68,14 @@ impl Plan {
                 return Err(problem("another step has this name".to_owned()));
             }
             self.check_upstream(node.from, index).map_err(problem)?;
-            if let OperatorPlan::Rows(rows) = &node.operator {
-                rows.check().map_err(|fault| problem(fault.to_string()))?;
-            }
-            if let OperatorPlan::Window(window) = &node.operator {
-                self.check_window(window, node.from).map_err(problem)?;
+            match &node.operator {
+                OperatorPlan::Where(_) | OperatorPlan::Select(_) => {}
+                OperatorPlan::Rows(rows) => rows.check().map_err(|fault| problem(fault.to_string()))?,
+                OperatorPlan::Window(window) => self.check_window(window, node.from).map_err(problem)?,
+                OperatorPlan::Enrich(plan) => plan.check().map_err(problem)?,
+                OperatorPlan::Deduplicate(plan) => {
+                    self.check_timed("deduplicate", node.from).and_then(|()| plan.check()).map_err(problem)?;
+                }
             }
         }
         for output in &self.outputs {
@@ -86,6 +93,14 @@ impl Plan {
             Upstream::Node(index) if index < nodes => Ok(()),
             Upstream::Node(index) => Err(format!("takes from step {index}, which does not come before it")),
         }
+    }
+
+    /// Whether rows from `from` have an event time, which `what` needs.
+    fn check_timed(&self, what: &str, from: Upstream) -> Result<(), String> {
+        if self.time.is_none() {
+            return Err(format!("{what} needs `time`: the field that holds the event time"));
+        }
+        self.check_final(from)
     }
 
     fn check_window(&self, window: &WindowPlan, from: Upstream) -> Result<(), String> {
@@ -149,11 +164,13 @@ impl Plan {
         Ok(())
     }
 
-    /// The sets of sources that windows take from, and for each node which of them is its own.
+    /// The sets of sources that nodes which wait for event time take from, and for each node which of them is its own.
     pub(crate) fn domains(&self) -> (Vec<Vec<usize>>, Vec<Option<usize>>) {
         let mut domains: Vec<Vec<usize>> = Vec::new();
         let of_nodes = self.nodes.iter().map(|node| {
-            let OperatorPlan::Window(_) = node.operator else { return None };
+            if !node.operator.waits_for_time() {
+                return None;
+            }
             let sources = self.sources_of(node.from);
             Some(domains.iter().position(|known| *known == sources).unwrap_or_else(|| {
                 domains.push(sources);

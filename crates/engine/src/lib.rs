@@ -46,7 +46,7 @@ use progress::{Progress, Punctuation};
 
 pub use chrono::Weekday;
 pub use error::EngineError;
-pub use operator::PlanFault;
+pub use operator::{DeduplicatePlan, EnrichPlan, LateRows, Missing, PlanFault, Table, TableError};
 pub use plan::{
     Aggregate, AggregatePlan, CalendarUnit, EmitPlan, Limits, Node, OperatorPlan, Output, Plan, RowsPlan, TimePlan,
     Upstream, WatermarkPlan, WindowKind, WindowPlan,
@@ -72,6 +72,14 @@ pub enum Input {
         source: usize,
         /// The rows.
         batch: Batch,
+    },
+    /// The newest version of the table that a node looks up in: rows that come after it see it, and no others. Given once
+    /// before the first row, also after a restore, and whenever there is a newer one.
+    Table {
+        /// The index of the node.
+        node: usize,
+        /// The table.
+        table: Arc<Table>,
     },
     /// Records that were read and could not be decoded, for the balance.
     Rejected {
@@ -251,6 +259,7 @@ impl Engine {
                 self.advance_quietly(effects);
             }
             Input::Batch { source, batch } => self.take(source, batch, effects),
+            Input::Table { node, table } => self.graph.operators[node].learn(table),
             Input::Rejected { source, rows, .. } => {
                 self.graph.counters.sources[source].read += rows;
                 self.graph.counters.sources[source].rejected += rows;
@@ -292,6 +301,12 @@ impl Engine {
     /// About how many bytes the state takes.
     pub fn state_bytes(&self) -> usize {
         self.graph.state_bytes()
+    }
+
+    /// The version of the table that a node looks up in: of the one that was given last, or after a restore of the one
+    /// that the snapshot was made with.
+    pub fn table_version(&self, node: usize) -> Option<&str> {
+        self.graph.operators[node].table_version()
     }
 
     /// The plan.

@@ -4,6 +4,7 @@ use chrono::Weekday;
 use weir_model::{TimeDelta, TimeZone};
 
 pub use crate::operator::RowsPlan;
+use crate::operator::{DeduplicatePlan, EnrichPlan};
 
 /// A pipeline: sources feed nodes, nodes feed nodes, and outputs take from any of them.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,6 +106,20 @@ pub enum OperatorPlan {
     Rows(RowsPlan),
     /// Groups rows by time and keys.
     Window(WindowPlan),
+    /// Lets rows with equal keys through once in a while.
+    Deduplicate(DeduplicatePlan),
+    /// Looks rows up in a table.
+    Enrich(EnrichPlan),
+}
+
+impl OperatorPlan {
+    /// Whether it hears how event time goes on, and cannot be without it.
+    pub(crate) fn waits_for_time(&self) -> bool {
+        match self {
+            Self::Where(_) | Self::Select(_) | Self::Rows(_) | Self::Enrich(_) => false,
+            Self::Window(_) | Self::Deduplicate(_) => true,
+        }
+    }
 }
 
 /// A window: which span of time, by what, computing what, and when it speaks.

@@ -21,6 +21,7 @@ use weir_decode::FormatConfig;
 use weir_deliver::{FileFormat, FileMode, FileOutput, OutputConfig, StdoutOutput};
 use weir_model::DurationText;
 
+use crate::config::DeduplicateConfig;
 use crate::config::{
     BoundedConfig, CalendarConfig, CalendarUnit, EmitConfig, FieldType, Named, OutputEntry, PeriodicConfig,
     PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind, TimeConfig, TimeText,
@@ -190,6 +191,11 @@ impl Pipeline {
     /// Aggregates over windows: see [`Tumbling`], [`Sliding`] and [`Calendar`].
     pub fn window(self, window: impl Into<WindowConfig>) -> Self {
         self.step(StepKind::Window(window.into()))
+    }
+
+    /// Filters rows that equal one which went on before: see [`DeduplicateConfig::by`].
+    pub fn deduplicate(self, deduplicate: DeduplicateConfig) -> Self {
+        self.step(StepKind::Deduplicate(deduplicate))
     }
 
     fn step(mut self, kind: StepKind) -> Self {

@@ -9,6 +9,7 @@ use weir_collect::{FileConfig, HttpConfig, LogConfig, StdinConfig};
 use weir_decode::{JsonConfig, SparkLogConfig, TextConfig};
 use weir_deliver::{FileOutput, StdoutOutput};
 
+use crate::config::DeduplicateConfig;
 use crate::config::{
     BoundedConfig, CalendarConfig, EmitConfig, OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig,
     SlidingConfig, SourceEntry, Step, TimeConfig, WindowConfig,
@@ -64,6 +65,7 @@ const SECTIONS: &[Section] = &sections! {
     "SlidingConfig", "Window: sliding", "steps[N].window.sliding", fields::<SlidingConfig>;
     "CalendarConfig", "Window: calendar", "steps[N].window.calendar", fields::<CalendarConfig>;
     "EmitConfig", "Early results", "steps[N].window.emit", fields::<EmitConfig>;
+    "DeduplicateConfig", "Step: deduplicate", "steps[N].deduplicate", fields::<DeduplicateConfig>;
     "OutputEntry", "Outputs", "outputs[N]", OutputEntry::keys;
     "TableOutput", "Output: table", "outputs[N].table", unordered;
     "FileOutput", "Output: file", "outputs[N].file", fields::<FileOutput>;

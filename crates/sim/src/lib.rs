@@ -22,11 +22,17 @@
 //! `early_rows=`; aggregates are count, sum, avg, min, max, variance, stddev, first, last and quantiles such as `p95`;
 //! `limit groups=2 runs=2` sets limits.
 //!
+//! `enrich on key=id take team,owner` takes `missing=filter` or `missing=dead_letter`, and gets its table by a line such as
+//! `table 0: id team owner | a red ann | b blue -` (0 is the index of the step).
+//!
+//! `deduplicate by key,name within=10s` takes `late=pass` and `keys=` (its limit).
+//!
 //! Rows have an event time (of 1 January 2026, or of the date before it: `2026-03-29T01:00:00`), a `key` (text) and a `value` (a float); `-` is null. `tick` says how far
 //! processing time is from the beginning of that day. [`play`] plays a story straight, cut into other batches, and with
 //! a crash after every line, and fails if any of these tells another result or the balance does not hold.
 
 mod compiler;
+mod memory;
 mod outcome;
 mod player;
 mod story;
@@ -35,6 +41,8 @@ mod story;
 mod calendar_oracle;
 #[cfg(test)]
 mod oracle;
+#[cfg(test)]
+mod oracles;
 #[cfg(test)]
 mod stories;
 

@@ -101,6 +101,9 @@ fn show(rows: &RecordBatch, row: usize) -> String {
 }
 
 fn time_of_day(column: &dyn Array, row: usize) -> String {
+    if column.is_null(row) {
+        return "-".to_owned();
+    }
     let micros = column.as_primitive::<TimestampMicrosecondType>().value(row);
     let text = EventTime::from_micros(micros).to_string();
     text.strip_prefix("2026-01-01T").and_then(|text| text.strip_suffix('Z')).map_or(text.clone(), str::to_owned)

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 use std::sync::Arc;
 
-use arrow::array::{DictionaryArray, Float64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, DictionaryArray, Float64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use arrow::ipc::{reader::StreamReader, writer::StreamWriter};
-use weir_engine::{Effect, Engine, EngineError, Input, Plan, Snapshot};
+use weir_engine::{Effect, Engine, EngineError, Input, OperatorPlan, Plan, Snapshot, Table};
 use weir_model::{Batch, Epoch, PartitionId, ProcessingTime};
 
 use crate::{Columns, Line, Outcome, Row, Story};
@@ -115,6 +115,7 @@ fn heading(line: &Line) -> String {
         Line::Finished(partition) => format!("finished {partition}"),
         Line::CaughtUp(partition) => format!("caught_up {partition}"),
         Line::Rows(partition, rows) => format!("rows {partition}, {} of them", rows.len()),
+        Line::Table { rows, .. } => format!("table, {} rows", rows.len()),
         Line::Tick(micros) => format!("tick {}s", (micros - crate::story::DAY) as f64 / 1e6),
         Line::Barrier => "barrier".to_owned(),
         Line::End => "end".to_owned(),
@@ -181,6 +182,8 @@ struct SourceState {
     offsets: BTreeMap<PartitionId, u64>,
     caught_up: BTreeSet<PartitionId>,
     finished: BTreeSet<PartitionId>,
+    /// The newest table of each node that has one.
+    tables: BTreeMap<usize, Arc<Table>>,
 }
 
 impl Stage {
@@ -196,6 +199,9 @@ impl Stage {
         }
         let mut engine = Engine::restore(plan.clone(), Arc::new(Columns), snapshot)?;
         let mut effects = Vec::new();
+        for (node, table) in &source.tables {
+            engine.step(Input::Table { node: *node, table: table.clone() }, &mut effects);
+        }
         for partition in source.offsets.keys() {
             engine.step(Input::PartitionAdded { source: 0, partition: partition.clone() }, &mut effects);
         }
@@ -231,6 +237,11 @@ impl Stage {
                 let offset = self.source.offsets.entry(partition.clone()).or_default();
                 *offset += rows.len() as u64;
                 Input::Batch { source: 0, batch: batch(partition, *offset - rows.len() as u64, rows) }
+            }
+            Line::Table { node, columns, rows } => {
+                let table = table(self.engine.plan(), *node, columns, rows);
+                self.source.tables.insert(*node, table.clone());
+                Input::Table { node: *node, table }
             }
             Line::Tick(micros) => Input::Tick(ProcessingTime::from_micros(*micros)),
             Line::Barrier => Input::Barrier(Epoch(1)),
@@ -276,6 +287,18 @@ fn batch(partition: &PartitionId, offset: u64, rows: &[Row]) -> Batch {
         times: rows.iter().map(|row| row.time).collect::<Vec<_>>().into(),
         offsets: (offset..offset + rows.len() as u64).collect::<Vec<_>>().into(),
     }
+}
+
+/// The table of a story. Its version is what is in it.
+fn table(plan: &Plan, node: usize, columns: &[String], rows: &[Vec<Option<String>>]) -> Arc<Table> {
+    let OperatorPlan::Enrich(enrich) = &plan.nodes[node].operator else { panic!("step {node} looks nothing up") };
+    let column =
+        |index: usize| -> ArrayRef { Arc::new(rows.iter().map(|row| row[index].as_deref()).collect::<StringArray>()) };
+    let columns = columns.iter().enumerate().map(|(index, name)| (name, column(index)));
+    let columns = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, values)| (name, values, true)));
+    let table =
+        Table::new(enrich, format!("{rows:?}"), &columns.expect("the rows are as long as the columns are many"));
+    Arc::new(table.expect("the story gives a table that fits"))
 }
 
 fn keys_type() -> DataType {

@@ -6,6 +6,8 @@ use weir_engine::{
 };
 use weir_model::{DurationText, PartitionId, TimeDelta, TimeZone};
 
+use crate::memory;
+
 /// The beginning of 1 January 2026 in microseconds: the zero of event time and processing time in stories.
 pub(crate) const DAY: i64 = 1_767_225_600_000_000;
 
@@ -29,6 +31,15 @@ pub enum Line {
     CaughtUp(PartitionId),
     /// Rows of a partition.
     Rows(PartitionId, Vec<Row>),
+    /// A node gets a newer version of its table: its columns, and rows of text.
+    Table {
+        /// The index of the node.
+        node: usize,
+        /// The names of its columns.
+        columns: Vec<String>,
+        /// Its rows; `None` is null.
+        rows: Vec<Vec<Option<String>>>,
+    },
     /// Processing time, in microseconds since the epoch.
     Tick(i64),
     /// An epoch ends.
@@ -124,7 +135,9 @@ fn plan_line(line: &str, plan: &mut Plan) -> Result<(), String> {
         "where" => OperatorPlan::Where(rest.to_owned()),
         "select" => OperatorPlan::Select(rest.split(", ").map(named).collect::<Result<_, _>>()?),
         "window" => OperatorPlan::Window(window(rest)?),
-        _ => return Err("a plan has time, limit, where, select and window".to_owned()),
+        "enrich" => OperatorPlan::Enrich(memory::enrich(rest)?),
+        "deduplicate" => OperatorPlan::Deduplicate(memory::deduplicate(rest)?),
+        _ => return Err("a plan has time, limit, where, select, window, deduplicate and enrich".to_owned()),
     };
     plan.nodes.push(Node { name: format!("{word}{}", plan.nodes.len()), from: last(plan), operator });
     Ok(())
@@ -208,7 +221,7 @@ fn aggregate(text: &str) -> Result<AggregatePlan, String> {
     Ok(AggregatePlan { name, function, argument, filter: filter.map(str::to_owned) })
 }
 
-fn named(text: &str) -> Result<(String, String), String> {
+pub(crate) fn named(text: &str) -> Result<(String, String), String> {
     let (name, text) = text.split_once('=').ok_or_else(|| format!("\"{text}\" should be name=expression"))?;
     Ok((name.trim().to_owned(), text.trim().to_owned()))
 }
@@ -220,6 +233,7 @@ fn event_line(line: &str) -> Result<Line, String> {
         "finished" => Line::Finished(PartitionId::new(rest)),
         "caught_up" => Line::CaughtUp(PartitionId::new(rest)),
         "tick" => Line::Tick(DAY + duration(rest)?.micros()),
+        "table" => memory::table(rest)?,
         "barrier" => Line::Barrier,
         "end" => Line::End,
         "rows" => {
@@ -251,11 +265,11 @@ fn time_of_day(text: &str) -> Result<i64, String> {
     }
 }
 
-fn option(text: &str, name: &str) -> Result<Option<TimeDelta>, String> {
+pub(crate) fn option(text: &str, name: &str) -> Result<Option<TimeDelta>, String> {
     find(text, name).map(duration).transpose()
 }
 
-fn find<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn find<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
 }
 

@@ -5,6 +5,7 @@
 //! number per row is left. Nothing depends on the numbers: results are sorted by the keys themselves.
 
 mod column;
+mod digest;
 mod index;
 mod pairs;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::{SortColumn, SortOptions, lexsort_to_indices};
 
 use column::KeyColumn;
+pub(crate) use digest::{Digest, digest_column, digests, digests_of_column, times_of_column};
 pub(crate) use index::GroupIndex;
 use pairs::Pairs;
 

@@ -6,8 +6,11 @@
 
 mod add;
 mod columns;
+mod deduplicate;
+mod enrich;
 mod fault;
 mod rows_plan;
+mod runs;
 mod select;
 mod where_;
 
@@ -22,6 +25,10 @@ use crate::plan::{OperatorPlan, Plan};
 use crate::rows::Rows;
 use crate::window::Window;
 use crate::{Effect, Run};
+use deduplicate::Deduplicate;
+pub use deduplicate::{DeduplicatePlan, LateRows};
+use enrich::Enrich;
+pub use enrich::{EnrichPlan, Missing, Table, TableError};
 pub use fault::PlanFault;
 use fault::distinct;
 pub use rows_plan::RowsPlan;
@@ -45,6 +52,14 @@ pub(crate) trait Operator: Debug + Send {
     /// Hears that time has gone on.
     fn hear(&mut self, _news: News) -> Outcome {
         Outcome::default()
+    }
+
+    /// Takes the newest version of the table that it looks up in.
+    fn learn(&mut self, _table: Arc<Table>) {}
+
+    /// The version of its table that rows saw last.
+    fn table_version(&self) -> Option<&str> {
+        None
     }
 
     /// Rows taken that are in no result yet and may still be.
@@ -121,6 +136,8 @@ pub(crate) fn build(plan: &Plan, node: usize, compiler: &Arc<dyn Compiler>) -> B
         OperatorPlan::Where(text) => Box::new(Where::new(text, compiler.clone())),
         OperatorPlan::Select(columns) => Box::new(Select::new(columns, compiler.clone())),
         OperatorPlan::Rows(rows) => rows.build(plan, node, compiler),
+        OperatorPlan::Enrich(enrich) => Box::new(Enrich::new(enrich, plan, node, compiler.clone())),
+        OperatorPlan::Deduplicate(plan_of) => Box::new(Deduplicate::new(plan_of, plan, node, compiler.clone())),
         OperatorPlan::Window(window) => Box::new(Window::new(window, plan, node, compiler.clone())),
     }
 }

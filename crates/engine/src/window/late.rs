@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, new_null_array};
+use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, new_null_array};
 use arrow::datatypes::DataType;
 
 use super::results::instants;
@@ -32,6 +32,12 @@ impl LateNames {
         let starts: Vec<i64> = times.iter().map(|time| spans.newest(*time)).collect();
         let ends = starts.iter().map(|start| spans.end(*start)).collect();
         self.rows_missing((instants(starts), instants(ends)), rows, reached)
+    }
+
+    /// The same for rows that were late for something that is no window: start and end of what they missed are null.
+    pub(crate) fn rows_of_no_window(&self, rows: &Rows, reached: i64) -> RecordBatch {
+        let none = || new_null_array(instants(Vec::new()).data_type(), rows.len());
+        self.rows_missing((none(), none()), rows, reached)
     }
 
     /// The same for rows that missed something that began and ended at these instants.

@@ -3,6 +3,7 @@
 //!
 //! The doc comments of these types are the reference page, so they are written for the people who write pipelines.
 
+mod deduplicate;
 mod ordered;
 mod output;
 mod source;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use weir_deliver::OutputConfig;
 use weir_model::DurationText;
 
+pub use deduplicate::{DeduplicateConfig, LateRows};
 pub use ordered::Named;
 pub use output::OutputEntry;
 pub use source::{FieldType, SourceEntry};

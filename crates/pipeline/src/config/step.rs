@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Named, WindowConfig};
+use super::{DeduplicateConfig, Named, WindowConfig};
 use crate::tagged;
 
 /// A step: exactly one kind (`where`, `select`, `window` and so on).
@@ -45,6 +45,8 @@ pub enum StepKind {
     Rename(Named),
     /// Aggregates rows over windows of event time.
     Window(WindowConfig),
+    /// Filters rows that equal one which went on before.
+    Deduplicate(DeduplicateConfig),
 }
 
 #[derive(Deserialize)]

@@ -6,6 +6,7 @@ mod chains;
 mod errors;
 mod examples;
 mod limits;
+mod memory;
 mod overrides;
 mod reference;
 mod round_trip;

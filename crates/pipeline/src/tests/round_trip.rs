@@ -14,6 +14,7 @@ use crate::config::{
     PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind, TimeConfig, TimeText,
     WatermarkConfig, Weekday, WindowConfig, WindowKind,
 };
+use crate::config::{DeduplicateConfig, LateRows};
 use crate::de::from_tree;
 use crate::secret::resolve;
 use crate::tree::parse;
@@ -165,7 +166,12 @@ fn steps() -> impl Strategy<Value = Step> {
             StepKind::Window(WindowConfig { kind, offset, by, compute, lateness, emit })
         },
     );
-    let kind = prop_oneof![texts().prop_map(StepKind::Where), named().prop_map(StepKind::Select), window];
+    let deduplicate =
+        (vec(texts(), 0..3), durations(), any::<bool>(), 0u64..1 << 40).prop_map(|(by, within, passes, keys_max)| {
+            let late = if passes { LateRows::Pass } else { LateRows::Aside };
+            StepKind::Deduplicate(DeduplicateConfig { by, within, late, keys_max })
+        });
+    let kind = prop_oneof![texts().prop_map(StepKind::Where), named().prop_map(StepKind::Select), window, deduplicate,];
     (option::of(texts()), option::of(texts()), kind).prop_map(|(name, from, kind)| Step { name, from, kind })
 }
 

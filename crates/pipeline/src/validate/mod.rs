@@ -2,6 +2,7 @@
 
 mod chains;
 pub(crate) mod columns;
+mod memory;
 mod names;
 mod outputs;
 mod references;
@@ -44,6 +45,7 @@ pub fn validate(config: &PipelineConfig) -> Vec<Problem> {
     times::check(config, &mut problems);
     chains::check(config, &mut problems);
     columns::check(config, &mut problems);
+    memory::check(config, &mut problems);
     outputs::check(config, &mut problems);
     problems
 }

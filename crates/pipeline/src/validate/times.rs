@@ -21,7 +21,7 @@ const PIECES_MAX: i64 = 10_000;
 const HOUR: DurationText = DurationText::secs(3_600);
 const DAY: DurationText = DurationText::secs(86_400);
 /// Anything longer is a mistake in the unit.
-const YEAR: DurationText = DurationText::secs(366 * 86_400);
+pub(super) const YEAR: DurationText = DurationText::secs(366 * 86_400);
 
 pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
     between("epoch", config.epoch, EPOCH_MIN, EPOCH_MAX, problems);
@@ -160,7 +160,13 @@ fn is_positive(duration: DurationText) -> bool {
     duration > DurationText::default()
 }
 
-fn between(path: &str, value: DurationText, min: DurationText, max: DurationText, problems: &mut Vec<Problem>) {
+pub(super) fn between(
+    path: &str,
+    value: DurationText,
+    min: DurationText,
+    max: DurationText,
+    problems: &mut Vec<Problem>,
+) {
     if value < min {
         problems.push(Problem::new(path, format!("{} is too short: at least {min}", shown(value))));
     }

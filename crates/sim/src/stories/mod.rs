@@ -2,6 +2,8 @@
 
 mod calendar;
 mod chains;
+mod deduplicate;
+mod enrich;
 mod limits;
 mod rows;
 mod sliding;

@@ -9,7 +9,7 @@ use weir_model::{FieldKind, Fields, WantedField};
 use weir_pipeline::FieldType;
 use weir_sql::{ColumnUse, columns, parse_aggregate};
 
-use super::{Problem, rows};
+use super::{Problem, memory, rows};
 
 /// What is done with a field, as far as its type can be told from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,6 +125,7 @@ fn need_of(operator: &OperatorPlan, need: &Need, index: usize) -> Result<Need, P
             }
         }
         OperatorPlan::Rows(plan) => upstream = rows::need(plan, need, index)?,
+        OperatorPlan::Deduplicate(plan) => upstream = memory::deduplicate_need(plan, need, index)?,
         OperatorPlan::Window(window) => {
             for (position, key) in window.by.iter().enumerate() {
                 let uses = columns(key)

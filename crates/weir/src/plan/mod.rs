@@ -2,6 +2,7 @@
 //! build. Opens nothing and starts nothing; what is wrong comes back with its place in the file.
 
 mod fields;
+pub(crate) mod memory;
 pub(crate) mod rows;
 mod types;
 mod windows;
@@ -159,12 +160,14 @@ fn node(index: usize, step: &Step, config: &PipelineConfig) -> Result<Node, Vec<
         StepKind::Add(columns) => rows::plan(index, RowsPlan::Add(rows::pairs(columns)))?,
         StepKind::Drop(columns) => rows::plan(index, RowsPlan::Drop(columns.clone()))?,
         StepKind::Rename(columns) => rows::plan(index, RowsPlan::Rename(rows::pairs(columns)))?,
+        StepKind::Deduplicate(config) => OperatorPlan::Deduplicate(memory::deduplicate(config)),
         StepKind::Window(window) => OperatorPlan::Window(window_plan(index, window)?),
     };
     let kind = match &operator {
         OperatorPlan::Where(_) => "where",
         OperatorPlan::Select(_) => "select",
         OperatorPlan::Rows(plan) => plan.kind(),
+        OperatorPlan::Deduplicate(_) => "deduplicate",
         OperatorPlan::Window(_) => "window",
     };
     let name = step.name.clone().unwrap_or_else(|| format!("{kind}-{}", index + 1));
@@ -255,7 +258,9 @@ fn time_column(plan: &Plan, from: Upstream, time_field: Option<&str>) -> Option<
         Upstream::Source(_) | Upstream::AllSources => time_field.map(str::to_owned),
         Upstream::Node(index) => match &plan.nodes[index].operator {
             OperatorPlan::Window(_) => Some("window_start".to_owned()),
-            OperatorPlan::Where(_) => time_column(plan, plan.nodes[index].from, time_field),
+            OperatorPlan::Where(_) | OperatorPlan::Deduplicate(_) => {
+                time_column(plan, plan.nodes[index].from, time_field)
+            }
             OperatorPlan::Rows(rows) => {
                 time_column(plan, plan.nodes[index].from, time_field).and_then(|time| rows::time_column(rows, time))
             }

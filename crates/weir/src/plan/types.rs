@@ -8,7 +8,7 @@ use weir_engine::{Aggregate, OperatorPlan, Plan, Upstream, WindowPlan};
 use weir_model::{Expression, FieldKind, Fields};
 use weir_sql::{SqlCompiler, SqlExpression, columns, nearest};
 
-use super::{JobSource, Problem, fields, rows};
+use super::{JobSource, Problem, fields, memory, rows};
 
 /// The columns of a source or a step.
 #[derive(Clone)]
@@ -105,6 +105,7 @@ impl Checker {
                     .map_or(Known::Open, |fields| Known::Columns(Arc::new(Schema::new(fields))))
             }
             OperatorPlan::Rows(plan) => rows::check(self, index, plan, input),
+            OperatorPlan::Deduplicate(plan) => memory::deduplicate_check(self, index, plan, input),
             OperatorPlan::Window(window) => self.window(index, window, input),
         }
     }

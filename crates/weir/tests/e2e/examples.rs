@@ -100,3 +100,17 @@ fn the_example_of_slow_requests_finds_the_slow_services() {
     assert_eq!(place.number(wrong), 0);
     assert!(place.number("SELECT count(*) FROM slow_requests WHERE last_message IS NOT NULL") > 0);
 }
+
+#[test]
+fn the_example_of_repeated_deliveries_counts_each_event_once() {
+    let place = Place::new();
+    let mut command = place.weir(&["run"]);
+    let run = command.arg("examples/deliveries-once.yaml").arg("--data").arg(place.data()).current_dir(repository());
+    well(&run.output().unwrap());
+    assert_eq!(place.number("SELECT count(*) FROM deliveries"), 120);
+    assert_eq!(place.number("SELECT count(DISTINCT event_id) FROM deliveries"), 120);
+    let windows = place.query("SELECT sum(events) AS events, sum(amount) AS amount FROM deliveries_per_minute");
+    let events = place.query("SELECT sum(amount) AS amount FROM deliveries");
+    assert_eq!(windows[0]["events"], 120);
+    assert_eq!(windows[0]["amount"], events[0]["amount"]);
+}

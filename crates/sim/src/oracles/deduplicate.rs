@@ -1,0 +1,142 @@
+//! What `deduplicate` must do, by looking at every row that went on before.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::{Just, Strategy, prop_assert_eq};
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use weir_model::PartitionId;
+
+use crate::story::DAY;
+use crate::{Line, Row, Story, play_with_crashes};
+
+const SECOND: i64 = 1_000_000;
+/// Crashes in each random stream.
+const CRASHES: usize = 3;
+
+/// What is random about a case.
+#[derive(Clone, Debug)]
+struct Case {
+    delay: i64,
+    within: i64,
+    passes_late: bool,
+    partitions: usize,
+    /// Which partition, the second, the key, and whether a line ends after it.
+    rows: Vec<(usize, i64, Option<u8>, bool)>,
+    /// After which rows there are barriers, and ends of everything.
+    barriers: Vec<usize>,
+    ends: Vec<usize>,
+}
+
+impl Case {
+    fn row(&self, index: usize) -> Row {
+        let (_, second, key, _) = self.rows[index];
+        // The value says which row it is.
+        Row { time: DAY + second * SECOND, key: key.map(|key| format!("k{key}")), value: Some(index as f64) }
+    }
+
+    fn story(&self) -> Story {
+        let late = if self.passes_late { " late=pass" } else { "" };
+        let plan = format!("time delay={}s\ndeduplicate by key within={}s{late}\n---", self.delay, self.within);
+        let mut story = Story::parse(&plan).expect("the plan can be read");
+        let partition = |index: usize| PartitionId::new(format!("p{index}"));
+        let added = (0..self.partitions).map(|index| Line::Added(partition(index)));
+        story.lines.extend(added.clone());
+        let mut open = false;
+        for (index, (from, _, _, ends)) in self.rows.iter().enumerate() {
+            match story.lines.last_mut() {
+                Some(Line::Rows(last, rows)) if open && *last == partition(*from) => rows.push(self.row(index)),
+                _ => story.lines.push(Line::Rows(partition(*from), vec![self.row(index)])),
+            }
+            open = !ends;
+            if self.barriers.contains(&index) {
+                story.lines.push(Line::Barrier);
+            }
+            if self.ends.contains(&index) {
+                story.lines.push(Line::End);
+                story.lines.extend(added.clone());
+                open = false;
+            }
+        }
+        story.lines.push(Line::End);
+        story
+    }
+}
+
+/// The rows that go on, and those that are late.
+fn answer(case: &Case) -> (Vec<usize>, Vec<usize>) {
+    let (mut gone_on, mut late) = (Vec::new(), Vec::new());
+    let mut first_of_key: Vec<(u8, i64)> = Vec::new();
+    let mut highest: BTreeMap<usize, i64> = BTreeMap::new();
+    let (mut furthest, mut ended) = (i64::MIN, i64::MIN);
+    for (index, (partition, second, key, _)) in case.rows.iter().enumerate() {
+        let own = highest.entry(*partition).or_insert(i64::MIN);
+        let watermark = (*own).max(ended).saturating_sub(case.delay);
+        if watermark.saturating_sub(case.within) >= *second {
+            if case.passes_late { &mut gone_on } else { &mut late }.push(index);
+        } else if let Some(key) = key {
+            if first_of_key.iter().all(|(other, at)| other != key || (at - second).abs() >= case.within) {
+                first_of_key.push((*key, *second));
+                gone_on.push(index);
+            }
+        } else {
+            gone_on.push(index);
+        }
+        *own = (*own).max(*second);
+        furthest = furthest.max(*second);
+        if case.ends.contains(&index) {
+            ended = furthest;
+        }
+    }
+    (gone_on, late)
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let shape = (0..6_i64, 1..20_i64, proptest::bool::ANY, 1..=4_usize, 1..80_usize);
+    shape.prop_flat_map(|(delay, within, passes_late, partitions, count)| {
+        let row = (0..partitions, -15_i64..6, proptest::option::weighted(0.9, 0..6_u8), proptest::bool::ANY);
+        let rows = proptest::collection::vec(row, count).prop_map(|rows| {
+            let place = |(index, (from, jitter, key, ends))| (from, 100 + index as i64 + jitter, key, ends);
+            rows.into_iter().enumerate().map(place).collect::<Vec<_>>()
+        });
+        let places = || proptest::collection::vec(0..count, 0..5);
+        let ends = proptest::collection::vec(0..count, 0..2);
+        (Just((delay, within, passes_late, partitions)), rows, places(), ends).prop_map(
+            |((delay, within, passes_late, partitions), rows, barriers, ends)| Case {
+                delay,
+                within,
+                passes_late,
+                partitions,
+                rows,
+                barriers,
+                ends,
+            },
+        )
+    })
+}
+
+/// The numbers behind `value=`, ascending.
+fn values<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<usize> {
+    let value = |text: &str| {
+        let rest = text.split("value=").nth(1).expect("a row shows its value");
+        rest.split(' ').next().and_then(|value| value.parse::<f64>().ok()).expect("a number") as usize
+    };
+    let mut values: Vec<usize> = texts.map(value).collect();
+    values.sort_unstable();
+    values
+}
+
+#[test]
+fn of_random_streams_those_rows_go_on_that_equal_none_before_them() {
+    let mut runner = TestRunner::new(Config { failure_persistence: None, max_shrink_iters: 400, ..Config::default() });
+    let ran = runner.run(&cases(), |case| {
+        let (_, outcome) =
+            play_with_crashes(&case.story(), CRASHES).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let (gone_on, late) = answer(&case);
+        prop_assert_eq!(values(outcome.results.iter().map(|(_, _, text)| text.as_str())), gone_on);
+        prop_assert_eq!(values(outcome.late.iter().map(String::as_str)), late);
+        Ok(())
+    });
+    if let Err(error) = ran {
+        panic!("{error}");
+    }
+}
