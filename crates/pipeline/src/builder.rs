@@ -21,12 +21,12 @@ use weir_decode::FormatConfig;
 use weir_deliver::{FileFormat, FileMode, FileOutput, OutputConfig, StdoutOutput};
 use weir_model::DurationText;
 
-use crate::config::DeduplicateConfig;
 use crate::config::{
     BoundedConfig, CalendarConfig, CalendarUnit, EmitConfig, FieldType, Named, OutputEntry, PeriodicConfig,
     PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind, TimeConfig, TimeText,
     WatermarkConfig, Weekday, WindowConfig, WindowKind,
 };
+use crate::config::{DeduplicateConfig, EnrichConfig};
 
 /// Files as a source.
 pub type File = FileConfig;
@@ -196,6 +196,11 @@ impl Pipeline {
     /// Filters rows that equal one which went on before: see [`DeduplicateConfig::by`].
     pub fn deduplicate(self, deduplicate: DeduplicateConfig) -> Self {
         self.step(StepKind::Deduplicate(deduplicate))
+    }
+
+    /// Looks rows up in a table: see [`EnrichConfig::csv`].
+    pub fn enrich(self, enrich: EnrichConfig) -> Self {
+        self.step(StepKind::Enrich(enrich))
     }
 
     fn step(mut self, kind: StepKind) -> Self {

@@ -24,7 +24,7 @@ pub use config::{
     PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind, TimeConfig, TimeText,
     WatermarkConfig, Weekday, WindowConfig, WindowKind,
 };
-pub use config::{DeduplicateConfig, LateRows};
+pub use config::{DeduplicateConfig, EnrichConfig, LateRows, LookupFile, LookupTable, MissingRows};
 pub use diagnostic::Diagnostic;
 pub use document::{Document, Origin};
 pub use feed::Feed;

@@ -9,11 +9,11 @@ use weir_collect::{FileConfig, HttpConfig, LogConfig, StdinConfig};
 use weir_decode::{JsonConfig, SparkLogConfig, TextConfig};
 use weir_deliver::{FileOutput, StdoutOutput};
 
-use crate::config::DeduplicateConfig;
 use crate::config::{
     BoundedConfig, CalendarConfig, EmitConfig, OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig,
     SlidingConfig, SourceEntry, Step, TimeConfig, WindowConfig,
 };
+use crate::config::{DeduplicateConfig, EnrichConfig, LookupTable};
 use crate::schema::{json_schema, resolved, variant};
 use crate::tagged::fields_of;
 
@@ -66,6 +66,8 @@ const SECTIONS: &[Section] = &sections! {
     "CalendarConfig", "Window: calendar", "steps[N].window.calendar", fields::<CalendarConfig>;
     "EmitConfig", "Early results", "steps[N].window.emit", fields::<EmitConfig>;
     "DeduplicateConfig", "Step: deduplicate", "steps[N].deduplicate", fields::<DeduplicateConfig>;
+    "EnrichConfig", "Step: enrich", "steps[N].enrich", fields::<EnrichConfig>;
+    "LookupTable", "Enrich: table", "steps[N].enrich.table", LookupTable::keys;
     "OutputEntry", "Outputs", "outputs[N]", OutputEntry::keys;
     "TableOutput", "Output: table", "outputs[N].table", unordered;
     "FileOutput", "Output: file", "outputs[N].file", fields::<FileOutput>;

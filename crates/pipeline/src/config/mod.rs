@@ -4,6 +4,7 @@
 //! The doc comments of these types are the reference page, so they are written for the people who write pipelines.
 
 mod deduplicate;
+mod enrich;
 mod ordered;
 mod output;
 mod source;
@@ -19,6 +20,7 @@ use weir_deliver::OutputConfig;
 use weir_model::DurationText;
 
 pub use deduplicate::{DeduplicateConfig, LateRows};
+pub use enrich::{EnrichConfig, LookupFile, LookupTable, MissingRows};
 pub use ordered::Named;
 pub use output::OutputEntry;
 pub use source::{FieldType, SourceEntry};

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{DeduplicateConfig, Named, WindowConfig};
+use super::{DeduplicateConfig, EnrichConfig, Named, WindowConfig};
 use crate::tagged;
 
 /// A step: exactly one kind (`where`, `select`, `window` and so on).
@@ -47,6 +47,8 @@ pub enum StepKind {
     Window(WindowConfig),
     /// Filters rows that equal one which went on before.
     Deduplicate(DeduplicateConfig),
+    /// Looks each row up in a table and takes columns from it.
+    Enrich(EnrichConfig),
 }
 
 #[derive(Deserialize)]

@@ -1,12 +1,15 @@
 //! Steps that remember rows or look them up: written as YAML and built, and what is wrong with them.
 
 use expect_test::{Expect, expect};
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use weir_model::DurationText;
 
 use super::examples::example;
+use super::round_trip::{durations, named, texts};
 use super::{load_text, rendered};
 use crate::builder::{File, Format, Pipeline, Tumbling};
-use crate::{DeduplicateConfig, FieldType};
+use crate::{DeduplicateConfig, EnrichConfig, FieldType, LateRows, LookupFile, LookupTable, MissingRows, StepKind};
 
 const fn secs(secs: i64) -> DurationText {
     DurationText::secs(secs)
@@ -120,5 +123,125 @@ fn deduplicate_needs_keys_time_and_a_length() {
           = allowed: by, within, late, keys_max
           = did you mean `by`?
     "#]],
+    );
+}
+
+/// Any step of these kinds.
+pub(super) fn kinds() -> impl Strategy<Value = StepKind> {
+    let deduplicate =
+        (vec(texts(), 0..3), durations(), any::<bool>(), 0u64..1 << 40).prop_map(|(by, within, passes, keys_max)| {
+            let late = if passes { LateRows::Pass } else { LateRows::Aside };
+            StepKind::Deduplicate(DeduplicateConfig { by, within, late, keys_max })
+        });
+    let file = (texts(), 0..3).prop_map(|(path, kind)| match kind {
+        0 => LookupFile::Csv(path),
+        1 => LookupFile::Ndjson(path),
+        _ => LookupFile::Parquet(path),
+    });
+    let types = btree_map(texts(), prop_oneof![Just(FieldType::Bool), Just(FieldType::Int64)], 0..2);
+    let table = (file, durations(), types).prop_map(|(file, refresh, schema)| LookupTable { file, refresh, schema });
+    let missing = prop_oneof![Just(MissingRows::Keep), Just(MissingRows::DeadLetter), Just(MissingRows::Filter)];
+    let enrich = (table, named(), vec(texts(), 0..3), missing)
+        .prop_map(|(table, on, take, missing)| StepKind::Enrich(EnrichConfig { table, on, take, missing }));
+    prop_oneof![deduplicate, enrich]
+}
+
+#[test]
+fn requests_by_team() {
+    let teams = EnrichConfig::csv("examples/data/teams.csv")
+        .on("service", "service")
+        .take(["team", "owner", "budget_ms"])
+        .column("budget_ms", FieldType::Float64)
+        .refresh(secs(10));
+    let built = Pipeline::named("requests-by-team")
+        .source("requests", File::new(["bench/logs.ndjson"]).once(), json())
+        .field("requests", "duration_ms", FieldType::Float64)
+        .time("ts")
+        .delay(secs(10))
+        .enrich(teams)
+        .window(
+            Tumbling::of(secs(60))
+                .by(["team", "owner"])
+                .compute("requests", "count(*)")
+                .compute("too_slow", "count(*) FILTER (WHERE duration_ms > budget_ms)"),
+        )
+        .to_table("requests_by_team")
+        .build();
+    assert_eq!(built, example("requests-by-team.yaml"));
+}
+
+#[test]
+fn enrich_needs_a_table_keys_and_columns() {
+    check(
+        &with("  - enrich: { table: { csv: '', refresh: 1ms }, on: {}, take: [] }", "  - table: t"),
+        expect![[r#"
+            p.yaml:6:29: error: the path of the table is empty
+              |
+            6 |   - enrich: { table: { csv: '', refresh: 1ms }, on: {}, take: [] }
+              |                             ^^
+              = at: steps[0].enrich.table.csv
+
+            p.yaml:6:42: error: 1ms is too short: at least 100ms
+              |
+            6 |   - enrich: { table: { csv: '', refresh: 1ms }, on: {}, take: [] }
+              |                                          ^^^
+              = at: steps[0].enrich.table.refresh
+
+            p.yaml:6:49: error: there is nothing to look rows up by
+              |
+            6 |   - enrich: { table: { csv: '', refresh: 1ms }, on: {}, take: [] }
+              |                                                 ^^
+              = at: steps[0].enrich.on
+              = help: such as `on: { app_id: id }`: a column of the row, then one of the table
+
+            p.yaml:6:57: error: no column is taken from the table
+              |
+            6 |   - enrich: { table: { csv: '', refresh: 1ms }, on: {}, take: [] }
+              |                                                         ^^^^
+              = at: steps[0].enrich.take
+              = help: such as `take: [team, owner]`
+        "#]],
+    );
+    check(
+        &with("  - enrich: { table: { cvs: teams.csv }, on: { a: '' }, take: [a, a], missing: drop }", "  - table: t"),
+        expect![[r#"
+            p.yaml:6:24: error: unknown key `cvs`
+              |
+            6 |   - enrich: { table: { cvs: teams.csv }, on: { a: '' }, take: [a, a], missing: drop }
+              |                        ^^^
+              = at: steps[0].enrich.table.cvs
+              = allowed: csv, ndjson, parquet, refresh, schema
+              = did you mean `csv`?
+
+            p.yaml:6:80: error: unknown word `drop`
+              |
+            6 |   - enrich: { table: { cvs: teams.csv }, on: { a: '' }, take: [a, a], missing: drop }
+              |                                                                                ^^^^
+              = at: steps[0].enrich.missing
+              = allowed: keep, dead_letter, filter
+        "#]],
+    );
+    check(
+        &with("  - enrich: { table: { csv: teams.csv }, on: { a: '' }, take: [a, a], missing: null }", "  - table: t"),
+        expect![[r#"
+            p.yaml:6:42: error: `a: ` compares with nothing
+              |
+            6 |   - enrich: { table: { csv: teams.csv }, on: { a: '' }, take: [a, a], missing: null }
+              |                                          ^^
+              = at: steps[0].enrich.on
+
+            p.yaml:6:67: error: `a` is given twice
+              |
+            6 |   - enrich: { table: { csv: teams.csv }, on: { a: '' }, take: [a, a], missing: null }
+              |                                                                   ^
+              = at: steps[0].enrich.take[1]
+
+            p.yaml:6:71: error: one of `keep`, `dead_letter`, `filter` is missing
+              |
+            6 |   - enrich: { table: { csv: teams.csv }, on: { a: '' }, take: [a, a], missing: null }
+              |                                                                       ^^^^^^^
+              = at: steps[0].enrich.missing
+              = allowed: keep, dead_letter, filter
+        "#]],
     );
 }

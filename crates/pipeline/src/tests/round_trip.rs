@@ -14,7 +14,6 @@ use crate::config::{
     PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind, TimeConfig, TimeText,
     WatermarkConfig, Weekday, WindowConfig, WindowKind,
 };
-use crate::config::{DeduplicateConfig, LateRows};
 use crate::de::from_tree;
 use crate::secret::resolve;
 use crate::tree::parse;
@@ -87,15 +86,15 @@ proptest! {
     }
 }
 
-fn texts() -> impl Strategy<Value = String> {
+pub(super) fn texts() -> impl Strategy<Value = String> {
     prop_oneof!["[ -~]{0,20}", "[a-z_]{1,8}", "\\PC{0,10}", "[a-z \n'\":#-]{0,30}"]
 }
 
-fn durations() -> impl Strategy<Value = DurationText> {
+pub(super) fn durations() -> impl Strategy<Value = DurationText> {
     (0i64..1 << 50).prop_map(|micros| format!("{micros}us").parse().unwrap())
 }
 
-fn named() -> impl Strategy<Value = Named> {
+pub(super) fn named() -> impl Strategy<Value = Named> {
     btree_map(texts(), texts(), 0..4).prop_shuffle_entries()
 }
 
@@ -166,12 +165,12 @@ fn steps() -> impl Strategy<Value = Step> {
             StepKind::Window(WindowConfig { kind, offset, by, compute, lateness, emit })
         },
     );
-    let deduplicate =
-        (vec(texts(), 0..3), durations(), any::<bool>(), 0u64..1 << 40).prop_map(|(by, within, passes, keys_max)| {
-            let late = if passes { LateRows::Pass } else { LateRows::Aside };
-            StepKind::Deduplicate(DeduplicateConfig { by, within, late, keys_max })
-        });
-    let kind = prop_oneof![texts().prop_map(StepKind::Where), named().prop_map(StepKind::Select), window, deduplicate,];
+    let kind = prop_oneof![
+        texts().prop_map(StepKind::Where),
+        named().prop_map(StepKind::Select),
+        window,
+        super::memory::kinds()
+    ];
     (option::of(texts()), option::of(texts()), kind).prop_map(|(name, from, kind)| Step { name, from, kind })
 }
 

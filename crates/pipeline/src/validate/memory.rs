@@ -6,7 +6,10 @@ use weir_model::DurationText;
 
 use super::Problem;
 use super::times::{YEAR, between};
-use crate::config::{DeduplicateConfig, PipelineConfig, StepKind};
+use crate::config::{DeduplicateConfig, EnrichConfig, Named, PipelineConfig, StepKind};
+
+/// A file is not looked at more often than this.
+const REFRESH_MIN: DurationText = DurationText::millis(100);
 
 pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
     for (index, step) in config.steps.iter().enumerate() {
@@ -14,6 +17,9 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
             let path = format!("steps[{index}].deduplicate");
             needs_time(config, &path, "deduplicate", problems);
             check_deduplicate(&path, deduplicate, problems);
+        }
+        if let StepKind::Enrich(enrich) = &step.kind {
+            check_enrich(&format!("steps[{index}].enrich"), enrich, problems);
         }
     }
 }
@@ -30,17 +36,49 @@ fn check_deduplicate(path: &str, config: &DeduplicateConfig, problems: &mut Vec<
         let problem = Problem::new(format!("{path}.by"), "there is no column by which rows could be equal");
         problems.push(problem.hint("such as `by: [event_id]`"));
     }
-    let mut keys = BTreeSet::new();
-    for (index, key) in config.by.iter().enumerate() {
-        let path = format!("{path}.by[{index}]");
-        if key.trim().is_empty() {
-            problems.push(Problem::new(path, "the name of a column is empty"));
-        } else if !keys.insert(key) {
-            problems.push(Problem::new(path, format!("`{key}` is given twice")));
-        }
-    }
+    check_list(&format!("{path}.by"), &config.by, problems);
     between(&format!("{path}.within"), config.within, DurationText::millis(1), YEAR, problems);
     if config.keys_max == 0 {
         problems.push(Problem::new(format!("{path}.keys_max"), "0 keys are too few: at least 1"));
+    }
+}
+
+fn check_enrich(path: &str, config: &EnrichConfig, problems: &mut Vec<Problem>) {
+    let (key, file) = config.table.path();
+    if file.trim().is_empty() {
+        problems.push(Problem::new(format!("{path}.table.{key}"), "the path of the table is empty"));
+    }
+    between(&format!("{path}.table.refresh"), config.table.refresh, REFRESH_MIN, YEAR, problems);
+    if config.on.is_empty() {
+        let problem = Problem::new(format!("{path}.on"), "there is nothing to look rows up by");
+        problems.push(problem.hint("such as `on: { app_id: id }`: a column of the row, then one of the table"));
+    }
+    check_pairs(&format!("{path}.on"), &config.on, problems);
+    if config.take.is_empty() {
+        let problem = Problem::new(format!("{path}.take"), "no column is taken from the table");
+        problems.push(problem.hint("such as `take: [team, owner]`"));
+    }
+    check_list(&format!("{path}.take"), &config.take, problems);
+}
+
+/// Names that are there, each once.
+fn check_list(path: &str, names: &[String], problems: &mut Vec<Problem>) {
+    let mut known = BTreeSet::new();
+    for (index, name) in names.iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        if name.trim().is_empty() {
+            problems.push(Problem::new(path, "the name of a column is empty"));
+        } else if !known.insert(name) {
+            problems.push(Problem::new(path, format!("`{name}` is given twice")));
+        }
+    }
+}
+
+/// Columns on both sides of a comparison.
+fn check_pairs(path: &str, pairs: &Named, problems: &mut Vec<Problem>) {
+    for (left, right) in pairs.iter() {
+        if left.trim().is_empty() || right.trim().is_empty() {
+            problems.push(Problem::new(path, format!("`{left}: {right}` compares with nothing")));
+        }
     }
 }

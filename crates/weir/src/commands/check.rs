@@ -127,6 +127,7 @@ fn operator(operator: &OperatorPlan) -> String {
             columns.join(", ")
         }
         OperatorPlan::Rows(plan) => crate::plan::rows::describe(plan),
+        OperatorPlan::Enrich(plan) => crate::plan::memory::describe_enrich(plan),
         OperatorPlan::Deduplicate(plan) => crate::plan::memory::describe_deduplicate(plan),
         OperatorPlan::Window(window) => {
             let aggregates: Vec<&str> = window.compute.iter().map(|aggregate| aggregate.name.as_str()).collect();

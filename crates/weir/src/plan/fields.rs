@@ -125,6 +125,7 @@ fn need_of(operator: &OperatorPlan, need: &Need, index: usize) -> Result<Need, P
             }
         }
         OperatorPlan::Rows(plan) => upstream = rows::need(plan, need, index)?,
+        OperatorPlan::Enrich(plan) => upstream = memory::enrich_need(plan, need, index)?,
         OperatorPlan::Deduplicate(plan) => upstream = memory::deduplicate_need(plan, need, index)?,
         OperatorPlan::Window(window) => {
             for (position, key) in window.by.iter().enumerate() {
@@ -199,7 +200,7 @@ pub(super) fn declared(schema: &BTreeMap<String, FieldType>) -> Vec<WantedField>
         .collect()
 }
 
-fn data_type(declared: FieldType) -> DataType {
+pub(super) fn data_type(declared: FieldType) -> DataType {
     match declared {
         FieldType::String => DataType::Utf8View,
         FieldType::Int64 => DataType::Int64,

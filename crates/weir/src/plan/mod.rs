@@ -22,6 +22,8 @@ use weir_model::{EventTime, Wanted};
 use weir_pipeline::{Feed, PipelineConfig, SourceEntry, Step, StepKind, TimeConfig, WatermarkConfig, WindowConfig};
 use weir_sql::{AggregateCall, Parameter, SqlError, parse_aggregate};
 
+use crate::running::JobTable;
+
 /// A pipeline that can be run.
 #[derive(Clone, Debug)]
 pub struct Job {
@@ -31,6 +33,8 @@ pub struct Job {
     pub sources: Vec<JobSource>,
     /// The outputs, in the order of `plan.outputs`.
     pub outputs: Vec<JobOutput>,
+    /// The tables that steps look rows up in.
+    pub tables: Vec<JobTable>,
     /// Where late rows go.
     pub late: JobOutput,
     /// Where rejected records go.
@@ -125,6 +129,7 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
                 job_output(name, &entry.output, time_column, known.columns())
             })
             .collect(),
+        tables: memory::tables(config, &plan),
         late: job_output("late", &config.late, time_field.clone(), Some(types::late_columns())),
         dead_letters: job_output(
             "dead_letters",
@@ -160,6 +165,7 @@ fn node(index: usize, step: &Step, config: &PipelineConfig) -> Result<Node, Vec<
         StepKind::Add(columns) => rows::plan(index, RowsPlan::Add(rows::pairs(columns)))?,
         StepKind::Drop(columns) => rows::plan(index, RowsPlan::Drop(columns.clone()))?,
         StepKind::Rename(columns) => rows::plan(index, RowsPlan::Rename(rows::pairs(columns)))?,
+        StepKind::Enrich(config) => OperatorPlan::Enrich(memory::enrich(config)),
         StepKind::Deduplicate(config) => OperatorPlan::Deduplicate(memory::deduplicate(config)),
         StepKind::Window(window) => OperatorPlan::Window(window_plan(index, window)?),
     };
@@ -168,6 +174,7 @@ fn node(index: usize, step: &Step, config: &PipelineConfig) -> Result<Node, Vec<
         OperatorPlan::Select(_) => "select",
         OperatorPlan::Rows(plan) => plan.kind(),
         OperatorPlan::Deduplicate(_) => "deduplicate",
+        OperatorPlan::Enrich(_) => "enrich",
         OperatorPlan::Window(_) => "window",
     };
     let name = step.name.clone().unwrap_or_else(|| format!("{kind}-{}", index + 1));
@@ -263,6 +270,9 @@ fn time_column(plan: &Plan, from: Upstream, time_field: Option<&str>) -> Option<
             }
             OperatorPlan::Rows(rows) => {
                 time_column(plan, plan.nodes[index].from, time_field).and_then(|time| rows::time_column(rows, time))
+            }
+            OperatorPlan::Enrich(plan_of) => {
+                time_column(plan, plan.nodes[index].from, time_field).filter(|time| !plan_of.take.contains(time))
             }
             OperatorPlan::Select(columns) => time_column(plan, plan.nodes[index].from, time_field)
                 .filter(|time| columns.iter().any(|(name, _)| name == time)),

@@ -105,6 +105,7 @@ impl Checker {
                     .map_or(Known::Open, |fields| Known::Columns(Arc::new(Schema::new(fields))))
             }
             OperatorPlan::Rows(plan) => rows::check(self, index, plan, input),
+            OperatorPlan::Enrich(plan) => memory::enrich_check(self, index, plan, input),
             OperatorPlan::Deduplicate(plan) => memory::deduplicate_check(self, index, plan, input),
             OperatorPlan::Window(window) => self.window(index, window, input),
         }

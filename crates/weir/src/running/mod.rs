@@ -9,6 +9,7 @@ mod epoch;
 mod inlet;
 mod outlet;
 mod supervisor;
+mod tables;
 mod task;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use weir_state::SnapshotStore;
 use weir_store::{Store, StoreConfig};
 
 pub use supervisor::{Ended, Supervisor, Until};
+pub use tables::{JobTable, TableFormat};
 
 /// Everything that pipelines share in one process.
 #[derive(Clone)]

@@ -15,6 +15,7 @@ use super::Shared;
 use super::epoch::Ledger;
 use super::inlet::{self, Control, Inflow, Inlet};
 use super::outlet::Outlet;
+use super::tables::{TableNews, Tables};
 use crate::plan::Job;
 
 /// How often the engine is told the time and the board is brought up to date.
@@ -41,6 +42,7 @@ pub(super) struct Task {
     /// The outputs in the order of the plan, then the late rows, then the dead letters.
     outlets: Vec<Outlet>,
     ledger: Ledger,
+    tables: Tables,
     epoch: Duration,
     /// Whether anything happened since the last commit.
     dirty: bool,
@@ -67,6 +69,7 @@ impl Task {
             outlet.recover(ledger.last, prepared).await?;
             outlets.push(outlet);
         }
+        let (tables, first_tables) = Tables::open(&job.tables).await?;
         let (mut sources, mut decoders) = (Vec::new(), Vec::new());
         let mut bytes_total = Some(0);
         for source in &job.sources {
@@ -85,7 +88,7 @@ impl Task {
         handle.set_bytes_total(bytes_total);
         handle.restored(ledger.last, None);
         let sources_open = sources.len();
-        Ok(Self {
+        let mut task = Self {
             shared: shared.clone(),
             handle: Arc::clone(handle),
             engine,
@@ -95,10 +98,15 @@ impl Task {
             sources_open,
             outlets,
             ledger,
+            tables,
             epoch: job.epoch,
             dirty: false,
             effects: Vec::new(),
-        })
+        };
+        for news in first_tables {
+            task.table(news).await?;
+        }
+        Ok(task)
     }
 
     /// Runs until the sources end or `stop` says so; everything taken is committed then.
@@ -284,9 +292,32 @@ impl Task {
     }
 
     async fn tick(&mut self) -> SeamResult<()> {
+        while let Some(news) = self.tables.next() {
+            self.table(news).await?;
+        }
         self.step(Input::Tick(self.shared.clock.now()), None).await?;
         self.show();
         Ok(())
+    }
+
+    /// Gives the engine a newer table, and says what there is to say about it.
+    async fn table(&mut self, news: TableNews) -> SeamResult<()> {
+        let (input, remark) = match news {
+            TableNews::Newer { node, table, remark } => {
+                let (version, rows) = (table.version(), table.rows());
+                tracing::info!(pipeline = self.handle.name(), node, version, rows, "the table is there");
+                (Some(Input::Table { node, table }), remark)
+            }
+            TableNews::Stays(message) => (None, Some(message)),
+        };
+        if let Some(remark) = remark {
+            tracing::warn!(pipeline = self.handle.name(), "{remark}");
+            self.handle.trouble(&remark, self.shared.clock.now());
+        }
+        match input {
+            Some(input) => self.step(input, None).await,
+            None => Ok(()),
+        }
     }
 
     async fn commit_if_dirty(&mut self) -> SeamResult<()> {

@@ -114,3 +114,24 @@ fn the_example_of_repeated_deliveries_counts_each_event_once() {
     assert_eq!(windows[0]["events"], 120);
     assert_eq!(windows[0]["amount"], events[0]["amount"]);
 }
+
+#[test]
+fn the_example_of_teams_counts_requests_by_what_a_file_says() {
+    let place = Place::new();
+    well(&place.weir(&["gen", "logs", "--rows", "20000", "--out", "in.ndjson"]).output().unwrap());
+    let pipeline = repository().join("examples/requests-by-team.yaml");
+    let teams = repository().join("examples/data/teams.csv");
+    let settings = [
+        paths("sources.requests.file.paths", &[&place.path("in.ndjson")]),
+        format!("steps[0].enrich.table.csv={:?}", teams.to_string_lossy()),
+    ];
+    well(&place.run(&pipeline, &settings));
+    let rows =
+        place.query("SELECT team, owner, sum(requests) AS requests FROM requests_by_team GROUP BY 1, 2 ORDER BY 1");
+    let teams: Vec<(&str, &str)> =
+        rows.iter().map(|row| (row["team"].as_str().unwrap_or("-"), row["owner"].as_str().unwrap_or("-"))).collect();
+    assert_eq!(teams, []);
+    let counted: i64 = rows.iter().map(|row| row["requests"].as_i64().unwrap()).sum();
+    let late = place.number("SELECT count(*) FROM late_events");
+    assert_eq!(counted + late, 20_000);
+}

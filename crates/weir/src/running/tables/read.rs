@@ -1,0 +1,116 @@
+//! From the bytes of a file to the columns of a table. Refuses files that are too large to look up in.
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, RecordBatchReader};
+use arrow::compute::concat_batches;
+use arrow::csv::reader::Format;
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::error::ArrowError;
+use arrow::json::reader::infer_json_schema;
+use bytes::Bytes;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{JobTable, TableFormat};
+
+/// The largest file that a table is read from.
+pub(super) const BYTES_MAX: u64 = 256 << 20;
+/// The most rows of a table.
+pub(super) const ROWS_MAX: usize = 5_000_000;
+
+/// What is in a file.
+pub(super) struct Content {
+    /// A hash of the bytes.
+    pub(super) version: String,
+    pub(super) columns: RecordBatch,
+}
+
+/// Reads the columns that the table of `job` needs.
+pub(super) fn content(job: &JobTable) -> Result<Content, String> {
+    let named = |message: String| format!("{}: {message}", job.path.display());
+    let bytes = bytes(job).map_err(named)?;
+    let columns = match job.format {
+        TableFormat::Csv => csv(job, &bytes),
+        TableFormat::Ndjson => ndjson(job, &bytes),
+        TableFormat::Parquet => parquet(job, &bytes),
+    };
+    let columns = columns.map_err(|error| named(error.to_string()))?;
+    if columns.num_rows() > ROWS_MAX {
+        return Err(named(format!("{} rows are more than a table may have: {ROWS_MAX}", columns.num_rows())));
+    }
+    Ok(Content { version: format!("{:016x}", xxh3_64(&bytes)), columns })
+}
+
+fn bytes(job: &JobTable) -> Result<Bytes, String> {
+    let mut bytes = Vec::new();
+    let file = File::open(&job.path).map_err(|error| error.to_string())?;
+    file.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > BYTES_MAX {
+        return Err(format!("the file has more than {} MiB, the most that a table may have", BYTES_MAX >> 20));
+    }
+    Ok(bytes.into())
+}
+
+/// Whether the step needs a column. A column that is missing is noticed by whoever needs it.
+fn is_needed(job: &JobTable, name: &str) -> bool {
+    job.plan.on.iter().any(|(_, key)| key == name) || job.plan.take.iter().any(|taken| taken == name)
+}
+
+/// Every column is text unless it is declared: what a number looks like today must not decide the type of a result.
+fn csv(job: &JobTable, bytes: &Bytes) -> Result<RecordBatch, ArrowError> {
+    let format = Format::default().with_header(true);
+    let (names, _) = format.infer_schema(Cursor::new(bytes), Some(0))?;
+    let text = DataType::Utf8;
+    let fields: Vec<Field> = names
+        .fields()
+        .iter()
+        .map(|field| Field::new(field.name(), job.schema.get(field.name()).unwrap_or(&text).clone(), true))
+        .collect();
+    let needed = (0..fields.len()).filter(|index| is_needed(job, fields[*index].name())).collect();
+    let reader = arrow::csv::ReaderBuilder::new(Arc::new(Schema::new(fields))).with_format(format);
+    all(reader.with_projection(needed).build(Cursor::new(bytes))?)
+}
+
+/// Columns are of their declared types, or else of those that are found.
+fn ndjson(job: &JobTable, bytes: &Bytes) -> Result<RecordBatch, ArrowError> {
+    let (found, _) = infer_json_schema(Cursor::new(bytes), None)?;
+    let needed = found.fields().iter().filter(|field| is_needed(job, field.name()));
+    let fields = needed.map(|field| {
+        let declared = job.schema.get(field.name()).unwrap_or_else(|| field.data_type());
+        Field::new(field.name(), declared.clone(), true)
+    });
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    all(arrow::json::ReaderBuilder::new(schema).build(Cursor::new(bytes))?)
+}
+
+/// Columns are of their declared types, or else of those that they have.
+fn parquet(job: &JobTable, bytes: &Bytes) -> Result<RecordBatch, ArrowError> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes.clone())?;
+    let schema = builder.schema().clone();
+    let needed = (0..schema.fields().len()).filter(|index| is_needed(job, schema.field(*index).name()));
+    let mask = ProjectionMask::roots(builder.parquet_schema(), needed);
+    let batch = all(builder.with_projection(mask).build()?)?;
+    let columns = batch.schema().fields().iter().zip(batch.columns()).map(|(field, values)| {
+        let declared = job.schema.get(field.name()).unwrap_or_else(|| field.data_type());
+        Ok((field.name().clone(), arrow::compute::cast(values, declared)?, true))
+    });
+    RecordBatch::try_from_iter_with_nullable(columns.collect::<Result<Vec<_>, ArrowError>>()?)
+}
+
+fn all(reader: impl RecordBatchReader) -> Result<RecordBatch, ArrowError> {
+    let schema = reader.schema();
+    let (mut batches, mut rows) = (Vec::new(), 0);
+    for batch in reader {
+        let batch = batch?;
+        rows += batch.num_rows();
+        batches.push(batch);
+        if rows > ROWS_MAX {
+            break;
+        }
+    }
+    concat_batches(&schema, &batches)
+}
