@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::compute::concat_batches;
 use arrow::csv::reader::Format;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::reader::infer_json_schema;
 use bytes::Bytes;
@@ -70,9 +70,12 @@ fn csv(job: &JobTable, bytes: &Bytes) -> Result<RecordBatch, ArrowError> {
         .iter()
         .map(|field| Field::new(field.name(), job.schema.get(field.name()).unwrap_or(&text).clone(), true))
         .collect();
-    let needed = (0..fields.len()).filter(|index| is_needed(job, fields[*index].name())).collect();
-    let reader = arrow::csv::ReaderBuilder::new(Arc::new(Schema::new(fields))).with_format(format);
-    all(reader.with_projection(needed).build(Cursor::new(bytes))?)
+    let needed: Vec<usize> = (0..fields.len()).filter(|index| is_needed(job, fields[*index].name())).collect();
+    let schema = Schema::new(fields);
+    // The reader tells the schema of the file, not of what it reads.
+    let projected = Arc::new(schema.project(&needed)?);
+    let reader = arrow::csv::ReaderBuilder::new(Arc::new(schema)).with_format(format).with_projection(needed);
+    all(&projected, reader.build(Cursor::new(bytes))?)
 }
 
 /// Columns are of their declared types, or else of those that are found.
@@ -84,7 +87,7 @@ fn ndjson(job: &JobTable, bytes: &Bytes) -> Result<RecordBatch, ArrowError> {
         Field::new(field.name(), declared.clone(), true)
     });
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    all(arrow::json::ReaderBuilder::new(schema).build(Cursor::new(bytes))?)
+    all(&schema.clone(), arrow::json::ReaderBuilder::new(schema).build(Cursor::new(bytes))?)
 }
 
 /// Columns are of their declared types, or else of those that they have.
@@ -93,16 +96,17 @@ fn parquet(job: &JobTable, bytes: &Bytes) -> Result<RecordBatch, ArrowError> {
     let schema = builder.schema().clone();
     let needed = (0..schema.fields().len()).filter(|index| is_needed(job, schema.field(*index).name()));
     let mask = ProjectionMask::roots(builder.parquet_schema(), needed);
-    let batch = all(builder.with_projection(mask).build()?)?;
-    let columns = batch.schema().fields().iter().zip(batch.columns()).map(|(field, values)| {
+    let reader = builder.with_projection(mask).build()?;
+    let batch = all(&reader.schema(), reader)?;
+    let found = batch.schema();
+    let columns = found.fields().iter().zip(batch.columns()).map(|(field, values)| {
         let declared = job.schema.get(field.name()).unwrap_or_else(|| field.data_type());
         Ok((field.name().clone(), arrow::compute::cast(values, declared)?, true))
     });
     RecordBatch::try_from_iter_with_nullable(columns.collect::<Result<Vec<_>, ArrowError>>()?)
 }
 
-fn all(reader: impl RecordBatchReader) -> Result<RecordBatch, ArrowError> {
-    let schema = reader.schema();
+fn all(schema: &SchemaRef, reader: impl RecordBatchReader) -> Result<RecordBatch, ArrowError> {
     let (mut batches, mut rows) = (Vec::new(), 0);
     for batch in reader {
         let batch = batch?;
@@ -112,5 +116,5 @@ fn all(reader: impl RecordBatchReader) -> Result<RecordBatch, ArrowError> {
             break;
         }
     }
-    concat_batches(&schema, &batches)
+    concat_batches(schema, &batches)
 }
