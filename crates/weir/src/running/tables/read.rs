@@ -55,9 +55,17 @@ fn bytes(job: &JobTable) -> Result<Bytes, String> {
     Ok(bytes.into())
 }
 
-/// Whether the step needs a column. A column that is missing is noticed by whoever needs it.
-fn is_needed(job: &JobTable, name: &str) -> bool {
-    job.plan.on.iter().any(|(_, key)| key == name) || job.plan.take.iter().any(|taken| taken == name)
+/// Where the columns that the step needs are among `names`.
+fn needed<'a>(job: &JobTable, names: impl Iterator<Item = &'a String>) -> Result<Vec<usize>, ArrowError> {
+    let names: Vec<&String> = names.collect();
+    let wanted: Vec<&String> = job.plan.on.iter().map(|(_, key)| key).chain(&job.plan.take).collect();
+    match wanted.iter().find(|name| !names.contains(name)) {
+        Some(name) => {
+            let known = names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+            Err(ArrowError::SchemaError(format!("there is no column {name} in the table; there are {known}")))
+        }
+        None => Ok((0..names.len()).filter(|index| wanted.contains(&names[*index])).collect()),
+    }
 }
 
 /// Every column is text unless it is declared: what a number looks like today must not decide the type of a result.
@@ -70,7 +78,7 @@ fn csv(job: &JobTable, bytes: &Bytes) -> Result<RecordBatch, ArrowError> {
         .iter()
         .map(|field| Field::new(field.name(), job.schema.get(field.name()).unwrap_or(&text).clone(), true))
         .collect();
-    let needed: Vec<usize> = (0..fields.len()).filter(|index| is_needed(job, fields[*index].name())).collect();
+    let needed = needed(job, fields.iter().map(Field::name))?;
     let schema = Schema::new(fields);
     // The reader tells the schema of the file, not of what it reads.
     let projected = Arc::new(schema.project(&needed)?);
@@ -81,8 +89,9 @@ fn csv(job: &JobTable, bytes: &Bytes) -> Result<RecordBatch, ArrowError> {
 /// Columns are of their declared types, or else of those that are found.
 fn ndjson(job: &JobTable, bytes: &Bytes) -> Result<RecordBatch, ArrowError> {
     let (found, _) = infer_json_schema(Cursor::new(bytes), None)?;
-    let needed = found.fields().iter().filter(|field| is_needed(job, field.name()));
-    let fields = needed.map(|field| {
+    let needed = needed(job, found.fields().iter().map(|field| field.name()))?;
+    let fields = needed.iter().map(|index| {
+        let field = found.field(*index);
         let declared = job.schema.get(field.name()).unwrap_or_else(|| field.data_type());
         Field::new(field.name(), declared.clone(), true)
     });
@@ -94,7 +103,7 @@ fn ndjson(job: &JobTable, bytes: &Bytes) -> Result<RecordBatch, ArrowError> {
 fn parquet(job: &JobTable, bytes: &Bytes) -> Result<RecordBatch, ArrowError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes.clone())?;
     let schema = builder.schema().clone();
-    let needed = (0..schema.fields().len()).filter(|index| is_needed(job, schema.field(*index).name()));
+    let needed = needed(job, schema.fields().iter().map(|field| field.name()))?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), needed);
     let reader = builder.with_projection(mask).build()?;
     let batch = all(&reader.schema(), reader)?;
