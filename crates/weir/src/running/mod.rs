@@ -24,7 +24,7 @@ use weir_state::SnapshotStore;
 use weir_store::{Store, StoreConfig};
 
 pub use supervisor::{Ended, Supervisor, Until};
-pub use tables::{JobTable, TableFormat};
+pub use tables::{JobTable, TableFormat, read_table};
 
 /// Everything that pipelines share in one process.
 #[derive(Clone)]

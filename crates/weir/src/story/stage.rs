@@ -10,7 +10,7 @@ use arrow::ipc::{reader::StreamReader, writer::StreamWriter};
 use bytes::Bytes;
 use weir_collect::SourceConfig;
 use weir_deliver::dead_letter_batch;
-use weir_engine::{Effect, Engine, Input, Snapshot};
+use weir_engine::{Effect, Engine, Input, Snapshot, Table};
 use weir_model::{
     Balance, Decoder, Epoch, EventTime, Framed, Offset, PartitionId, Position, ProcessingTime, Raw, RecordSpan,
     Rejected, TimeDelta, Watermark,
@@ -19,6 +19,7 @@ use weir_sql::SqlCompiler;
 
 use super::rows::Row;
 use crate::plan::Job;
+use crate::running::read_table;
 
 /// How often the engine is told the time, as in a running pipeline.
 const TICK_MICROS: i64 = 100_000;
@@ -80,6 +81,8 @@ pub(super) struct Stage<'j> {
     /// Of each output what was told and then taken back by a crash; it is not told again when it comes again.
     taken_back: Vec<Vec<String>>,
     troubles: Vec<String>,
+    /// What steps look rows up in, by the index of the step: the files as they are.
+    tables: Vec<(usize, Arc<Table>)>,
 }
 
 /// What the sources know.
@@ -129,7 +132,9 @@ impl<'j> Stage<'j> {
             shown: vec![Vec::new(); outputs],
             taken_back: vec![Vec::new(); outputs],
             troubles: Vec::new(),
+            tables: tables(job)?,
         };
+        stage.give_tables();
         stage.step(Input::Tick(clock), None);
         Ok(stage)
     }
@@ -397,6 +402,7 @@ impl<'j> Stage<'j> {
         let snapshot = checkpoint.snapshot.clone();
         let restored = Engine::restore(self.job.plan.clone(), self.compiler.clone(), snapshot);
         self.engine = restored.map_err(|error| error.to_string())?;
+        self.give_tables();
         self.decoders = decoders(self.job)?;
         for (source, partition, carried) in &checkpoint.carried {
             self.decoders[*source].restore(partition, carried);
@@ -407,6 +413,12 @@ impl<'j> Stage<'j> {
         }
         self.say_again();
         Ok(())
+    }
+
+    fn give_tables(&mut self) {
+        for (node, table) in self.tables.clone() {
+            self.step(Input::Table { node, table }, None);
+        }
     }
 
     /// What the sources say of partitions besides their records.
@@ -423,6 +435,11 @@ impl<'j> Stage<'j> {
             self.step(Input::End, None);
         }
     }
+}
+
+/// The tables that steps look rows up in.
+fn tables(job: &Job) -> Result<Vec<(usize, Arc<Table>)>, String> {
+    job.tables.iter().map(|table| Ok((table.node, Arc::new(read_table(table)?)))).collect()
 }
 
 /// The latest event time among the records of `acts`; `None` when they have none.

@@ -141,6 +141,15 @@ impl Reader {
     }
 }
 
+/// Reads a table as it is now.
+///
+/// # Errors
+/// When its file cannot be read, or lacks a column.
+pub fn read_table(job: &JobTable) -> Result<Table, String> {
+    let read = read(job, None).map_err(|message| format!("{}: {message}", job.step))?;
+    Ok(read.expect("what was not seen before has news").1)
+}
+
 /// The table, unless its file looks as it was `seen`.
 fn read(job: &JobTable, seen: Option<Seen>) -> Result<Option<(Seen, Table)>, String> {
     let looks = looks(&job.path)?;
