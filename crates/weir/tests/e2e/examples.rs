@@ -130,7 +130,7 @@ fn the_example_of_teams_counts_requests_by_what_a_file_says() {
         place.query("SELECT team, owner, sum(requests) AS requests FROM requests_by_team GROUP BY 1, 2 ORDER BY 1");
     let teams: Vec<(&str, &str)> =
         rows.iter().map(|row| (row["team"].as_str().unwrap_or("-"), row["owner"].as_str().unwrap_or("-"))).collect();
-    assert_eq!(teams, []);
+    assert_eq!(teams, [("billing", "bob"), ("core", "ada"), ("search", "Cleo, Dr."), ("-", "-")]);
     let counted: i64 = rows.iter().map(|row| row["requests"].as_i64().unwrap()).sum();
     let late = place.number("SELECT count(*) FROM late_events");
     assert_eq!(counted + late, 20_000);
