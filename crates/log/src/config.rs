@@ -21,6 +21,10 @@ pub struct LogConfig {
     pub retain_bytes: Option<u64>,
     /// Segments may be deleted when all their records are older. `None`: age is no reason.
     pub retain_age: Option<Duration>,
+    /// Keys of appends that are remembered, per topic; of more the oldest are forgotten. About 100 bytes of memory each.
+    pub keys_max: usize,
+    /// How long a key is remembered.
+    pub keys_age: Duration,
 }
 
 impl Default for LogConfig {
@@ -34,6 +38,8 @@ impl Default for LogConfig {
             append_bytes_max: 128 << 20,
             retain_bytes: None,
             retain_age: None,
+            keys_max: 1_000_000,
+            keys_age: Duration::from_secs(24 * 3600),
         }
     }
 }

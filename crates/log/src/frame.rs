@@ -4,12 +4,14 @@ use weir_model::ProcessingTime;
 
 /// Bytes of a frame before its payload.
 pub(crate) const HEADER_BYTES: usize = 28;
+/// Set in the length of a mark.
+const MARK_BIT: u32 = 1 << 31;
 
 /// A record with what surrounds it. All numbers little endian:
 ///
 /// | bytes | what |
 /// |---|---|
-/// | 4 | length of the payload |
+/// | 4 | length of the payload; the highest bit is set when the payload is no record but the mark of a keyed append |
 /// | 4 | CRC-32 (IEEE) of all other bytes of the frame |
 /// | 8 | offset of the record in its partition |
 /// | 8 | arrival: microseconds since 1970, UTC |
@@ -22,6 +24,8 @@ pub(crate) struct Frame {
     pub(crate) following: u32,
     /// Length of the payload.
     pub(crate) payload: usize,
+    /// No record, but what says which append the records that follow are ([`crate::keys::Mark`]); its offset is theirs.
+    pub(crate) is_mark: bool,
 }
 
 impl Frame {
@@ -37,7 +41,8 @@ impl Frame {
     pub(crate) fn encode(&self, payload: &[u8], to: &mut Vec<u8>) {
         assert_eq!(payload.len(), self.payload, "a frame fits its payload");
         let begin = to.len();
-        to.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+        let mark = if self.is_mark { MARK_BIT } else { 0 };
+        to.extend_from_slice(&(payload.len() as u32 | mark).to_le_bytes());
         to.extend_from_slice(&[0; 4]);
         to.extend_from_slice(&self.offset.to_le_bytes());
         to.extend_from_slice(&self.arrival.micros().to_le_bytes());
@@ -79,7 +84,8 @@ pub(crate) fn find(bytes: &[u8], payload_max: usize) -> Found {
     if bytes.len() < HEADER_BYTES {
         return Found::Partial(HEADER_BYTES);
     }
-    let payload = word(bytes, 0) as usize;
+    let is_mark = word(bytes, 0) & MARK_BIT != 0;
+    let payload = (word(bytes, 0) & !MARK_BIT) as usize;
     if payload > payload_max {
         return Found::Damage;
     }
@@ -88,7 +94,7 @@ pub(crate) fn find(bytes: &[u8], payload_max: usize) -> Found {
         return Found::Damage;
     }
     let arrival = ProcessingTime::from_micros(long(bytes, 16).cast_signed());
-    Found::Frame(Frame { offset: long(bytes, 8), arrival, following: word(bytes, 24), payload })
+    Found::Frame(Frame { offset: long(bytes, 8), arrival, following: word(bytes, 24), payload, is_mark })
 }
 
 /// The first frame at or after `from` in `bytes` with an offset of at least `offset`: where sound data goes on after
@@ -115,7 +121,7 @@ mod tests {
 
     fn frame(offset: u64, payload: &[u8]) -> (Frame, Vec<u8>) {
         let arrival = ProcessingTime::from_micros(-5);
-        let frame = Frame { offset, arrival, following: 3, payload: payload.len() };
+        let frame = Frame { offset, arrival, following: 3, payload: payload.len(), is_mark: offset % 2 == 1 };
         let mut bytes = Vec::new();
         frame.encode(payload, &mut bytes);
         (frame, bytes)

@@ -7,9 +7,11 @@
 
 mod config;
 mod frame;
+mod keys;
 mod log;
 mod read;
 mod recover;
+mod remember;
 mod retain;
 mod segment;
 #[cfg(test)]

@@ -12,6 +12,7 @@ use weir_disk::{Reserve, disk_error};
 use weir_model::{Clock, ErrorKind, FileKind, Offset, SeamError, SeamResult, SystemClock, Value, Vfs};
 
 use crate::LogConfig;
+use crate::keys::Mark;
 use crate::recover::{Recovered, recover};
 use crate::topic::Topic;
 use crate::writer::{Append, Writer};
@@ -26,6 +27,8 @@ pub struct AppendAck {
     pub first_offset: Offset,
     /// How many records.
     pub count: u64,
+    /// Whether they had been appended before, with the same key.
+    pub repeated: bool,
 }
 
 /// A topic with its way in.
@@ -106,17 +109,32 @@ impl Log {
     /// `Retry` when the disk is full (nothing was taken), `Config` when the name or a size is not allowed, `Closed`
     /// when the topic's disk failed: nothing more is ever acknowledged by this topic until a restart.
     pub async fn append(&self, topic: &str, records: Vec<Bytes>) -> SeamResult<AppendAck> {
+        self.take(topic, records, None).await
+    }
+
+    /// As [`Log::append`], but once: when `key` came before, in this life or an earlier one, the same records are not
+    /// appended again and their first offset is told. For the last [`LogConfig::keys_max`] keys of the topic and for
+    /// [`LogConfig::keys_age`].
+    ///
+    /// # Errors
+    /// As [`Log::append`]; `Config` also when the key came before with other records.
+    pub async fn append_once(&self, topic: &str, key: &str, records: Vec<Bytes>) -> SeamResult<AppendAck> {
+        let mark = Mark::of(key, &records);
+        self.take(topic, records, Some(mark)).await
+    }
+
+    async fn take(&self, topic: &str, records: Vec<Bytes>, mark: Option<Mark>) -> SeamResult<AppendAck> {
         let running = self.topic(topic)?;
         let bytes = self.check_sizes(&records)?;
         if records.is_empty() {
-            return Ok(AppendAck { first_offset: Offset(running.topic.end()), count: 0 });
+            return Ok(AppendAck { first_offset: Offset(running.topic.end()), count: 0, repeated: false });
         }
         let gone = || running.topic.closed("its writer has stopped");
         let share = u32::try_from(bytes.min(self.config.queue_bytes)).unwrap_or(u32::MAX);
         let room = Arc::clone(&running.room).acquire_many_owned(share).await.map_err(|_| gone())?;
         let (reply, acknowledged) = oneshot::channel();
         let queue = running.queue.as_ref().ok_or_else(gone)?;
-        queue.send(Append { records, reply, _room: room }).await.map_err(|_| gone())?;
+        queue.send(Append { records, mark, reply, _room: room }).await.map_err(|_| gone())?;
         acknowledged.await.map_err(|_| gone())?
     }
 
@@ -198,7 +216,7 @@ impl Log {
         }
         check_topic_name(name)?;
         let folder = self.folder.join(name).join(PARTITION);
-        let Recovered { segments, end, appendable, troubles } =
+        let Recovered { segments, end, appendable, marked, troubles } =
             recover(&*self.vfs, &folder, self.config.record_bytes_max)?;
         for trouble in &troubles {
             tracing::error!(topic = name, trouble, "the log is damaged");
@@ -212,7 +230,8 @@ impl Log {
             (segments, end),
         ));
         let (queue, waiting) = mpsc::channel(self.config.queue_appends);
-        let writer = Writer::new(Arc::clone(&topic), appendable);
+        let keys = topic.remembered_keys(marked)?;
+        let writer = Writer::new(Arc::clone(&topic), appendable, keys);
         let writer =
             std::thread::Builder::new().name(format!("log {name}")).spawn(move || writer.run(waiting)).map_err(
                 |error| SeamError::caused(ErrorKind::Retry, format!("cannot start the writer of topic {name}"), error),

@@ -66,6 +66,10 @@ impl Topic {
             while !taken.is_full() {
                 match find(&chunk[used..], self.config.record_bytes_max) {
                     Found::Frame(frame) if next.is_none_or(|next| frame.offset == next) && frame.offset < end => {
+                        if frame.is_mark {
+                            used += frame.bytes();
+                            continue;
+                        }
                         let payload = chunk.slice(used + HEADER_BYTES..used + frame.bytes());
                         self.learn(segment.base, frame.offset, at + used as u64);
                         if frame.offset >= from && !taken.take(frame.offset, payload) {

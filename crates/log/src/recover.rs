@@ -5,7 +5,8 @@ use std::path::Path;
 use weir_disk::{disk_error, read_file, sync_error};
 use weir_model::{FileKind, SeamResult, Vfs};
 
-use crate::frame::{Found, find, resume};
+use crate::frame::{Found, HEADER_BYTES, find, resume};
+use crate::keys::{Mark, Marked};
 use crate::segment::Segment;
 
 /// What a topic's folder holds.
@@ -17,6 +18,8 @@ pub(crate) struct Recovered {
     pub(crate) end: u64,
     /// Whether the next record may go to the last segment; else it needs a new one.
     pub(crate) appendable: bool,
+    /// The keyed appends of the last segment, oldest first.
+    pub(crate) marked: Vec<Marked>,
     /// Damage that was found, with file and offsets.
     pub(crate) troubles: Vec<String>,
 }
@@ -35,6 +38,7 @@ pub(crate) fn recover(vfs: &dyn Vfs, folder: &Path, payload_max: usize) -> SeamR
     let content = read_file(vfs, &last.path)?;
     let tail = tail(&content, last.base, payload_max, |offset, at| last.learn(offset, at as u64));
     recovered.end = tail.end;
+    recovered.marked = tail.marked;
     recovered.appendable = tail.damage.is_none();
     if let Some((offset, at)) = tail.damage {
         recovered.troubles.push(format!(
@@ -65,13 +69,27 @@ struct Tail {
     sound: usize,
     /// The offset and the byte where the first damage begins that sound frames follow.
     damage: Option<(u64, usize)>,
+    /// The keyed appends that are there as a whole, oldest first.
+    marked: Vec<Marked>,
+}
+
+/// The keyed appends of a closed segment's content, oldest first.
+pub(crate) fn marked(content: &[u8], base: u64, payload_max: usize) -> Vec<Marked> {
+    tail(content, base, payload_max, |_, _| ()).marked
 }
 
 fn tail(content: &[u8], base: u64, payload_max: usize, mut learn: impl FnMut(u64, usize)) -> Tail {
-    let mut tail = Tail { end: base, sound: 0, damage: None };
+    let mut tail = Tail { end: base, sound: 0, damage: None, marked: Vec::new() };
     let (mut at, mut next) = (0, base);
+    let mut begun: Option<Marked> = None;
     while at < content.len() {
         match find(&content[at..], payload_max) {
+            Found::Frame(frame) if frame.offset == next && frame.is_mark => {
+                let mark = Mark::decode(&content[at + HEADER_BYTES..at + frame.bytes()]);
+                let arrival = frame.arrival.micros();
+                begun = mark.map(|mark| Marked { mark, first: next, count: frame.following, arrival });
+                at += frame.bytes();
+            }
             Found::Frame(frame) if frame.offset == next => {
                 learn(next, at);
                 at += frame.bytes();
@@ -80,10 +98,14 @@ fn tail(content: &[u8], base: u64, payload_max: usize, mut learn: impl FnMut(u64
                 if frame.following == 0 || tail.damage.is_some() {
                     (tail.end, tail.sound) = (next, at);
                 }
+                if frame.following == 0 {
+                    tail.marked.extend(begun.take());
+                }
             }
             Found::Frame(_) | Found::Partial(_) | Found::Damage => {
                 // A torn end is followed by nothing that was ever whole; damage is.
                 let Some((sound, frame)) = resume(content, at + 1, next, payload_max) else { break };
+                begun = None;
                 tail.damage = tail.damage.or(Some((next, at)));
                 (at, next) = (sound, frame.offset);
             }
@@ -103,7 +125,8 @@ mod tests {
         let (mut bytes, mut offset) = (Vec::new(), 10);
         for &records in appends {
             for following in (0..records).rev() {
-                let frame = Frame { offset, arrival: ProcessingTime::from_micros(1), following, payload: 20 };
+                let frame =
+                    Frame { offset, arrival: ProcessingTime::from_micros(1), following, payload: 20, is_mark: false };
                 frame.encode(&[offset as u8; 20], &mut bytes);
                 offset += 1;
             }
@@ -112,7 +135,7 @@ mod tests {
     }
 
     fn check(content: &[u8], end: u64, sound: usize, damage: Option<(u64, usize)>) {
-        assert_eq!(tail(content, 10, 100, |_, _| ()), Tail { end, sound, damage });
+        assert_eq!(tail(content, 10, 100, |_, _| ()), Tail { end, sound, damage, marked: Vec::new() });
     }
 
     #[test]

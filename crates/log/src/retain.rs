@@ -6,6 +6,7 @@ use weir_disk::{disk_error, sync_error};
 use weir_model::SeamResult;
 
 use crate::frame::{Found, HEADER_BYTES, find};
+use crate::keys::summary_path;
 use crate::segment::Segment;
 use crate::topic::Topic;
 
@@ -17,6 +18,11 @@ impl Topic {
         while let Some(oldest) = self.to_delete(needed_from)? {
             // Out of sight before it is gone; a crash in between leaves it to the next call.
             self.segments().retain(|segment| segment.base != oldest.base);
+            // Before the segment, so that no summary is ever without one.
+            let summary = summary_path(&self.folder, oldest.base);
+            if self.vfs.len(&summary).is_ok() {
+                self.vfs.remove(&summary).map_err(|error| disk_error("remove", &summary, error))?;
+            }
             self.vfs.remove(&oldest.path).map_err(|error| disk_error("remove", &oldest.path, error))?;
             deleted += 1;
         }
@@ -48,7 +54,7 @@ impl Topic {
     }
 
     /// When the first record of a segment arrived; everything in older segments arrived before.
-    fn first_arrival(&self, segment: &Segment) -> SeamResult<Option<i64>> {
+    pub(crate) fn first_arrival(&self, segment: &Segment) -> SeamResult<Option<i64>> {
         let mut head = Vec::new();
         let bytes = (HEADER_BYTES + self.config.record_bytes_max) as u64;
         let read = self.vfs.open(&segment.path, 0).and_then(|file| file.take(bytes).read_to_end(&mut head));

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use weir_disk::{disk_error, sync_error};
-use weir_model::{ErrorKind, Offset, SeamError, SeamResult, VfsFile};
+use weir_model::{ErrorKind, Offset, ProcessingTime, SeamError, SeamResult, VfsFile};
 
 use crate::AppendAck;
 use crate::frame::Frame;
+use crate::keys::{Keys, Mark, Marked};
 use crate::segment::Segment;
 use crate::topic::Topic;
 
@@ -17,6 +18,8 @@ use crate::topic::Topic;
 #[derive(Debug)]
 pub(crate) struct Append {
     pub(crate) records: Vec<Bytes>,
+    /// What a repetition is known by.
+    pub(crate) mark: Option<Mark>,
     pub(crate) reply: oneshot::Sender<SeamResult<AppendAck>>,
     /// Its share of the bytes that may wait.
     pub(crate) _room: OwnedSemaphorePermit,
@@ -37,11 +40,12 @@ pub(crate) struct Writer {
     appendable: bool,
     open: Option<Open>,
     buffer: Vec<u8>,
+    keys: Keys,
 }
 
 impl Writer {
-    pub(crate) fn new(topic: Arc<Topic>, appendable: bool) -> Self {
-        Self { topic, appendable, open: None, buffer: Vec::new() }
+    pub(crate) fn new(topic: Arc<Topic>, appendable: bool, keys: Keys) -> Self {
+        Self { topic, appendable, open: None, buffer: Vec::new(), keys }
     }
 
     /// Serves appends until nobody can send any more.
@@ -60,27 +64,53 @@ impl Writer {
     }
 
     fn serve(&mut self, group: Vec<Append>) {
-        let closed = self.topic.progress.borrow().closed.clone();
         let first = self.topic.end();
-        let written = match closed {
-            Some(why) => Err(self.topic.closed(&why)),
-            None => self.write(&group, first),
-        };
+        let arrival = self.topic.clock.now();
+        let (mut fresh, mut marked): (Vec<Append>, Vec<Marked>) = Default::default();
+        let mut repeated: Vec<(Append, Mark)> = Vec::new();
         let mut next = first;
         for append in group {
+            if let Some(mark) = append.mark {
+                let in_group = marked.iter().any(|other| other.mark.key == mark.key);
+                if in_group || self.keys.find(mark).is_some() {
+                    repeated.push((append, mark));
+                    continue;
+                }
+                let count = append.records.len() as u32;
+                marked.push(Marked { mark, first: next, count, arrival: arrival.micros() });
+            }
+            next += append.records.len() as u64;
+            fresh.push(append);
+        }
+        let closed = self.topic.progress.borrow().closed.clone();
+        let written = match closed {
+            Some(why) => Err(self.topic.closed(&why)),
+            None if fresh.is_empty() => Ok(()),
+            None => self.write(&fresh, first, arrival),
+        };
+        let mut next = first;
+        for append in fresh {
             let count = append.records.len() as u64;
-            // Who does not wait any more does not hear of it; the records are safe all the same.
-            let _ = append.reply.send(match &written {
-                Ok(()) => Ok(AppendAck { first_offset: Offset(next), count }),
-                Err(error) => Err(SeamError::new(error.kind, error.full())),
-            });
+            answer(append, outcome(&written, AppendAck { first_offset: Offset(next), count, repeated: false }));
             next += count;
+        }
+        for (append, mark) in repeated {
+            let of_group = marked.iter().find(|other| other.mark.key == mark.key);
+            let heard = match (of_group, self.keys.find(mark)) {
+                (_, Some(known)) => known.answer(mark),
+                (Some(now), None) => outcome(&written, ()).and_then(|()| now.answer(mark)),
+                (None, None) => unreachable!("it is repeated because one of the two knows it"),
+            };
+            answer(append, heard);
+        }
+        if written.is_ok() {
+            marked.into_iter().for_each(|marked| self.keys.add(marked));
         }
     }
 
     /// Makes a group durable, its first record at offset `first`, or leaves nothing of it.
-    fn write(&mut self, group: &[Append], first: u64) -> SeamResult<()> {
-        self.encode(group, first);
+    fn write(&mut self, group: &[Append], first: u64, arrival: ProcessingTime) -> SeamResult<()> {
+        self.encode(group, first, arrival);
         let topic = Arc::clone(&self.topic);
         let room = topic.reserve.allows(&*topic.vfs, topic.root(), self.buffer.len() as u64);
         match room {
@@ -115,14 +145,19 @@ impl Writer {
         Ok(())
     }
 
-    fn encode(&mut self, group: &[Append], first: u64) {
+    fn encode(&mut self, group: &[Append], first: u64, arrival: ProcessingTime) {
         self.buffer.clear();
-        let arrival = self.topic.clock.now();
         let mut offset = first;
         for append in group {
+            if let Some(mark) = append.mark {
+                let following = append.records.len() as u32;
+                let frame = Frame { offset, arrival, following, payload: Mark::BYTES, is_mark: true };
+                frame.encode(&mark.encode(), &mut self.buffer);
+            }
             for (index, record) in append.records.iter().enumerate() {
                 let following = (append.records.len() - 1 - index) as u32;
-                Frame { offset, arrival, following, payload: record.len() }.encode(record, &mut self.buffer);
+                let frame = Frame { offset, arrival, following, payload: record.len(), is_mark: false };
+                frame.encode(record, &mut self.buffer);
                 offset += 1;
             }
         }
@@ -148,11 +183,21 @@ impl Writer {
             };
         }
         topic.vfs.create_folder(&topic.folder).map_err(|error| disk_error("create", &topic.folder, error))?;
+        self.summarize(first);
         let segment = Segment::new(&topic.folder, first, 0);
         let file = topic.vfs.create(&segment.path).map_err(|error| disk_error("create", &segment.path, error))?;
         topic.segments().push(segment);
         self.appendable = true;
         Ok(Open { file, is_new: true })
+    }
+
+    /// Writes what is remembered of the last segment beside it, as it is closed where the record `end` would begin.
+    fn summarize(&self, end: u64) {
+        let Some(base) = self.topic.segments().last().map(|last| last.base) else { return };
+        if let Err(error) = self.topic.summarize(base, &self.keys.of_segment(base, end)) {
+            // The segment itself has it all; it is only read once more at the next start.
+            tracing::warn!(topic = self.topic.name, error = error.full(), "no summary of the keys of a segment");
+        }
     }
 
     /// After a failed write: a full disk leaves half a group, which must go before anything else is written. What
@@ -178,6 +223,16 @@ impl Writer {
         tracing::error!(topic = self.topic.name, error = error.full(), "the log takes nothing more");
         self.topic.progress.send_modify(|progress| progress.closed = Some(error.full().into()));
     }
+}
+
+/// `value` if the group was written, else why not.
+fn outcome<T>(written: &SeamResult<()>, value: T) -> SeamResult<T> {
+    written.as_ref().map(|()| value).map_err(|error| SeamError::new(error.kind, error.full()))
+}
+
+/// Who does not wait any more does not hear of it; the records are safe all the same.
+fn answer(append: Append, outcome: SeamResult<AppendAck>) {
+    let _ = append.reply.send(outcome);
 }
 
 fn disk_is_full(topic: &Topic) -> String {

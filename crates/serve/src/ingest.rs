@@ -14,14 +14,18 @@ use weir_collect::{BodyError, decompress, split_body};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult, nearest};
 
+/// The longest Idempotency-Key.
+const KEY_BYTES_MAX: usize = 255;
+
 /// What takes records and makes them durable.
 #[async_trait]
 pub trait Ingest: Send + Sync {
-    /// Appends `records` to `stream` and returns when they are durable: all of them or none.
+    /// Appends `records` to `stream` and returns when they are durable: all of them or none. With a `key` that came
+    /// before with the same records nothing is appended again.
     ///
     /// # Errors
     /// When nothing of it was or will be kept, as far as is known.
-    async fn ingest(&self, stream: &str, records: Vec<Bytes>) -> Result<Ack, IngestError>;
+    async fn ingest(&self, stream: &str, key: Option<&str>, records: Vec<Bytes>) -> Result<Ack, IngestError>;
 }
 
 /// Records are durable.
@@ -31,6 +35,9 @@ pub struct Ack {
     pub accepted: u64,
     /// The offset of the first of them; the others follow. Nothing for an empty body.
     pub first_offset: Option<u64>,
+    /// They had been taken before, with the same key.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub repeated: bool,
 }
 
 /// Why records were not taken.
@@ -43,6 +50,12 @@ pub enum IngestError {
         stream: String,
         /// The streams there are.
         known: Vec<String>,
+    },
+    /// The key came before with other records.
+    #[error("{reason}")]
+    KeyReused {
+        /// Where it came.
+        reason: String,
     },
     /// Not now: the disk is full, or the process is stopping.
     #[error("{reason}")]
@@ -71,6 +84,7 @@ impl From<IngestError> for ApiError {
                 });
                 Self::new(StatusCode::NOT_FOUND, "unknown_stream", message).hint(hint)
             }
+            IngestError::KeyReused { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "key_reused", message),
             IngestError::Unavailable { retry_after, .. } => Self::unavailable("unavailable", message, retry_after),
             IngestError::Failed { .. } => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "ingest_failed", message),
         }
@@ -85,6 +99,7 @@ fn reason(status: StatusCode) -> &'static str {
         StatusCode::REQUEST_TIMEOUT => "too_slow",
         StatusCode::PAYLOAD_TOO_LARGE => "too_large",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "unsupported_type",
+        StatusCode::UNPROCESSABLE_ENTITY => "key_reused",
         StatusCode::SERVICE_UNAVAILABLE => "unavailable",
         _ => "failed",
     }
@@ -100,6 +115,7 @@ pub(crate) async fn post(
 
 async fn take(app: &App, stream: &str, request: Request) -> ApiResult<Json<Ack>> {
     let (head, body) = request.into_parts();
+    let key = idempotency_key(&head.headers)?;
     let received = app.bodies.receive(&head.headers, body, app.limits.body_bytes_max).await?;
     let unpacking = app.unpacking.acquire().await.expect("this semaphore is never closed");
     let (limits, bytes) = (app.limits.body, received.bytes.clone());
@@ -108,9 +124,23 @@ async fn take(app: &App, stream: &str, request: Request) -> ApiResult<Json<Ack>>
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("reading the body failed: {panic}"))
     })??;
     drop(unpacking);
-    let ack = app.state.ingest.ingest(stream, records).await?;
-    app.state.metrics.ingested(stream, ack.accepted, bytes);
+    let ack = app.state.ingest.ingest(stream, key.as_deref(), records).await?;
+    if !ack.repeated {
+        app.state.metrics.ingested(stream, ack.accepted, bytes);
+    }
     Ok(Json(ack))
+}
+
+/// What the client says that a repetition is known by (draft-ietf-httpapi-idempotency-key-header).
+fn idempotency_key(headers: &HeaderMap) -> ApiResult<Option<String>> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    match value.to_str() {
+        Ok(key) if !key.is_empty() && key.len() <= KEY_BYTES_MAX => Ok(Some(key.to_owned())),
+        _ => Err(ApiError::bad_request(
+            "bad_key",
+            format!("an Idempotency-Key is 1 to {KEY_BYTES_MAX} visible ASCII characters, such as a UUID"),
+        )),
+    }
 }
 
 /// The records of a body, and how long they are together.

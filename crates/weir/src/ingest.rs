@@ -37,16 +37,24 @@ impl LogIngest {
 
 #[async_trait]
 impl Ingest for LogIngest {
-    async fn ingest(&self, stream: &str, records: Vec<Bytes>) -> Result<Ack, IngestError> {
+    async fn ingest(&self, stream: &str, key: Option<&str>, records: Vec<Bytes>) -> Result<Ack, IngestError> {
         if !self.streams.contains(stream) {
             let known = self.streams.iter().cloned().collect();
             return Err(IngestError::UnknownStream { stream: stream.to_owned(), known });
         }
         if records.is_empty() {
-            return Ok(Ack { accepted: 0, first_offset: None });
+            return Ok(Ack { accepted: 0, first_offset: None, repeated: false });
         }
-        match self.log.append(stream, records).await {
-            Ok(ack) => Ok(Ack { accepted: ack.count, first_offset: Some(ack.first_offset.0) }),
+        let appended = match key {
+            Some(key) => self.log.append_once(stream, key, records).await,
+            None => self.log.append(stream, records).await,
+        };
+        match appended {
+            Ok(ack) => Ok(Ack { accepted: ack.count, first_offset: Some(ack.first_offset.0), repeated: ack.repeated }),
+            // A body that is too large was refused before it came here.
+            Err(error) if error.kind == ErrorKind::Config && key.is_some() => {
+                Err(IngestError::KeyReused { reason: error.full() })
+            }
             Err(error) if error.kind == ErrorKind::Retry => {
                 Err(IngestError::Unavailable { reason: error.full(), retry_after: RETRY_AFTER })
             }

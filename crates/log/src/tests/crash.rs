@@ -75,11 +75,12 @@ fn an_error_at_any_step_is_a_retry_that_took_nothing_or_the_end() {
                     Err(error) => failed = Some(error.kind),
                 }
             }
-            let Some(kind) = failed else {
+            if failed.is_none() && disk.operations() <= before + at {
                 assert!(at > 30, "the story has only {at} steps");
                 break;
-            };
-            if kind == ErrorKind::Retry {
+            }
+            // Without a summary of its keys a segment is as good as with one.
+            if failed == Some(ErrorKind::Retry) {
                 append(&log, acknowledged..acknowledged + 1).expect("the same again works");
                 acknowledged += 1;
             }

@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod keys;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -69,7 +70,7 @@ fn what_is_acknowledged_is_read_in_order_across_segments_and_restarts() {
     assert_eq!(log.end("t"), Offset(0));
     for batch in 0..20 {
         let ack = append(&log, batch * 5..batch * 5 + 5).expect("taken");
-        assert_eq!(ack, AppendAck { first_offset: Offset(batch * 5), count: 5 });
+        assert_eq!(ack, AppendAck { first_offset: Offset(batch * 5), count: 5, repeated: false });
     }
     assert_eq!(append(&log, 0..0).expect("nothing is no error").count, 0);
     drop(log);

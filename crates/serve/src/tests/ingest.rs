@@ -119,3 +119,28 @@ async fn bodies_share_their_memory() {
     assert_eq!((answer.error(), answer.header("retry-after")), ((503, "busy".to_owned()), Some("1")));
     assert_eq!(stage.post("/api/v1/ingest/app", NDJSON, b"{}\n").await.status, 200, "the room is free again");
 }
+
+#[tokio::test]
+async fn what_comes_again_with_its_key_is_acknowledged_again_and_taken_once() {
+    let stage = start().await;
+    let headers = format!("{NDJSON}\r\nIdempotency-Key: 5f1b");
+    let first = stage.post("/api/v1/ingest/app", &headers, b"{\"a\":1}\n").await;
+    assert_eq!((first.status, first.json()), (200, serde_json::json!({ "accepted": 1, "first_offset": 0 })));
+    let again = stage.post("/api/v1/ingest/app", &headers, b"{\"a\":1}\n").await;
+    assert_eq!((again.status, again.json()["repeated"].clone()), (200, true.into()));
+    assert_eq!(taken(&stage), ["{\"a\":1}"]);
+    assert!(stage.scrape().contains(r#"weir_ingest_records_total{stream="app"} 1"#));
+}
+
+#[tokio::test]
+async fn a_key_for_other_records_and_a_key_that_is_none_are_refused() {
+    let stage = start().await;
+    let headers = format!("{NDJSON}\r\nIdempotency-Key: 5f1b");
+    let reused = stage.post("/api/v1/ingest/reused", &headers, b"{\"a\":1}\n").await;
+    assert_eq!(reused.error(), (422, "key_reused".to_owned()));
+    for key in ["", &"k".repeat(256)] {
+        let headers = format!("{NDJSON}\r\nIdempotency-Key: {key}");
+        assert_eq!(stage.post("/api/v1/ingest/app", &headers, b"{}").await.error(), (400, "bad_key".to_owned()));
+    }
+    assert_eq!(taken(&stage), [""; 0]);
+}

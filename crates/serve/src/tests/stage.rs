@@ -1,6 +1,7 @@
 //! A server on a free port with an ingest that only remembers, and the client of the stories.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -25,23 +26,29 @@ use crate::{Ack, AppState, Ingest, IngestError, Limits, ServeConfig, Server};
 /// Every story ends long before.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Knows the streams `app` (takes everything), `full` (a full disk), `broken` and `stuck` (never answers).
+/// Knows the streams `app` (takes everything, of each key once), `reused` (refuses any key), `full` (a full disk), `broken` and `stuck` (never answers).
 #[derive(Default)]
 pub(super) struct Remembering {
     pub(super) taken: Mutex<Vec<Bytes>>,
+    pub(super) keys: Mutex<BTreeSet<String>>,
 }
 
 #[async_trait]
 impl Ingest for Remembering {
-    async fn ingest(&self, stream: &str, records: Vec<Bytes>) -> Result<Ack, IngestError> {
+    async fn ingest(&self, stream: &str, key: Option<&str>, records: Vec<Bytes>) -> Result<Ack, IngestError> {
         match stream {
             "app" => {
                 let mut taken = self.taken.lock().expect("no test panics here");
                 let first_offset = (!records.is_empty()).then_some(taken.len() as u64);
                 let accepted = records.len() as u64;
-                taken.extend(records);
-                Ok(Ack { accepted, first_offset })
+                let repeated =
+                    key.is_some_and(|key| !self.keys.lock().expect("no test panics here").insert(key.to_owned()));
+                if !repeated {
+                    taken.extend(records);
+                }
+                Ok(Ack { accepted, first_offset, repeated })
             }
+            "reused" => Err(IngestError::KeyReused { reason: "this key came before with other records".to_owned() }),
             "full" => Err(IngestError::Unavailable {
                 reason: "the disk is full; free some space".to_owned(),
                 retry_after: Duration::from_secs(30),
