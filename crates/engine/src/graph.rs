@@ -20,7 +20,7 @@ pub(crate) struct Graph {
     outputs: Vec<Upstream>,
     pub(crate) operators: Vec<Box<dyn Operator>>,
     /// Of each node that waits for event time the domain by which it is told.
-    domains: Vec<Option<usize>>,
+    pub(crate) domains: Vec<Option<usize>>,
     pub(crate) counters: Counters,
 }
 

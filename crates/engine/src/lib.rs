@@ -23,6 +23,7 @@ mod check;
 mod compiled;
 mod counters;
 mod error;
+mod explain;
 mod graph;
 mod keys;
 mod operator;
@@ -46,6 +47,7 @@ use progress::{Progress, Punctuation};
 
 pub use chrono::Weekday;
 pub use error::EngineError;
+pub use explain::{Holding, StepStatus};
 pub use operator::{DeduplicatePlan, EnrichPlan, LateRows, Missing, PlanFault, Table, TableError};
 pub use plan::{
     Aggregate, AggregatePlan, CalendarUnit, EmitPlan, Limits, Node, OperatorPlan, Output, Plan, RowsPlan, TimePlan,

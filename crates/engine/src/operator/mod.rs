@@ -24,7 +24,7 @@ use crate::compiled::Trouble;
 use crate::plan::{OperatorPlan, Plan};
 use crate::rows::Rows;
 use crate::window::Window;
-use crate::{Effect, Run};
+use crate::{Effect, Holding, Run};
 use deduplicate::Deduplicate;
 pub use deduplicate::{DeduplicatePlan, LateRows};
 use enrich::Enrich;
@@ -83,6 +83,11 @@ pub(crate) trait Operator: Debug + Send {
     /// What is damaged.
     fn restore(&mut self, _meta: &RawValue, _runs: &[Run]) -> Result<(), String> {
         Err("a step that remembers nothing has a memory in it".to_owned())
+    }
+
+    /// What is held, to be shown, by an operator that groups rows.
+    fn holding(&self) -> Option<Holding> {
+        None
     }
 
     /// About how many bytes the state takes.

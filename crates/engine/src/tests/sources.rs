@@ -39,6 +39,24 @@ fn a_window_waits_for_the_sources_it_takes_from_and_no_others() {
 }
 
 #[test]
+fn a_step_says_what_it_holds_and_which_window_fires_next() {
+    let plan = window_plan(&["in"], &["key"], &[("n", Aggregate::Count, None)]);
+    let mut engine = Engine::new(plan, Arc::new(Names)).expect("the plan is right");
+    let holding = |engine: &Engine| engine.steps()[0].holding.expect("a window holds groups");
+    assert_eq!((engine.steps()[0].watermark, holding(&engine).next_window), (Some(Watermark::UNKNOWN), None));
+    let at = |seconds: i64| EventTime::from_micros(seconds * SECOND);
+
+    step(&mut engine, rows(0, "p0", &[12, 25]));
+    let (status, held) = (engine.steps().remove(0), holding(&engine));
+    assert_eq!((status.watermark, status.open_rows), (Some(Watermark::at(at(25))), 1), "10-20 has fired");
+    assert_eq!(held.next_window, Some((at(20), at(30))));
+    assert_eq!((held.groups, held.panes, status.state_bytes > 0), (1, 1, true), "10-20 is gone");
+
+    step(&mut engine, Input::End);
+    assert_eq!((holding(&engine).next_window, engine.steps()[0].open_rows), (None, 0), "nothing is left to say");
+}
+
+#[test]
 fn the_id_of_a_result_is_the_same_for_ever() {
     let plan = window_plan(&["in"], &["key", "none"], &[("n", Aggregate::Count, None)]);
     let mut engine = Engine::new(plan, Arc::new(Names)).expect("the plan is right");

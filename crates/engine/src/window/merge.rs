@@ -11,9 +11,9 @@ use super::shape::Shape;
 use super::spans::{Assigned, PaneId, Spans};
 use super::table::Table;
 use super::tiers::{Parts, Tiers};
-use crate::Run;
 use crate::keys::{GroupIndex, KeyId, Keys, key_columns};
 use crate::snapshot::run_id;
+use crate::{Holding, Run};
 
 /// The panes of a window node, and what is known of windows that have spoken.
 #[derive(Debug)]
@@ -138,6 +138,19 @@ impl Merge {
         self.groups += pane.keys.len() - before;
         self.touched |= self.spans.end(self.spans.oldest(id.start)) <= reached;
         self.tiers.iter_mut().for_each(|tiers| tiers.forget(id.start));
+    }
+
+    /// What is held, for people: groups, panes, and the first window after `reached` that has something to say.
+    pub(crate) fn holding(&self, reached: i64) -> Holding {
+        let (mut from, mut next_window) = (self.spans.first_ending_after(reached), None);
+        while let Some(start) = self.next_window(from) {
+            if self.has_news(start) {
+                next_window = Some((EventTime::from_micros(start), EventTime::from_micros(self.spans.end(start))));
+                break;
+            }
+            from = self.spans.next(start);
+        }
+        Holding { groups: self.groups as u64, panes: self.panes.len() as u64, next_window }
     }
 
     /// The rows, in order, that would make more than `limit` groups.

@@ -29,7 +29,7 @@ use crate::keys::{KeyId, Keys};
 use crate::operator::{News, Operator, Outcome};
 use crate::plan::{Limits, Plan, WindowPlan};
 use crate::rows::{Rows, Timing};
-use crate::{Effect, Run};
+use crate::{Effect, Holding, Run};
 use fold::Fold;
 pub(crate) use late::LateNames;
 use merge::{Merge, MergeMeta};
@@ -296,6 +296,10 @@ impl Operator for Window {
 
     fn open_rows(&self) -> u64 {
         self.merge.open_rows()
+    }
+
+    fn holding(&self) -> Option<Holding> {
+        Some(self.merge.holding(self.reached))
     }
 
     /// What was folded since the last time turns into runs, and those of panes that have too many are merged.

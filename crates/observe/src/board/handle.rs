@@ -12,8 +12,8 @@ use weir_model::{Balance, Epoch, Guarantee, Offset, PartitionId, ProcessingTime,
 use super::locked;
 use super::rate::Rate;
 use super::status::{
-    OutputStatus, PARTITIONS_SHOWN_MAX, PartitionState, PartitionStatus, PipelineState, PipelineStatus,
-    TROUBLE_KEPT_MAX, Trouble,
+    BusySeconds, OutputStatus, PARTITIONS_SHOWN_MAX, PartitionState, PartitionStatus, PipelineState, PipelineStatus,
+    StepStatus, TROUBLE_KEPT_MAX, Trouble,
 };
 
 /// A part of the path of the data that is timed by itself.
@@ -94,6 +94,7 @@ struct Rest {
     last_commit_at: Option<ProcessingTime>,
     watermark: Watermark,
     watermark_holder: Option<PartitionId>,
+    steps: Vec<StepStatus>,
     partitions: BTreeMap<PartitionId, PartitionStatus>,
     outputs: Vec<OutputCounts>,
     trouble: VecDeque<Trouble>,
@@ -151,6 +152,7 @@ impl PipelineHandle {
                 last_commit_at: None,
                 watermark: Watermark::UNKNOWN,
                 watermark_holder: None,
+                steps: Vec::new(),
                 partitions: BTreeMap::new(),
                 outputs: outputs.into_iter().map(count).collect(),
                 trouble: VecDeque::new(),
@@ -281,6 +283,11 @@ impl PipelineHandle {
         self.state_bytes.store(bytes, Relaxed);
     }
 
+    /// Where it is with its steps.
+    pub fn set_steps(&self, steps: Vec<StepStatus>) {
+        locked(&self.rest).steps = steps;
+    }
+
     /// A thread worked for `time` in `stage`.
     pub fn busy(&self, stage: Stage, time: Duration) {
         self.busy_nanos[stage as usize].fetch_add(nanos(time), Relaxed);
@@ -315,11 +322,18 @@ impl PipelineHandle {
             watermark: rest.watermark,
             watermark_holder: rest.watermark_holder.clone(),
             state_bytes: self.state_bytes.load(Relaxed),
+            busy_seconds: self.busy_seconds(),
+            steps: rest.steps.clone(),
             partitions_total: rest.partitions.len(),
             partitions: rest.partitions.values().take(PARTITIONS_SHOWN_MAX).cloned().collect(),
             outputs: rest.outputs.iter().map(OutputCounts::status).collect(),
             trouble: rest.trouble.iter().cloned().collect(),
         }
+    }
+
+    fn busy_seconds(&self) -> BusySeconds {
+        let [decode, engine, sink] = Stage::ALL.map(|stage| seconds(&self.busy_nanos[stage as usize]));
+        BusySeconds { decode, engine, sink }
     }
 
     pub(crate) fn measure(&self) -> Measured {

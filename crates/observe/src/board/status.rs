@@ -1,7 +1,7 @@
 //! A copy of what one pipeline is doing, in the shape of `GET /api/v1/pipelines`. Plain values; it knows no pipeline.
 
 use serde::{Serialize, Serializer};
-use weir_model::{Balance, Epoch, Guarantee, Offset, PartitionId, ProcessingTime, Watermark};
+use weir_model::{Balance, Epoch, EventTime, Guarantee, Offset, PartitionId, ProcessingTime, Watermark};
 
 /// How many partitions a status lists; the others are counted only.
 pub const PARTITIONS_SHOWN_MAX: usize = 1_000;
@@ -104,6 +104,48 @@ pub struct Trouble {
     pub times: u64,
 }
 
+/// Where a pipeline is with one step.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct StepStatus {
+    /// The step's name.
+    pub name: String,
+    /// How far event time has come for it; null in JSON before any has, and for a step that does not wait for it.
+    #[serde(serialize_with = "maybe_watermark_text")]
+    pub watermark: Option<Watermark>,
+    /// Rows that it has taken and no results contain yet.
+    pub open_rows: u64,
+    /// About how many bytes it holds in memory.
+    pub state_bytes: u64,
+    /// Groups that it holds: a key in a pane.
+    pub groups: u64,
+    /// Panes that have rows.
+    pub panes: u64,
+    /// The window that fires next: once the watermark has reached its end.
+    pub next_window: Option<WindowSpan>,
+}
+
+/// A span of event time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct WindowSpan {
+    /// Its beginning.
+    #[serde(serialize_with = "event_time_text")]
+    pub start: EventTime,
+    /// Its end, which is not in it.
+    #[serde(serialize_with = "event_time_text")]
+    pub end: EventTime,
+}
+
+/// How long threads worked, by stage, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct BusySeconds {
+    /// Bytes became columns.
+    pub decode: f64,
+    /// Steps and windows.
+    pub engine: f64,
+    /// Results were written.
+    pub sink: f64,
+}
+
 /// What one pipeline is doing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PipelineStatus {
@@ -138,6 +180,10 @@ pub struct PipelineStatus {
     pub watermark_holder: Option<PartitionId>,
     /// How many bytes its state holds in memory.
     pub state_bytes: u64,
+    /// How long its threads have worked.
+    pub busy_seconds: BusySeconds,
+    /// Its steps, in the order of the pipeline.
+    pub steps: Vec<StepStatus>,
     /// How many partitions it has; [`PARTITIONS_SHOWN_MAX`] of them are listed.
     pub partitions_total: usize,
     /// Its partitions, by id.
@@ -157,6 +203,14 @@ fn maybe_as_text<S: Serializer>(time: &Option<ProcessingTime>, serializer: S) ->
         Some(time) => serializer.collect_str(time),
         None => serializer.serialize_none(),
     }
+}
+
+fn event_time_text<S: Serializer>(time: &EventTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
+}
+
+fn maybe_watermark_text<S: Serializer>(watermark: &Option<Watermark>, serializer: S) -> Result<S::Ok, S::Error> {
+    watermark_text(&watermark.unwrap_or(Watermark::UNKNOWN), serializer)
 }
 
 /// The two ends of time are no dates that anyone could show.

@@ -75,6 +75,7 @@ fn a_status_reads_as_the_api_promises() {
             "rows_per_second": 10.0, "bytes_per_second": 640.0, "rows_read": 10, "bytes_read": 640, "bytes_total": null,
             "epoch": 3, "last_commit_at": "2026-01-01T00:00:00.9Z",
             "watermark": "1970-01-01T00:00:00Z", "watermark_holder": "a.log", "state_bytes": 0, "partitions_total": 1,
+            "busy_seconds": { "decode": 0.0, "engine": 0.0, "sink": 0.0 }, "steps": [],
             "partitions": [{
                 "id": "a.log", "origin": "/var/log/a.log", "rows": 10, "offset": 640,
                 "watermark": "1970-01-01T00:00:00Z", "state": "caught_up"

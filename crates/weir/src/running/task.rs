@@ -9,7 +9,7 @@ use tokio::time::MissedTickBehavior;
 use weir_deliver::dead_letter_batch;
 use weir_engine::{Effect, Engine, Input, PartitionState as EngineState, Snapshot};
 use weir_model::{Decoder, Epoch, ErrorKind, Raw, Rejected, SeamError, SeamResult, SourceEvent};
-use weir_observe::{Checkpoint, PartitionState, PipelineHandle, PipelineState, Stage, Taken};
+use weir_observe::{Checkpoint, PartitionState, PipelineHandle, PipelineState, Stage, StepStatus, Taken, WindowSpan};
 
 use super::Shared;
 use super::epoch::Ledger;
@@ -375,9 +375,23 @@ impl Task {
         }
         self.handle.set_watermark(self.engine.watermark(), holder.map(|(partition, _)| partition));
         self.handle.set_state_bytes(self.engine.state_bytes() as u64);
+        self.handle.set_steps(self.engine.steps().into_iter().map(step_status).collect());
         for (outlet, balance) in self.outlets.iter().zip(self.engine.balances()) {
             self.handle.set_balance(&outlet.name, balance);
         }
+    }
+}
+
+fn step_status(step: weir_engine::StepStatus) -> StepStatus {
+    let holding = step.holding.unwrap_or_default();
+    StepStatus {
+        name: step.name,
+        watermark: step.watermark,
+        open_rows: step.open_rows,
+        state_bytes: step.state_bytes,
+        groups: holding.groups,
+        panes: holding.panes,
+        next_window: holding.next_window.map(|(start, end)| WindowSpan { start, end }),
     }
 }
 
