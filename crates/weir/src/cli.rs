@@ -37,6 +37,8 @@ pub enum Command {
     Run(RunArgs),
     /// Checks pipelines without starting them: plan, guarantees, what is wrong and where.
     Check(CheckArgs),
+    /// Says what a pipeline does and what it costs; where one is up, what it waits for and why an event was late.
+    Explain(ExplainArgs),
     /// Plays stories against pipelines, without starting anything: these records, then that happens, then this comes out.
     Test(TestArgs),
     /// Answers a question in SQL.
@@ -145,6 +147,25 @@ pub struct CheckArgs {
     #[command(flatten)]
     pub overrides: Overrides,
     /// How findings are printed.
+    #[arg(long, value_enum, default_value_t = SummaryFormat::Text)]
+    pub format: SummaryFormat,
+}
+
+/// Arguments of `weir explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The pipeline file, or the name of a pipeline that is up.
+    pub pipeline: String,
+    /// The data folder: when a Weir is up on it, what the pipeline is doing there is told too.
+    #[arg(long, default_value = "./data", env = "WEIR_DATA")]
+    pub data: PathBuf,
+    /// Says why the record at this offset of this file (as in the columns source_file and source_offset) was late.
+    #[arg(long, value_name = "FILE:OFFSET")]
+    pub why_late: Option<String>,
+    /// Overrides of the pipeline.
+    #[command(flatten)]
+    pub overrides: Overrides,
+    /// How it is printed.
     #[arg(long, value_enum, default_value_t = SummaryFormat::Text)]
     pub format: SummaryFormat,
 }

@@ -35,6 +35,7 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Run(args) => asynchronous(commands::run::run(args)),
         Command::Check(args) => commands::check::run(args),
         Command::Test(args) => commands::test::run(args),
+        Command::Explain(args) => asynchronous(commands::explain::run(args)),
         Command::Query(args) => asynchronous(commands::query::run(args)),
         Command::Tail(args) => asynchronous(commands::tail::run(args)),
         Command::Dlq(args) => asynchronous(commands::dlq::run(args)),

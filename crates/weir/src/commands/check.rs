@@ -89,7 +89,7 @@ fn describe(job: &Job) -> String {
     text
 }
 
-fn watermark(plan: &WatermarkPlan) -> String {
+pub(super) fn watermark(plan: &WatermarkPlan) -> String {
     match plan {
         WatermarkPlan::Bounded { delay } => format!("rows may be {delay} out of order"),
         WatermarkPlan::Periodic { delay, every } => {
@@ -101,7 +101,7 @@ fn watermark(plan: &WatermarkPlan) -> String {
     }
 }
 
-fn fields(fields: &Fields) -> String {
+pub(super) fn fields(fields: &Fields) -> String {
     match fields {
         Fields::All => "every field".to_owned(),
         Fields::These(fields) => {
@@ -111,7 +111,7 @@ fn fields(fields: &Fields) -> String {
     }
 }
 
-fn upstream(plan: &Plan, from: Upstream) -> String {
+pub(super) fn upstream(plan: &Plan, from: Upstream) -> String {
     match from {
         Upstream::Source(index) => plan.sources[index].clone(),
         Upstream::AllSources => plan.sources.join(" and "),
@@ -119,7 +119,7 @@ fn upstream(plan: &Plan, from: Upstream) -> String {
     }
 }
 
-fn operator(operator: &OperatorPlan) -> String {
+pub(super) fn operator(operator: &OperatorPlan) -> String {
     match operator {
         OperatorPlan::Where(text) => format!("rows where {text}"),
         OperatorPlan::Select(columns) => {

@@ -20,6 +20,11 @@ pub(super) fn job(path: &Path, overrides: &Overrides) -> Result<Job, Failure> {
     load(Input::File(path), overrides).map(|loaded| loaded.job).map_err(|diagnostics| refused(&diagnostics))
 }
 
+/// Everything there is in the file at `path`.
+pub(super) fn loaded(path: &Path, overrides: &Overrides) -> Result<Loaded, Failure> {
+    load(Input::File(path), overrides).map_err(|diagnostics| refused(&diagnostics))
+}
+
 /// The job in `text`, which errors call `name`.
 pub(super) fn text(name: &str, text: &str, overrides: &Overrides) -> Result<Job, Failure> {
     load(Input::Text { name, text }, overrides).map(|loaded| loaded.job).map_err(|diagnostics| refused(&diagnostics))

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod dlq;
+pub mod explain;
 pub mod generate;
 mod load;
 pub mod query;

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
+use arrow::datatypes::SchemaRef;
 use arrow::ipc::reader::StreamDecoder;
 use http_body_util::BodyExt;
 use weir_disk::DataFolder;
@@ -35,10 +37,34 @@ pub async fn run(args: &QueryArgs) -> Result<(), Failure> {
 
 /// Asks the data folder `data` and writes the answer to standard output.
 pub(super) async fn ask(data: &Path, sql: &str, options: RunOptions, format: QueryFormat) -> Result<(), Failure> {
-    let out = Answer { format: encoding(format), encoder: None };
+    let mut out = Answer { format: encoding(format), encoder: None };
+    let (schema, summary) = each_batch(data, sql, options, &mut |schema, batch| out.batch(schema, batch)).await?;
+    out.end(&schema, &summary)
+}
+
+/// The rows of an answer that is small.
+pub(super) async fn rows(data: &Path, sql: &str) -> Result<Vec<RecordBatch>, Failure> {
+    let mut batches = Vec::new();
+    each_batch(data, sql, RunOptions::default(), &mut |_, batch| {
+        batches.push(batch.clone());
+        Ok(())
+    })
+    .await?;
+    Ok(batches)
+}
+
+/// Takes a batch of an answer.
+type Take<'a> = &'a mut dyn FnMut(&SchemaRef, &RecordBatch) -> Result<(), Failure>;
+
+async fn each_batch(
+    data: &Path,
+    sql: &str,
+    options: RunOptions,
+    take: Take<'_>,
+) -> Result<(SchemaRef, Summary), Failure> {
     match DataFolder::peek(data)?.and_then(|occupant| occupant.http) {
-        Some(address) => ask_instance(address, sql, &options, out).await,
-        None => ask_folder(data, sql, options, out).await,
+        Some(address) => ask_instance(address, sql, &options, take).await,
+        None => ask_folder(data, sql, options, take).await,
     }
 }
 
@@ -59,19 +85,29 @@ fn read_question() -> Result<String, Failure> {
     Ok(text)
 }
 
-async fn ask_folder(data: &Path, sql: &str, options: RunOptions, mut out: Answer) -> Result<(), Failure> {
+async fn ask_folder(
+    data: &Path,
+    sql: &str,
+    options: RunOptions,
+    take: Take<'_>,
+) -> Result<(SchemaRef, Summary), Failure> {
     let store = Store::open_read_only(data)?;
     let limits = Limits { timeout: options.timeout.unwrap_or(Limits::default().timeout), ..Limits::for_machine() };
     let engine = QueryEngine::new(store, limits)?;
     let mut result = engine.run(sql, options).await.map_err(|error| Failure::run(error.to_string()))?;
     let schema = Arc::clone(result.schema());
     while let Some(batch) = result.next().await {
-        out.batch(&schema, &batch.map_err(|error| Failure::run(error.to_string()))?)?;
+        take(&schema, &batch.map_err(|error| Failure::run(error.to_string()))?)?;
     }
-    out.end(&schema, &Summary::of(&result))
+    Ok((schema, Summary::of(&result)))
 }
 
-async fn ask_instance(address: SocketAddr, sql: &str, options: &RunOptions, mut out: Answer) -> Result<(), Failure> {
+async fn ask_instance(
+    address: SocketAddr,
+    sql: &str,
+    options: &RunOptions,
+    take: Take<'_>,
+) -> Result<(SchemaRef, Summary), Failure> {
     let started = Instant::now();
     let question = serde_json::json!({ "sql": sql, "limit": options.max_rows });
     let answer = Client::new(address.to_string()).post_json("/api/v1/sql?format=arrow", &question).await?;
@@ -83,14 +119,13 @@ async fn ask_instance(address: SocketAddr, sql: &str, options: &RunOptions, mut 
         let mut chunk = Buffer::from(chunk);
         while let Some(batch) = decoder.decode(&mut chunk).map_err(|error| broken(&error))? {
             rows += batch.num_rows() as u64;
-            out.batch(&batch.schema(), &batch)?;
+            take(&batch.schema(), &batch)?;
         }
     }
     let schema = decoder.schema();
     decoder.finish().map_err(|error| broken(&error))?;
     let schema = schema.ok_or_else(|| broken(&"it has no columns"))?;
-    let summary = Summary { rows, elapsed: started.elapsed(), ..Summary::default() };
-    out.end(&schema, &summary)
+    Ok((schema, Summary { rows, elapsed: started.elapsed(), ..Summary::default() }))
 }
 
 /// What is written to standard output, in any format.

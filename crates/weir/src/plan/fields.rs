@@ -29,6 +29,11 @@ pub(super) struct Need {
 }
 
 impl Need {
+    /// The names, or `None` when it is everything there is.
+    pub(super) fn names(&self) -> Option<Vec<String>> {
+        (!self.all).then(|| self.fields.keys().cloned().collect())
+    }
+
     pub(super) fn add(&mut self, name: &str, numeric: bool, boolean: bool, key: bool) {
         let known = self.fields.entry(name.to_owned()).or_default();
         known.numeric |= numeric;
@@ -70,6 +75,12 @@ impl Need {
 
 /// What each source must give, in the order of `plan.sources`.
 pub(super) fn needs(plan: &Plan) -> Result<Vec<Need>, Vec<Problem>> {
+    needs_of_all(plan).map(|(sources, _)| sources)
+}
+
+/// What each source must give, and what each node takes of what it is given.
+pub(super) fn needs_of_all(plan: &Plan) -> Result<(Vec<Need>, Vec<Need>), Vec<Problem>> {
+    let mut taken = vec![Need::default(); plan.nodes.len()];
     let mut sources = vec![Need::default(); plan.sources.len()];
     let mut nodes = vec![Need::default(); plan.nodes.len()];
     let mut problems = Vec::new();
@@ -84,7 +95,10 @@ pub(super) fn needs(plan: &Plan) -> Result<Vec<Need>, Vec<Problem>> {
     for index in (0..plan.nodes.len()).rev() {
         let node = &plan.nodes[index];
         match need_of(&node.operator, &nodes[index], index) {
-            Ok(need) => give(&mut nodes, node.from, &need),
+            Ok(need) => {
+                give(&mut nodes, node.from, &need);
+                taken[index] = need;
+            }
             Err(found) => problems.push(found),
         }
     }
@@ -94,7 +108,7 @@ pub(super) fn needs(plan: &Plan) -> Result<Vec<Need>, Vec<Problem>> {
             Err(error) => problems.push(Problem::sql(PUNCTUATION, error)),
         }
     }
-    if problems.is_empty() { Ok(sources) } else { Err(problems) }
+    if problems.is_empty() { Ok((sources, taken)) } else { Err(problems) }
 }
 
 /// Where the condition of a punctuated watermark stands.

@@ -4,6 +4,7 @@
 mod fields;
 pub(crate) mod memory;
 pub(crate) mod rows;
+mod steps;
 mod types;
 mod windows;
 
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
+pub use steps::StepColumns;
 use weir_collect::SourceConfig;
 use weir_decode::FormatConfig;
 use weir_deliver::OutputConfig;

@@ -31,6 +31,11 @@ impl Known {
 
 /// The columns of each output, or what is wrong with the expressions of `plan`.
 pub(super) fn check(plan: &Plan, sources: &[JobSource]) -> Result<Vec<Known>, Vec<Problem>> {
+    check_all(plan, sources).map(|(outputs, _)| outputs)
+}
+
+/// The columns of each output and of each step.
+pub(super) fn check_all(plan: &Plan, sources: &[JobSource]) -> Result<(Vec<Known>, Vec<Known>), Vec<Problem>> {
     let mut checker = Checker { compiler: SqlCompiler::new(), problems: Vec::new() };
     let sources: Vec<Known> = sources.iter().map(source_columns).collect();
     let mut nodes: Vec<Known> = Vec::new();
@@ -53,7 +58,7 @@ pub(super) fn check(plan: &Plan, sources: &[JobSource]) -> Result<Vec<Known>, Ve
         nodes.push(checker.node(index, &node.operator, &input));
     }
     if checker.problems.is_empty() {
-        Ok(plan.outputs.iter().map(|output| known(&nodes, output.from)).collect())
+        Ok((plan.outputs.iter().map(|output| known(&nodes, output.from)).collect(), nodes))
     } else {
         Err(checker.problems)
     }

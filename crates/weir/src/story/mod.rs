@@ -29,6 +29,7 @@ use weir_sql::SqlCompiler;
 
 use crate::plan::Job;
 use play::{Finding, Telling};
+pub use rows::Row;
 use script::Script;
 
 /// A file of stories that was played.

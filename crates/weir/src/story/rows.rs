@@ -9,14 +9,14 @@ use weir_query::encode::Values;
 
 /// A row, its columns in their order.
 #[derive(Clone, Debug)]
-pub(super) struct Row {
+pub struct Row {
     columns: Arc<[String]>,
     values: Vec<Value>,
 }
 
 impl Row {
     /// The rows of a batch.
-    pub(super) fn all(batch: &RecordBatch) -> Vec<Self> {
+    pub fn all(batch: &RecordBatch) -> Vec<Self> {
         let columns: Arc<[String]> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
         let values: Vec<Values<'_>> = batch.columns().iter().map(Values::new).collect();
         let value = |column: &Values<'_>, row: usize| {
@@ -32,24 +32,24 @@ impl Row {
     }
 
     /// The names of its columns.
-    pub(super) fn columns(&self) -> &[String] {
+    pub fn columns(&self) -> &[String] {
         &self.columns
     }
 
     /// The value of a column, null where there is none of that name.
-    pub(super) fn get(&self, column: &str) -> &Value {
+    pub fn get(&self, column: &str) -> &Value {
         let index = self.columns.iter().position(|name| name == column);
         index.map_or(&Value::Null, |index| &self.values[index])
     }
 
     /// As a JSON object.
-    pub(super) fn object(&self) -> Value {
+    pub fn object(&self) -> Value {
         self.columns.iter().cloned().zip(self.values.iter().cloned()).collect()
     }
 
     /// A text that is the same for rows that say the same: columns that are null do not count, nor does it matter
     /// whether a whole number is held as a float, or which columns came first. `passed_over` is not looked at.
-    pub(super) fn meaning(&self, passed_over: Option<&str>) -> String {
+    pub fn meaning(&self, passed_over: Option<&str>) -> String {
         let mut known: Vec<(&String, &Value)> = self.columns.iter().zip(&self.values).collect();
         known.retain(|(name, value)| !value.is_null() && Some(name.as_str()) != passed_over);
         known.sort_by_key(|(name, _)| *name);

@@ -5,6 +5,7 @@
 mod bad_input;
 mod contract;
 mod examples;
+mod explain;
 mod harness;
 mod kill;
 mod stories;

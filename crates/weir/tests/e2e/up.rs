@@ -33,7 +33,7 @@ impl Server {
     }
 
     /// Sends a request and returns the status and the body.
-    fn send(&self, method: &str, path: &str, content_type: &str, body: &str) -> (u16, String) {
+    pub(crate) fn send(&self, method: &str, path: &str, content_type: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
@@ -54,7 +54,7 @@ impl Server {
         self.send("GET", path, "text/plain", "")
     }
 
-    fn sql(&self, sql: &str) -> serde_json::Value {
+    pub(crate) fn sql(&self, sql: &str) -> serde_json::Value {
         let body = serde_json::json!({ "sql": sql }).to_string();
         let (status, answer) = self.send("POST", "/api/v1/sql", "application/json", &body);
         assert_eq!(status, 200, "{sql}: {answer}");
