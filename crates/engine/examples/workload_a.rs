@@ -78,7 +78,7 @@ fn plan(aggregates: usize, window: WindowKind, by: &[&str]) -> Plan {
         [Aggregate::Count, Aggregate::Sum, Aggregate::Avg, Aggregate::Min, Aggregate::Max, Aggregate::Quantile(0.95)];
     let compute = functions[..aggregates].iter().enumerate().map(|(index, function)| AggregatePlan {
         name: format!("a{index}"),
-        function: *function,
+        function: function.clone(),
         argument: (*function != Aggregate::Count).then(|| "duration_ms".to_owned()),
         filter: None,
     });

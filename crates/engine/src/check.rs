@@ -7,6 +7,7 @@ use weir_model::TimeDelta;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::EngineError;
+use crate::aggregate::K_MAX;
 use crate::plan::{
     Aggregate, AggregatePlan, CalendarUnit, EmitPlan, OperatorPlan, Plan, Upstream, WatermarkPlan, WindowKind,
     WindowPlan,
@@ -233,23 +234,19 @@ fn check_spans(kind: WindowKind) -> Result<(), String> {
 
 fn check_aggregate(aggregate: &AggregatePlan) -> Result<(), String> {
     let name = &aggregate.name;
-    match aggregate.function {
-        Aggregate::Count => Ok(()),
-        Aggregate::Quantile(quantile) if !(0.0..=1.0).contains(&quantile) => {
+    match &aggregate.function {
+        Aggregate::Quantile(quantile) if !(0.0..=1.0).contains(quantile) => {
             Err(format!("{name}: the quantile {quantile} is not between 0 and 1"))
         }
-        Aggregate::Sum
-        | Aggregate::Avg
-        | Aggregate::Min
-        | Aggregate::Max
-        | Aggregate::Quantile(_)
-        | Aggregate::Variance
-        | Aggregate::Stddev
-        | Aggregate::First
-        | Aggregate::Last => aggregate
-            .argument
-            .as_ref()
-            .map(|_| ())
-            .ok_or_else(|| format!("{name}: needs an argument; only count goes without")),
+        Aggregate::TopK(k) if !(1..=K_MAX).contains(k) => {
+            Err(format!("{name}: {k} values of top_k are not between 1 and {K_MAX}"))
+        }
+        Aggregate::Other { .. } if aggregate.argument.is_some() => {
+            Err(format!("{name}: the arguments of another aggregate are said with its name"))
+        }
+        function if aggregate.arguments().is_empty() && *function != Aggregate::Count => {
+            Err(format!("{name}: needs an argument; only count goes without"))
+        }
+        _valid => Ok(()),
     }
 }

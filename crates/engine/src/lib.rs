@@ -45,6 +45,7 @@ use graph::Graph;
 use operator::News;
 use progress::{Progress, Punctuation};
 
+pub use aggregate::result_type;
 pub use chrono::Weekday;
 pub use error::EngineError;
 pub use explain::{Holding, StepStatus};

@@ -240,13 +240,14 @@ pub struct AggregatePlan {
 }
 
 /// An aggregate function. Nulls are not values: every function passes over them.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Aggregate {
     /// How many rows, or how many values that are not null. `Int64`.
     Count,
-    /// The exact sum, rounded once at the end: `Int64` of integers (null if it does not fit), `Float64` of floats.
+    /// The exact sum, rounded once at the end: `Int64` of integers, `Float64` of floats, a decimal of 38 digits of
+    /// decimals; null if it does not fit.
     Sum,
-    /// The exact sum divided by the count. `Float64`.
+    /// The exact sum divided by the count. `Float64`; of decimals a decimal with four places more.
     Avg,
     /// The smallest value, of the argument's type.
     Min,
@@ -262,6 +263,54 @@ pub enum Aggregate {
     First,
     /// The value with the latest event time, of the argument's type; of several at that time the largest.
     Last,
+    /// How many distinct values. `Int64`; null of more than 10,000 in one group.
+    CountDistinct,
+    /// About how many distinct values: exact up to 512, then with a standard error of 1.6%. `Int64`.
+    ApproxDistinct,
+    /// The so many most frequent values (1 to 100) with their counts: a list of objects with a `value` and a `count`, the
+    /// most frequent first. Exact up to 1,000 distinct values in a group. Beyond, a value that makes up 1% of the rows
+    /// is missed once in 20,000 times, and no count is too low, nor (98 times in 100) too high by more than 0.14% of
+    /// the rows.
+    TopK(u32),
+    /// An aggregate that the [`weir_model::Compiler`] brings.
+    Other {
+        /// Its name.
+        name: String,
+        /// All of its arguments, as expressions; [`AggregatePlan::argument`] is empty.
+        arguments: Vec<String>,
+    },
+}
+
+impl Aggregate {
+    /// Its name, as errors show it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Count => "count",
+            Self::Sum => "sum",
+            Self::Avg => "avg",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::Quantile(_) => "quantile",
+            Self::Variance => "variance",
+            Self::Stddev => "stddev",
+            Self::First => "first",
+            Self::Last => "last",
+            Self::CountDistinct => "count_distinct",
+            Self::ApproxDistinct => "approx_distinct",
+            Self::TopK(_) => "top_k",
+            Self::Other { name, .. } => name,
+        }
+    }
+}
+
+impl AggregatePlan {
+    /// The expressions of its arguments.
+    pub fn arguments(&self) -> &[String] {
+        match &self.function {
+            Aggregate::Other { arguments, .. } => arguments,
+            _ => self.argument.as_slice(),
+        }
+    }
 }
 
 /// A place where results leave.

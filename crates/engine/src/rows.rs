@@ -8,6 +8,7 @@ use arrow::buffer::ScalarBuffer;
 use arrow::compute::{filter, filter_record_batch, take, take_record_batch};
 use arrow::datatypes::{Int64Type, UInt64Type};
 use weir_model::{Offset, PartitionId};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::Effect;
 
@@ -60,6 +61,20 @@ pub(crate) struct Origin {
 }
 
 impl Rows {
+    /// Per row a hash that tells it from others: the same whenever it is read, however rows are cut into batches. Of a
+    /// record its partition and where it begins, of a result its id; where that was not selected, its time.
+    pub(crate) fn places(&self, times: &[i64]) -> Int64Array {
+        if let Some(origin) = &self.origin {
+            let partition = xxh3_64(origin.partition.as_str().as_bytes());
+            let place = |offset: &u64| xxh3_64_with_seed(&offset.to_le_bytes(), partition) as i64;
+            return Int64Array::from_iter_values(origin.offsets.iter().map(place));
+        }
+        match self.columns.column_by_name("row_id").and_then(|ids| ids.as_string_opt::<i32>()) {
+            Some(ids) => ids.iter().map(|id| Some(id.map_or(0, |id| xxh3_64(id.as_bytes()) as i64))).collect(),
+            None => Int64Array::from_iter_values(times.iter().map(|time| xxh3_64(&time.to_le_bytes()) as i64)),
+        }
+    }
+
     /// The same rows with other columns.
     pub(crate) fn with_columns(&self, columns: RecordBatch) -> Self {
         Self { columns, origin: self.origin.clone(), made: self.made.clone() }

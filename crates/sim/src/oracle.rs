@@ -57,7 +57,7 @@ impl Case {
     fn story(&self) -> Story {
         let plan = format!(
             "time delay={}s{}\nlimit runs=2\nwindow {}s{} by key,name compute n=count(*), values=count(value), total=sum(value), \
-             mean=avg(value), low=min(value), high=max(value), first=first(value), last=last(value), big=count(*) if value > 50 lateness={}s late_every=3s{}\n---",
+             mean=avg(value), low=min(value), high=max(value), first=first(value), last=last(value), kinds=count_distinct(value), about=approx_distinct(value), often=top2(value), big=count(*) if value > 50 lateness={}s late_every=3s{}\n---",
             self.delay,
             match self.watermark {
                 Told::Each => String::new(),
@@ -168,8 +168,16 @@ impl Group {
         let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:?}"));
         let some = |value: f64| number(Some(value).filter(|_| count > 0));
         let key = key.unwrap_or("-");
+        let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
+        self.values.iter().for_each(|value| *counts.entry((value * 4.0) as i64).or_default() += 1);
+        let kinds = counts.len();
+        let mut often: Vec<(usize, i64)> = counts.into_iter().map(|(value, count)| (count, -value)).collect();
+        often.sort_by(|left, right| right.cmp(left));
+        let show = |(count, value): &(usize, i64)| format!("{{value: {:?}, count: {count}}}", -*value as f64 / 4.0);
+        let often: Vec<String> = often.iter().take(2).map(show).collect();
+        let often = if kinds == 0 { "-".to_owned() } else { format!("[{}]", often.join(", ")) };
         format!(
-            "{}..{} {key} name={key} n={} values={count} total={} mean={} low={} high={} first={} last={} big={}",
+            "{}..{} {key} name={key} n={} values={count} total={} mean={} low={} high={} first={} last={} kinds={kinds} about={kinds} often={often} big={}",
             clock(start),
             clock(start + size),
             self.n,

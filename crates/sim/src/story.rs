@@ -212,6 +212,11 @@ fn aggregate(text: &str) -> Result<AggregatePlan, String> {
         "stddev" => Aggregate::Stddev,
         "first" => Aggregate::First,
         "last" => Aggregate::Last,
+        "count_distinct" => Aggregate::CountDistinct,
+        "approx_distinct" => Aggregate::ApproxDistinct,
+        other if other.starts_with("top") => {
+            Aggregate::TopK(other[3..].parse().map_err(|_| format!("{other} should be top and a number"))?)
+        }
         other => {
             let percent = other.strip_prefix('p').and_then(|percent| percent.parse::<f64>().ok());
             Aggregate::Quantile(percent.ok_or_else(|| format!("there is no aggregate {other}"))? / 100.0)

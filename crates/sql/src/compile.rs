@@ -16,8 +16,9 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionConfig;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::ExprWithAlias;
-use weir_model::{Compiler, ErrorKind, Expression, SeamError, SeamResult};
+use weir_model::{Accumulator, Compiler, ErrorKind, Expression, SeamError, SeamResult};
 
+use crate::accumulator::Brought;
 use crate::dictionary::{is_string, over_dictionaries};
 use crate::error::{planning_error, position_of_word};
 use crate::names::{internal_name, named};
@@ -44,6 +45,10 @@ impl Default for SqlCompiler {
 impl Compiler for SqlCompiler {
     fn compile(&self, text: &str, schema: &SchemaRef) -> SeamResult<Arc<dyn Expression>> {
         Ok(Arc::new(self.compile_sql(text, schema)?))
+    }
+
+    fn accumulator(&self, name: &str, _: &[String], types: &[DataType]) -> SeamResult<Box<dyn Accumulator>> {
+        Ok(Box::new(Brought::new(name, types)?))
     }
 }
 

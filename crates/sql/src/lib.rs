@@ -8,7 +8,9 @@
 //!
 //! The order of things: [`Gate`] looks at the tokens, `parse` makes a tree of them, `names` says which columns the tree
 //! uses and as what, `compile` gives the tree to DataFusion, `dictionary` makes the result cheap on dictionary columns.
+//! `aggregate` says what aggregates there are, `accumulator` brings those that the engine does not have.
 
+mod accumulator;
 mod aggregate;
 mod compile;
 mod dictionary;
@@ -18,7 +20,7 @@ mod names;
 mod parse;
 mod stack;
 
-pub use aggregate::{AGGREGATES, AggregateCall, Parameter, parse_aggregate};
+pub use aggregate::{AGGREGATES, AggregateCall, AggregateShape, BROUGHT, Parameter, parse_aggregate};
 pub use compile::{SqlCompiler, SqlExpression};
 pub use error::{SqlError, SqlErrorKind, nearest, planning_error, position_of_word};
 pub use gate::Gate;

@@ -14,14 +14,14 @@ pub(crate) struct Count {
 impl Accumulator for Count {
     fn update_batch(
         &mut self,
-        values: Option<&ArrayRef>,
+        arguments: &[ArrayRef],
         groups: &[u32],
         filter: Option<&BooleanArray>,
         total_groups: usize,
     ) {
         self.counts.resize(total_groups, 0);
         let counts = &mut self.counts;
-        match (values, filter) {
+        match (arguments.first(), filter) {
             (None, None) => groups.iter().for_each(|&group| counts[group as usize] += 1),
             (None, Some(filter)) => each_value(filter, groups, Some(filter), |group, _| counts[group] += 1),
             (Some(values), filter) => each_value(values, groups, filter, |group, _| counts[group] += 1),

@@ -1,48 +1,51 @@
 //! `min` and `max`: of numbers, instants, dates, booleans and text. Floats are in IEEE total order: NaN is the largest.
 
 use std::cmp::Ordering;
+use std::fmt::Debug;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, StringArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::array::{ArrayRef, ArrowNativeTypeOp, AsArray, BooleanArray, PrimitiveArray, StringArray};
+use arrow::datatypes::ArrowPrimitiveType;
 
-use super::{Accumulator, each_value, only_state};
+use super::value::as_shown;
+use super::{Accumulator, ArgumentType, each_value, only_state};
 
-/// The extreme of everything that is ordered like an integer.
+/// The extreme of numbers and of everything that is held as one.
 #[derive(Debug)]
-pub(crate) struct WholeExtreme {
+pub(crate) struct NumberExtreme<T: ArrowPrimitiveType> {
     wanted: Ordering,
-    shown: DataType,
-    best: Vec<Option<i64>>,
+    argument: ArgumentType,
+    best: Vec<Option<T::Native>>,
 }
 
-impl WholeExtreme {
-    pub(crate) fn new(wanted: Ordering, shown: DataType) -> Self {
-        Self { wanted, shown, best: Vec::new() }
+impl<T: ArrowPrimitiveType> NumberExtreme<T> {
+    /// Of values that come as `T`, the physical type of `argument`.
+    pub(crate) fn new(wanted: Ordering, argument: ArgumentType) -> Self {
+        Self { wanted, argument, best: Vec::new() }
     }
 
-    fn take(&mut self, values: &Int64Array, groups: &[u32], filter: Option<&BooleanArray>, total_groups: usize) {
+    fn take(&mut self, values: &PrimitiveArray<T>, groups: &[u32], filter: Option<&BooleanArray>, total_groups: usize) {
         self.best.resize(total_groups, None);
+        let numbers = values.values();
         each_value(values, groups, filter, |group, row| {
-            let (value, best) = (values.value(row), &mut self.best[group]);
-            if best.is_none_or(|best| value.cmp(&best) == self.wanted) {
+            let (value, best) = (numbers[row], &mut self.best[group]);
+            // `compare` is a total order, also of floats.
+            if best.is_none_or(|best| value.compare(best) == self.wanted) {
                 *best = Some(value);
             }
         });
     }
 }
 
-impl Accumulator for WholeExtreme {
+impl<T: ArrowPrimitiveType + Debug> Accumulator for NumberExtreme<T> {
     fn update_batch(
         &mut self,
-        values: Option<&ArrayRef>,
+        arguments: &[ArrayRef],
         groups: &[u32],
         filter: Option<&BooleanArray>,
         total_groups: usize,
     ) {
-        let values = values.expect("min and max have an argument").as_primitive::<Int64Type>();
-        self.take(values, groups, filter, total_groups);
+        self.take(arguments[0].as_primitive::<T>(), groups, filter, total_groups);
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef], groups: &[u32], total_groups: usize) -> Result<(), String> {
@@ -52,70 +55,16 @@ impl Accumulator for WholeExtreme {
 
     fn state(&mut self, total_groups: usize) -> Vec<ArrayRef> {
         self.best.resize(total_groups, None);
-        vec![Arc::new(Int64Array::from(std::mem::take(&mut self.best)))]
+        let best = std::mem::take(&mut self.best).into_iter();
+        vec![Arc::new(best.collect::<PrimitiveArray<T>>().with_data_type(self.argument.physical()))]
     }
 
     fn evaluate(&mut self, total_groups: usize) -> ArrayRef {
-        let best = self.state(total_groups).swap_remove(0);
-        cast(&best, &self.shown).expect("values that came from this type go back to it")
+        as_shown(&self.state(total_groups).swap_remove(0), &self.argument)
     }
 
     fn size(&self) -> usize {
-        self.best.capacity() * size_of::<Option<i64>>()
-    }
-}
-
-/// The extreme of floats.
-#[derive(Debug)]
-pub(crate) struct FloatExtreme {
-    wanted: Ordering,
-    best: Vec<Option<f64>>,
-}
-
-impl FloatExtreme {
-    pub(crate) fn new(wanted: Ordering) -> Self {
-        Self { wanted, best: Vec::new() }
-    }
-
-    fn take(&mut self, values: &Float64Array, groups: &[u32], filter: Option<&BooleanArray>, total_groups: usize) {
-        self.best.resize(total_groups, None);
-        each_value(values, groups, filter, |group, row| {
-            let (value, best) = (values.value(row), &mut self.best[group]);
-            if best.is_none_or(|best| value.total_cmp(&best) == self.wanted) {
-                *best = Some(value);
-            }
-        });
-    }
-}
-
-impl Accumulator for FloatExtreme {
-    fn update_batch(
-        &mut self,
-        values: Option<&ArrayRef>,
-        groups: &[u32],
-        filter: Option<&BooleanArray>,
-        total_groups: usize,
-    ) {
-        let values = values.expect("min and max have an argument").as_primitive::<Float64Type>();
-        self.take(values, groups, filter, total_groups);
-    }
-
-    fn merge_batch(&mut self, states: &[ArrayRef], groups: &[u32], total_groups: usize) -> Result<(), String> {
-        self.take(only_state(states)?, groups, None, total_groups);
-        Ok(())
-    }
-
-    fn state(&mut self, total_groups: usize) -> Vec<ArrayRef> {
-        vec![self.evaluate(total_groups)]
-    }
-
-    fn evaluate(&mut self, total_groups: usize) -> ArrayRef {
-        self.best.resize(total_groups, None);
-        Arc::new(Float64Array::from(std::mem::take(&mut self.best)))
-    }
-
-    fn size(&self) -> usize {
-        self.best.capacity() * size_of::<Option<f64>>()
+        self.best.capacity() * size_of::<Option<T::Native>>()
     }
 }
 
@@ -145,13 +94,12 @@ impl TextExtreme {
 impl Accumulator for TextExtreme {
     fn update_batch(
         &mut self,
-        values: Option<&ArrayRef>,
+        arguments: &[ArrayRef],
         groups: &[u32],
         filter: Option<&BooleanArray>,
         total_groups: usize,
     ) {
-        let values = values.expect("min and max have an argument").as_string::<i32>();
-        self.take(values, groups, filter, total_groups);
+        self.take(arguments[0].as_string::<i32>(), groups, filter, total_groups);
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef], groups: &[u32], total_groups: usize) -> Result<(), String> {

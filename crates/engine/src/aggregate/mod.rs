@@ -6,6 +6,8 @@
 
 mod avg;
 mod count;
+mod decimal;
+mod distinct;
 mod edge;
 mod exact;
 mod min_max;
@@ -14,54 +16,32 @@ mod sketch;
 mod sum;
 #[cfg(test)]
 mod tests;
+mod top_k;
+mod value;
 mod variance;
 mod wide;
 
-use std::fmt::Debug;
+use std::cmp::Ordering;
 
 use arrow::array::{Array, ArrayRef, BooleanArray};
 use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type};
+pub(crate) use weir_model::Accumulator;
+use weir_model::Compiler;
 
 use crate::plan::Aggregate;
 
-pub(crate) use edge::timed;
-
-/// Computes one aggregate for many groups at once. Groups are numbered from 0 without gaps.
-pub(crate) trait Accumulator: Debug + Send {
-    /// Adds rows: `groups[row]` is each row's group, all below `total_groups`. `values` is of the type that the
-    /// accumulator was made for; only rows that `filter` (without nulls) holds true are taken.
-    fn update_batch(
-        &mut self,
-        values: Option<&ArrayRef>,
-        groups: &[u32],
-        filter: Option<&BooleanArray>,
-        total_groups: usize,
-    );
-
-    /// Adds states as [`Accumulator::state`] gave them.
-    ///
-    /// # Errors
-    /// When they are not states of this aggregate.
-    fn merge_batch(&mut self, states: &[ArrayRef], groups: &[u32], total_groups: usize) -> Result<(), String>;
-
-    /// Takes the states of all groups out, a row per group, and starts anew.
-    fn state(&mut self, total_groups: usize) -> Vec<ArrayRef>;
-
-    /// Takes the results of all groups out, a row per group, and starts anew.
-    fn evaluate(&mut self, total_groups: usize) -> ArrayRef;
-
-    /// About how many bytes it holds.
-    fn size(&self) -> usize;
-}
+pub(crate) use top_k::K_MAX;
 
 /// What the values of an argument are to an accumulator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ArgumentType {
     /// Integers, as `Int64`.
     Whole,
-    /// Floats and decimals, as `Float64`.
+    /// Floats, as `Float64`.
     Float,
+    /// Decimals of this precision and scale, as `Decimal128`.
+    Decimal(u8, i8),
     /// Text, as `Utf8`.
     Text,
     /// Instants, dates and booleans: ordered like integers, shown as the type they came as.
@@ -73,7 +53,11 @@ impl ArgumentType {
     pub(crate) fn of(data_type: &DataType) -> Option<Self> {
         match data_type {
             data_type if data_type.is_integer() => Some(Self::Whole),
-            data_type if data_type.is_floating() || data_type.is_decimal() => Some(Self::Float),
+            data_type if data_type.is_floating() => Some(Self::Float),
+            DataType::Decimal32(precision, scale)
+            | DataType::Decimal64(precision, scale)
+            | DataType::Decimal128(precision, scale) => Some(Self::Decimal(*precision, *scale)),
+            DataType::Decimal256(..) => Some(Self::Float),
             DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => Some(Self::Text),
             DataType::Dictionary(_, values) => Self::of(values),
             DataType::Boolean | DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64 => {
@@ -88,6 +72,7 @@ impl ArgumentType {
         match self {
             Self::Whole | Self::Ordered(_) => DataType::Int64,
             Self::Float => DataType::Float64,
+            Self::Decimal(precision, scale) => DataType::Decimal128(*precision, *scale),
             Self::Text => DataType::Utf8,
         }
     }
@@ -110,7 +95,9 @@ impl ArgumentType {
             return Ok(values.clone());
         }
         let fit = ArgumentType::of(values.data_type()).is_some_and(|kind| match (&kind, self) {
-            (Self::Whole, Self::Float) => true, // a whole number among floats
+            (Self::Whole | Self::Decimal(..), Self::Float) => true, // among floats
+            (Self::Whole, Self::Decimal(..)) => true,
+            (Self::Decimal(_, came), Self::Decimal(_, own)) => came <= own, // no digit is lost
             (kind, own) => kind == own,
         });
         let taken = fit.then(|| cast(values, &physical).ok()).flatten();
@@ -120,55 +107,81 @@ impl ArgumentType {
     }
 }
 
-/// The accumulator of `function` over arguments of `argument` (`None` for `count(*)`).
+/// The accumulator of `function` over arguments of these types (none for `count(*)`).
 ///
 /// # Errors
 /// When the function does not take such arguments; the message says what it takes.
 pub(crate) fn accumulator(
-    function: Aggregate,
-    argument: Option<&ArgumentType>,
+    function: &Aggregate,
+    arguments: &[ArgumentType],
+    compiler: &dyn Compiler,
 ) -> Result<Box<dyn Accumulator>, String> {
-    use ArgumentType::{Float, Ordered, Text, Whole};
-    let wrong =
-        |name: &str| Err(format!("{name} takes numbers, not {}", argument.map_or(DataType::Null, ArgumentType::shown)));
-    match (function, argument) {
-        (Aggregate::Count, _) => Ok(Box::<count::Count>::default()),
-        (Aggregate::Sum, Some(Whole)) => Ok(Box::<sum::WholeSum>::default()),
-        (Aggregate::Sum, Some(Float)) => Ok(Box::<sum::FloatSum>::default()),
-        (Aggregate::Avg, Some(kind @ (Whole | Float))) => Ok(Box::new(avg::Avg::new(kind.clone()))),
-        (Aggregate::Quantile(q), Some(kind @ (Whole | Float))) => {
-            Ok(Box::new(quantile::Quantile::new(q, kind.clone())))
+    use ArgumentType::{Decimal, Float, Ordered, Text, Whole};
+    if let Aggregate::Other { name, arguments: texts } = function {
+        let types: Vec<DataType> = arguments.iter().map(ArgumentType::shown).collect();
+        return compiler.accumulator(name, texts, &types).map_err(|error| error.full());
+    }
+    let Some(argument) = arguments.first() else {
+        return match function {
+            Aggregate::Count => Ok(Box::<count::Count>::default()),
+            _ => Err(format!("{} needs an argument", function.name())),
+        };
+    };
+    let kind = argument.clone();
+    Ok(match (function, argument) {
+        (Aggregate::Count, _) => Box::<count::Count>::default(),
+        (Aggregate::Sum, Whole) => Box::<sum::WholeSum>::default(),
+        (Aggregate::Sum, Float) => Box::<sum::FloatSum>::default(),
+        (Aggregate::Sum, Decimal(_, scale)) => Box::new(decimal::DecimalSum::new(*scale, false)),
+        (Aggregate::Avg, Decimal(_, scale)) => Box::new(decimal::DecimalSum::new(*scale, true)),
+        (Aggregate::Avg, Whole | Float) => Box::new(avg::Avg::new(kind)),
+        (Aggregate::Quantile(_) | Aggregate::Variance | Aggregate::Stddev, Decimal(..)) => {
+            Box::new(decimal::AsFloat(accumulator(function, &[Float], compiler)?))
         }
-        (Aggregate::Variance | Aggregate::Stddev, Some(kind @ (Whole | Float))) => {
-            Ok(Box::new(variance::Variance::new(kind.clone(), function == Aggregate::Stddev)))
+        (Aggregate::Quantile(q), Whole | Float) => Box::new(quantile::Quantile::new(*q, kind)),
+        (Aggregate::Variance, Whole | Float) => Box::new(variance::Variance::new(kind, false)),
+        (Aggregate::Stddev, Whole | Float) => Box::new(variance::Variance::new(kind, true)),
+        (Aggregate::Min, _) => extreme(Ordering::Less, kind),
+        (Aggregate::Max, _) => extreme(Ordering::Greater, kind),
+        (Aggregate::First, _) => Box::new(edge::Edge::new(Ordering::Less, kind)),
+        (Aggregate::Last, _) => Box::new(edge::Edge::new(Ordering::Greater, kind)),
+        (Aggregate::CountDistinct, _) => Box::<distinct::CountDistinct<distinct::All>>::default(),
+        (Aggregate::ApproxDistinct, _) => Box::<distinct::CountDistinct<distinct::Approx>>::default(),
+        (Aggregate::TopK(k), _) => Box::new(top_k::TopK::new(*k, kind)),
+        (
+            Aggregate::Sum | Aggregate::Avg | Aggregate::Quantile(_) | Aggregate::Variance | Aggregate::Stddev,
+            Text | Ordered(_),
+        ) => return Err(format!("{} takes numbers, not {}", function.name(), argument.shown())),
+        (Aggregate::Other { .. }, _) => unreachable!("it was made by the compiler above"),
+    })
+}
+
+fn extreme(wanted: Ordering, argument: ArgumentType) -> Box<dyn Accumulator> {
+    match argument {
+        ArgumentType::Whole | ArgumentType::Ordered(_) => {
+            Box::new(min_max::NumberExtreme::<Int64Type>::new(wanted, argument))
         }
-        (Aggregate::First, Some(kind)) => Ok(Box::new(edge::Edge::new(std::cmp::Ordering::Less, kind.clone()))),
-        (Aggregate::Last, Some(kind)) => Ok(Box::new(edge::Edge::new(std::cmp::Ordering::Greater, kind.clone()))),
-        (Aggregate::Min | Aggregate::Max, Some(kind)) => {
-            let wanted =
-                if function == Aggregate::Min { std::cmp::Ordering::Less } else { std::cmp::Ordering::Greater };
-            Ok(match kind {
-                Whole | Ordered(_) => Box::new(min_max::WholeExtreme::new(wanted, kind.shown())),
-                Float => Box::new(min_max::FloatExtreme::new(wanted)),
-                Text => Box::new(min_max::TextExtreme::new(wanted)),
-            })
-        }
-        (Aggregate::Sum, _) => wrong("sum"),
-        (Aggregate::Avg, _) => wrong("avg"),
-        (Aggregate::Quantile(_), _) => wrong("quantile"),
-        (Aggregate::Variance, _) => wrong("variance"),
-        (Aggregate::Stddev, _) => wrong("stddev"),
-        (Aggregate::First, None) => wrong("first"),
-        (Aggregate::Last, None) => wrong("last"),
-        (Aggregate::Min, None) => wrong("min"),
-        (Aggregate::Max, None) => wrong("max"),
+        ArgumentType::Float => Box::new(min_max::NumberExtreme::<Float64Type>::new(wanted, argument)),
+        ArgumentType::Decimal(..) => Box::new(min_max::NumberExtreme::<Decimal128Type>::new(wanted, argument)),
+        ArgumentType::Text => Box::new(min_max::TextExtreme::new(wanted)),
     }
 }
 
+/// The type of the results of `function` over arguments of these types (none for `count(*)`), as a window gives them.
+///
+/// # Errors
+/// When it does not take such arguments, or there is no such function.
+pub fn result_type(function: &Aggregate, arguments: &[DataType], compiler: &dyn Compiler) -> Result<DataType, String> {
+    let kind =
+        |data_type: &DataType| ArgumentType::of(data_type).ok_or_else(|| format!("{data_type} cannot be aggregated"));
+    let kinds: Vec<ArgumentType> = arguments.iter().map(kind).collect::<Result<_, _>>()?;
+    Ok(accumulator(function, &kinds, compiler)?.evaluate(0).data_type().clone())
+}
+
 /// The type of the results of `function` when no value was ever seen and the argument's type is not known.
-pub(crate) fn result_type_unseen(function: Aggregate) -> DataType {
+pub(crate) fn result_type_unseen(function: &Aggregate) -> DataType {
     match function {
-        Aggregate::Count => DataType::Int64,
+        Aggregate::Count | Aggregate::CountDistinct | Aggregate::ApproxDistinct => DataType::Int64,
         Aggregate::Sum
         | Aggregate::Avg
         | Aggregate::Min
@@ -178,12 +191,36 @@ pub(crate) fn result_type_unseen(function: Aggregate) -> DataType {
         | Aggregate::Stddev
         | Aggregate::First
         | Aggregate::Last => DataType::Float64,
+        Aggregate::TopK(_) | Aggregate::Other { .. } => DataType::Null,
     }
 }
 
-/// Whether `function` takes each value with its event time, as [`timed`] puts them together.
-pub(crate) fn takes_times(function: Aggregate) -> bool {
-    matches!(function, Aggregate::First | Aggregate::Last)
+/// What an accumulator takes of each row besides its arguments, behind them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extra {
+    /// Its event time, in microseconds.
+    Time,
+    /// A hash of its partition and offset: which row it is, whenever it is read.
+    Place,
+}
+
+/// What `function` takes besides its arguments.
+pub(crate) fn extra(function: &Aggregate) -> Option<Extra> {
+    match function {
+        Aggregate::First | Aggregate::Last => Some(Extra::Time),
+        Aggregate::TopK(_) => Some(Extra::Place),
+        Aggregate::Count
+        | Aggregate::Sum
+        | Aggregate::Avg
+        | Aggregate::Min
+        | Aggregate::Max
+        | Aggregate::Quantile(_)
+        | Aggregate::Variance
+        | Aggregate::Stddev
+        | Aggregate::CountDistinct
+        | Aggregate::ApproxDistinct
+        | Aggregate::Other { .. } => None,
+    }
 }
 
 /// Calls `take(group, row)` for every row that has a value and passes the filter. The common cases have no branches.

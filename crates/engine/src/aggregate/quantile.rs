@@ -24,13 +24,13 @@ impl Quantile {
 impl Accumulator for Quantile {
     fn update_batch(
         &mut self,
-        values: Option<&ArrayRef>,
+        arguments: &[ArrayRef],
         groups: &[u32],
         filter: Option<&BooleanArray>,
         total_groups: usize,
     ) {
         self.sketches.resize_with(total_groups, Sketch::default);
-        let values = values.expect("quantile has an argument");
+        let values = &arguments[0];
         let sketches = &mut self.sketches;
         if self.argument == ArgumentType::Float {
             let numbers = values.as_primitive::<Float64Type>().values();

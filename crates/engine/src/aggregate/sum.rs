@@ -25,13 +25,13 @@ impl WholeSum {
 impl Accumulator for WholeSum {
     fn update_batch(
         &mut self,
-        values: Option<&ArrayRef>,
+        arguments: &[ArrayRef],
         groups: &[u32],
         filter: Option<&BooleanArray>,
         total_groups: usize,
     ) {
         self.resize(total_groups);
-        let values = values.expect("sum has an argument").as_primitive::<Int64Type>();
+        let values = arguments[0].as_primitive::<Int64Type>();
         each_value(values, groups, filter, |group, row| {
             self.sums[group] += i128::from(values.value(row));
             self.seen[group] = true;
@@ -86,13 +86,13 @@ impl FloatSum {
 impl Accumulator for FloatSum {
     fn update_batch(
         &mut self,
-        values: Option<&ArrayRef>,
+        arguments: &[ArrayRef],
         groups: &[u32],
         filter: Option<&BooleanArray>,
         total_groups: usize,
     ) {
         self.resize(total_groups);
-        let values = values.expect("sum has an argument").as_primitive::<Float64Type>();
+        let values = arguments[0].as_primitive::<Float64Type>();
         let numbers = values.values();
         each_value(values, groups, filter, |group, row| {
             self.sums.add(group, numbers[row]);

@@ -41,13 +41,13 @@ impl Variance {
 impl Accumulator for Variance {
     fn update_batch(
         &mut self,
-        values: Option<&ArrayRef>,
+        arguments: &[ArrayRef],
         groups: &[u32],
         filter: Option<&BooleanArray>,
         total_groups: usize,
     ) {
         self.resize(total_groups);
-        let values = values.expect("variance has an argument");
+        let values = &arguments[0];
         if self.argument == ArgumentType::Float {
             let numbers = values.as_primitive::<Float64Type>().values();
             each_value(values, groups, filter, |group, row| self.add(group, numbers[row]));

@@ -29,7 +29,7 @@ fn window_plan(sources: &[&str], by: &[&str], compute: &[(&str, Aggregate, Optio
             .iter()
             .map(|(name, function, argument)| AggregatePlan {
                 name: (*name).to_owned(),
-                function: *function,
+                function: function.clone(),
                 argument: argument.map(str::to_owned),
                 filter: None,
             })

@@ -16,7 +16,7 @@ mod tiers;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt32Array};
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::DataType;
 use serde::{Deserialize, Serialize};
@@ -80,7 +80,7 @@ struct WindowMeta {
 impl Window {
     /// The window `plan` of the pipeline's `node`.
     pub(crate) fn new(plan: &WindowPlan, pipeline: &Plan, node: usize, compiler: Arc<dyn Compiler>) -> Self {
-        let (shape, texts) = Shape::new(plan);
+        let (shape, texts) = Shape::new(plan, compiler.clone());
         let spans = Spans::new(plan.window);
         let name = (pipeline.pipeline.as_str(), pipeline.nodes[node].name.as_str());
         Self {
@@ -245,9 +245,7 @@ impl Operator for Window {
         let mut inputs = self.expressions.evaluate(&rows.columns)?;
         let keys: Vec<ArrayRef> = inputs.drain(..self.shape.keys).collect();
         self.shape.take_inputs(&mut inputs)?;
-        if self.shape.needs_times() {
-            inputs.push(Arc::new(Int64Array::new(times.clone(), None)));
-        }
+        inputs.extend(self.shape.extras(rows, times));
         self.keys.intern(&keys, rows.len(), &mut self.ids).map_err(Trouble::Types)?;
 
         let gone = self.reached.saturating_sub(self.lateness);

@@ -1,12 +1,17 @@
 //! What a window node computes: which expressions it needs, which aggregate takes which of them, and of what types they are.
 
-use arrow::array::ArrayRef;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array};
+use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::DataType;
+use weir_model::Compiler;
 
 use super::as_condition;
-use crate::aggregate::{Accumulator, ArgumentType, accumulator, takes_times};
+use crate::aggregate::{Accumulator, ArgumentType, Extra, accumulator, extra};
 use crate::compiled::Trouble;
 use crate::plan::{Aggregate, WindowPlan};
+use crate::rows::Rows;
 
 /// The aggregates of a window node and their inputs.
 #[derive(Debug)]
@@ -18,40 +23,62 @@ pub(crate) struct Shape {
     inputs: Vec<(String, bool)>,
     /// Of each input the type of its values, once one was seen.
     pub(crate) kinds: Vec<Option<ArgumentType>>,
+    /// What comes after the inputs.
+    extras: Vec<Extra>,
+    compiler: Arc<dyn Compiler>,
 }
 
 /// One aggregate, its inputs by their index.
 #[derive(Debug)]
 pub(crate) struct Measure {
     pub(crate) function: Aggregate,
-    pub(crate) argument: Option<usize>,
+    pub(crate) arguments: Vec<usize>,
+    /// What the aggregate takes besides its arguments.
+    pub(crate) extra: Option<usize>,
     pub(crate) filter: Option<usize>,
 }
 
 impl Shape {
     /// The shape of `plan`, and the texts of the keys and then the inputs. Inputs that occur twice are evaluated once.
-    pub(crate) fn new(plan: &WindowPlan) -> (Self, Vec<String>) {
+    pub(crate) fn new(plan: &WindowPlan, compiler: Arc<dyn Compiler>) -> (Self, Vec<String>) {
         let mut inputs: Vec<(String, bool)> = Vec::new();
-        let mut input = |text: &Option<String>, is_condition: bool| {
-            let wanted = (text.clone()?, is_condition);
-            Some(inputs.iter().position(|known| *known == wanted).unwrap_or_else(|| {
+        let mut input = |text: &String, is_condition: bool| {
+            let wanted = (text.clone(), is_condition);
+            inputs.iter().position(|known| *known == wanted).unwrap_or_else(|| {
                 inputs.push(wanted);
                 inputs.len() - 1
-            }))
+            })
         };
         let measures = plan.compute.iter().map(|aggregate| Measure {
-            function: aggregate.function,
-            argument: input(&aggregate.argument, false),
-            filter: input(&aggregate.filter, true),
+            function: aggregate.function.clone(),
+            arguments: aggregate.arguments().iter().map(|text| input(text, false)).collect(),
+            extra: None,
+            filter: aggregate.filter.as_ref().map(|text| input(text, true)),
         });
-        let measures = measures.collect();
+        let mut measures: Vec<Measure> = measures.collect();
+        let mut extras = Vec::new();
+        for measure in &mut measures {
+            if let Some(extra) = extra(&measure.function) {
+                let place = extras.iter().position(|known| *known == extra).unwrap_or_else(|| {
+                    extras.push(extra);
+                    extras.len() - 1
+                });
+                measure.extra = Some(inputs.len() + place);
+            }
+        }
         let texts = plan.by.iter().chain(inputs.iter().map(|(text, _)| text)).cloned().collect();
-        (Self { keys: plan.by.len(), measures, kinds: vec![None; inputs.len()], inputs }, texts)
+        let kinds = vec![None; inputs.len()];
+        (Self { keys: plan.by.len(), measures, kinds, inputs, extras, compiler }, texts)
     }
 
-    /// Whether an aggregate takes values with their event times.
-    pub(crate) fn needs_times(&self) -> bool {
-        self.measures.iter().any(|measure| takes_times(measure.function))
+    /// What some aggregates take of rows besides their arguments: columns to be put behind the inputs.
+    pub(crate) fn extras(&self, rows: &Rows, times: &ScalarBuffer<i64>) -> impl Iterator<Item = ArrayRef> {
+        self.extras.iter().map(|extra| -> ArrayRef {
+            Arc::new(match extra {
+                Extra::Time => Int64Array::new(times.clone(), None),
+                Extra::Place => rows.places(times),
+            })
+        })
     }
 
     /// Makes inputs what the aggregates take: conditions without nulls, arguments of the type that they had before.
@@ -75,20 +102,27 @@ impl Shape {
         let text = &self.inputs[index].0;
         let kind = ArgumentType::of(data_type);
         let kind = kind.ok_or_else(|| Trouble::Types(format!("{text}: {data_type} cannot be aggregated")))?;
-        for measure in self.measures.iter().filter(|measure| measure.argument == Some(index)) {
-            accumulator(measure.function, Some(&kind))
-                .map_err(|problem| Trouble::Types(format!("{text}: {problem}")))?;
-        }
+        // An aggregate of several arguments is asked once the types of all are known.
         self.kinds[index] = Some(kind.clone());
+        for measure in self.measures.iter().filter(|measure| measure.arguments.contains(&index)) {
+            let made = self.made(measure).transpose();
+            if let Err(problem) = made {
+                let problem = Trouble::Types(format!("{text}: {problem}"));
+                self.kinds[index] = None;
+                return Err(problem);
+            }
+        }
         Ok(kind)
     }
 
-    /// A new accumulator for a measure; `None` as long as the type of its argument is not known.
+    /// A new accumulator for a measure; `None` as long as the type of an argument is not known.
     pub(crate) fn accumulator(&self, measure: &Measure) -> Option<Box<dyn Accumulator>> {
-        let kind = match measure.argument {
-            Some(index) => Some(self.kinds[index].as_ref()?),
-            None => None,
-        };
-        Some(accumulator(measure.function, kind).expect("the kind was decided with every function that takes it"))
+        self.made(measure).map(|made| made.expect("the kinds were decided with every function that takes them"))
+    }
+
+    fn made(&self, measure: &Measure) -> Option<Result<Box<dyn Accumulator>, String>> {
+        let kinds = measure.arguments.iter().map(|index| self.kinds[*index].clone());
+        let kinds: Vec<ArgumentType> = kinds.collect::<Option<_>>()?;
+        Some(accumulator(&measure.function, &kinds, self.compiler.as_ref()))
     }
 }

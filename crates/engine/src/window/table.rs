@@ -10,7 +10,7 @@ use arrow::compute::take_arrays;
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::shape::Shape;
-use crate::aggregate::{Accumulator, result_type_unseen, takes_times, timed};
+use crate::aggregate::{Accumulator, result_type_unseen};
 use crate::keys::{GroupIndex, KeyId, Keys};
 use crate::plan::Aggregate;
 
@@ -22,7 +22,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Adds rows with these keys and inputs, after which come the event times if the shape needs them. Returns the keys that are new to this table.
+    /// Adds rows with these keys and inputs, after which come what [`Shape::extras`] gives. Returns the keys that are new to this table.
     pub(crate) fn update(&mut self, keys: &[KeyId], inputs: &[ArrayRef], shape: &Shape) -> &[KeyId] {
         let before = self.groups.len();
         self.row_groups.clear();
@@ -30,17 +30,20 @@ impl Table {
         self.make_accumulators(shape);
         for (measure, accumulator) in shape.measures.iter().zip(&mut self.accumulators) {
             let Some(accumulator) = accumulator else { continue };
-            let argument = measure.argument.map(|index| &inputs[index]);
-            if argument.is_some_and(|values| *values.data_type() == DataType::Null) {
+            let several_arguments: Vec<ArrayRef>;
+            let filter = measure.filter.map(|index| inputs[index].as_boolean());
+            if measure.arguments.iter().any(|index| *inputs[*index].data_type() == DataType::Null) {
                 continue;
             }
-            let timed = argument.filter(|_| takes_times(measure.function)).map(|values| {
-                let times = inputs.last().expect("the shape asked for times after the inputs");
-                timed(times, values)
-            });
-            let argument = timed.as_ref().or(argument);
-            let filter = measure.filter.map(|index| inputs[index].as_boolean());
-            accumulator.update_batch(argument, &self.row_groups, filter, self.groups.len());
+            let arguments = match (measure.arguments.as_slice(), measure.extra) {
+                ([], _) => &[],
+                ([only], None) => std::slice::from_ref(&inputs[*only]),
+                (several, extra) => {
+                    several_arguments = several.iter().chain(&extra).map(|index| inputs[*index].clone()).collect();
+                    several_arguments.as_slice()
+                }
+            };
+            accumulator.update_batch(arguments, &self.row_groups, filter, self.groups.len());
         }
         &self.groups.keys()[before..]
     }
@@ -113,7 +116,7 @@ impl Table {
         let results = measures.map(|(measure, accumulator)| match accumulator {
             Some(accumulator) => accumulator.evaluate(groups),
             None if measure.function == Aggregate::Count => Arc::new(Int64Array::from(vec![0; groups])),
-            None => new_null_array(&result_type_unseen(measure.function), groups),
+            None => new_null_array(&result_type_unseen(&measure.function), groups),
         });
         results.collect()
     }

@@ -28,9 +28,31 @@ pub struct WindowConfig {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("examples" = [["app_id", "executor_id"]]))]
     pub by: Vec<String>,
-    /// What is computed, by column name, in this order: SQL aggregates such as `count(*)`, `sum(x)`, `avg(x)`,
-    /// `min(x)`, `max(x)`, `quantile(0.95, x)` (within 1%), `variance(x)` and `stddev(x)` (of a sample), `first(x)` and
-    /// `last(x)` (by event time), each also with `FILTER (WHERE ...)`.
+    /// What is computed, by column name, in this order; each also with `FILTER (WHERE ...)`.
+    ///
+    /// `count(*)`, `count(x)`, `sum(x)`, `avg(x)`, `min(x)`, `max(x)`: exact, of floats rounded once, of decimals as
+    /// decimals; null where the result does not fit.
+    ///
+    /// `quantile(0.95, x)` and `median(x)`: within 1% of the value.
+    ///
+    /// `variance(x)` and `stddev(x)`: of a sample.
+    ///
+    /// `first(x)` and `last(x)`: by event time.
+    ///
+    /// `count_distinct(x)`: exact; null of more than 10,000 distinct values in a group.
+    ///
+    /// `approx_distinct(x)`: exact up to 512, then with a standard error of 1.6%.
+    ///
+    /// `top_k(10, x)`: the most frequent values (up to 100), as a list of `{ value, count }`. Exact up to 1,000
+    /// distinct values in a group. Beyond, a value that makes up 1% of the rows is missed once in 20,000 times, and no
+    /// count is too low, nor (98 times in 100) too high by more than 0.14% of the rows.
+    ///
+    /// `bool_and(x)`, `bool_or(x)`, `bit_and(x)`, `bit_or(x)`, `bit_xor(x)`.
+    ///
+    /// `corr(y, x)`, `covar_pop(y, x)`, `covar_samp(y, x)`, `regr_slope(y, x)` and the other `regr_` functions of SQL,
+    /// `var_pop(x)`, `stddev_pop(x)`: of these alone the last digits depend on how rows were cut into batches.
+    ///
+    /// Nulls are passed over. Functions whose result would depend on the order of rows, such as `array_agg`, do not exist.
     #[schemars(extend("examples" = [{ "errors": "count(*)" }]))]
     pub compute: Named,
     /// How long after its end a window still takes rows. Each such row corrects the result (`pane: late`, `revision`

@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use weir_engine::{Aggregate, OperatorPlan, Plan, Upstream, WatermarkPlan};
 use weir_model::{FieldKind, Fields, WantedField};
 use weir_pipeline::FieldType;
-use weir_sql::{ColumnUse, columns, parse_aggregate};
+use weir_sql::{BROUGHT, ColumnUse, columns};
 
 use super::{Problem, memory, rows};
 
@@ -151,11 +151,11 @@ fn need_of(operator: &OperatorPlan, need: &Need, index: usize) -> Result<Need, P
             }
             for aggregate in &window.compute {
                 let failed = |error| Problem::sql(format!("steps[{index}].window.compute.{}", aggregate.name), error);
-                for text in [&aggregate.argument, &aggregate.filter].into_iter().flatten() {
+                for text in aggregate.arguments().iter().chain(&aggregate.filter) {
                     upstream.add_uses(&columns(text).map_err(failed)?);
                 }
-                if let Some(number) = aggregated_number(aggregate) {
-                    upstream.add(number, true, false, false);
+                for (column, used) in aggregated_columns(aggregate) {
+                    upstream.add(column, used.numeric, used.boolean, false);
                 }
             }
         }
@@ -163,14 +163,30 @@ fn need_of(operator: &OperatorPlan, need: &Need, index: usize) -> Result<Need, P
     Ok(upstream)
 }
 
-/// The column that an aggregate takes as a number: the smallest and the largest too, unless its type is declared. The first
-/// and the last may be anything.
-fn aggregated_number(aggregate: &weir_engine::AggregatePlan) -> Option<&str> {
-    let argument = aggregate.argument.as_deref()?;
-    let is_column = parse_aggregate(&format!("count({argument})")).is_ok()
-        && columns(argument).is_ok_and(|uses| uses.len() == 1 && uses[0].name == argument);
-    let takes_anything = matches!(aggregate.function, Aggregate::Count | Aggregate::First | Aggregate::Last);
-    (is_column && !takes_anything).then_some(argument)
+/// The columns that an aggregate takes as numbers or truth values: the smallest and the largest are numbers too, unless
+/// their type is declared. The first, the last, and what is counted or brought by others may be anything.
+fn aggregated_columns(aggregate: &weir_engine::AggregatePlan) -> impl Iterator<Item = (&str, Use)> {
+    let used = match &aggregate.function {
+        Aggregate::Sum
+        | Aggregate::Avg
+        | Aggregate::Min
+        | Aggregate::Max
+        | Aggregate::Quantile(_)
+        | Aggregate::Variance
+        | Aggregate::Stddev => Use { numeric: true, ..Use::default() },
+        Aggregate::Count
+        | Aggregate::First
+        | Aggregate::Last
+        | Aggregate::CountDistinct
+        | Aggregate::ApproxDistinct
+        | Aggregate::TopK(_) => Use::default(),
+        Aggregate::Other { name, .. } => {
+            let numeric = BROUGHT.iter().any(|shape| shape.name == name && shape.numeric);
+            Use { numeric, boolean: name.starts_with("bool_"), key: false }
+        }
+    };
+    let is_column = |text: &&String| columns(text).is_ok_and(|uses| uses.len() == 1 && uses[0].name == **text);
+    aggregate.arguments().iter().filter(is_column).map(move |text| (text.as_str(), used))
 }
 
 /// The fields to build for `need`: typed by what is declared, else by the format, else by what is done with them.

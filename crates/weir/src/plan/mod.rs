@@ -208,24 +208,33 @@ fn window_plan(index: usize, window: &WindowConfig) -> Result<WindowPlan, Vec<Pr
 }
 
 fn aggregate(name: &str, call: AggregateCall) -> AggregatePlan {
-    let share = call.parameters.first().and_then(|parameter| match parameter {
-        Parameter::Number(share) => Some(*share),
-        Parameter::Text(_) => None,
-    });
-    let function = match call.function.as_str() {
+    let AggregateCall { function, parameters, arguments, filter } = call;
+    let number = match parameters.first() {
+        Some(Parameter::Number(number)) => Some(*number),
+        Some(Parameter::Text(_)) | None => None,
+    };
+    let number = || number.expect("the parser lets this one through only with a number");
+    let function = match function.as_str() {
         "count" => Aggregate::Count,
         "sum" => Aggregate::Sum,
         "avg" => Aggregate::Avg,
         "min" => Aggregate::Min,
         "max" => Aggregate::Max,
-        "quantile" => Aggregate::Quantile(share.expect("the parser lets a quantile through only with a share")),
+        "quantile" => Aggregate::Quantile(number()),
+        "median" => Aggregate::Quantile(0.5),
         "variance" => Aggregate::Variance,
         "stddev" => Aggregate::Stddev,
         "first" => Aggregate::First,
         "last" => Aggregate::Last,
-        other => unreachable!("the parser lets only known aggregates through, not {other}"),
+        "count_distinct" => Aggregate::CountDistinct,
+        "approx_distinct" => Aggregate::ApproxDistinct,
+        "top_k" => Aggregate::TopK(number() as u32),
+        brought => {
+            let function = Aggregate::Other { name: brought.to_owned(), arguments };
+            return AggregatePlan { name: name.to_owned(), function, argument: None, filter };
+        }
     };
-    AggregatePlan { name: name.to_owned(), function, argument: call.argument, filter: call.filter }
+    AggregatePlan { name: name.to_owned(), function, argument: arguments.into_iter().next(), filter }
 }
 
 fn time_plan(time: &TimeConfig) -> TimePlan {

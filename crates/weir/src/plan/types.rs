@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use weir_engine::{Aggregate, OperatorPlan, Plan, Upstream, WindowPlan};
+use weir_engine::{Aggregate, OperatorPlan, Plan, Upstream, WindowPlan, result_type};
 use weir_model::{Expression, FieldKind, Fields};
 use weir_sql::{SqlCompiler, SqlExpression, columns, nearest};
 
@@ -130,11 +130,9 @@ impl Checker {
             if let Some(filter) = &aggregate.filter {
                 self.expression(&path, filter, input);
             }
-            let argument = aggregate.argument.as_ref().map(|text| self.expression(&path, text, input));
-            let data_type = match (aggregate.function, argument) {
-                (_, Some(None)) => None,
-                (function, argument) => Some(self.result_type(&path, function, argument.flatten().as_ref())),
-            };
+            let arguments = aggregate.arguments().iter().map(|text| self.expression(&path, text, input));
+            let arguments: Option<Vec<SqlExpression>> = arguments.collect();
+            let data_type = arguments.map(|arguments| self.result_type(&path, &aggregate.function, &arguments));
             given.push(data_type.map(|data_type| Field::new(&aggregate.name, data_type, true)));
         }
         given.push(Some(Field::new("pane", DataType::Utf8, false)));
@@ -159,28 +157,17 @@ impl Checker {
         }
     }
 
-    fn result_type(&mut self, path: &str, function: Aggregate, argument: Option<&SqlExpression>) -> DataType {
-        let argument = argument.map(|argument| argument.data_type().clone());
-        let numeric = argument.as_ref().is_none_or(|argument| argument.is_numeric() || *argument == DataType::Null);
-        match function {
-            Aggregate::Sum | Aggregate::Avg | Aggregate::Quantile(_) | Aggregate::Variance | Aggregate::Stddev
-                if !numeric =>
-            {
-                self.problems.push(Problem {
-                    path: path.to_owned(),
-                    column: None,
-                    message: format!("this needs a number, but its argument is {}", argument.unwrap_or(DataType::Null)),
-                    hint: Some("turn it into one with `cast(... AS double)`".to_owned()),
-                });
-                DataType::Float64
-            }
-            Aggregate::Count => DataType::Int64,
-            Aggregate::Sum if argument.as_ref().is_some_and(DataType::is_integer) => DataType::Int64,
-            Aggregate::Sum | Aggregate::Avg | Aggregate::Quantile(_) | Aggregate::Variance | Aggregate::Stddev => {
-                DataType::Float64
-            }
-            Aggregate::Min | Aggregate::Max | Aggregate::First | Aggregate::Last => argument.unwrap_or(DataType::Null),
+    fn result_type(&mut self, path: &str, function: &Aggregate, arguments: &[SqlExpression]) -> DataType {
+        let types: Vec<DataType> = arguments.iter().map(|argument| argument.data_type().clone()).collect();
+        if types.contains(&DataType::Null) {
+            return DataType::Null;
         }
+        result_type(function, &types, &self.compiler).unwrap_or_else(|message| {
+            let is_number = types.iter().all(DataType::is_numeric);
+            let hint = (!is_number).then(|| "turn it into what is needed, such as `cast(... AS double)`".to_owned());
+            self.problems.push(Problem { path: path.to_owned(), column: None, message, hint });
+            DataType::Null
+        })
     }
 
     /// Checks that there is a column `name` where the columns are known.
