@@ -12,6 +12,11 @@ const AGGREGATE_BYTES: u64 = 32;
 /// A sketch of values that spread over three powers of ten, at a relative error of 1%.
 const SKETCH_BYTES: u64 = 3_000;
 
+/// Distinct values that are counted or estimated: as many as registers take room. Groups with few take less.
+const DISTINCT_BYTES: u64 = 4_096;
+/// The values and counts of `top_k` once there are a thousand.
+const TOP_K_BYTES: u64 = 64_000;
+
 /// What one window node holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Estimate {
@@ -25,9 +30,7 @@ pub(super) struct Estimate {
 
 /// Estimates what `window` holds.
 pub(super) fn estimate(window: &WindowPlan, time: Option<&TimePlan>) -> Estimate {
-    let is_sketch = |function: Aggregate| matches!(function, Aggregate::Quantile(_));
-    let aggregates = window.compute.iter();
-    let aggregates = aggregates.map(|it| if is_sketch(it.function) { SKETCH_BYTES } else { AGGREGATE_BYTES });
+    let aggregates = window.compute.iter().map(|aggregate| state_bytes(&aggregate.function));
     let spans = spans(window.window);
     let alive = |(size, pane): (i64, i64)| {
         let lives = size.saturating_add(window.lateness.micros()).saturating_add(time.map_or(0, delay));
@@ -60,6 +63,25 @@ fn delay(time: &TimePlan) -> i64 {
         WatermarkPlan::Bounded { delay }
         | WatermarkPlan::Periodic { delay, .. }
         | WatermarkPlan::Punctuated { delay, .. } => delay.micros(),
+    }
+}
+
+/// About how many bytes an aggregate keeps of a group.
+fn state_bytes(function: &Aggregate) -> u64 {
+    match function {
+        Aggregate::Quantile(_) => SKETCH_BYTES,
+        Aggregate::CountDistinct | Aggregate::ApproxDistinct => DISTINCT_BYTES,
+        Aggregate::TopK(_) => TOP_K_BYTES,
+        Aggregate::Count
+        | Aggregate::Sum
+        | Aggregate::Avg
+        | Aggregate::Min
+        | Aggregate::Max
+        | Aggregate::Variance
+        | Aggregate::Stddev
+        | Aggregate::First
+        | Aggregate::Last
+        | Aggregate::Other { .. } => AGGREGATE_BYTES,
     }
 }
 
