@@ -9,8 +9,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::EngineError;
 use crate::aggregate::K_MAX;
 use crate::plan::{
-    Aggregate, AggregatePlan, CalendarUnit, EmitPlan, OperatorPlan, Plan, Upstream, WatermarkPlan, WindowKind,
-    WindowPlan,
+    Aggregate, AggregatePlan, CalendarUnit, EmitMode, EmitPlan, LateEmit, OperatorPlan, Plan, Upstream, WatermarkPlan,
+    WindowKind, WindowPlan,
 };
 use crate::window::RESULT_COLUMNS;
 
@@ -19,7 +19,7 @@ const SLIDES_MAX: i64 = 100_000;
 
 impl Plan {
     /// Identifies what must be equal for one plan to read the other's snapshots: sources, outputs, the kinds and order
-    /// of nodes, and the windows' spans, keys and aggregates. Watermarks, lateness, limits and the text of `where` and
+    /// of nodes, and the windows' spans, keys, aggregates and modes. Watermarks, lateness, limits and the text of `where` and
     /// `select` may change between runs.
     pub fn fingerprint(&self) -> String {
         let mut text = format!("v1 {:?} {:?}", self.pipeline, self.sources);
@@ -45,6 +45,9 @@ impl Plan {
                             write!(text, "calendar {unit:?} {zone} {}", offset.micros())
                         }
                     };
+                    if window.emit.mode == EmitMode::Discarding {
+                        text.push_str(" discarding");
+                    }
                     let _ = write!(text, " {:?}", window.by);
                     for aggregate in &window.compute {
                         let AggregatePlan { name, function, argument, filter } = aggregate;
@@ -110,11 +113,13 @@ impl Plan {
         }
         self.check_final(from)?;
         check_spans(window.window)?;
-        let EmitPlan { late_every, early_every, early_rows } = window.emit;
+        let EmitPlan { mode: _, late, early_every, early_rows } = window.emit;
         if early_rows == Some(0) {
             return Err("emit.early_rows is 0; it must be at least 1".to_owned());
         }
-        positive("emit.late_every", late_every)?;
+        if let LateEmit::Every(every) = late {
+            positive("emit.late", every)?;
+        }
         early_every.map_or(Ok(()), |every| positive("emit.early_every", every))?;
         if window.lateness < TimeDelta::ZERO {
             return Err(format!("the lateness is {}; it cannot be negative", window.lateness));

@@ -205,12 +205,13 @@ pub enum CalendarUnit {
     Year,
 }
 
-/// When a window emits besides on time.
+/// When a window emits besides on time, and what an emission contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EmitPlan {
-    /// Rows that reach a window which has fired are collected, and the groups they touch are emitted again when the
-    /// watermark passes the next multiple of this, or the window is dropped. Event time, so that a replay emits the same.
-    pub late_every: TimeDelta,
+    /// What of earlier emissions a later one contains.
+    pub mode: EmitMode,
+    /// When rows that reach a window which event time has passed are emitted.
+    pub late: LateEmit,
     /// Every so often (processing time: at the first tick in each multiple of this), windows that event time has not
     /// passed emit the groups that have changed since they last did, with all their rows so far and `pane: early`. The
     /// rows then count as results. Once event time has passed the window, all of its groups are emitted (`on_time`).
@@ -222,8 +223,32 @@ pub struct EmitPlan {
 
 impl Default for EmitPlan {
     fn default() -> Self {
-        Self { late_every: TimeDelta::from_secs(10), early_every: None, early_rows: None }
+        let late = LateEmit::Every(TimeDelta::from_secs(10));
+        Self { mode: EmitMode::Accumulating, late, early_every: None, early_rows: None }
     }
+}
+
+/// What of a window's earlier emissions a later one contains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmitMode {
+    /// All of its groups' rows so far: a row of the result replaces the one before with the same `row_id`, which has a
+    /// lower `revision`.
+    Accumulating,
+    /// Only what came since the window's last emission: what it emits adds up, and every row of the result has a `row_id`
+    /// of its own. A window with nothing new says nothing, also when event time passes it. What a tumbling or calendar
+    /// window has said is no longer kept.
+    Discarding,
+}
+
+/// When rows that reach a window which event time has passed are emitted. Both are decided by event time and rows alone,
+/// so that a replay emits the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LateEmit {
+    /// They are collected, and the groups they touch are emitted again when the watermark passes the next multiple of
+    /// this (at most the size of the window), or the window is dropped.
+    Every(TimeDelta),
+    /// With each such row its group is emitted again, in every window that event time has passed and that takes the row.
+    Immediately,
 }
 
 /// One aggregate of a window.

@@ -18,8 +18,8 @@
 //!
 //! A window of `1m every 10s` slides; one of a `day in Europe/Berlin` (hour, week, month, quarter, year) is the calendar's.
 //! `time` also takes `max_drift=`, `every=` (a periodic watermark) and, at its end, `when CONDITION` (a punctuated one); a
-//! window `offset=`, `late_every=`, `early_every=` and
-//! `early_rows=`; aggregates are count, sum, avg, min, max, variance, stddev, first, last, count_distinct,
+//! window `offset=`, `late=` (`10s` or `immediately`), `early_every=` and
+//! `early_rows=` and `mode=discarding`; aggregates are count, sum, avg, min, max, variance, stddev, first, last, count_distinct,
 //! approx_distinct, the most frequent such as `top3`, and quantiles such as `p95`;
 //! `limit groups=2 runs=2` sets limits.
 //!

@@ -57,7 +57,7 @@ impl Case {
     fn story(&self) -> Story {
         let plan = format!(
             "time delay={}s{}\nlimit runs=2\nwindow {}s{} by key,name compute n=count(*), values=count(value), total=sum(value), \
-             mean=avg(value), low=min(value), high=max(value), first=first(value), last=last(value), kinds=count_distinct(value), about=approx_distinct(value), often=top2(value), big=count(*) if value > 50 lateness={}s late_every=3s{}\n---",
+             mean=avg(value), low=min(value), high=max(value), first=first(value), last=last(value), kinds=count_distinct(value), about=approx_distinct(value), often=top2(value), big=count(*) if value > 50 lateness={}s late=3s{}\n---",
             self.delay,
             match self.watermark {
                 Told::Each => String::new(),

@@ -1,8 +1,8 @@
 //! The story language: text to a plan and what happens to it. What it cannot read is an error with the line.
 
 use weir_engine::{
-    Aggregate, AggregatePlan, CalendarUnit, EmitPlan, Limits, Node, OperatorPlan, Output, Plan, TimePlan, Upstream,
-    WatermarkPlan, Weekday, WindowKind, WindowPlan,
+    Aggregate, AggregatePlan, CalendarUnit, EmitMode, EmitPlan, LateEmit, Limits, Node, OperatorPlan, Output, Plan,
+    TimePlan, Upstream, WatermarkPlan, Weekday, WindowKind, WindowPlan,
 };
 use weir_model::{DurationText, PartitionId, TimeDelta, TimeZone};
 
@@ -167,7 +167,16 @@ fn window(text: &str) -> Result<WindowPlan, String> {
         compute: compute.split(", ").map(aggregate).collect::<Result<_, _>>()?,
         lateness: option(&options, "lateness")?.unwrap_or_default(),
         emit: EmitPlan {
-            late_every: option(&options, "late_every")?.unwrap_or(EmitPlan::default().late_every),
+            mode: match find(&options, "mode") {
+                None | Some("accumulating") => EmitMode::Accumulating,
+                Some("discarding") => EmitMode::Discarding,
+                Some(other) => return Err(format!("there is no mode {other}")),
+            },
+            late: match find(&options, "late") {
+                None => EmitPlan::default().late,
+                Some("immediately") => LateEmit::Immediately,
+                Some(every) => LateEmit::Every(duration(every)?),
+            },
             early_every: option(&options, "early_every")?,
             early_rows: find(&options, "early_rows")
                 .map(str::parse)
@@ -192,7 +201,7 @@ fn calendar(head: &str) -> Option<(CalendarUnit, Result<TimeZone, String>)> {
     Some((unit, rest.split(' ').next().unwrap_or(rest).parse()))
 }
 
-const OPTIONS: [&str; 5] = ["offset=", "lateness=", "late_every=", "early_every=", "early_rows="];
+const OPTIONS: [&str; 6] = ["offset=", "lateness=", "late=", "early_every=", "early_rows=", "mode="];
 
 /// `name=function(argument) if condition`; a quantile is `p95(argument)`.
 fn aggregate(text: &str) -> Result<AggregatePlan, String> {

@@ -133,6 +133,17 @@ impl Outcome {
     pub(crate) fn passes(rows: Rows) -> Self {
         Self { rows: vec![rows], ..Self::default() }
     }
+
+    /// What became of later rows comes after.
+    pub(crate) fn append(&mut self, mut later: Self) {
+        self.rows.append(&mut later.rows);
+        self.filtered += later.filtered;
+        self.added += later.added;
+        self.merged += later.merged;
+        self.late += later.late;
+        self.rejected += later.rejected;
+        self.shown += later.shown;
+    }
 }
 
 /// Makes the operator of a node.

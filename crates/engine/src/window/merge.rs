@@ -12,6 +12,7 @@ use super::spans::{Assigned, PaneId, Spans};
 use super::table::Table;
 use super::tiers::{Parts, Tiers};
 use crate::keys::{GroupIndex, KeyId, Keys, key_columns};
+use crate::plan::EmitMode;
 use crate::snapshot::run_id;
 use crate::{Holding, Run};
 
@@ -20,6 +21,8 @@ use crate::{Holding, Run};
 pub(crate) struct Merge {
     spans: Spans,
     lateness: i64,
+    /// Whether an emission contains only what came since the window's last one.
+    discards: bool,
     panes: BTreeMap<PaneId, Pane>,
     /// The panes with rows that no results contain yet.
     open: BTreeSet<PaneId>,
@@ -106,9 +109,10 @@ pub(crate) struct Fired {
 }
 
 impl Merge {
-    pub(crate) fn new(spans: Spans, lateness: i64) -> Self {
+    pub(crate) fn new(spans: Spans, lateness: i64, mode: EmitMode) -> Self {
         Self {
             lateness,
+            discards: mode == EmitMode::Discarding,
             panes: BTreeMap::new(),
             open: BTreeSet::new(),
             windows: BTreeMap::new(),
@@ -123,6 +127,11 @@ impl Merge {
     /// How many groups all panes hold together.
     pub(crate) fn groups(&self) -> usize {
         self.groups
+    }
+
+    /// Whether groups are let go before their window is dropped.
+    pub(crate) fn frees_groups(&self) -> bool {
+        self.discards && self.tiers.is_none()
     }
 
     /// Notes that rows were folded into a pane, with the keys that its table did not hold.
@@ -197,6 +206,22 @@ impl Merge {
             }
         }
         due
+    }
+
+    /// The windows that event time has passed and that take rows of the pane, in their order.
+    pub(crate) fn passed(&self, id: PaneId, reached: i64) -> Vec<Due> {
+        let mut passed = Vec::new();
+        let mut start = self.spans.oldest(id.start).max(id.from).max(self.first_alive(reached));
+        while start <= id.start && self.spans.end(start) <= reached {
+            passed.push(self.due_at(start, reached, reached));
+            start = self.spans.next(start);
+        }
+        passed
+    }
+
+    /// Notes that what late rows have changed was told.
+    pub(crate) fn told(&mut self) {
+        self.touched = false;
     }
 
     /// The windows that event time has not passed and that have something to emit, in their order.
@@ -274,21 +299,23 @@ impl Merge {
         self.panes_of(start).any(|(_, pane)| pane.changed >= at)
     }
 
-    /// Whether a window has emitted early results and no others.
+    /// Whether a window has emitted early results and no others, and says all of it again.
     fn is_only_early(&self, start: i64) -> bool {
-        self.windows.get(&start).is_some_and(|window| !window.fired)
+        !self.discards && self.windows.get(&start).is_some_and(|window| !window.fired)
     }
 
-    /// Merges what there is of a window: everything the first time, afterwards the groups that have changed.
+    /// Merges what there is of a window: everything the first time, afterwards the groups that have changed, or of these
+    /// only what came since.
     pub(crate) fn fire(&mut self, due: Due, fold: &mut Fold, keys: &Keys, shape: &Shape) -> Fired {
         let before = self.windows.get(&due.start).copied();
         // What was only said early is said again as a whole.
-        let spoken = before.filter(|window| window.fired || due.pane == "early");
+        let spoken = before.filter(|window| self.discards || window.fired || due.pane == "early");
         let range =
             PaneId { start: due.start, from: i64::MIN }..PaneId { start: self.spans.end(due.start), from: i64::MIN };
         let open: Vec<PaneId> = self.open.range(range).filter(|id| id.from <= due.start).copied().collect();
-        let table = if due.dropped && self.tiers.is_none() {
-            // The pane goes with its only window: what was folded lately need not become a run.
+        let consumed = self.frees_groups() || (due.dropped && self.tiers.is_none());
+        let table = if consumed {
+            // What is said now is not said again: what was folded lately need not become a run.
             self.consume(PaneId { start: due.start, from: PaneId::ALL }, spoken, fold, shape)
         } else {
             for id in &open {
@@ -303,6 +330,10 @@ impl Merge {
             self.open.remove(&id);
             rows += self.panes.get_mut(&id).map_or(0, |pane| std::mem::take(&mut pane.open_rows));
         }
+        if consumed {
+            let gone = self.panes.remove(&PaneId { start: due.start, from: PaneId::ALL });
+            self.groups -= gone.map_or(0, |pane| pane.keys.len());
+        }
         let revision = before.map_or(0, |window| window.revision);
         self.clock += 1;
         let fired = due.pane != "early";
@@ -311,19 +342,26 @@ impl Merge {
         Fired { table, revision, rows }
     }
 
-    /// A window of one pane that is about to be dropped.
+    /// All that is left to say of a window of one pane.
     fn consume(&self, id: PaneId, spoken: Option<Spoken>, fold: &mut Fold, shape: &Shape) -> Table {
         let mut table = fold.take(id).unwrap_or_default();
         let at = spoken.map_or(0, |window| window.at);
         // What was folded lately, and all of its groups' past.
         let (fresh, old): (Vec<_>, Vec<_>) = self.panes[&id].runs.iter().partition(|run| run.since >= at);
         fresh.into_iter().for_each(|run| run.absorb_into(&mut table, false, shape));
-        old.into_iter().for_each(|run| run.absorb_into(&mut table, true, shape));
+        if !self.discards {
+            old.into_iter().for_each(|run| run.absorb_into(&mut table, true, shape));
+        }
         table
     }
 
     fn gather(&mut self, start: i64, spoken: Option<Spoken>, keys: &Keys, shape: &Shape) -> Table {
         let mut table = Table::default();
+        if let Some(window) = spoken.filter(|_| self.discards) {
+            let runs = self.panes_of(start).flat_map(|(_, pane)| &pane.runs).filter(|run| run.since >= window.at);
+            runs.for_each(|run| run.absorb_into(&mut table, false, shape));
+            return table;
+        }
         if let Some(window) = spoken {
             let runs = self.panes_of(start).flat_map(|(_, pane)| &pane.runs).filter(|run| run.since >= window.at);
             for key in runs.flat_map(|run| &run.keys) {

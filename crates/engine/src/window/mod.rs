@@ -12,6 +12,7 @@ mod shape;
 mod spans;
 mod table;
 mod tiers;
+mod triggers;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use results::Identity;
 pub(crate) use results::RESULT_COLUMNS;
 use shape::Shape;
 use spans::{Assigned, PaneId, Spans};
+use triggers::{Stop, Triggers};
 
 /// Keys are forgotten once more than this and twice as many as panes hold are known.
 const FORGET_FROM: usize = 4096;
@@ -48,11 +50,7 @@ pub(crate) struct Window {
     node: usize,
     spans: Spans,
     lateness: i64,
-    late_every: i64,
-    early_every: Option<i64>,
-    early_rows: Option<u64>,
-    /// Rows taken since the last multiple of `early_rows`.
-    rows_since: u64,
+    triggers: Triggers,
     limits: Limits,
     /// The keys, then the inputs of the aggregates.
     expressions: Compiled,
@@ -86,16 +84,13 @@ impl Window {
         Self {
             node,
             lateness: plan.lateness.micros(),
-            late_every: plan.emit.late_every.micros().min(spans.size().unwrap_or(i64::MAX)),
-            early_every: plan.emit.early_every.map(|every| every.micros()),
-            early_rows: plan.emit.early_rows,
-            rows_since: 0,
+            triggers: Triggers::new(plan.emit, spans.size()),
             limits: pipeline.limits,
             expressions: Compiled::new(texts, compiler),
             keys: Keys::new(plan.by.len()),
             fold: Fold::default(),
-            merge: Merge::new(spans.clone(), plan.lateness.micros()),
-            identity: Identity::new(name.0, name.1, &plan.by, &plan.compute),
+            merge: Merge::new(spans.clone(), plan.lateness.micros(), plan.emit.mode),
+            identity: Identity::new(name, plan),
             late: LateNames::new(name.0),
             reached: crate::progress::UNKNOWN,
             assigned: Assigned::default(),
@@ -103,22 +98,6 @@ impl Window {
             spans,
             shape,
         }
-    }
-
-    /// The rows before which open windows speak, as so many were taken.
-    fn early_stops(&mut self, assigned: &Assigned) -> Vec<u32> {
-        let Some(every) = self.early_rows else { return Vec::new() };
-        let mut rows: Vec<u32> = assigned.panes.iter().flat_map(|(_, indices)| indices).copied().collect();
-        rows.sort_unstable();
-        let mut stops = Vec::new();
-        for row in rows {
-            self.rows_since += 1;
-            if self.rows_since == every {
-                self.rows_since = 0;
-                stops.push(row + 1);
-            }
-        }
-        stops
     }
 
     /// Folds the rows of a part of a batch into their panes.
@@ -166,9 +145,33 @@ impl Window {
         over.len() as u64
     }
 
+    /// Folds rows into their panes, and speaks where that is due. Their keys are in `ids`.
+    fn fold(&mut self, rows: &Rows, inputs: &[ArrayRef], effects: &mut Vec<Effect>) -> Outcome {
+        let (times, marks) = rows.timing().expect("rows without a time were refused");
+        let gone = self.reached.saturating_sub(self.lateness);
+        self.assigned.assign(&self.spans, times, marks, (gone, self.lateness));
+        let rejected = self.reject_over_limit(rows, effects);
+        if !self.assigned.late.is_empty() {
+            let late = rows.take(&UInt32Array::from(self.assigned.late.clone()));
+            effects.push(Effect::Late { node: self.node, rows: self.late.rows(&late, &self.spans, self.reached) });
+        }
+        let assigned = std::mem::take(&mut self.assigned);
+        let mut outcome = Outcome { late: assigned.late.len() as u64, rejected, ..Outcome::default() };
+        let mut from = 0;
+        let (merge, reached) = (&self.merge, self.reached);
+        for (row, stop) in self.triggers.stops(&assigned, |pane| !merge.passed(pane, reached).is_empty()) {
+            self.take_part(&assigned, from..row, inputs);
+            self.speak(stop, &mut outcome);
+            from = row;
+        }
+        self.take_part(&assigned, from..u32::MAX, inputs);
+        self.assigned = assigned;
+        outcome
+    }
+
     /// Goes on to the watermark `reached`.
     fn advance(&mut self, reached: i64) -> Outcome {
-        let speaks = self.reached.div_euclid(self.late_every) != reached.div_euclid(self.late_every);
+        let speaks = self.triggers.tells_late(self.reached, reached);
         let before = std::mem::replace(&mut self.reached, reached);
         let due = self.merge.due((before, reached), speaks);
         let emitted = self.fire_all(due, before);
@@ -185,10 +188,22 @@ impl Window {
         self.fire_all(due, self.reached)
     }
 
+    /// Emits what is due after a row.
+    fn speak(&mut self, stop: Stop, outcome: &mut Outcome) {
+        let late = stop.late.map(|pane| self.merge.passed(pane, self.reached)).unwrap_or_default();
+        let mut spoken = vec![self.fire_all(late, self.reached)];
+        if stop.late.is_some() {
+            self.merge.told();
+        }
+        if stop.early {
+            spoken.push(self.fire_all(self.merge.due_early(self.reached), self.reached));
+        }
+        spoken.into_iter().for_each(|spoken| outcome.append(spoken));
+    }
+
     /// Emits what windows that are open have come to, if processing time has passed a multiple of `early_every`.
     fn tick(&mut self, before: i64, now: i64) -> Outcome {
-        let speaks = self.early_every.is_some_and(|every| before.div_euclid(every) != now.div_euclid(every));
-        if !speaks {
+        if !self.triggers.tells_early(before, now) {
             return Outcome::default();
         }
         let due = self.merge.due_early(self.reached);
@@ -240,33 +255,23 @@ impl Window {
 impl Operator for Window {
     fn take(&mut self, _port: usize, rows: &Rows, effects: &mut Vec<Effect>) -> Result<Outcome, Trouble> {
         let timing = rows.timing();
-        let (times, marks) =
-            timing.ok_or_else(|| Trouble::Types("a window needs rows with an event time".to_owned()))?;
+        let (times, _) = timing.ok_or_else(|| Trouble::Types("a window needs rows with an event time".to_owned()))?;
         let mut inputs = self.expressions.evaluate(&rows.columns)?;
         let keys: Vec<ArrayRef> = inputs.drain(..self.shape.keys).collect();
         self.shape.take_inputs(&mut inputs)?;
         inputs.extend(self.shape.extras(rows, times));
         self.keys.intern(&keys, rows.len(), &mut self.ids).map_err(Trouble::Types)?;
-
-        let gone = self.reached.saturating_sub(self.lateness);
-        self.assigned.assign(&self.spans, times, marks, (gone, self.lateness));
-        let rejected = self.reject_over_limit(rows, effects);
-        if !self.assigned.late.is_empty() {
-            let late = rows.take(&UInt32Array::from(self.assigned.late.clone()));
-            effects.push(Effect::Late { node: self.node, rows: self.late.rows(&late, &self.spans, self.reached) });
+        // From here on nothing fails.
+        if self.merge.groups() + rows.len() <= self.limits.groups_per_node || !self.merge.frees_groups() {
+            return Ok(self.fold(rows, &inputs, effects));
         }
-        let assigned = std::mem::take(&mut self.assigned);
-        let mut outcome = Outcome { late: assigned.late.len() as u64, rejected, ..Outcome::default() };
-        let mut from = 0;
-        for stop in self.early_stops(&assigned) {
-            self.take_part(&assigned, from..stop, &inputs);
-            let mut early = self.fire_all(self.merge.due_early(self.reached), self.reached);
-            outcome.rows.append(&mut early.rows);
-            outcome.shown += early.shown;
-            from = stop;
+        // Close to the limit, whether a row makes one group too many depends on what the row before it let go.
+        let mut outcome = Outcome::default();
+        for (row, id) in std::mem::take(&mut self.ids).into_iter().enumerate() {
+            self.ids = vec![id];
+            let inputs: Vec<ArrayRef> = inputs.iter().map(|input| input.slice(row, 1)).collect();
+            outcome.append(self.fold(&rows.slice(row, 1), &inputs, effects));
         }
-        self.take_part(&assigned, from..u32::MAX, &inputs);
-        self.assigned = assigned;
         Ok(outcome)
     }
 
@@ -279,8 +284,7 @@ impl Operator for Window {
             return fires;
         }
         let drops = self.spans.end_after(reached.saturating_sub(self.lateness)).saturating_add(self.lateness);
-        let speaks = reached.div_euclid(self.late_every).saturating_add(1).saturating_mul(self.late_every);
-        fires.min(drops).min(speaks)
+        fires.min(drops).min(self.triggers.next_late(reached))
     }
 
     fn hear(&mut self, news: News) -> Outcome {
@@ -315,14 +319,14 @@ impl Operator for Window {
             reached: self.reached,
             kinds: kinds.collect(),
             merge: self.merge.meta(),
-            rows_since: self.rows_since,
+            rows_since: self.triggers.rows_since,
         };
         Some(to_raw_value(&meta).expect("numbers and names are JSON"))
     }
 
     fn restore(&mut self, meta: &RawValue, runs: &[Run]) -> Result<(), String> {
         let meta: WindowMeta = serde_json::from_str(meta.get()).map_err(|error| error.to_string())?;
-        (self.reached, self.rows_since) = (meta.reached, meta.rows_since);
+        (self.reached, self.triggers.rows_since) = (meta.reached, meta.rows_since);
         for (kind, text) in self.shape.kinds.iter_mut().zip(meta.kinds) {
             let parse = |text: String| {
                 let data_type = text.parse::<DataType>().ok();

@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::shape::Shape;
 use super::table::Table;
 use crate::keys::{KeyId, Keys, sort_rows};
-use crate::plan::AggregatePlan;
+use crate::plan::{EmitMode, WindowPlan};
 
 /// The columns of every window's results besides keys and aggregates.
 pub(crate) const RESULT_COLUMNS: [&str; 5] = ["window_start", "window_end", "pane", "revision", "row_id"];
@@ -21,18 +21,22 @@ pub(crate) struct Identity {
     pipeline: String,
     node: String,
     names: Vec<String>,
+    /// Whether results add up, so that each has an id of its own.
+    adds: bool,
     schema: SchemaRef,
 }
 
 impl Identity {
-    pub(crate) fn new(pipeline: &str, node: &str, by: &[String], compute: &[AggregatePlan]) -> Self {
-        let keys = by.iter().map(String::as_str);
-        let columns = keys.chain(compute.iter().map(|aggregate| aggregate.name.as_str()));
+    /// Of the pipeline and the node of these names.
+    pub(crate) fn new((pipeline, node): (&str, &str), plan: &WindowPlan) -> Self {
+        let keys = plan.by.iter().map(String::as_str);
+        let columns = keys.chain(plan.compute.iter().map(|aggregate| aggregate.name.as_str()));
         let names = RESULT_COLUMNS[..2].iter().copied().chain(columns).chain(RESULT_COLUMNS[2..].iter().copied());
         Self {
             pipeline: pipeline.to_owned(),
             node: node.to_owned(),
             names: names.map(str::to_owned).collect(),
+            adds: plan.emit.mode == EmitMode::Discarding,
             schema: Arc::new(Schema::empty()),
         }
     }
@@ -62,15 +66,16 @@ impl Identity {
         columns.extend(sorted);
         columns.push(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(pane, rows))));
         columns.push(Arc::new(Int64Array::from(vec![revision; rows])));
-        columns.push(Arc::new(StringArray::from_iter_values(self.row_ids(span, &ids, keys))));
+        columns.push(Arc::new(StringArray::from_iter_values(self.row_ids(span, revision, &ids, keys))));
         RecordBatch::try_new(self.schema_of(&columns), columns).expect("the schema is made of the columns")
     }
 
     /// For each key the hash of the pipeline, the node, the span and the key, in hexadecimal: the same for every
-    /// revision of a result, for ever.
+    /// revision of a result, for ever. Where results add up none is a revision of another, and the number is hashed too.
     fn row_ids<'a>(
         &self,
         span: (i64, i64),
+        revision: i64,
         ids: &'a [KeyId],
         keys: &'a Keys,
     ) -> impl Iterator<Item = String> + use<'a> {
@@ -81,6 +86,9 @@ impl Identity {
         }
         bytes.extend_from_slice(&span.0.to_le_bytes());
         bytes.extend_from_slice(&span.1.to_le_bytes());
+        if self.adds {
+            bytes.extend_from_slice(&revision.to_le_bytes());
+        }
         let common = bytes.len();
         ids.iter().map(move |id| {
             bytes.truncate(common);

@@ -202,7 +202,7 @@ fn weeks_months_quarters_and_years_follow_each_other() {
 fn a_day_speaks_early_and_corrects_itself() {
     check(
         "time delay=0s future_limit=999999d
-         window day in America/New_York by key compute n=count(*) lateness=1d late_every=1h early_rows=2
+         window day in America/New_York by key compute n=count(*) lateness=1d late=1h early_rows=2
          ---
          added p0
          rows p0: 2026-03-08T05:00:00 a 1 | 2026-03-08T07:00:00 a 1 | 2026-03-09T04:00:00 a 1

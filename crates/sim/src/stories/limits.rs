@@ -39,7 +39,7 @@ fn many_barriers_merge_runs_and_change_nothing() {
     check(
         "time delay=0s
          limit runs=2
-         window 1m by key compute n=count(*), total=sum(value), p=p90(value) lateness=1m late_every=1s
+         window 1m by key compute n=count(*), total=sum(value), p=p90(value) lateness=1m late=1s
          ---
          added p0
          rows p0: 00:00:01 a 0.1

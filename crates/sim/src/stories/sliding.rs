@@ -94,7 +94,7 @@ fn a_row_that_is_late_for_its_partition_stays_out_of_a_window_that_another_holds
 fn lateness_fires_each_window_that_a_row_has_changed_again() {
     check(
         "time delay=0s
-         window 10s every 5s by key compute n=count(*) lateness=10s late_every=1s
+         window 10s every 5s by key compute n=count(*) lateness=10s late=1s
          ---
          added p0
          rows p0: 00:00:01 a 1 | 00:00:06 b 1 | 00:00:16 c 1

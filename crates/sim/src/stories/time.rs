@@ -301,7 +301,7 @@ fn after_the_end_rows_of_a_window_that_it_fired_make_it_fire_again() {
 fn after_the_end_rows_of_windows_that_time_has_passed_are_late() {
     check(
         "time delay=5s
-         window 10s by key compute n=count(*) lateness=10s late_every=1s
+         window 10s by key compute n=count(*) lateness=10s late=1s
          ---
          added p0
          rows p0: 00:00:01 a 1 | 00:00:15 a 1 | 00:00:36 a 1

@@ -45,7 +45,7 @@ fn an_open_window_tells_what_has_changed_as_processing_time_goes_on() {
 fn a_window_that_spoke_early_and_did_not_change_is_still_told_on_time() {
     check(
         "time delay=0s
-         window 1m by key compute n=count(*) lateness=1m late_every=10s early_every=1s
+         window 1m by key compute n=count(*) lateness=1m late=10s early_every=1s
          ---
          added p0
          tick 0s

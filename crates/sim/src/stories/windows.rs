@@ -75,7 +75,7 @@ fn a_late_row_goes_to_the_late_output_with_its_delay_and_the_window_it_missed() 
 fn allowed_lateness_fires_the_groups_that_changed_again() {
     check(
         "time delay=0s
-         window 10s by key compute n=count(*), total=sum(value) lateness=20s late_every=5s
+         window 10s by key compute n=count(*), total=sum(value) lateness=20s late=5s
          ---
          added p0
          rows p0: 00:00:01 a 1 | 00:00:02 b 1 | 00:00:10 a 100
