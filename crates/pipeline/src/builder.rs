@@ -22,8 +22,8 @@ use weir_deliver::{FileFormat, FileMode, FileOutput, OutputConfig, StdoutOutput}
 use weir_model::DurationText;
 
 use crate::config::{
-    BoundedConfig, CalendarConfig, CalendarUnit, EmitConfig, FieldType, Named, OutputEntry, PeriodicConfig,
-    PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind, TimeConfig, TimeText,
+    BoundedConfig, CalendarConfig, CalendarUnit, EmitConfig, FieldType, LateConfig, ModeConfig, Named, OutputEntry,
+    PeriodicConfig, PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind, TimeConfig, TimeText,
     WatermarkConfig, Weekday, WindowConfig, WindowKind,
 };
 use crate::config::{DeduplicateConfig, EnrichConfig};
@@ -373,6 +373,24 @@ macro_rules! windows {
             /// Emits what there is so far each time that so many rows were taken.
             pub fn early_rows(mut self, rows: u64) -> Self {
                 self.0.emit.early_rows = Some(rows);
+                self
+            }
+
+            /// Collects rows of windows that have fired for so long before they are emitted.
+            pub fn late(mut self, every: DurationText) -> Self {
+                self.0.emit.late = Some(LateConfig::Every(every));
+                self
+            }
+
+            /// Emits the group of a row of a window that has fired at once.
+            pub fn late_immediately(mut self) -> Self {
+                self.0.emit.late = Some(LateConfig::Immediately);
+                self
+            }
+
+            /// Emits only what came since the window's last result.
+            pub fn discarding(mut self) -> Self {
+                self.0.emit.mode = ModeConfig::Discarding;
                 self
             }
         }

@@ -20,8 +20,8 @@ mod write;
 mod yaml;
 
 pub use config::{
-    BoundedConfig, CalendarConfig, CalendarUnit, EmitConfig, FieldType, Named, OutputEntry, PeriodicConfig,
-    PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind, TimeConfig, TimeText,
+    BoundedConfig, CalendarConfig, CalendarUnit, EmitConfig, FieldType, LateConfig, ModeConfig, Named, OutputEntry,
+    PeriodicConfig, PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind, TimeConfig, TimeText,
     WatermarkConfig, Weekday, WindowConfig, WindowKind,
 };
 pub use config::{DeduplicateConfig, EnrichConfig, LateRows, LookupFile, LookupTable, MissingRows};

@@ -5,7 +5,7 @@
 //! partition before it had reached the end of the window plus the lateness; or that of any partition had, when all ended
 //! for a while. The watermark is the highest event time so far, of rows that carry it, less the delay; if it is periodic,
 //! the beginning of the step in which that lies. A row that is late for all of its windows is late; every other one
-//! counts, once in each window that it is not late for.
+//! counts, once in each window that it is not late for. What windows that discard emit adds up to the same.
 
 use std::collections::BTreeMap;
 
@@ -40,6 +40,10 @@ struct Case {
     ends: Vec<usize>,
     /// Whether windows speak early.
     early: bool,
+    /// Whether late rows are told at once.
+    immediately: bool,
+    /// Whether an emission has only what came since the last one.
+    discarding: bool,
 }
 
 /// What tells event time.
@@ -57,7 +61,7 @@ impl Case {
     fn story(&self) -> Story {
         let plan = format!(
             "time delay={}s{}\nlimit runs=2\nwindow {}s{} by key,name compute n=count(*), values=count(value), total=sum(value), \
-             mean=avg(value), low=min(value), high=max(value), first=first(value), last=last(value), kinds=count_distinct(value), about=approx_distinct(value), often=top2(value), big=count(*) if value > 50 lateness={}s late=3s{}\n---",
+             mean=avg(value), low=min(value), high=max(value), first=first(value), last=last(value), kinds=count_distinct(value), about=approx_distinct(value), often=top2(value), big=count(*) if value > 50 lateness={}s late={}{}{}\n---",
             self.delay,
             match self.watermark {
                 Told::Each => String::new(),
@@ -67,6 +71,8 @@ impl Case {
             self.size,
             if self.slide == self.size { String::new() } else { format!(" every {}s", self.slide) },
             self.lateness,
+            if self.immediately { "immediately" } else { "3s" },
+            if self.discarding { " mode=discarding" } else { "" },
             if self.early { " early_every=1s early_rows=7" } else { "" },
         );
         let mut story = Story::parse(&plan).expect("the plan can be read");
@@ -192,6 +198,51 @@ impl Group {
     }
 }
 
+/// A result without how it was emitted.
+fn without_pane(text: &str) -> &str {
+    let ends = [" early revision", " on_time", " late revision"];
+    ends.iter().fold(text, |text, end| text.split(end).next().unwrap_or(text))
+}
+
+/// Emissions added up by window and key.
+fn added_up(texts: Vec<&str>) -> Vec<String> {
+    let mut sums: BTreeMap<String, Vec<Option<f64>>> = BTreeMap::new();
+    for text in texts {
+        let (head, numbers) = numbers(text);
+        let Some(sums) = sums.get_mut(&head) else {
+            sums.insert(head, numbers);
+            continue;
+        };
+        for ((sum, number), name) in sums.iter_mut().zip(numbers).zip(SUMMABLE) {
+            *sum = match (*sum, number, name) {
+                (None, other, _) | (other, None, _) => other,
+                (Some(one), Some(other), "low") => Some(one.min(other)),
+                (Some(one), Some(other), "high") => Some(one.max(other)),
+                (Some(one), Some(other), _) => Some(one + other),
+            };
+        }
+    }
+    sums.into_iter().map(|(head, numbers)| format!("{head} {numbers:?}")).collect()
+}
+
+fn summable(text: &str) -> String {
+    let (head, numbers) = numbers(text);
+    format!("{head} {numbers:?}")
+}
+
+/// What can be put together from parts of a group.
+const SUMMABLE: [&str; 6] = ["n", "values", "total", "low", "high", "big"];
+
+/// The window and key of a result, and its numbers.
+fn numbers(text: &str) -> (String, Vec<Option<f64>>) {
+    let number = |name: &&str| {
+        let value = text.split(' ').find_map(|word| word.strip_prefix(*name)?.strip_prefix('='));
+        value.expect("it is computed").parse().ok()
+    };
+    let head = text.split(" n=").next().unwrap_or(text).to_owned();
+    (head, SUMMABLE.iter().map(number).collect())
+}
+
 fn clock(seconds: i64) -> String {
     format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
@@ -239,10 +290,17 @@ fn cases() -> impl Strategy<Value = Case> {
             rows.into_iter().enumerate().map(place).collect::<Vec<_>>()
         });
         let places = || proptest::collection::vec(0..count, 0..4);
-        let early = proptest::bool::ANY;
+        let emit = (proptest::bool::ANY, proptest::bool::ANY, proptest::bool::ANY);
         let ends = proptest::collection::vec(0..count, 0..2);
-        (Just((time, lateness, size, slide, partitions)), rows, places(), places(), ends, early).prop_map(
-            |(((delay, watermark), lateness, size, slide, partitions), rows, barriers, ticks, ends, early)| Case {
+        (Just((time, lateness, size, slide, partitions)), rows, places(), places(), ends, emit).prop_map(
+            |(
+                ((delay, watermark), lateness, size, slide, partitions),
+                rows,
+                barriers,
+                ticks,
+                ends,
+                (early, immediately, discarding),
+            )| Case {
                 delay,
                 watermark,
                 lateness,
@@ -254,6 +312,8 @@ fn cases() -> impl Strategy<Value = Case> {
                 ticks,
                 ends,
                 early,
+                immediately,
+                discarding,
             },
         )
     })
@@ -267,12 +327,14 @@ fn random_streams_give_what_the_oracle_says_however_they_are_cut_and_wherever_th
         let (_, outcome) = play_with_crashes(&case.story(), CRASHES)
             .map_err(|error| proptest::test_runner::TestCaseError::fail(error.to_string()))?;
         let (expected, late) = answer(&case);
-        let without_pane = |text: &str| {
-            text.split(" on_time").next().and_then(|text| text.split(" late revision").next()).map(str::to_owned)
+        let last = outcome.last_revisions();
+        let texts: Vec<&str> = last.values().map(|(_, text)| without_pane(text)).collect();
+        let (mut found, mut expected): (Vec<String>, Vec<String>) = if case.discarding {
+            prop_assert_eq!(texts.len(), outcome.results.len(), "every emission has an id of its own");
+            (added_up(texts), expected.iter().map(|text| summable(text)).collect())
+        } else {
+            (texts.into_iter().map(str::to_owned).collect(), expected)
         };
-        let mut found: Vec<String> =
-            outcome.last_revisions().values().filter_map(|(_, text)| without_pane(text)).collect();
-        let mut expected = expected;
         found.sort();
         expected.sort();
         prop_assert_eq!(found, expected);

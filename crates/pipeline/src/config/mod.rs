@@ -26,7 +26,9 @@ pub use output::OutputEntry;
 pub use source::{FieldType, SourceEntry};
 pub use step::{Step, StepKind};
 pub use time::{BoundedConfig, PeriodicConfig, PunctuatedConfig, TimeConfig, TimeText, WatermarkConfig};
-pub use window::{CalendarConfig, CalendarUnit, EmitConfig, SlidingConfig, Weekday, WindowConfig, WindowKind};
+pub use window::{
+    CalendarConfig, CalendarUnit, EmitConfig, LateConfig, ModeConfig, SlidingConfig, Weekday, WindowConfig, WindowKind,
+};
 
 /// A pipeline: where records come from, what is done with them, and where the results go.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

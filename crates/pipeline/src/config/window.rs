@@ -1,7 +1,12 @@
 //! A window step: which windows, by which keys, what is computed, when it is emitted.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Error, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use weir_model::DurationText;
 
 use super::Named;
@@ -55,8 +60,8 @@ pub struct WindowConfig {
     /// Nulls are passed over. Functions whose result would depend on the order of rows, such as `array_agg`, do not exist.
     #[schemars(extend("examples" = [{ "errors": "count(*)" }]))]
     pub compute: Named,
-    /// How long after its end a window still takes rows. Each such row corrects the result (`pane: late`, `revision`
-    /// one higher); rows later than that go to the late output.
+    /// How long after its end a window still takes rows. They correct the result (`pane: late`, `revision` one higher)
+    /// when `emit.late` says; rows later than that go to the late output.
     #[serde(default, skip_serializing_if = "is_zero")]
     #[schemars(extend("default" = "0s"))]
     pub lateness: DurationText,
@@ -174,8 +179,9 @@ fn is_utc(zone: &str) -> bool {
     zone == "UTC"
 }
 
-/// When a window's results are emitted besides its end. Early results have `pane: early`, and count every row so far: each
-/// replaces the one before, as does the result at the end (`pane: on_time`).
+/// When a window's results are emitted besides its end (`pane: on_time`), and what of earlier ones they contain. Whatever is
+/// said here, rows of the result with the same `row_id` replace each other (the highest `revision` stands), and rows with
+/// different ones add up.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmitConfig {
@@ -189,6 +195,93 @@ pub struct EmitConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1), extend("examples" = [10_000]))]
     pub early_rows: Option<u64>,
+    /// When rows that come within the `lateness` of a window that has fired are emitted (`pane: late`): so long, in event
+    /// time, they are collected, or `immediately`: with each such row its group is emitted again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "10s"))]
+    pub late: Option<LateConfig>,
+    /// What of earlier results of a window a later one contains.
+    #[serde(skip_serializing_if = "ModeConfig::is_default")]
+    pub mode: ModeConfig,
+}
+
+/// What of earlier results of a window a later one contains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModeConfig {
+    /// All rows so far: a result replaces the one with the same `row_id` and a lower `revision`.
+    #[default]
+    Accumulating,
+    /// Only what came since the window's last result: every result has a `row_id` of its own, and sums and counts of all
+    /// add up. A window with nothing new says nothing at its end.
+    Discarding,
+}
+
+impl ModeConfig {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// When late rows are emitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LateConfig {
+    /// Each at once.
+    Immediately,
+    /// Collected for so long, in event time.
+    Every(DurationText),
+}
+
+const LATE_EXPECTED: &str = "`immediately`, or a length of time such as 10s";
+
+impl FromStr for LateConfig {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "immediately" => Ok(Self::Immediately),
+            text => text.parse().map(Self::Every).map_err(|_| format!("\"{text}\" is not {LATE_EXPECTED}")),
+        }
+    }
+}
+
+impl fmt::Display for LateConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Immediately => f.write_str("immediately"),
+            Self::Every(every) => every.fmt(f),
+        }
+    }
+}
+
+impl Serialize for LateConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for LateConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LateVisitor;
+        impl Visitor<'_> for LateVisitor {
+            type Value = LateConfig;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(LATE_EXPECTED)
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<LateConfig, E> {
+                text.parse().map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_str(LateVisitor)
+    }
+}
+
+impl JsonSchema for LateConfig {
+    fn schema_name() -> Cow<'static, str> {
+        "LateConfig".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "examples": ["immediately", "10s"], "description": LATE_EXPECTED })
+    }
 }
 
 impl EmitConfig {

@@ -170,7 +170,7 @@ late: { tabel: late }
             7 |   - window: { tumbling: 1m, group_by: [a], compute: { n: count(*) }, emit: { ealry: 1s } }
               |                                                                              ^^^^^
               = at: steps[1].window.emit.ealry
-              = allowed: early, early_rows
+              = allowed: early, early_rows, late, mode
               = did you mean `early`?
 
             p.yaml:9:22: error: unknown key `formt`

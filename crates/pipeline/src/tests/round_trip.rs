@@ -10,8 +10,8 @@ use weir_model::{ByteSize, DurationText, EventTime};
 
 use super::examples::{example, names};
 use crate::config::{
-    BoundedConfig, CalendarConfig, CalendarUnit, EmitConfig, FieldType, Named, OutputEntry, PeriodicConfig,
-    PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind, TimeConfig, TimeText,
+    BoundedConfig, CalendarConfig, CalendarUnit, EmitConfig, FieldType, LateConfig, ModeConfig, Named, OutputEntry,
+    PeriodicConfig, PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind, TimeConfig, TimeText,
     WatermarkConfig, Weekday, WindowConfig, WindowKind,
 };
 use crate::de::from_tree;
@@ -158,8 +158,10 @@ fn steps() -> impl Strategy<Value = Step> {
             week_starts: if week { Weekday::Sunday } else { Weekday::Monday },
         })),
     ];
-    let emit = (option::of(durations()), option::of(0u64..1 << 40))
-        .prop_map(|(early, early_rows)| EmitConfig { early, early_rows });
+    let late = prop_oneof![Just(LateConfig::Immediately), durations().prop_map(LateConfig::Every)];
+    let mode = prop_oneof![Just(ModeConfig::Accumulating), Just(ModeConfig::Discarding)];
+    let emit = (option::of(durations()), option::of(0u64..1 << 40), option::of(late), mode)
+        .prop_map(|(early, early_rows, late, mode)| EmitConfig { early, early_rows, late, mode });
     let window = (kind, durations(), vec(texts(), 0..3), named(), durations(), emit).prop_map(
         |(kind, offset, by, compute, lateness, emit)| {
             StepKind::Window(WindowConfig { kind, offset, by, compute, lateness, emit })

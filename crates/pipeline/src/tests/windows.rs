@@ -1,7 +1,7 @@
 //! Windows: of which kinds they are, and what of them is refused.
 
 use super::{SMALL, load_text, rendered};
-use crate::builder::{Calendar, File, Format, Pipeline};
+use crate::builder::{Calendar, File, Format, Pipeline, Tumbling};
 use crate::{CalendarUnit, Weekday};
 use weir_model::DurationText;
 
@@ -62,4 +62,42 @@ fn the_builder_makes_calendar_windows() {
         .to_table("logs")
         .build();
     assert_eq!(load_text(&text).map(|(config, _)| config).map_err(|errors| errors.len()), Ok(built));
+}
+
+#[test]
+fn windows_say_when_late_rows_are_told_and_what_results_contain() {
+    for right in [
+        "tumbling: 1m, lateness: 1h, emit: { late: immediately }",
+        "tumbling: 1m, lateness: 1h, emit: { late: 30s, early: 10s, early_rows: 100, mode: discarding }",
+        "sliding: { size: 1m, slide: 10s }, emit: { mode: accumulating }",
+    ] {
+        assert_eq!(window(right), "no error\n", "{right}");
+    }
+    for (wrong, said) in [
+        ("tumbling: 1m, emit: { late: immediately }", "a window without lateness takes no row after it has fired"),
+        ("tumbling: 1m, lateness: 1h, emit: { late: at_once }", "`immediately`, or a length of time such as 10s"),
+        ("tumbling: 1m, lateness: 1h, emit: { late: 0s }", "0s is too short"),
+        ("tumbling: 1m, emit: { mode: discard }", "did you mean `discarding`?"),
+        ("tumbling: 1m, emit: { mode: retracting }", "accumulating, discarding"),
+    ] {
+        let errors = window(wrong);
+        assert!(errors.contains(said), "{wrong}: {errors}");
+    }
+}
+
+#[test]
+fn the_builder_says_when_late_rows_are_told_and_what_results_contain() {
+    let text = |emit: &str| {
+        let window = format!("tumbling: 1m, lateness: 1h, compute: {{ n: count(*) }}, emit: {emit}");
+        let text = format!("{SMALL}time: {{ field: ts }}\nsteps:\n  - window: {{ {window} }}\n");
+        load_text(&text).map(|(config, _)| config).map_err(|errors| errors.len())
+    };
+    let minute = || Tumbling::of(DurationText::secs(60)).lateness(DurationText::secs(3_600)).compute("n", "count(*)");
+    let built = |window| {
+        let source = File::new(["/x/*.log"]).once();
+        let pipeline = Pipeline::named("small").source("logs", source, Format::Json(Default::default())).time("ts");
+        Ok(pipeline.window(window).to_table("logs").build())
+    };
+    assert_eq!(text("{ late: immediately, mode: discarding }"), built(minute().late_immediately().discarding()));
+    assert_eq!(text("{ late: 30s }"), built(minute().late(DurationText::secs(30))));
 }

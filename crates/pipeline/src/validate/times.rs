@@ -3,7 +3,9 @@
 use weir_model::{DurationText, TimeZone};
 
 use super::Problem;
-use crate::config::{CalendarUnit, PipelineConfig, SlidingConfig, StepKind, WatermarkConfig, WindowConfig, WindowKind};
+use crate::config::{
+    CalendarUnit, LateConfig, PipelineConfig, SlidingConfig, StepKind, WatermarkConfig, WindowConfig, WindowKind,
+};
 use crate::nearest::nearest;
 
 /// Commits more often than this cost more than the work between them.
@@ -104,9 +106,23 @@ fn check_window(path: &str, window: &WindowConfig, problems: &mut Vec<Problem>) 
             Some(_) | None => between(&path, early, EARLY_MIN, YEAR, problems),
         }
     }
+    if let Some(late) = window.emit.late {
+        check_late(path, late, window.lateness, problems);
+    }
     if window.emit.early_rows == Some(0) {
         let problem = Problem::new(format!("{path}.emit.early_rows"), "0 rows are too few: at least 1");
         problems.push(problem.hint("leave it out if nothing is to be emitted early"));
+    }
+}
+
+fn check_late(path: &str, late: LateConfig, lateness: DurationText, problems: &mut Vec<Problem>) {
+    let path_of_late = format!("{path}.emit.late");
+    if let LateConfig::Every(every) = late {
+        between(&path_of_late, every, DurationText::millis(1), YEAR, problems);
+    }
+    if !is_positive(lateness) {
+        let problem = Problem::new(path_of_late, "a window without lateness takes no row after it has fired");
+        problems.push(problem.hint("say for how long it does, beside `emit`: `lateness: 1h`"));
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use weir_engine::{CalendarUnit, EmitPlan, OperatorPlan, Plan, Upstream, WatermarkPlan, WindowKind};
+use weir_engine::{
+    CalendarUnit, EmitMode, EmitPlan, LateEmit, OperatorPlan, Plan, Upstream, WatermarkPlan, WindowKind, WindowPlan,
+};
 use weir_model::{Fields, TimeDelta, TimeZone};
 use weir_pipeline::{Diagnostic, Input};
 
@@ -133,11 +135,13 @@ pub(super) fn operator(operator: &OperatorPlan) -> String {
             let aggregates: Vec<&str> = window.compute.iter().map(|aggregate| aggregate.name.as_str()).collect();
             let by = if window.by.is_empty() { String::new() } else { format!(" by {}", window.by.join(", ")) };
             format!(
-                "{} in windows of {}{by}, late by up to {}{}",
+                "{} in windows of {}{by}, late by up to {}{}{}{}",
                 aggregates.join(", "),
                 windows(window.window),
                 window.lateness,
-                early(window.emit)
+                late(window),
+                early(window.emit),
+                mode(window.emit.mode)
             )
         }
     }
@@ -159,6 +163,23 @@ fn windows(kind: WindowKind) -> String {
             let later = if offset == TimeDelta::ZERO { String::new() } else { format!(", {offset} later") };
             format!("{unit} in {zone} (rules of {}){later}", TimeZone::RULES)
         }
+    }
+}
+
+/// When rows of windows that have fired are told.
+fn late(window: &WindowPlan) -> String {
+    match window.emit.late {
+        _ if window.lateness == TimeDelta::ZERO => String::new(),
+        LateEmit::Every(every) => format!(" (told every {every})"),
+        LateEmit::Immediately => " (told at once)".to_owned(),
+    }
+}
+
+/// What a consumer of several results of one window has to do with them.
+fn mode(mode: EmitMode) -> &'static str {
+    match mode {
+        EmitMode::Accumulating => "; a result replaces the one with its row_id",
+        EmitMode::Discarding => "; results add up, each has what came since the last",
     }
 }
 

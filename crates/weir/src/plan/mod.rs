@@ -17,8 +17,8 @@ use weir_collect::SourceConfig;
 use weir_decode::FormatConfig;
 use weir_deliver::OutputConfig;
 use weir_engine::{
-    Aggregate, AggregatePlan, EmitPlan, Limits, Node, OperatorPlan, Output, Plan, RowsPlan, TimePlan, Upstream,
-    WatermarkPlan, WindowPlan,
+    Aggregate, AggregatePlan, Limits, Node, OperatorPlan, Output, Plan, RowsPlan, TimePlan, Upstream, WatermarkPlan,
+    WindowPlan,
 };
 use weir_model::{EventTime, Wanted};
 use weir_pipeline::{Feed, PipelineConfig, SourceEntry, Step, StepKind, TimeConfig, WatermarkConfig, WindowConfig};
@@ -199,11 +199,7 @@ fn window_plan(index: usize, window: &WindowConfig) -> Result<WindowPlan, Vec<Pr
         by: window.by.clone(),
         compute,
         lateness: window.lateness.delta(),
-        emit: EmitPlan {
-            early_every: window.emit.early.map(|every| every.delta()),
-            early_rows: window.emit.early_rows,
-            ..EmitPlan::default()
-        },
+        emit: windows::emit(&window.emit),
     })
 }
 

@@ -1,8 +1,10 @@
 //! The windows of a pipeline as the engine takes them. Validates nothing: `weir-pipeline` has.
 
-use weir_engine::{CalendarUnit as EngineUnit, WindowKind as EngineKind};
+use weir_engine::{CalendarUnit as EngineUnit, EmitMode, EmitPlan, LateEmit, WindowKind as EngineKind};
 use weir_model::TimeDelta;
-use weir_pipeline::{CalendarConfig, CalendarUnit, SlidingConfig, Weekday, WindowKind};
+use weir_pipeline::{
+    CalendarConfig, CalendarUnit, EmitConfig, LateConfig, ModeConfig, SlidingConfig, Weekday, WindowKind,
+};
 
 /// Which spans of time a window covers, as the engine has it.
 pub(super) fn kind(kind: &WindowKind, offset: TimeDelta) -> EngineKind {
@@ -36,5 +38,22 @@ fn calendar_unit(calendar: &CalendarConfig) -> EngineUnit {
         CalendarUnit::Month => EngineUnit::Month,
         CalendarUnit::Quarter => EngineUnit::Quarter,
         CalendarUnit::Year => EngineUnit::Year,
+    }
+}
+
+/// When a window emits, as the engine has it.
+pub(super) fn emit(emit: &EmitConfig) -> EmitPlan {
+    EmitPlan {
+        mode: match emit.mode {
+            ModeConfig::Accumulating => EmitMode::Accumulating,
+            ModeConfig::Discarding => EmitMode::Discarding,
+        },
+        late: match emit.late {
+            None => EmitPlan::default().late,
+            Some(LateConfig::Immediately) => LateEmit::Immediately,
+            Some(LateConfig::Every(every)) => LateEmit::Every(every.delta()),
+        },
+        early_every: emit.early.map(|every| every.delta()),
+        early_rows: emit.early_rows,
     }
 }

@@ -135,3 +135,38 @@ fn the_example_of_teams_counts_requests_by_what_a_file_says() {
     let late = place.number("SELECT count(*) FROM late_events");
     assert_eq!(counted + late, 20_000);
 }
+
+#[test]
+fn the_example_of_days_in_berlin_has_days_of_23_and_25_hours() {
+    let place = Place::new();
+    let pipeline = repository().join("examples/berlin-days.yaml");
+    let plan = place.weir(&["check"]).arg(&pipeline).output().unwrap();
+    for part in
+        ["windows of a day in Europe/Berlin (rules of ", "(told at once)", "a result replaces the one with its row_id"]
+    {
+        assert!(said(&plan).contains(part), "{part}: {}", said(&plan));
+    }
+    let orders = repository().join("examples/data/orders.ndjson");
+    let orders = paths("sources.orders.file.paths", &[&orders]);
+    well(&place.run(&pipeline, std::slice::from_ref(&orders)));
+    let day = |date: &str, shop: &str| {
+        let at = format!("window_start = TIMESTAMP '{date}' AND shop = '{shop}'");
+        let hours = "CAST(extract(epoch FROM max(window_end) - max(window_start)) / 3600 AS BIGINT)";
+        let sql = format!("SELECT {hours} AS h, max(amount) AS a, max(revision) AS r FROM sales_per_day WHERE {at}");
+        let row = place.query(&sql).remove(0);
+        ["h", "a", "r"].map(|column| row[column].as_i64())
+    };
+    assert_eq!(day("2026-03-27T23:00:00Z", "mitte"), [Some(24), Some(10), Some(0)]);
+    assert_eq!(day("2026-03-28T23:00:00Z", "mitte"), [Some(23), Some(110), Some(0)]);
+    // The last order of the day in Wedding was reported after it had ended.
+    assert_eq!(day("2026-03-28T23:00:00Z", "wedding"), [Some(23), Some(110), Some(1)]);
+    assert_eq!(day("2026-10-24T22:00:00Z", "mitte"), [Some(25), Some(15), Some(0)]);
+
+    // The same, emitted in parts: whatever was emitted adds up to what there was.
+    let parts = Place::new();
+    let discarding = ["steps[0].window.emit.mode=discarding", "steps[0].window.emit.early_rows=2"].map(str::to_owned);
+    well(&parts.run(&pipeline, &[&[orders][..], &discarding].concat()));
+    assert_eq!(parts.number("SELECT CAST(sum(amount) AS BIGINT) FROM sales_per_day"), 391);
+    assert_eq!(parts.number("SELECT count(*) - count(DISTINCT row_id) FROM sales_per_day"), 0);
+    assert!(parts.number("SELECT max(revision) FROM sales_per_day") > 0);
+}
