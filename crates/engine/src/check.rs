@@ -9,8 +9,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::EngineError;
 use crate::aggregate::K_MAX;
 use crate::plan::{
-    Aggregate, AggregatePlan, CalendarUnit, EmitMode, EmitPlan, LateEmit, OperatorPlan, Plan, Upstream, WatermarkPlan,
-    WindowKind, WindowPlan,
+    Aggregate, AggregatePlan, CalendarUnit, EmitMode, EmitPlan, GlobalPlan, LateEmit, OperatorPlan, Plan, Upstream,
+    WatermarkPlan, WindowKind, WindowPlan,
 };
 use crate::window::RESULT_COLUMNS;
 
@@ -44,6 +44,7 @@ impl Plan {
                         WindowKind::Calendar { unit, zone, offset } => {
                             write!(text, "calendar {unit:?} {zone} {}", offset.micros())
                         }
+                        WindowKind::Global(_) => write!(text, "global"),
                     };
                     if window.emit.mode == EmitMode::Discarding {
                         text.push_str(" discarding");
@@ -121,6 +122,9 @@ impl Plan {
             positive("emit.late", every)?;
         }
         early_every.map_or(Ok(()), |every| positive("emit.early_every", every))?;
+        if let WindowKind::Global(global) = window.window {
+            check_global(global, window)?;
+        }
         if window.lateness < TimeDelta::ZERO {
             return Err(format!("the lateness is {}; it cannot be negative", window.lateness));
         }
@@ -227,6 +231,7 @@ fn check_spans(kind: WindowKind) -> Result<(), String> {
             }
             Ok(())
         }
+        WindowKind::Global(_) => Ok(()),
         WindowKind::Calendar { unit, offset, .. } => {
             let least = TimeDelta::from_secs(if unit == CalendarUnit::Hour { 3_600 } else { 86_400 });
             if offset < TimeDelta::ZERO || offset >= least {
@@ -235,6 +240,20 @@ fn check_spans(kind: WindowKind) -> Result<(), String> {
             Ok(())
         }
     }
+}
+
+/// A global window knows no end, and nothing that comes before or after one.
+fn check_global(global: GlobalPlan, window: &WindowPlan) -> Result<(), String> {
+    if global.every_rows == Some(0) {
+        return Err("emit.every_rows is 0; it must be at least 1".to_owned());
+    }
+    if window.lateness > TimeDelta::ZERO {
+        return Err("a global window never ends: no row is late for it, and lateness means nothing".to_owned());
+    }
+    if window.emit.early_rows.is_some() {
+        return Err("emit.early_rows counts rows of all groups; a global window has emit.every_rows".to_owned());
+    }
+    global.forget_after.map_or(Ok(()), |after| positive("forget_after", after))
 }
 
 fn check_aggregate(aggregate: &AggregatePlan) -> Result<(), String> {

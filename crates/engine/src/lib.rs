@@ -51,8 +51,8 @@ pub use error::EngineError;
 pub use explain::{Holding, StepStatus};
 pub use operator::{DeduplicatePlan, EnrichPlan, LateRows, Missing, PlanFault, Table, TableError};
 pub use plan::{
-    Aggregate, AggregatePlan, CalendarUnit, EmitMode, EmitPlan, LateEmit, Limits, Node, OperatorPlan, Output, Plan,
-    RowsPlan, TimePlan, Upstream, WatermarkPlan, WindowKind, WindowPlan,
+    Aggregate, AggregatePlan, CalendarUnit, EmitMode, EmitPlan, GlobalPlan, LateEmit, Limits, Node, OperatorPlan,
+    Output, Plan, RowsPlan, TimePlan, Upstream, WatermarkPlan, WindowKind, WindowPlan,
 };
 
 /// Everything that can happen to an engine.

@@ -141,6 +141,9 @@ impl WindowPlan {
     /// Why results may be replaced by others of the same window while sources go on, if they may.
     #[must_use]
     pub fn revises(&self) -> Option<&'static str> {
+        if let WindowKind::Global(_) = self.window {
+            return Some("a global window never ends");
+        }
         match (self.emit.early_every.is_some() || self.emit.early_rows.is_some(), self.lateness > TimeDelta::ZERO) {
             (true, _) => Some("early results"),
             (false, true) => Some("lateness"),
@@ -183,6 +186,19 @@ pub enum WindowKind {
         /// hour where the unit is one.
         offset: TimeDelta,
     },
+    /// All of time. Each key speaks on its own; `window_start` and `window_end` are the earliest and the latest event time
+    /// of the rows in a result. No row is late.
+    Global(GlobalPlan),
+}
+
+/// A window that never ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GlobalPlan {
+    /// A key speaks (`pane: early`) with every so many rows of its own, at exactly that row however batches are cut.
+    pub every_rows: Option<u64>,
+    /// A key is forgotten when the watermark is so far ahead of its latest row, or at most a sixteenth of it further; rows
+    /// that no results contain are emitted then (`on_time`). Without it only the limit of groups bounds the state.
+    pub forget_after: Option<TimeDelta>,
 }
 
 /// A unit of the calendar.

@@ -22,9 +22,9 @@ use weir_deliver::{FileFormat, FileMode, FileOutput, OutputConfig, StdoutOutput}
 use weir_model::DurationText;
 
 use crate::config::{
-    BoundedConfig, CalendarConfig, CalendarUnit, EmitConfig, FieldType, LateConfig, ModeConfig, Named, OutputEntry,
-    PeriodicConfig, PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind, TimeConfig, TimeText,
-    WatermarkConfig, Weekday, WindowConfig, WindowKind,
+    BoundedConfig, CalendarConfig, CalendarUnit, EmitConfig, FieldType, GlobalConfig, LateConfig, ModeConfig, Named,
+    OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind,
+    TimeConfig, TimeText, WatermarkConfig, Weekday, WindowConfig, WindowKind,
 };
 use crate::config::{DeduplicateConfig, EnrichConfig};
 
@@ -188,7 +188,7 @@ impl Pipeline {
         self.step(StepKind::Rename(Named::from_iter(columns)))
     }
 
-    /// Aggregates over windows: see [`Tumbling`], [`Sliding`] and [`Calendar`].
+    /// Aggregates over windows: see [`Tumbling`], [`Sliding`], [`Calendar`] and [`Global`].
     pub fn window(self, window: impl Into<WindowConfig>) -> Self {
         self.step(StepKind::Window(window.into()))
     }
@@ -326,6 +326,26 @@ impl Calendar {
     }
 }
 
+/// A global window in the making: it never ends, and each key speaks on its own.
+#[derive(Clone, Debug)]
+#[must_use = "a window belongs into `Pipeline::window`"]
+pub struct Global(WindowConfig);
+
+impl Global {
+    /// A window in which a key speaks with every so many rows of its own.
+    pub fn every_rows(rows: u64) -> Self {
+        let mut window = window(WindowKind::Global(GlobalConfig::default()));
+        window.emit.every_rows = Some(rows);
+        Self(window)
+    }
+
+    /// Forgets a key when event time is so far ahead of its latest row.
+    pub fn forget_after(mut self, after: DurationText) -> Self {
+        self.0.kind = WindowKind::Global(GlobalConfig { forget_after: Some(after) });
+        self
+    }
+}
+
 fn window(kind: WindowKind) -> WindowConfig {
     WindowConfig {
         kind,
@@ -403,4 +423,4 @@ macro_rules! windows {
     )*};
 }
 
-windows! { Tumbling, Sliding, Calendar }
+windows! { Tumbling, Sliding, Calendar, Global }

@@ -10,8 +10,8 @@ use weir_decode::{JsonConfig, SparkLogConfig, TextConfig};
 use weir_deliver::{FileOutput, StdoutOutput};
 
 use crate::config::{
-    BoundedConfig, CalendarConfig, EmitConfig, OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig,
-    SlidingConfig, SourceEntry, Step, TimeConfig, WindowConfig,
+    BoundedConfig, CalendarConfig, EmitConfig, GlobalConfig, OutputEntry, PeriodicConfig, PipelineConfig,
+    PunctuatedConfig, SlidingConfig, SourceEntry, Step, TimeConfig, WindowConfig,
 };
 use crate::config::{DeduplicateConfig, EnrichConfig, LookupTable};
 use crate::schema::{json_schema, resolved, variant};
@@ -64,6 +64,7 @@ const SECTIONS: &[Section] = &sections! {
     "WindowConfig", "Step: window", "steps[N].window", WindowConfig::keys;
     "SlidingConfig", "Window: sliding", "steps[N].window.sliding", fields::<SlidingConfig>;
     "CalendarConfig", "Window: calendar", "steps[N].window.calendar", fields::<CalendarConfig>;
+    "GlobalConfig", "Window: global", "steps[N].window.global", fields::<GlobalConfig>;
     "EmitConfig", "Early results", "steps[N].window.emit", fields::<EmitConfig>;
     "DeduplicateConfig", "Step: deduplicate", "steps[N].deduplicate", fields::<DeduplicateConfig>;
     "EnrichConfig", "Step: enrich", "steps[N].enrich", fields::<EnrichConfig>;

@@ -1,8 +1,8 @@
 //! The story language: text to a plan and what happens to it. What it cannot read is an error with the line.
 
 use weir_engine::{
-    Aggregate, AggregatePlan, CalendarUnit, EmitMode, EmitPlan, LateEmit, Limits, Node, OperatorPlan, Output, Plan,
-    TimePlan, Upstream, WatermarkPlan, Weekday, WindowKind, WindowPlan,
+    Aggregate, AggregatePlan, CalendarUnit, EmitMode, EmitPlan, GlobalPlan, LateEmit, Limits, Node, OperatorPlan,
+    Output, Plan, TimePlan, Upstream, WatermarkPlan, Weekday, WindowKind, WindowPlan,
 };
 use weir_model::{DurationText, PartitionId, TimeDelta, TimeZone};
 
@@ -159,6 +159,10 @@ fn window(text: &str) -> Result<WindowPlan, String> {
     let offset = option(&options, "offset")?.unwrap_or_default();
     Ok(WindowPlan {
         window: match (calendar(head), slide) {
+            _ if first == "global" => WindowKind::Global(GlobalPlan {
+                every_rows: number(&options, "every_rows")?,
+                forget_after: option(&options, "forget_after")?,
+            }),
             (Some((unit, zone)), _) => WindowKind::Calendar { unit, zone: zone?, offset },
             (None, Some(slide)) => WindowKind::Sliding { size: duration(first)?, slide, offset },
             (None, None) => WindowKind::Tumbling { size: duration(first)?, offset },
@@ -178,10 +182,7 @@ fn window(text: &str) -> Result<WindowPlan, String> {
                 Some(every) => LateEmit::Every(duration(every)?),
             },
             early_every: option(&options, "early_every")?,
-            early_rows: find(&options, "early_rows")
-                .map(str::parse)
-                .transpose()
-                .map_err(|_| "early_rows is no number".to_owned())?,
+            early_rows: number(&options, "early_rows")?,
         },
     })
 }
@@ -201,7 +202,8 @@ fn calendar(head: &str) -> Option<(CalendarUnit, Result<TimeZone, String>)> {
     Some((unit, rest.split(' ').next().unwrap_or(rest).parse()))
 }
 
-const OPTIONS: [&str; 6] = ["offset=", "lateness=", "late=", "early_every=", "early_rows=", "mode="];
+const OPTIONS: [&str; 8] =
+    ["offset=", "lateness=", "late=", "early_every=", "early_rows=", "mode=", "every_rows=", "forget_after="];
 
 /// `name=function(argument) if condition`; a quantile is `p95(argument)`.
 fn aggregate(text: &str) -> Result<AggregatePlan, String> {
@@ -277,6 +279,10 @@ fn time_of_day(text: &str) -> Result<i64, String> {
         Some([hours, minutes, seconds]) => Ok(DAY + ((hours * 3600.0 + minutes * 60.0 + seconds) * 1e6).round() as i64),
         _ => Err(format!("\"{text}\" is no time of day such as 00:01:30")),
     }
+}
+
+fn number(text: &str, name: &str) -> Result<Option<u64>, String> {
+    find(text, name).map(str::parse).transpose().map_err(|_| format!("{name} is no number"))
 }
 
 pub(crate) fn option(text: &str, name: &str) -> Result<Option<TimeDelta>, String> {

@@ -23,7 +23,6 @@ use weir_model::Compiler;
 use crate::compiled::Trouble;
 use crate::plan::{OperatorPlan, Plan};
 use crate::rows::Rows;
-use crate::window::Window;
 use crate::{Effect, Holding, Run};
 use deduplicate::Deduplicate;
 pub use deduplicate::{DeduplicatePlan, LateRows};
@@ -154,6 +153,6 @@ pub(crate) fn build(plan: &Plan, node: usize, compiler: &Arc<dyn Compiler>) -> B
         OperatorPlan::Rows(rows) => rows.build(plan, node, compiler),
         OperatorPlan::Enrich(enrich) => Box::new(Enrich::new(enrich, plan, node, compiler.clone())),
         OperatorPlan::Deduplicate(plan_of) => Box::new(Deduplicate::new(plan_of, plan, node, compiler.clone())),
-        OperatorPlan::Window(window) => Box::new(Window::new(window, plan, node, compiler.clone())),
+        OperatorPlan::Window(window) => crate::window::build(window, plan, node, compiler.clone()),
     }
 }

@@ -516,7 +516,7 @@ impl LiveRun {
 }
 
 /// The ids of a run's keys, after a check that its other columns are states of the aggregates.
-fn restore_keys(run: &Run, keys: &mut Keys, shape: &Shape) -> Result<Vec<KeyId>, String> {
+pub(crate) fn restore_keys(run: &Run, keys: &mut Keys, shape: &Shape) -> Result<Vec<KeyId>, String> {
     let columns = key_columns(&run.batch, shape.keys);
     let mut ids = Vec::new();
     if columns.len() != shape.keys {

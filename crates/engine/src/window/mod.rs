@@ -5,11 +5,13 @@
 
 mod calendar;
 mod fold;
+mod global;
 mod late;
 mod merge;
 mod results;
 mod shape;
 mod spans;
+mod states;
 mod table;
 mod tiers;
 mod triggers;
@@ -19,12 +21,10 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take;
-use arrow::datatypes::DataType;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use weir_model::Compiler;
 
-use crate::aggregate::ArgumentType;
 use crate::compiled::{Compiled, Trouble, condition};
 use crate::keys::{KeyId, Keys};
 use crate::operator::{News, Operator, Outcome};
@@ -32,6 +32,7 @@ use crate::plan::{Limits, Plan, WindowPlan};
 use crate::rows::{Rows, Timing};
 use crate::{Effect, Holding, Run};
 use fold::Fold;
+use global::Global;
 pub(crate) use late::LateNames;
 use merge::{Merge, MergeMeta};
 use results::Identity;
@@ -45,7 +46,7 @@ const FORGET_FROM: usize = 4096;
 
 /// A window node.
 #[derive(Debug)]
-pub(crate) struct Window {
+struct Window {
     /// The index of its node.
     node: usize,
     spans: Spans,
@@ -75,11 +76,18 @@ struct WindowMeta {
     rows_since: u64,
 }
 
+/// The operator of the window `plan`, the pipeline's `node`.
+pub(crate) fn build(plan: &WindowPlan, pipeline: &Plan, node: usize, compiler: Arc<dyn Compiler>) -> Box<dyn Operator> {
+    match Spans::new(plan.window) {
+        Ok(spans) => Box::new(Window::new(plan, spans, pipeline, node, compiler)),
+        Err(global) => Box::new(Global::new((plan, global), pipeline, node, compiler)),
+    }
+}
+
 impl Window {
-    /// The window `plan` of the pipeline's `node`.
-    pub(crate) fn new(plan: &WindowPlan, pipeline: &Plan, node: usize, compiler: Arc<dyn Compiler>) -> Self {
+    /// The window `plan` of the pipeline's `node`, over `spans`.
+    fn new(plan: &WindowPlan, spans: Spans, pipeline: &Plan, node: usize, compiler: Arc<dyn Compiler>) -> Self {
         let (shape, texts) = Shape::new(plan, compiler.clone());
-        let spans = Spans::new(plan.window);
         let name = (pipeline.pipeline.as_str(), pipeline.nodes[node].name.as_str());
         Self {
             node,
@@ -314,10 +322,9 @@ impl Operator for Window {
     }
 
     fn meta(&self) -> Option<Box<RawValue>> {
-        let kinds = self.shape.kinds.iter().map(|kind| kind.as_ref().map(|kind| kind.shown().to_string()));
         let meta = WindowMeta {
             reached: self.reached,
-            kinds: kinds.collect(),
+            kinds: self.shape.kinds_as_text(),
             merge: self.merge.meta(),
             rows_since: self.triggers.rows_since,
         };
@@ -327,13 +334,7 @@ impl Operator for Window {
     fn restore(&mut self, meta: &RawValue, runs: &[Run]) -> Result<(), String> {
         let meta: WindowMeta = serde_json::from_str(meta.get()).map_err(|error| error.to_string())?;
         (self.reached, self.triggers.rows_since) = (meta.reached, meta.rows_since);
-        for (kind, text) in self.shape.kinds.iter_mut().zip(meta.kinds) {
-            let parse = |text: String| {
-                let data_type = text.parse::<DataType>().ok();
-                data_type.and_then(|data_type| ArgumentType::of(&data_type)).ok_or(format!("the type {text}"))
-            };
-            *kind = text.map(parse).transpose()?;
-        }
+        self.shape.read_kinds(meta.kinds)?;
         self.merge.restore(meta.merge, runs, &mut self.keys, &self.shape)
     }
 

@@ -26,6 +26,18 @@ pub(crate) struct Identity {
     schema: SchemaRef,
 }
 
+/// What a group of a global window tells besides its aggregates.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told {
+    pub(crate) key: KeyId,
+    /// The earliest and the latest event time of its rows.
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    pub(crate) revision: i64,
+    /// Tells it from an earlier group of the same key.
+    pub(crate) born: i64,
+}
+
 impl Identity {
     /// Of the pipeline and the node of these names.
     pub(crate) fn new((pipeline, node): (&str, &str), plan: &WindowPlan) -> Self {
@@ -62,11 +74,44 @@ impl Identity {
         let ids: Vec<KeyId> = order.values().iter().map(|row| ids[*row as usize]).collect();
 
         let rows = ids.len();
-        let mut columns = vec![instants(vec![span.0; rows]), instants(vec![span.1; rows])];
-        columns.extend(sorted);
+        let spans = (vec![span.0; rows], vec![span.1; rows]);
+        let row_ids = StringArray::from_iter_values(self.row_ids(span, revision, &ids, keys));
+        self.put_together(spans, sorted, pane, vec![revision; rows], row_ids)
+    }
+
+    /// The groups of `table`, which tell each of its own, as rows in its order.
+    pub(crate) fn told(
+        &mut self,
+        told: &[Told],
+        pane: &str,
+        mut table: Table,
+        keys: &Keys,
+        shape: &Shape,
+    ) -> RecordBatch {
+        let mut columns = keys.columns(table.groups.keys());
+        columns.extend(table.evaluate(shape));
+        let spans = told.iter().map(|told| (told.start, told.end)).unzip();
+        let revisions = told.iter().map(|told| told.revision).collect();
+        let id =
+            |told: &Told| self.row_ids((told.born, i64::MAX), told.revision, &[told.key], keys).collect::<String>();
+        let row_ids = StringArray::from_iter_values(told.iter().map(id));
+        self.put_together(spans, columns, pane, revisions, row_ids)
+    }
+
+    fn put_together(
+        &mut self,
+        (starts, ends): (Vec<i64>, Vec<i64>),
+        groups: Vec<ArrayRef>,
+        pane: &str,
+        revisions: Vec<i64>,
+        row_ids: StringArray,
+    ) -> RecordBatch {
+        let rows = revisions.len();
+        let mut columns = vec![instants(starts), instants(ends)];
+        columns.extend(groups);
         columns.push(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(pane, rows))));
-        columns.push(Arc::new(Int64Array::from(vec![revision; rows])));
-        columns.push(Arc::new(StringArray::from_iter_values(self.row_ids(span, revision, &ids, keys))));
+        columns.push(Arc::new(Int64Array::from(revisions)));
+        columns.push(Arc::new(row_ids));
         RecordBatch::try_new(self.schema_of(&columns), columns).expect("the schema is made of the columns")
     }
 

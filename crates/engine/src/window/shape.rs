@@ -81,6 +81,26 @@ impl Shape {
         })
     }
 
+    /// The types of the inputs, for a snapshot.
+    pub(crate) fn kinds_as_text(&self) -> Vec<Option<String>> {
+        self.kinds.iter().map(|kind| kind.as_ref().map(|kind| kind.shown().to_string())).collect()
+    }
+
+    /// Takes them over from a snapshot.
+    ///
+    /// # Errors
+    /// With a type that is none.
+    pub(crate) fn read_kinds(&mut self, kinds: Vec<Option<String>>) -> Result<(), String> {
+        for (kind, text) in self.kinds.iter_mut().zip(kinds) {
+            let parse = |text: String| {
+                let data_type = text.parse::<DataType>().ok();
+                data_type.and_then(|data_type| ArgumentType::of(&data_type)).ok_or(format!("the type {text}"))
+            };
+            *kind = text.map(parse).transpose()?;
+        }
+        Ok(())
+    }
+
     /// Makes inputs what the aggregates take: conditions without nulls, arguments of the type that they had before.
     pub(crate) fn take_inputs(&mut self, inputs: &mut [ArrayRef]) -> Result<(), Trouble> {
         for (index, values) in inputs.iter_mut().enumerate() {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use weir_model::TimeDelta;
 
 use super::calendar::Calendar;
-use crate::plan::WindowKind;
+use crate::plan::{GlobalPlan, WindowKind};
 
 /// The windows and panes of a window node.
 #[derive(Clone, Debug)]
@@ -46,16 +46,18 @@ impl PaneId {
 }
 
 impl Spans {
-    pub(crate) fn new(kind: WindowKind) -> Self {
+    /// The spans of windows of this kind, or how the one works that is never over.
+    pub(crate) fn new(kind: WindowKind) -> Result<Self, GlobalPlan> {
         let fixed = |size: TimeDelta, slide: TimeDelta, offset: TimeDelta| {
             let (size, slide) = (size.micros(), slide.micros());
             Self::Fixed(Fixed { size, slide, offset: offset.micros(), pane: greatest_common_divisor(size, slide) })
         };
-        match kind {
+        Ok(match kind {
             WindowKind::Tumbling { size, offset } => fixed(size, size, offset),
             WindowKind::Sliding { size, slide, offset } => fixed(size, slide, offset),
             WindowKind::Calendar { unit, zone, offset } => Self::Calendar(Calendar::new(unit, zone, offset.micros())),
-        }
+            WindowKind::Global(global) => return Err(global),
+        })
     }
 
     /// Those that are put together from more than one pane.

@@ -95,17 +95,27 @@ impl Table {
     }
 
     /// Turns into a run and the keys of its rows.
-    pub(crate) fn seal(mut self, keys: &Keys, shape: &Shape) -> (RecordBatch, Vec<KeyId>) {
-        self.make_accumulators(shape);
+    pub(crate) fn seal(self, keys: &Keys, shape: &Shape) -> (RecordBatch, Vec<KeyId>) {
         let ids = self.groups.keys().to_vec();
-        let mut columns = keys.columns(&ids);
+        let columns = keys.columns(&ids);
+        (self.into_batch(columns, shape), ids)
+    }
+
+    /// Turns into the states alone, a row per group.
+    pub(crate) fn seal_states(self, shape: &Shape) -> RecordBatch {
+        self.into_batch(Vec::new(), shape)
+    }
+
+    fn into_batch(mut self, mut columns: Vec<ArrayRef>, shape: &Shape) -> RecordBatch {
+        self.make_accumulators(shape);
+        let groups = self.groups.len();
         let mut names: Vec<String> = (0..columns.len()).map(|index| format!("k{index}")).collect();
         for (index, accumulator) in self.accumulators.iter_mut().enumerate() {
-            let states = accumulator.as_mut().map(|accumulator| accumulator.state(ids.len())).unwrap_or_default();
+            let states = accumulator.as_mut().map(|accumulator| accumulator.state(groups)).unwrap_or_default();
             names.extend((0..states.len()).map(|state| format!("s{index}_{state}")));
             columns.extend(states);
         }
-        (batch(names, columns, ids.len()), ids)
+        batch(names, columns, groups)
     }
 
     /// The results of each aggregate, a row per group.

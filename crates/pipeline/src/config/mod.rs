@@ -27,7 +27,8 @@ pub use source::{FieldType, SourceEntry};
 pub use step::{Step, StepKind};
 pub use time::{BoundedConfig, PeriodicConfig, PunctuatedConfig, TimeConfig, TimeText, WatermarkConfig};
 pub use window::{
-    CalendarConfig, CalendarUnit, EmitConfig, LateConfig, ModeConfig, SlidingConfig, Weekday, WindowConfig, WindowKind,
+    CalendarConfig, CalendarUnit, EmitConfig, GlobalConfig, LateConfig, ModeConfig, SlidingConfig, Weekday,
+    WindowConfig, WindowKind,
 };
 
 /// A pipeline: where records come from, what is done with them, and where the results go.

@@ -85,6 +85,11 @@ pub enum WindowKind {
     /// forward or back, a day has 23 or 25 hours.
     #[schemars(extend("examples" = [{ "unit": "day", "zone": "Europe/Berlin" }]))]
     Calendar(CalendarConfig),
+    /// One window that never ends, of each key on its own: it speaks by `emit.every_rows`, by `emit.early`, when a key is
+    /// forgotten and when everything ends. Its `window_start` and `window_end` are the earliest and the latest event time
+    /// of the rows in a result. No row is late for it.
+    #[schemars(extend("examples" = [{ "forget_after": "1d" }]))]
+    Global(GlobalConfig),
 }
 
 impl WindowKind {
@@ -93,7 +98,7 @@ impl WindowKind {
         match self {
             Self::Tumbling(size) => Some(*size),
             Self::Sliding(sliding) => Some(sliding.size),
-            Self::Calendar(_) => None,
+            Self::Calendar(_) | Self::Global(_) => None,
         }
     }
 }
@@ -123,6 +128,17 @@ pub struct CalendarConfig {
     /// The first day of a week.
     #[serde(default, skip_serializing_if = "Weekday::is_default")]
     pub week_starts: Weekday,
+}
+
+/// A window that never ends.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct GlobalConfig {
+    /// A key is forgotten when event time is so far ahead of its latest row (or at most a sixteenth of this further); what
+    /// it has not said yet it says then, with `pane: on_time`. Default: never, so that the number of keys is the limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["1d"]))]
+    pub forget_after: Option<DurationText>,
 }
 
 /// A unit of the calendar. It begins at the first instant at which the clock shows its beginning or, where the clock was
@@ -195,6 +211,11 @@ pub struct EmitConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1), extend("examples" = [10_000]))]
     pub early_rows: Option<u64>,
+    /// Of a global window: emit a key with every so many rows of its own, at exactly that row (`pane: early`).
+    /// Default: not at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1), extend("examples" = [100]))]
+    pub every_rows: Option<u64>,
     /// When rows that come within the `lateness` of a window that has fired are emitted (`pane: late`): so long, in event
     /// time, they are collected, or `immediately`: with each such row its group is emitted again.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -162,7 +162,7 @@ late: { tabel: late }
             7 |   - window: { tumbling: 1m, group_by: [a], compute: { n: count(*) }, emit: { ealry: 1s } }
               |                             ^^^^^^^^
               = at: steps[1].window.group_by
-              = allowed: tumbling, sliding, calendar, offset, by, compute, lateness, emit
+              = allowed: tumbling, sliding, calendar, global, offset, by, compute, lateness, emit
               = did you mean `by`?
 
             p.yaml:7:78: error: unknown key `ealry`
@@ -170,7 +170,7 @@ late: { tabel: late }
             7 |   - window: { tumbling: 1m, group_by: [a], compute: { n: count(*) }, emit: { ealry: 1s } }
               |                                                                              ^^^^^
               = at: steps[1].window.emit.ealry
-              = allowed: early, early_rows, late, mode
+              = allowed: early, early_rows, every_rows, late, mode
               = did you mean `early`?
 
             p.yaml:9:22: error: unknown key `formt`

@@ -10,9 +10,9 @@ use weir_model::{ByteSize, DurationText, EventTime};
 
 use super::examples::{example, names};
 use crate::config::{
-    BoundedConfig, CalendarConfig, CalendarUnit, EmitConfig, FieldType, LateConfig, ModeConfig, Named, OutputEntry,
-    PeriodicConfig, PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind, TimeConfig, TimeText,
-    WatermarkConfig, Weekday, WindowConfig, WindowKind,
+    BoundedConfig, CalendarConfig, CalendarUnit, EmitConfig, FieldType, GlobalConfig, LateConfig, ModeConfig, Named,
+    OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind,
+    TimeConfig, TimeText, WatermarkConfig, Weekday, WindowConfig, WindowKind,
 };
 use crate::de::from_tree;
 use crate::secret::resolve;
@@ -152,6 +152,7 @@ fn steps() -> impl Strategy<Value = Step> {
     let kind = prop_oneof![
         durations().prop_map(WindowKind::Tumbling),
         (durations(), durations()).prop_map(|(size, slide)| WindowKind::Sliding(SlidingConfig { size, slide })),
+        option::of(durations()).prop_map(|forget_after| WindowKind::Global(GlobalConfig { forget_after })),
         (texts(), proptest::bool::ANY).prop_map(|(zone, week)| WindowKind::Calendar(CalendarConfig {
             unit: if week { CalendarUnit::Week } else { CalendarUnit::Quarter },
             zone,
@@ -160,8 +161,9 @@ fn steps() -> impl Strategy<Value = Step> {
     ];
     let late = prop_oneof![Just(LateConfig::Immediately), durations().prop_map(LateConfig::Every)];
     let mode = prop_oneof![Just(ModeConfig::Accumulating), Just(ModeConfig::Discarding)];
-    let emit = (option::of(durations()), option::of(0u64..1 << 40), option::of(late), mode)
-        .prop_map(|(early, early_rows, late, mode)| EmitConfig { early, early_rows, late, mode });
+    let emit = (option::of(durations()), option::of(0u64..1 << 40), option::of(late), mode).prop_map(
+        |(early, early_rows, late, mode)| EmitConfig { early, early_rows, every_rows: early_rows, late, mode },
+    );
     let window = (kind, durations(), vec(texts(), 0..3), named(), durations(), emit).prop_map(
         |(kind, offset, by, compute, lateness, emit)| {
             StepKind::Window(WindowConfig { kind, offset, by, compute, lateness, emit })

@@ -1,7 +1,7 @@
 //! Windows: of which kinds they are, and what of them is refused.
 
 use super::{SMALL, load_text, rendered};
-use crate::builder::{Calendar, File, Format, Pipeline, Tumbling};
+use crate::builder::{Calendar, File, Format, Global, Pipeline, Tumbling};
 use crate::{CalendarUnit, Weekday};
 use weir_model::DurationText;
 
@@ -100,4 +100,38 @@ fn the_builder_says_when_late_rows_are_told_and_what_results_contain() {
     };
     assert_eq!(text("{ late: immediately, mode: discarding }"), built(minute().late_immediately().discarding()));
     assert_eq!(text("{ late: 30s }"), built(minute().late(DurationText::secs(30))));
+}
+
+#[test]
+fn a_global_window_has_no_end_and_keys_that_speak() {
+    for right in [
+        "global: {}",
+        "global: { forget_after: 1d }, by: [user], emit: { every_rows: 100, mode: discarding }",
+        "global: {}, emit: { every_rows: 1, early: 10s }",
+    ] {
+        assert_eq!(window(right), "no error\n", "{right}");
+    }
+    for (wrong, said) in [
+        ("global: {}, offset: 1h", "steps[0].window.offset"),
+        ("global: {}, lateness: 1h", "a global window has no end: this means nothing to it"),
+        ("global: {}, emit: { early_rows: 10 }", "say `every_rows`: so many rows of one key"),
+        ("global: {}, emit: { every_rows: 0 }", "0 rows are too few: at least 1"),
+        ("global: { forget_after: 1ms }", "1ms is too short: at least 1s"),
+        ("global: { forget: 1d }", "did you mean `forget_after`?"),
+        ("tumbling: 1m, emit: { every_rows: 10 }", "every_rows is for global windows"),
+    ] {
+        let errors = window(wrong);
+        assert!(errors.contains(said), "{wrong}: {errors}");
+    }
+}
+
+#[test]
+fn the_builder_makes_global_windows() {
+    let window = "global: { forget_after: 1d }, by: [user], compute: { n: count(*) }, emit: { every_rows: 100 }";
+    let text = format!("{SMALL}time: {{ field: ts }}\nsteps:\n  - window: {{ {window} }}\n");
+    let window = Global::every_rows(100).forget_after(DurationText::secs(86_400)).by(["user"]).compute("n", "count(*)");
+    let source = File::new(["/x/*.log"]).once();
+    let pipeline = Pipeline::named("small").source("logs", source, Format::Json(Default::default())).time("ts");
+    let built = pipeline.window(window).to_table("logs").build();
+    assert_eq!(load_text(&text).map(|(config, _)| config).map_err(|errors| errors.len()), Ok(built));
 }

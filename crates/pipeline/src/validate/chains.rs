@@ -1,7 +1,7 @@
 //! Steps that aggregate what a window has made: they would count a result again each time it is replaced.
 
 use super::Problem;
-use crate::config::{PipelineConfig, StepKind, WindowConfig};
+use crate::config::{PipelineConfig, StepKind, WindowConfig, WindowKind};
 use crate::feed::Feed;
 
 pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
@@ -30,6 +30,7 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
 /// The key for which the results of a window may be replaced by others while its sources go on.
 fn revises(window: &WindowConfig) -> Option<&'static str> {
     let kinds = [
+        ("global", matches!(window.kind, WindowKind::Global(_))),
         ("emit.early", window.emit.early.is_some()),
         ("emit.early_rows", window.emit.early_rows.is_some()),
         ("lateness", window.lateness.delta().micros() > 0),

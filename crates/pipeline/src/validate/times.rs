@@ -4,7 +4,8 @@ use weir_model::{DurationText, TimeZone};
 
 use super::Problem;
 use crate::config::{
-    CalendarUnit, LateConfig, PipelineConfig, SlidingConfig, StepKind, WatermarkConfig, WindowConfig, WindowKind,
+    CalendarUnit, GlobalConfig, LateConfig, PipelineConfig, SlidingConfig, StepKind, WatermarkConfig, WindowConfig,
+    WindowKind,
 };
 use crate::nearest::nearest;
 
@@ -79,6 +80,7 @@ fn check_window(path: &str, window: &WindowConfig, problems: &mut Vec<Problem>) 
             check_sliding(&format!("{path}.sliding"), sliding, problems);
             (sliding.slide, format!("the slide of {}", sliding.slide))
         }
+        WindowKind::Global(global) => return check_global(path, window, global, problems),
         WindowKind::Calendar(calendar) => {
             check_zone(&format!("{path}.calendar.zone"), &calendar.zone, problems);
             match calendar.unit {
@@ -109,9 +111,41 @@ fn check_window(path: &str, window: &WindowConfig, problems: &mut Vec<Problem>) 
     if let Some(late) = window.emit.late {
         check_late(path, late, window.lateness, problems);
     }
+    if window.emit.every_rows.is_some() {
+        let message = "every_rows is for global windows, where each key speaks on its own";
+        let problem = Problem::new(format!("{path}.emit.every_rows"), message);
+        problems.push(problem.hint("`early_rows` counts the rows of all keys and windows together"));
+    }
     if window.emit.early_rows == Some(0) {
         let problem = Problem::new(format!("{path}.emit.early_rows"), "0 rows are too few: at least 1");
         problems.push(problem.hint("leave it out if nothing is to be emitted early"));
+    }
+}
+
+/// A window that never ends has no use for what is said about ends.
+fn check_global(path: &str, window: &WindowConfig, global: &GlobalConfig, problems: &mut Vec<Problem>) {
+    let useless = [
+        ("offset", is_positive(window.offset)),
+        ("lateness", is_positive(window.lateness)),
+        ("emit.late", window.emit.late.is_some()),
+    ];
+    for (key, _) in useless.into_iter().filter(|(_, is_there)| *is_there) {
+        let message = "a global window has no end: this means nothing to it";
+        problems.push(Problem::new(format!("{path}.{key}"), message).hint("leave it out"));
+    }
+    if window.emit.early_rows.is_some() {
+        let problem = Problem::new(format!("{path}.emit.early_rows"), "the keys of a global window speak on their own");
+        problems.push(problem.hint("say `every_rows`: so many rows of one key"));
+    }
+    if window.emit.every_rows == Some(0) {
+        let problem = Problem::new(format!("{path}.emit.every_rows"), "0 rows are too few: at least 1");
+        problems.push(problem.hint("leave it out if keys are to speak only at the end"));
+    }
+    if let Some(early) = window.emit.early {
+        between(&format!("{path}.emit.early"), early, EARLY_MIN, YEAR, problems);
+    }
+    if let Some(after) = global.forget_after {
+        between(&format!("{path}.global.forget_after"), after, DurationText::secs(1), YEAR, problems);
     }
 }
 

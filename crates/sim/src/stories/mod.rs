@@ -4,6 +4,7 @@ mod calendar;
 mod chains;
 mod deduplicate;
 mod enrich;
+mod global;
 mod late;
 mod limits;
 mod modes;

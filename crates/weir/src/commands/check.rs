@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use weir_engine::{
-    CalendarUnit, EmitMode, EmitPlan, LateEmit, OperatorPlan, Plan, Upstream, WatermarkPlan, WindowKind, WindowPlan,
+    CalendarUnit, EmitMode, EmitPlan, GlobalPlan, LateEmit, OperatorPlan, Plan, Upstream, WatermarkPlan, WindowKind,
+    WindowPlan,
 };
 use weir_model::{Fields, TimeDelta, TimeZone};
 use weir_pipeline::{Diagnostic, Input};
@@ -151,6 +152,11 @@ fn windows(kind: WindowKind) -> String {
     match kind {
         WindowKind::Tumbling { size, .. } => size.to_string(),
         WindowKind::Sliding { size, slide, .. } => format!("{size} every {slide}"),
+        WindowKind::Global(GlobalPlan { every_rows, forget_after }) => {
+            let every = every_rows.map(|rows| format!(", every {rows} rows of a key")).unwrap_or_default();
+            let forget = forget_after.map(|after| format!(", keys forgotten after {after}")).unwrap_or_default();
+            format!("all of time{every}{forget}")
+        }
         WindowKind::Calendar { unit, zone, offset } => {
             let unit = match unit {
                 CalendarUnit::Hour => "an hour".to_owned(),

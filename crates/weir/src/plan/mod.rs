@@ -195,7 +195,7 @@ fn window_plan(index: usize, window: &WindowConfig) -> Result<WindowPlan, Vec<Pr
         return Err(problems);
     }
     Ok(WindowPlan {
-        window: windows::kind(&window.kind, window.offset.delta()),
+        window: windows::kind(window),
         by: window.by.clone(),
         compute,
         lateness: window.lateness.delta(),

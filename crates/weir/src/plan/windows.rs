@@ -1,14 +1,18 @@
 //! The windows of a pipeline as the engine takes them. Validates nothing: `weir-pipeline` has.
 
-use weir_engine::{CalendarUnit as EngineUnit, EmitMode, EmitPlan, LateEmit, WindowKind as EngineKind};
-use weir_model::TimeDelta;
+use weir_engine::{CalendarUnit as EngineUnit, EmitMode, EmitPlan, GlobalPlan, LateEmit, WindowKind as EngineKind};
 use weir_pipeline::{
-    CalendarConfig, CalendarUnit, EmitConfig, LateConfig, ModeConfig, SlidingConfig, Weekday, WindowKind,
+    CalendarConfig, CalendarUnit, EmitConfig, LateConfig, ModeConfig, SlidingConfig, Weekday, WindowConfig, WindowKind,
 };
 
 /// Which spans of time a window covers, as the engine has it.
-pub(super) fn kind(kind: &WindowKind, offset: TimeDelta) -> EngineKind {
-    match kind {
+pub(super) fn kind(window: &WindowConfig) -> EngineKind {
+    let offset = window.offset.delta();
+    match &window.kind {
+        WindowKind::Global(global) => EngineKind::Global(GlobalPlan {
+            every_rows: window.emit.every_rows,
+            forget_after: global.forget_after.map(|after| after.delta()),
+        }),
         WindowKind::Tumbling(size) => EngineKind::Tumbling { size: size.delta(), offset },
         WindowKind::Sliding(SlidingConfig { size, slide }) => {
             EngineKind::Sliding { size: size.delta(), slide: slide.delta(), offset }
