@@ -28,7 +28,7 @@ use crate::operator::{News, Operator, Outcome};
 use crate::plan::{EmitMode, GlobalPlan, Plan, WindowPlan};
 use crate::progress::UNKNOWN;
 use crate::rows::{Rows, Timing};
-use crate::{Effect, Run};
+use crate::{Effect, Holding, Run};
 
 /// A key is forgotten at the first multiple of this part of `forget_after` behind it.
 const FORGET_PARTS: i64 = 16;
@@ -380,6 +380,11 @@ impl Operator for Global {
 
     fn open_rows(&self) -> u64 {
         self.open
+    }
+
+    fn holding(&self) -> Option<Holding> {
+        let groups = self.states.len() as u64;
+        Some(Holding { groups, panes: u64::from(groups > 0), next_window: None })
     }
 
     fn seal(&mut self, next_run: &mut u64) -> Vec<Run> {
