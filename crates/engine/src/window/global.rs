@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take, take_record_batch};
 use arrow::datatypes::TimestampMicrosecondType;
 use serde::{Deserialize, Serialize};
@@ -324,9 +324,7 @@ impl Operator for Global {
         let mut inputs = self.expressions.evaluate(&rows.columns)?;
         let keys: Vec<ArrayRef> = inputs.drain(..self.shape.keys).collect();
         self.shape.take_inputs(&mut inputs)?;
-        if self.shape.needs_times() {
-            inputs.push(Arc::new(Int64Array::new(times.clone(), None)));
-        }
+        inputs.extend(self.shape.extras(rows, times));
         self.keys.intern(&keys, rows.len(), &mut self.ids).map_err(Trouble::Types)?;
 
         let taken = self.reject_over_limit(rows, effects);
