@@ -34,6 +34,7 @@
 //! a crash after every line, and fails if any of these tells another result or the balance does not hold.
 
 mod compiler;
+mod interleave;
 mod memory;
 mod outcome;
 mod player;
@@ -51,6 +52,7 @@ mod oracles;
 mod stories;
 
 pub use compiler::Columns;
+pub use interleave::interleave;
 pub use outcome::Outcome;
-pub use player::{PlayError, play, play_with_crashes, restore_with};
+pub use player::{PlayError, play, play_once, play_with_crashes, restore_with};
 pub use story::{Line, Row, Story, StoryError};

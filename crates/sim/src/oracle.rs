@@ -10,11 +10,11 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::{Just, Strategy, prop_assert_eq};
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use weir_model::PartitionId;
 
 use crate::story::DAY;
-use crate::{Line, Row, Story, play_with_crashes};
+use crate::{Line, Outcome, PlayError, Row, Story, interleave, play_once, play_with_crashes};
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 /// Seconds of the day before the first row, longer than any window.
@@ -161,7 +161,10 @@ fn answer(case: &Case) -> (Vec<String>, usize) {
             ended = furthest;
         }
     }
-    (groups.into_iter().map(|((start, key), group)| group.show(start, case.size, key)).collect(), late)
+    let mut results: Vec<String> =
+        groups.into_iter().map(|((start, key), group)| group.show(start, case.size, key)).collect();
+    results.sort();
+    (results, late)
 }
 
 impl Group {
@@ -319,27 +322,38 @@ fn cases() -> impl Strategy<Value = Case> {
     })
 }
 
+/// Whether the engine told what the oracle knows: of each result its last revision, or all that it was told in parts.
+fn compare(case: &Case, outcome: &Outcome) -> Result<(), TestCaseError> {
+    let (expected, late) = answer(case);
+    let last = outcome.last_revisions();
+    let texts: Vec<&str> = last.values().map(|(_, text)| without_pane(text)).collect();
+    let (mut found, mut expected): (Vec<String>, Vec<String>) = if case.discarding {
+        prop_assert_eq!(texts.len(), outcome.results.len(), "every emission has an id of its own");
+        (added_up(texts), expected.iter().map(|text| summable(text)).collect())
+    } else {
+        (texts.into_iter().map(str::to_owned).collect(), expected)
+    };
+    found.sort();
+    expected.sort();
+    prop_assert_eq!(found, expected);
+    prop_assert_eq!(outcome.late.len(), late);
+    prop_assert_eq!(outcome.rejected.len(), 0);
+    Ok(())
+}
+
 /// `PROPTEST_CASES` says how many, `PROPTEST_RNG_SEED` which; a failure is shrunk and printed whole.
 #[test]
 fn random_streams_give_what_the_oracle_says_however_they_are_cut_and_wherever_they_crash() {
     let mut runner = TestRunner::new(Config { failure_persistence: None, max_shrink_iters: 400, ..Config::default() });
     let ran = runner.run(&cases(), |case| {
-        let (_, outcome) = play_with_crashes(&case.story(), CRASHES)
-            .map_err(|error| proptest::test_runner::TestCaseError::fail(error.to_string()))?;
-        let (expected, late) = answer(&case);
-        let last = outcome.last_revisions();
-        let texts: Vec<&str> = last.values().map(|(_, text)| without_pane(text)).collect();
-        let (mut found, mut expected): (Vec<String>, Vec<String>) = if case.discarding {
-            prop_assert_eq!(texts.len(), outcome.results.len(), "every emission has an id of its own");
-            (added_up(texts), expected.iter().map(|text| summable(text)).collect())
-        } else {
-            (texts.into_iter().map(str::to_owned).collect(), expected)
-        };
-        found.sort();
-        expected.sort();
-        prop_assert_eq!(found, expected);
-        prop_assert_eq!(outcome.late.len(), late);
-        prop_assert_eq!(outcome.rejected.len(), 0);
+        let failed = |error: PlayError| TestCaseError::fail(error.to_string());
+        let (_, outcome) = play_with_crashes(&case.story(), CRASHES).map_err(failed)?;
+        compare(&case, &outcome)?;
+        // What a row counts for is decided by its own partition, so it does not matter who reads it and how fast.
+        for tasks in 1..=8 {
+            let read = interleave(&case.story(), tasks, case.rows.len() as u64 * 8 + tasks as u64);
+            compare(&case, &play_once(&read).map_err(failed)?)?;
+        }
         Ok(())
     });
     if let Err(error) = ran {

@@ -70,6 +70,14 @@ pub fn play_with_crashes(story: &Story, crashes: usize) -> Result<(String, Outco
     Ok((told, expected))
 }
 
+/// Plays a story once, as it is.
+///
+/// # Errors
+/// As [`play`].
+pub fn play_once(story: &Story) -> Result<Outcome, PlayError> {
+    Ok(play_straight(story)?.1)
+}
+
 /// Plays a story up to its first barrier and restores the snapshot with another plan.
 ///
 /// # Errors
@@ -358,7 +366,7 @@ fn merge(lines: &[Line]) -> Vec<Line> {
 }
 
 /// Marsaglia's xorshift: enough to cut batches with.
-fn next_random(seed: &mut u64) -> u64 {
+pub(crate) fn next_random(seed: &mut u64) -> u64 {
     *seed ^= *seed << 13;
     *seed ^= *seed >> 7;
     *seed ^= *seed << 17;
