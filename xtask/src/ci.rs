@@ -6,12 +6,13 @@ use std::process::{Child, Stdio};
 
 use crate::kafka;
 use crate::shell::{Outcome, command, has, root, step, target};
-use crate::tidy;
+use crate::tally::Tally;
+use crate::{seeds, tidy};
 
 /// What must be installed, and the Debian package of each; `./x` reads the same list.
 const PROGRAMS: &str = include_str!("../programs");
 
-const STEPS: [&str; 7] = ["programs", "format", "lints", "tidy", "kafka", "tests", "page"];
+const STEPS: [&str; 8] = ["programs", "format", "lints", "tidy", "kafka", "tests", "seeds", "page"];
 
 /// What `ci` runs.
 pub(crate) fn list() -> Outcome {
@@ -27,14 +28,10 @@ pub(crate) fn run() -> Outcome {
     tidy::run()?;
     kafka::fetch()?;
     let mut tally = Tally::default();
-    tally.run("tests", "cargo", &["test", "--workspace", "--no-fail-fast"], &[])?;
+    tally.run("tests", "cargo", &["test", "--workspace", "--exclude", "weir-sim", "--no-fail-fast"], &[])?;
+    seeds::play(&mut tally, seeds::CI_CASES, seeds::new_seed())?;
     page(&mut tally)?;
-    println!("{} passed, {} failed", tally.passed, tally.failed);
-    if tally.failed == 0 && tally.broken.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("failed: {}", tally.broken.join(", ")))
-    }
+    tally.finish()
 }
 
 fn require_programs() -> Outcome {
@@ -119,65 +116,6 @@ impl Drop for Server {
     }
 }
 
-/// Counts tests as their runners report them.
-#[derive(Default)]
-struct Tally {
-    passed: u64,
-    failed: u64,
-    broken: Vec<&'static str>,
-}
-
-impl Tally {
-    /// Runs a test command, showing its output and adding its counts. Goes on after failures.
-    fn run(&mut self, name: &'static str, program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Outcome {
-        eprintln!("\n== {name}: {program} {}", arguments.join(" "));
-        let mut child = command(program, arguments)
-            .envs(environment.iter().copied())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("{name}: {program} could not be started: {error}"))?;
-        let output = child.stdout.take().ok_or("no output")?;
-        let before = self.passed + self.failed;
-        for line in BufReader::new(output).lines() {
-            let line = line.map_err(|error| error.to_string())?;
-            println!("{line}");
-            self.count(&line);
-        }
-        let status = child.wait().map_err(|error| error.to_string())?;
-        if !status.success() {
-            self.broken.push(name);
-        }
-        if self.passed + self.failed == before {
-            return Err(format!("{name}: no test was run"));
-        }
-        Ok(())
-    }
-
-    /// Understands `test result: ok. 3 passed; 1 failed; ...` of cargo and `Tests  1 failed | 3 passed (4)` of vitest.
-    fn count(&mut self, line: &str) {
-        let plain = without_colours(line);
-        let Some(counts) = plain.strip_prefix("test result: ").or_else(|| plain.trim_start().strip_prefix("Tests  "))
-        else {
-            return;
-        };
-        let words: Vec<&str> = counts.split([' ', ';', '|']).filter(|word| !word.is_empty()).collect();
-        for pair in words.windows(2) {
-            match (pair[0].parse::<u64>(), pair[1]) {
-                (Ok(n), "passed") => self.passed += n,
-                (Ok(n), "failed") => self.failed += n,
-                _ => {}
-            }
-        }
-    }
-}
-
-/// A line without the escape sequences that colour it.
-fn without_colours(line: &str) -> String {
-    let mut parts = line.split('\u{1b}');
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| text + part.split_once('m').map_or(part, |(_, rest)| rest))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,18 +125,5 @@ mod tests {
         let listed: Vec<_> = programs().collect();
         assert!(listed.contains(&("java", "default-jre-headless")), "{listed:?}");
         assert!(listed.iter().all(|(program, _)| *program != "cc"), "{listed:?}");
-    }
-
-    #[test]
-    fn the_summary_lines_of_both_runners_are_understood() {
-        let mut tally = Tally::default();
-        for line in [
-            "test result: FAILED. 3 passed; 1 failed; 0 ignored",
-            "\u{1b}[2m      Tests \u{1b}[22m \u{1b}[1m\u{1b}[31m2 failed\u{1b}[39m\u{1b}[22m | \u{1b}[32m5 passed\u{1b}[39m (7)",
-            "   Duration  7 passed seconds",
-        ] {
-            tally.count(line);
-        }
-        assert_eq!((tally.passed, tally.failed), (8, 3));
     }
 }

@@ -4,7 +4,9 @@ mod bench;
 mod ci;
 mod kafka;
 mod meter;
+mod seeds;
 mod shell;
+mod tally;
 mod tidy;
 
 use std::process::ExitCode;
@@ -22,6 +24,10 @@ usage: cargo xtask COMMAND
       --runs N            take the best of N runs (default 3)
       --out DIR           keep the results there
       --json              print one JSON object instead of a table
+  seeds [OPTIONS]       random streams against the oracles, in a fast build that checks itself
+      --cases N           streams per oracle (default 10000)
+      --seed S            the streams of this seed (default: new ones)
+  nightly               what takes too long for every change: 200,000 streams per oracle
   kafka fetch           put the jars of the tests' Kafka into the cache
   kafka up [3]          run the tests' Kafka (one broker, or 3) until Enter is pressed
   reference             write docs/reference anew from the types
@@ -36,6 +42,8 @@ fn main() -> ExitCode {
         ["ci"] => ci::run(),
         ["tidy"] => tidy::run(),
         ["bench", "a", options @ ..] => bench::workload_a(options),
+        ["seeds", options @ ..] => seeds::run(options),
+        ["nightly"] => seeds::nightly(),
         ["kafka", "fetch"] => kafka::fetch(),
         ["kafka", "up"] => kafka::up(1),
         ["kafka", "up", "3"] => kafka::up(3),
