@@ -96,6 +96,29 @@ fn text_is_not_summed_and_an_expression_that_does_not_compile_rejects_its_rows()
 }
 
 #[test]
+fn nulls_decide_no_type_and_are_rejected_with_no_value_beside_them() {
+    let texts = |values: Vec<Option<&str>>| -> ArrayRef { Arc::new(StringArray::from(values)) };
+    let numbers = || -> ArrayRef { Arc::new(Int64Array::from(vec![Some(5), None])) };
+    for cut in [true, false] {
+        let mut engine = engine(&[("n", Aggregate::Count, None), ("total", Aggregate::Sum, Some("value"))]);
+        // A column that nothing is known of is a text.
+        step(&mut engine, rows(&[1], vec![("value", texts(vec![None]))]));
+        step(&mut engine, rows(&[2, 3], vec![("value", numbers())]));
+        let mut effects = Vec::new();
+        if cut {
+            effects.extend(step(&mut engine, rows(&[4], vec![("value", texts(vec![None]))])));
+            effects.extend(step(&mut engine, rows(&[5], vec![("value", texts(vec![Some("x")]))])));
+        } else {
+            effects.extend(step(&mut engine, rows(&[4, 5], vec![("value", texts(vec![None, Some("x")]))])));
+        }
+        assert_eq!(rejected(&effects).len(), 1, "{effects:?}");
+        let results = &emitted(step(&mut engine, Input::End))[0];
+        let column = |name: &str| results[name].as_primitive::<Int64Type>().value(0);
+        assert_eq!((column("n"), column("total")), (4, 5), "cut: {cut}");
+    }
+}
+
+#[test]
 fn rows_without_event_time_cannot_enter_a_window() {
     let mut engine = engine(&[("n", Aggregate::Count, None)]);
     let mut untimed = batch("p0", &[1], vec![("key", Arc::new(StringArray::from(vec!["a"])))]);

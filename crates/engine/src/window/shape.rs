@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array};
+use arrow::array::{Array, ArrayRef, Int64Array, new_null_array};
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::DataType;
 use weir_model::Compiler;
@@ -107,12 +107,16 @@ impl Shape {
             let (text, is_condition) = self.inputs[index].clone();
             if is_condition {
                 *values = as_condition(values, &text)?;
-            } else if *values.data_type() != DataType::Null {
+            } else if values.logical_null_count() == values.len() {
+                // Nulls are no values: of whatever type they are, they neither decide one nor miss one.
+                *values = new_null_array(&DataType::Null, values.len());
+            } else {
                 let kind = match &self.kinds[index] {
                     Some(kind) => kind.clone(),
                     None => self.decide_kind(index, values.data_type())?,
                 };
-                *values = kind.take(values).map_err(|problem| Trouble::Types(format!("{text}: {problem}")))?;
+                // A fault of the value and not of the batch: a null beside it is none, however the rows are cut.
+                *values = kind.take(values).map_err(|problem| Trouble::Value(format!("{text}: {problem}")))?;
             }
         }
         Ok(())
@@ -121,13 +125,13 @@ impl Shape {
     fn decide_kind(&mut self, index: usize, data_type: &DataType) -> Result<ArgumentType, Trouble> {
         let text = &self.inputs[index].0;
         let kind = ArgumentType::of(data_type);
-        let kind = kind.ok_or_else(|| Trouble::Types(format!("{text}: {data_type} cannot be aggregated")))?;
+        let kind = kind.ok_or_else(|| Trouble::Value(format!("{text}: {data_type} cannot be aggregated")))?;
         // An aggregate of several arguments is asked once the types of all are known.
         self.kinds[index] = Some(kind.clone());
         for measure in self.measures.iter().filter(|measure| measure.arguments.contains(&index)) {
             let made = self.made(measure).transpose();
             if let Err(problem) = made {
-                let problem = Trouble::Types(format!("{text}: {problem}"));
+                let problem = Trouble::Value(format!("{text}: {problem}"));
                 self.kinds[index] = None;
                 return Err(problem);
             }
