@@ -9,8 +9,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::EngineError;
 use crate::aggregate::K_MAX;
 use crate::plan::{
-    Aggregate, AggregatePlan, CalendarUnit, EmitMode, EmitPlan, GlobalPlan, LateEmit, OperatorPlan, Plan, Upstream,
-    WatermarkPlan, WindowKind, WindowPlan,
+    Aggregate, AggregatePlan, CalendarUnit, EmitMode, EmitPlan, GlobalPlan, LateEmit, Node, OperatorPlan, Plan,
+    Upstream, WatermarkPlan, WindowKind, WindowPlan,
 };
 use crate::window::RESULT_COLUMNS;
 
@@ -29,6 +29,9 @@ impl Plan {
                 OperatorPlan::Where(_) => text.push_str("where"),
                 OperatorPlan::Select(_) => text.push_str("select"),
                 OperatorPlan::Rows(rows) => text.push_str(rows.kind()),
+                OperatorPlan::Join(join) => {
+                    let _ = write!(text, "join {:?} {:?} {:?}", join.with, join.on, join.span);
+                }
                 OperatorPlan::Enrich(_) => text.push_str("enrich"),
                 OperatorPlan::Deduplicate(plan) => {
                     let _ = write!(text, "deduplicate {} {:?}", plan.within.micros(), plan.by);
@@ -72,11 +75,17 @@ impl Plan {
             if !names.insert(&node.name) {
                 return Err(problem("another step has this name".to_owned()));
             }
-            self.check_upstream(node.from, index).map_err(problem)?;
+            for from in node.inputs() {
+                self.check_upstream(from, index).map_err(problem)?;
+            }
             match &node.operator {
                 OperatorPlan::Where(_) | OperatorPlan::Select(_) => {}
                 OperatorPlan::Rows(rows) => rows.check().map_err(|fault| problem(fault.to_string()))?,
                 OperatorPlan::Window(window) => self.check_window(window, node.from).map_err(problem)?,
+                OperatorPlan::Join(join) => {
+                    let timed = node.inputs().into_iter().try_for_each(|from| self.check_timed("a join", from));
+                    timed.and_then(|()| join.check()).map_err(problem)?;
+                }
                 OperatorPlan::Enrich(plan) => plan.check().map_err(problem)?,
                 OperatorPlan::Deduplicate(plan) => {
                     self.check_timed("deduplicate", node.from).and_then(|()| plan.check()).map_err(problem)?;
@@ -139,21 +148,19 @@ impl Plan {
     }
 
     /// Whether rows from `from` are never replaced by others later: what aggregates them would count both.
-    fn check_final(&self, mut from: Upstream) -> Result<(), String> {
-        while let Upstream::Node(index) = from {
-            let node = &self.nodes[index];
-            if let OperatorPlan::Window(window) = &node.operator
-                && let Some(why) = window.revises()
-            {
-                return Err(format!(
-                    "takes the results of {}, which are replaced later ({why}): rows would count more than once; \
-                     leave that out there, or take from what {} takes from",
-                    node.name, node.name
-                ));
-            }
-            from = node.from;
+    fn check_final(&self, from: Upstream) -> Result<(), String> {
+        let Upstream::Node(index) = from else { return Ok(()) };
+        let node = &self.nodes[index];
+        if let OperatorPlan::Window(window) = &node.operator
+            && let Some(why) = window.revises()
+        {
+            return Err(format!(
+                "takes the results of {}, which are replaced later ({why}): rows would count more than once; \
+                 leave that out there, or take from what {} takes from",
+                node.name, node.name
+            ));
         }
-        Ok(())
+        node.inputs().into_iter().try_for_each(|from| self.check_final(from))
     }
 
     fn check_time(&self) -> Result<(), String> {
@@ -181,7 +188,7 @@ impl Plan {
             if !node.operator.waits_for_time() {
                 return None;
             }
-            let sources = self.sources_of(node.from);
+            let sources = self.sources_of(node);
             Some(domains.iter().position(|known| *known == sources).unwrap_or_else(|| {
                 domains.push(sources);
                 domains.len() - 1
@@ -195,14 +202,16 @@ impl Plan {
         (domains, of_nodes)
     }
 
-    fn sources_of(&self, mut from: Upstream) -> Vec<usize> {
-        loop {
+    fn sources_of(&self, node: &Node) -> Vec<usize> {
+        let mut sources = BTreeSet::new();
+        for from in node.inputs() {
             match from {
-                Upstream::AllSources => return (0..self.sources.len()).collect(),
-                Upstream::Source(index) => return vec![index],
-                Upstream::Node(index) => from = self.nodes[index].from,
+                Upstream::AllSources => sources.extend(0..self.sources.len()),
+                Upstream::Source(index) => sources.extend([index]),
+                Upstream::Node(index) => sources.extend(self.sources_of(&self.nodes[index])),
             }
         }
+        sources.into_iter().collect()
     }
 }
 

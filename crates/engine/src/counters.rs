@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use weir_model::Balance;
 
-use crate::plan::{OperatorPlan, Plan, Upstream};
+use crate::plan::{Plan, Upstream};
 
 /// Of a source.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -48,30 +48,52 @@ impl Counters {
         }
     }
 
-    /// What became of the rows on the way to an output: the sum over the sources and steps of its path. What steps after
-    /// a window do to its results does not count: their rows were counted when it fired.
+    /// What became of the rows on the way to an output: the sum over the sources and steps of its paths. A row that comes to
+    /// it by two paths (a source that is joined with itself) is read twice. What steps do to rows that an earlier step
+    /// has made does not count: these were settled where they were made.
     pub(crate) fn balance(&self, plan: &Plan, output: usize) -> Balance {
-        let mut balance = Balance { results: self.outputs[output], ..Balance::default() };
-        let mut from = plan.outputs[output].from;
-        while let Upstream::Node(node) = from {
-            let (counts, plan) = (&self.nodes[node], &plan.nodes[node]);
-            balance.added += counts.added;
-            balance.merged += counts.merged;
-            balance.filtered += counts.filtered;
-            balance.rejected += counts.rejected;
-            balance.late += counts.late;
-            if let OperatorPlan::Window(_) = plan.operator {
-                // What windows further on take was settled by the first.
-                (balance.results, balance.open) = (counts.results, counts.open);
+        let mut balance = self.settled(plan, plan.outputs[output].from);
+        balance.results += self.outputs[output];
+        balance
+    }
+
+    /// What became of the rows up to `from`.
+    fn settled(&self, plan: &Plan, from: Upstream) -> Balance {
+        let mut balance = Balance::default();
+        let Upstream::Node(index) = from else {
+            for (source, counts) in self.sources.iter().enumerate() {
+                if from == Upstream::AllSources || from == Upstream::Source(source) {
+                    balance.read += counts.read;
+                    balance.rejected += counts.rejected;
+                }
             }
-            from = plan.from;
+            return balance;
+        };
+        let (counts, node) = (&self.nodes[index], &plan.nodes[index]);
+        for from in node.inputs() {
+            add(&mut balance, self.settled(plan, from));
         }
-        for (index, source) in self.sources.iter().enumerate() {
-            if from == Upstream::AllSources || from == Upstream::Source(index) {
-                balance.read += source.read;
-                balance.rejected += source.rejected;
-            }
+        balance.added += counts.added;
+        balance.merged += counts.merged;
+        balance.filtered += counts.filtered;
+        balance.rejected += counts.rejected;
+        balance.late += counts.late;
+        if node.operator.makes_rows() && !node.inputs().into_iter().all(|from| plan.is_made(from)) {
+            balance.results += counts.results;
+            balance.open += counts.open;
         }
         balance
     }
+}
+
+fn add(sum: &mut Balance, other: Balance) {
+    let Balance { read, added, merged, results, filtered, late, rejected, open } = other;
+    sum.read += read;
+    sum.added += added;
+    sum.merged += merged;
+    sum.results += results;
+    sum.filtered += filtered;
+    sum.late += late;
+    sum.rejected += rejected;
+    sum.open += open;
 }

@@ -34,10 +34,14 @@ pub struct Holding {
 impl Engine {
     /// What each step holds and waits for, in the order of the plan.
     pub fn steps(&self) -> Vec<StepStatus> {
-        let operators = self.plan.nodes.iter().zip(&self.graph.operators).zip(&self.graph.domains);
-        let steps = operators.map(|((node, operator), domain)| StepStatus {
+        let operators = self.plan.nodes.iter().zip(&self.graph.operators);
+        let steps = operators.zip(self.graph.domains.iter().zip(&self.graph.holds));
+        let steps = steps.map(|((node, operator), (domain, hold))| StepStatus {
             name: node.name.clone(),
-            watermark: domain.map(|domain| Watermark::at(EventTime::from_micros(self.progress.reached(domain)))),
+            watermark: domain.map(|domain| {
+                let reached = self.progress.reached(domain).saturating_sub(*hold);
+                Watermark::at(EventTime::from_micros(reached))
+            }),
             open_rows: operator.open_rows(),
             state_bytes: operator.state_bytes() as u64,
             holding: operator.holding(),

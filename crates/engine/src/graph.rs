@@ -21,6 +21,8 @@ pub(crate) struct Graph {
     pub(crate) operators: Vec<Box<dyn Operator>>,
     /// Of each node that waits for event time the domain by which it is told.
     pub(crate) domains: Vec<Option<usize>>,
+    /// How far behind the domain's watermark that of each node is: rows that steps before it make may be so late.
+    pub(crate) holds: Vec<i64>,
     pub(crate) counters: Counters,
 }
 
@@ -31,6 +33,7 @@ impl Graph {
             inputs: plan.nodes.iter().map(Node::inputs).collect(),
             outputs: plan.outputs.iter().map(|output| output.from).collect(),
             domains,
+            holds: plan.holds(),
             counters: Counters::new(plan),
         }
     }
@@ -108,22 +111,21 @@ impl Graph {
     /// Of each domain the smallest watermark beyond `reached(domain)` at which one of its nodes has something to do.
     pub(crate) fn next_stops(&self, domains: usize, reached: impl Fn(usize) -> i64) -> Vec<i64> {
         let mut stops = vec![i64::MAX; domains];
-        for (operator, domain) in self.operators.iter().zip(&self.domains) {
+        for ((operator, domain), hold) in self.operators.iter().zip(&self.domains).zip(&self.holds) {
             if let Some(domain) = *domain {
-                stops[domain] = stops[domain].min(operator.next_stop(reached(domain)));
+                let stop = operator.next_stop(reached(domain).saturating_sub(*hold)).saturating_add(*hold);
+                stops[domain] = stops[domain].min(stop);
             }
         }
         stops
     }
 
-    /// Tells the nodes of a domain, or with `None` all that wait for event time, that time has gone on.
-    pub(crate) fn tell(&mut self, domain: Option<usize>, news: News, effects: &mut Vec<Effect>) {
+    /// Tells the nodes that wait for event time what `news` has for their domain. In their order, whatever the domains: what
+    /// a node makes of the news has reached those that take from it before they hear themselves.
+    pub(crate) fn tell(&mut self, news: impl Fn(usize) -> Option<News>, effects: &mut Vec<Effect>) {
         for node in 0..self.operators.len() {
-            let told = self.domains[node].is_some() && (domain.is_none() || self.domains[node] == domain);
-            if !told {
-                continue;
-            }
-            let mut outcome = self.operators[node].hear(news);
+            let Some(news) = self.domains[node].and_then(&news) else { continue };
+            let mut outcome = self.operators[node].hear(news.held_back(self.holds[node]));
             let results = std::mem::take(&mut outcome.rows);
             self.count(node, &outcome, true);
             for rows in results {

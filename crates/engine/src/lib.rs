@@ -13,7 +13,8 @@
 //! * A row that is late for some of the sliding windows that cover it counts in the others, and in none that it is late
 //!   for. Only a row that is late for all of them is late.
 //! * A window fires when the minimum over all partitions that are not idle has passed its end. A partition that is
-//!   known but was not read yet holds time back; one that is caught up and silent for `idle_after` does not.
+//!   known but was not read yet holds time back; one that is caught up and silent for `idle_after` does not. A source that
+//!   has not shown any partition holds time back for `idle_after` from the first tick.
 //! * Time advances per record: cutting the same rows into other batches gives the same effects, to the byte.
 //! * Every row read or added by a step is in exactly one of results, filtered, merged, late, rejected and open
 //!   ([`Balance`]), after every step.
@@ -49,7 +50,9 @@ pub use aggregate::result_type;
 pub use chrono::Weekday;
 pub use error::EngineError;
 pub use explain::{Holding, StepStatus};
-pub use operator::{DeduplicatePlan, EnrichPlan, LateRows, Missing, PlanFault, Table, TableError};
+pub use operator::{
+    DeduplicatePlan, EnrichPlan, JoinKind, JoinPlan, JoinSpan, LateRows, Missing, PlanFault, Table, TableError,
+};
 pub use plan::{
     Aggregate, AggregatePlan, CalendarUnit, EmitMode, EmitPlan, GlobalPlan, LateEmit, Limits, Node, OperatorPlan,
     Output, Plan, RowsPlan, TimePlan, Upstream, WatermarkPlan, WindowKind, WindowPlan,
@@ -271,16 +274,14 @@ impl Engine {
                 let (before, now) = self.progress.tick(now.micros());
                 self.advance_quietly(effects);
                 if let Some(before) = before {
-                    self.graph.tell(None, News::Tick(before, now), effects);
+                    self.graph.tell(|_| Some(News::Tick(before, now)), effects);
                 }
             }
             Input::Barrier(_) => effects.push(Effect::Snapshot(self.snapshot())),
             Input::End => {
                 self.progress.finish_all();
                 self.progress.reach();
-                for domain in 0..self.progress.domains() {
-                    self.graph.tell(Some(domain), News::End(self.progress.reached(domain)), effects);
-                }
+                self.graph.tell(|domain| Some(News::End(self.progress.reached(domain))), effects);
             }
         }
     }

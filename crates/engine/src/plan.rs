@@ -4,7 +4,7 @@ use chrono::Weekday;
 use weir_model::{TimeDelta, TimeZone};
 
 pub use crate::operator::RowsPlan;
-use crate::operator::{DeduplicatePlan, EnrichPlan};
+use crate::operator::{DeduplicatePlan, EnrichPlan, JoinPlan};
 
 /// A pipeline: sources feed nodes, nodes feed nodes, and outputs take from any of them.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,6 +76,33 @@ pub enum Upstream {
     Node(usize),
 }
 
+impl Plan {
+    /// How far behind the watermark of its sources each node's is, in microseconds.
+    pub(crate) fn holds(&self) -> Vec<i64> {
+        let mut holds: Vec<i64> = Vec::new();
+        for node in &self.nodes {
+            let given = node.inputs().into_iter().map(|from| match from {
+                Upstream::Source(_) | Upstream::AllSources => 0,
+                Upstream::Node(index) => holds[index].saturating_add(self.nodes[index].operator.holds_back()),
+            });
+            let hold = given.max().unwrap_or(0);
+            holds.push(hold);
+        }
+        holds
+    }
+
+    /// Whether rows from there were made by a step, which has settled the balance of those that it took.
+    pub(crate) fn is_made(&self, from: Upstream) -> bool {
+        match from {
+            Upstream::Source(_) | Upstream::AllSources => false,
+            Upstream::Node(index) => {
+                let node = &self.nodes[index];
+                node.operator.makes_rows() || self.is_made(node.from)
+            }
+        }
+    }
+}
+
 /// A step of the pipeline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
@@ -91,7 +118,15 @@ impl Node {
     /// Where its rows come from, by port.
     #[must_use]
     pub fn inputs(&self) -> Vec<Upstream> {
-        vec![self.from]
+        match &self.operator {
+            OperatorPlan::Join(join) => vec![self.from, join.with],
+            OperatorPlan::Where(_)
+            | OperatorPlan::Select(_)
+            | OperatorPlan::Rows(_)
+            | OperatorPlan::Window(_)
+            | OperatorPlan::Deduplicate(_)
+            | OperatorPlan::Enrich(_) => vec![self.from],
+        }
     }
 }
 
@@ -110,6 +145,8 @@ pub enum OperatorPlan {
     Deduplicate(DeduplicatePlan),
     /// Looks rows up in a table.
     Enrich(EnrichPlan),
+    /// Pairs the rows of two streams.
+    Join(JoinPlan),
 }
 
 impl OperatorPlan {
@@ -117,7 +154,28 @@ impl OperatorPlan {
     pub(crate) fn waits_for_time(&self) -> bool {
         match self {
             Self::Where(_) | Self::Select(_) | Self::Rows(_) | Self::Enrich(_) => false,
-            Self::Window(_) | Self::Deduplicate(_) => true,
+            Self::Window(_) | Self::Deduplicate(_) | Self::Join(_) => true,
+        }
+    }
+
+    /// Whether it makes rows of its own out of those that it takes, and settles the balance of these.
+    pub(crate) fn makes_rows(&self) -> bool {
+        match self {
+            Self::Where(_) | Self::Select(_) | Self::Rows(_) | Self::Deduplicate(_) | Self::Enrich(_) => false,
+            Self::Window(_) | Self::Join(_) => true,
+        }
+    }
+
+    /// How far behind the watermark the event time of rows that it makes may be, in microseconds.
+    fn holds_back(&self) -> i64 {
+        match self {
+            Self::Join(join) => join.holds_back(),
+            Self::Where(_)
+            | Self::Select(_)
+            | Self::Rows(_)
+            | Self::Window(_)
+            | Self::Deduplicate(_)
+            | Self::Enrich(_) => 0,
         }
     }
 }

@@ -110,16 +110,19 @@ impl Engine {
 
     /// Fires what is due after partitions have moved.
     pub(crate) fn advance(&mut self, effects: &mut Vec<Effect>) {
-        for domain in self.progress.reach() {
-            self.graph.tell(Some(domain), News::Reached(self.progress.reached(domain)), effects);
+        let further = self.progress.reach();
+        if !further.is_empty() {
+            let reached = |domain| further.contains(&domain).then(|| News::Reached(self.progress.reached(domain)));
+            self.graph.tell(reached, effects);
         }
     }
 
     /// The same, and where nothing more is to be expected for now, late changes do not wait for event time.
     pub(crate) fn advance_quietly(&mut self, effects: &mut Vec<Effect>) {
         self.advance(effects);
-        for domain in self.progress.quiet_domains() {
-            self.graph.tell(Some(domain), News::Quiet, effects);
+        let quiet = self.progress.quiet_domains();
+        if !quiet.is_empty() {
+            self.graph.tell(|domain| quiet.contains(&domain).then_some(News::Quiet), effects);
         }
     }
 

@@ -26,7 +26,7 @@ use crate::config::{
     OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind,
     TimeConfig, TimeText, WatermarkConfig, Weekday, WindowConfig, WindowKind,
 };
-use crate::config::{DeduplicateConfig, EnrichConfig};
+use crate::config::{DeduplicateConfig, EnrichConfig, JoinConfig};
 
 /// Files as a source.
 pub type File = FileConfig;
@@ -201,6 +201,11 @@ impl Pipeline {
     /// Looks rows up in a table: see [`EnrichConfig::csv`].
     pub fn enrich(self, enrich: EnrichConfig) -> Self {
         self.step(StepKind::Enrich(enrich))
+    }
+
+    /// Pairs rows with those of another stream: see [`JoinConfig::with`].
+    pub fn join(self, join: JoinConfig) -> Self {
+        self.step(StepKind::Join(join))
     }
 
     fn step(mut self, kind: StepKind) -> Self {

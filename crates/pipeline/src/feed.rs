@@ -1,7 +1,7 @@
 //! What a pipeline leaves unsaid, resolved: whose rows a step or an output takes, which field is the event time.
 //! Refuses references that lead nowhere.
 
-use crate::config::{PipelineConfig, TimeConfig};
+use crate::config::{PipelineConfig, StepKind, TimeConfig};
 
 /// Where rows come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,13 @@ impl PipelineConfig {
             Some(name) => self.feed_named(name, index),
             None => Some(self.last_of(index)),
         }
+    }
+
+    /// The right rows that step `index` takes, if it is a join; `Err` with the name when its `with` names neither a source
+    /// nor an earlier step.
+    pub fn feed_of_join(&self, index: usize) -> Option<Result<Feed<'_>, &str>> {
+        let StepKind::Join(join) = &self.steps.get(index)?.kind else { return None };
+        Some(self.feed_named(&join.with, index).ok_or(join.with.as_str()))
     }
 
     /// The rows that output `index` takes; `None` when its `from` names neither a source nor a step.

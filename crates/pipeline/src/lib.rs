@@ -19,6 +19,7 @@ mod validate;
 mod write;
 mod yaml;
 
+pub use config::{BetweenConfig, JoinConfig, JoinKind, JoinSpan};
 pub use config::{
     BoundedConfig, CalendarConfig, CalendarUnit, EmitConfig, FieldType, GlobalConfig, LateConfig, ModeConfig, Named,
     OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind,

@@ -9,11 +9,11 @@ use weir_collect::{FileConfig, HttpConfig, LogConfig, StdinConfig};
 use weir_decode::{JsonConfig, SparkLogConfig, TextConfig};
 use weir_deliver::{FileOutput, StdoutOutput};
 
+use crate::config::{BetweenConfig, DeduplicateConfig, EnrichConfig, JoinConfig, LookupTable};
 use crate::config::{
     BoundedConfig, CalendarConfig, EmitConfig, GlobalConfig, OutputEntry, PeriodicConfig, PipelineConfig,
     PunctuatedConfig, SlidingConfig, SourceEntry, Step, TimeConfig, WindowConfig,
 };
-use crate::config::{DeduplicateConfig, EnrichConfig, LookupTable};
 use crate::schema::{json_schema, resolved, variant};
 use crate::tagged::fields_of;
 
@@ -69,6 +69,8 @@ const SECTIONS: &[Section] = &sections! {
     "DeduplicateConfig", "Step: deduplicate", "steps[N].deduplicate", fields::<DeduplicateConfig>;
     "EnrichConfig", "Step: enrich", "steps[N].enrich", fields::<EnrichConfig>;
     "LookupTable", "Enrich: table", "steps[N].enrich.table", LookupTable::keys;
+    "JoinConfig", "Step: join", "steps[N].join", JoinConfig::keys;
+    "BetweenConfig", "Join: between", "steps[N].join.between", fields::<BetweenConfig>;
     "OutputEntry", "Outputs", "outputs[N]", OutputEntry::keys;
     "TableOutput", "Output: table", "outputs[N].table", unordered;
     "FileOutput", "Output: file", "outputs[N].file", fields::<FileOutput>;

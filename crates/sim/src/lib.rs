@@ -24,6 +24,10 @@
 //! approx_distinct, the most frequent such as `top3`, and quantiles such as `p95`;
 //! `limit groups=2 runs=2` sets limits.
 //!
+//! `sources left right` names several sources, whose partitions are called `left/p0` and so on; `join with right on key=key
+//! within=5s` takes the source before it as the left one, and `kind=left`, `lateness=`, `rows=` (its limit), `before=` and
+//! `after=` or `tumbling=` instead of `within=`.
+//!
 //! `enrich on key=id take team,owner` takes `missing=filter` or `missing=dead_letter`, and gets its table by a line such as
 //! `table 0: id team owner | a red ann | b blue -` (0 is the index of the step).
 //!

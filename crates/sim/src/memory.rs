@@ -1,6 +1,6 @@
 //! The lines of a story that are about steps which remember rows or look them up.
 
-use weir_engine::{DeduplicatePlan, EnrichPlan, LateRows, Missing};
+use weir_engine::{DeduplicatePlan, EnrichPlan, JoinKind, JoinPlan, JoinSpan, LateRows, Missing, Plan, Upstream};
 
 use crate::Line;
 use crate::story::{find, named, option};
@@ -19,6 +19,35 @@ pub(crate) fn enrich(text: &str) -> Result<EnrichPlan, String> {
             Some("dead_letter") => Missing::DeadLetter,
             _ => Missing::Keep,
         },
+    })
+}
+
+/// `with right on key=key within=5s kind=left lateness=1s rows=10`, `before=` and `after=`, or `tumbling=`.
+pub(crate) fn join(text: &str, plan: &Plan) -> Result<JoinPlan, String> {
+    let word = |name: &str| {
+        let rest = text.split_once(name).map(|(_, rest)| rest.split(' ').next().unwrap_or(rest));
+        rest.ok_or_else(|| format!("a join needs {name}"))
+    };
+    let with = word("with ")?;
+    let source = plan.sources.iter().position(|source| source == with).map(Upstream::Source);
+    let node = plan.nodes.iter().position(|node| node.name == with).map(Upstream::Node);
+    let within = option(text, "within")?.unwrap_or_default();
+    let rows_max = find(text, "rows").map(str::parse).transpose().map_err(|_| "rows is no number".to_owned())?;
+    Ok(JoinPlan {
+        with: source.or(node).ok_or_else(|| format!("there is no source or step {with}"))?,
+        prefix: format!("{with}_"),
+        on: word("on ")?.split(',').map(named).collect::<Result<_, _>>()?,
+        span: match option(text, "tumbling")? {
+            Some(size) => JoinSpan::Tumbling { size, offset: option(text, "offset")?.unwrap_or_default() },
+            None => JoinSpan::Within {
+                before: option(text, "before")?.unwrap_or(within),
+                after: option(text, "after")?.unwrap_or(within),
+            },
+        },
+        kind: if find(text, "kind") == Some("left") { JoinKind::Left } else { JoinKind::Inner },
+        lateness: option(text, "lateness")?.unwrap_or_default(),
+        rows_max: rows_max.unwrap_or(1_000),
+        known: Default::default(),
     })
 }
 

@@ -211,7 +211,8 @@ impl Stage {
             engine.step(Input::Table { node: *node, table: table.clone() }, &mut effects);
         }
         for partition in source.offsets.keys() {
-            engine.step(Input::PartitionAdded { source: 0, partition: partition.clone() }, &mut effects);
+            let source = source_of(plan, partition);
+            engine.step(Input::PartitionAdded { source, partition: partition.clone() }, &mut effects);
         }
         for partition in &source.finished {
             engine.step(Input::PartitionFinished(partition.clone()), &mut effects);
@@ -229,7 +230,8 @@ impl Stage {
             Line::Added(partition) => {
                 self.source.offsets.entry(partition.clone()).or_default();
                 self.source.finished.remove(partition);
-                Input::PartitionAdded { source: 0, partition: partition.clone() }
+                let source = source_of(self.engine.plan(), partition);
+                Input::PartitionAdded { source, partition: partition.clone() }
             }
             Line::Finished(partition) => {
                 self.source.finished.insert(partition.clone());
@@ -244,7 +246,8 @@ impl Stage {
                 self.source.finished.remove(partition);
                 let offset = self.source.offsets.entry(partition.clone()).or_default();
                 *offset += rows.len() as u64;
-                Input::Batch { source: 0, batch: batch(partition, *offset - rows.len() as u64, rows) }
+                let source = source_of(self.engine.plan(), partition);
+                Input::Batch { source, batch: batch(partition, *offset - rows.len() as u64, rows) }
             }
             Line::Table { node, columns, rows } => {
                 let table = table(self.engine.plan(), *node, columns, rows);
@@ -267,6 +270,12 @@ impl Stage {
             Some(balance) => Err(PlayError::Balance { play: play.to_owned(), line, balance: format!("{balance:?}") }),
         }
     }
+}
+
+/// The source of a partition: the one whose name stands before its first slash, or the only one.
+fn source_of(plan: &Plan, partition: &PartitionId) -> usize {
+    let name = partition.as_str().split('/').next().unwrap_or_default();
+    plan.sources.iter().position(|source| source == name).unwrap_or(0)
 }
 
 /// The columns as they come back from where snapshots are kept.

@@ -132,14 +132,27 @@ fn plan_line(line: &str, plan: &mut Plan) -> Result<(), String> {
             plan.limits.runs_per_pane = number("runs")?.unwrap_or(plan.limits.runs_per_pane);
             return Ok(());
         }
+        "sources" => {
+            plan.sources = rest.split(' ').map(str::to_owned).collect();
+            return Ok(());
+        }
+        "join" => OperatorPlan::Join(memory::join(rest, plan)?),
         "where" => OperatorPlan::Where(rest.to_owned()),
         "select" => OperatorPlan::Select(rest.split(", ").map(named).collect::<Result<_, _>>()?),
         "window" => OperatorPlan::Window(window(rest)?),
         "enrich" => OperatorPlan::Enrich(memory::enrich(rest)?),
         "deduplicate" => OperatorPlan::Deduplicate(memory::deduplicate(rest)?),
-        _ => return Err("a plan has time, limit, where, select, window, deduplicate and enrich".to_owned()),
+        _ => {
+            return Err(
+                "a plan has time, limit, where, select, window, deduplicate, enrich, sources and join".to_owned()
+            );
+        }
     };
-    plan.nodes.push(Node { name: format!("{word}{}", plan.nodes.len()), from: last(plan), operator });
+    let from = match (&operator, last(plan)) {
+        (OperatorPlan::Join(_), Upstream::AllSources) => Upstream::Source(0),
+        (_, from) => from,
+    };
+    plan.nodes.push(Node { name: format!("{word}{}", plan.nodes.len()), from, operator });
     Ok(())
 }
 

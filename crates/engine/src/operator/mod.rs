@@ -9,6 +9,7 @@ mod columns;
 mod deduplicate;
 mod enrich;
 mod fault;
+mod join;
 mod rows_plan;
 mod runs;
 mod select;
@@ -30,6 +31,8 @@ use enrich::Enrich;
 pub use enrich::{EnrichPlan, Missing, Table, TableError};
 pub use fault::PlanFault;
 use fault::distinct;
+use join::Join;
+pub use join::{JoinKind, JoinPlan, JoinSpan};
 pub use rows_plan::RowsPlan;
 use select::Select;
 use where_::Where;
@@ -108,6 +111,17 @@ pub(crate) enum News {
     End(i64),
 }
 
+impl News {
+    /// The same for a node whose watermark is so far behind.
+    pub(crate) fn held_back(self, hold: i64) -> Self {
+        match self {
+            Self::Reached(reached) => Self::Reached(reached.saturating_sub(hold)),
+            Self::End(reached) => Self::End(reached.saturating_sub(hold)),
+            Self::Quiet | Self::Tick(_, _) => self,
+        }
+    }
+}
+
 /// What became of rows.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
@@ -151,6 +165,7 @@ pub(crate) fn build(plan: &Plan, node: usize, compiler: &Arc<dyn Compiler>) -> B
         OperatorPlan::Where(text) => Box::new(Where::new(text, compiler.clone())),
         OperatorPlan::Select(columns) => Box::new(Select::new(columns, compiler.clone())),
         OperatorPlan::Rows(rows) => rows.build(plan, node, compiler),
+        OperatorPlan::Join(join) => Box::new(Join::new(join, plan, node, compiler)),
         OperatorPlan::Enrich(enrich) => Box::new(Enrich::new(enrich, plan, node, compiler.clone())),
         OperatorPlan::Deduplicate(plan_of) => Box::new(Deduplicate::new(plan_of, plan, node, compiler.clone())),
         OperatorPlan::Window(window) => crate::window::build(window, plan, node, compiler.clone()),

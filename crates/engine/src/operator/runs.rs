@@ -4,8 +4,11 @@
 //! merge): n rows are in about log2(n) runs, each row was rewritten about as often, and a snapshot finds nearly all of
 //! them where the last one left them.
 
-use arrow::array::RecordBatch;
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, new_null_array};
 use arrow::compute::concat_batches;
+use arrow::datatypes::{Field, SchemaRef};
 use weir_model::EventTime;
 
 use crate::Run;
@@ -27,6 +30,19 @@ impl Runs {
             let merged = concat_batches(&last.schema(), [before, last]).expect("the runs of a bucket are of one kind");
             self.runs.truncate(self.runs.len() - 2);
             self.runs.push((None, merged));
+        }
+    }
+
+    /// Gives every run the columns of `schema`; those that it does not have are null.
+    pub(crate) fn widen(&mut self, schema: &SchemaRef) {
+        for (id, batch) in &mut self.runs {
+            let column = |field: &Arc<Field>| match batch.column_by_name(field.name()) {
+                Some(values) => values.clone(),
+                None => new_null_array(field.data_type(), batch.num_rows()),
+            };
+            let columns = schema.fields().iter().map(column).collect();
+            *batch = RecordBatch::try_new(schema.clone(), columns).expect("the columns are of the fields' types");
+            *id = None;
         }
     }
 

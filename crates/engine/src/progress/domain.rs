@@ -28,8 +28,19 @@ impl Domain {
 impl Progress {
     /// The least watermark of the partitions that hold `domain` back; beyond all times when nobody does.
     pub(crate) fn held_at<'a>(&self, domain: &Domain, partitions: impl Iterator<Item = &'a Partition>) -> i64 {
+        if self.awaits_source(domain) {
+            return UNKNOWN;
+        }
         let held = partitions.filter(|partition| domain.is_held_by(partition));
         held.map(|partition| self.rule.mark(partition.latest)).min().unwrap_or(OVER)
+    }
+
+    /// Whether a source of `domain` has not shown a partition yet, and has had less than `idle_after` to do so: it may be
+    /// about to yield what the others are ahead of.
+    fn awaits_source(&self, domain: &Domain) -> bool {
+        let patience = self.plan.as_ref().map_or(0, |plan| plan.idle_after.micros());
+        let over = self.now.zip(self.started).is_some_and(|(now, started)| now.saturating_sub(started) >= patience);
+        !over && domain.sources.iter().any(|source| !self.seen.contains(source))
     }
 
     /// Works out how far each domain has come, and returns those that came further.
@@ -38,7 +49,7 @@ impl Progress {
         for index in 0..self.domains.len() {
             let domain = &self.domains[index];
             let mut reached = self.held_at(domain, self.partitions.values());
-            if !self.partitions.values().any(|partition| domain.is_held_by(partition)) {
+            if !self.awaits_source(domain) && !self.partitions.values().any(|partition| domain.is_held_by(partition)) {
                 // Nobody holds time back: it is where the furthest of them left it.
                 let all = self.partitions.values().chain(self.finished.values());
                 let marks = all.filter(|partition| domain.has(partition)).map(|one| self.rule.mark(one.latest));

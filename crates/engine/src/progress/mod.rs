@@ -10,7 +10,7 @@ mod punctuation;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::buffer::ScalarBuffer;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,10 @@ pub(crate) struct Progress {
     partitions: BTreeMap<PartitionId, Partition>,
     finished: BTreeMap<PartitionId, Partition>,
     domains: Vec<Domain>,
+    /// The sources of which a partition was ever seen, or that have ended without one.
+    seen: BTreeSet<usize>,
+    /// The first tick.
+    started: Option<i64>,
 }
 
 /// What a snapshot keeps of it.
@@ -45,18 +49,32 @@ pub(crate) struct ProgressMeta {
     partitions: BTreeMap<PartitionId, Partition>,
     finished: BTreeMap<PartitionId, Partition>,
     reached: Vec<i64>,
+    #[serde(default)]
+    seen: BTreeSet<usize>,
+    #[serde(default)]
+    started: Option<i64>,
 }
 
 impl Progress {
     pub(crate) fn new(plan: Option<TimePlan>, domains: Vec<Vec<usize>>) -> Self {
         let rule = Rule::new(plan.as_ref().map(|plan| &plan.watermark));
         let domains = domains.into_iter().map(Domain::new).collect();
-        Self { plan, rule, now: None, partitions: BTreeMap::new(), finished: BTreeMap::new(), domains }
+        Self {
+            plan,
+            rule,
+            now: None,
+            partitions: BTreeMap::new(),
+            finished: BTreeMap::new(),
+            domains,
+            seen: BTreeSet::new(),
+            started: None,
+        }
     }
 
     /// Notes that a partition is there to be read; one that was finished is to be read again.
     pub(crate) fn add(&mut self, source: usize, partition: PartitionId) {
         let active_at = self.now;
+        self.seen.insert(source);
         self.revive(&partition);
         self.partitions.entry(partition).or_insert_with(|| Partition::new(source, active_at));
     }
@@ -86,6 +104,7 @@ impl Progress {
     pub(crate) fn tick(&mut self, now: i64) -> (Option<i64>, i64) {
         let now = self.now.map_or(now, |before| before.max(now));
         let before = self.now.replace(now);
+        self.started.get_or_insert(now);
         for partition in self.partitions.values_mut() {
             partition.active_at.get_or_insert(now);
         }
@@ -109,6 +128,7 @@ impl Progress {
 
     /// Notes that rows come from a partition, whose last one begins at `offset`.
     pub(crate) fn note_rows(&mut self, source: usize, partition: &PartitionId, rows: usize, offset: Option<u64>) {
+        self.seen.insert(source);
         self.revive(partition);
         let now = self.now;
         let partition = self.partitions.entry(partition.clone()).or_insert_with(|| Partition::new(source, now));
@@ -149,6 +169,7 @@ impl Progress {
     pub(crate) fn finish_all(&mut self) {
         self.partitions.values_mut().for_each(|partition| partition.paused = false);
         self.finished.append(&mut self.partitions);
+        self.seen.extend(self.domains.iter().flat_map(|domain| &domain.sources));
     }
 
     pub(crate) fn domains(&self) -> usize {
@@ -184,11 +205,16 @@ impl Progress {
             partitions: self.partitions.clone(),
             finished: self.finished.clone(),
             reached: self.domains.iter().map(|domain| domain.reached).collect(),
+            seen: self.seen.clone(),
+            started: self.started,
         }
     }
 
     pub(crate) fn restore(&mut self, meta: ProgressMeta) {
         (self.now, self.partitions, self.finished) = (meta.now, meta.partitions, meta.finished);
+        let partitions = self.partitions.values().chain(self.finished.values());
+        self.seen = meta.seen.into_iter().chain(partitions.map(|partition| partition.source)).collect();
+        self.started = meta.started;
         for (domain, reached) in self.domains.iter_mut().zip(meta.reached) {
             domain.reached = reached;
         }

@@ -5,6 +5,7 @@
 
 mod deduplicate;
 mod enrich;
+mod join;
 mod ordered;
 mod output;
 mod source;
@@ -21,6 +22,7 @@ use weir_model::DurationText;
 
 pub use deduplicate::{DeduplicateConfig, LateRows};
 pub use enrich::{EnrichConfig, LookupFile, LookupTable, MissingRows};
+pub use join::{BetweenConfig, JoinConfig, JoinKind, JoinSpan};
 pub use ordered::Named;
 pub use output::OutputEntry;
 pub use source::{FieldType, SourceEntry};

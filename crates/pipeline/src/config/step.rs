@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{DeduplicateConfig, EnrichConfig, Named, WindowConfig};
+use super::{DeduplicateConfig, EnrichConfig, JoinConfig, Named, WindowConfig};
 use crate::tagged;
 
 /// A step: exactly one kind (`where`, `select`, `window` and so on).
@@ -49,6 +49,8 @@ pub enum StepKind {
     Deduplicate(DeduplicateConfig),
     /// Looks each row up in a table and takes columns from it.
     Enrich(EnrichConfig),
+    /// Pairs rows with those of another stream.
+    Join(JoinConfig),
 }
 
 #[derive(Deserialize)]

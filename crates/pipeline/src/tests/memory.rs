@@ -2,6 +2,7 @@
 
 use expect_test::{Expect, expect};
 use proptest::collection::{btree_map, vec};
+use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use weir_model::DurationText;
 
@@ -9,6 +10,7 @@ use super::examples::example;
 use super::round_trip::{durations, named, texts};
 use super::{load_text, rendered};
 use crate::builder::{File, Format, Pipeline, Tumbling};
+use crate::{BetweenConfig, JoinConfig, JoinKind, JoinSpan};
 use crate::{DeduplicateConfig, EnrichConfig, FieldType, LateRows, LookupFile, LookupTable, MissingRows, StepKind};
 
 const fn secs(secs: i64) -> DurationText {
@@ -143,7 +145,18 @@ pub(super) fn kinds() -> impl Strategy<Value = StepKind> {
     let missing = prop_oneof![Just(MissingRows::Keep), Just(MissingRows::DeadLetter), Just(MissingRows::Filter)];
     let enrich = (table, named(), vec(texts(), 0..3), missing)
         .prop_map(|(table, on, take, missing)| StepKind::Enrich(EnrichConfig { table, on, take, missing }));
-    prop_oneof![deduplicate, enrich]
+    let span = prop_oneof![
+        durations().prop_map(JoinSpan::Within),
+        (durations(), durations()).prop_map(|(before, after)| JoinSpan::Between(BetweenConfig { before, after })),
+        durations().prop_map(JoinSpan::Tumbling),
+    ];
+    let join = (texts(), named(), span, any::<bool>(), durations(), option::of(texts())).prop_map(
+        |(with, on, span, left, lateness, prefix)| {
+            let kind = if left { JoinKind::Left } else { JoinKind::Inner };
+            StepKind::Join(JoinConfig { on, kind, lateness, prefix, ..JoinConfig::with(with, span) })
+        },
+    );
+    prop_oneof![deduplicate, enrich, join]
 }
 
 #[test]
@@ -242,6 +255,129 @@ fn enrich_needs_a_table_keys_and_columns() {
               |                                                                       ^^^^^^^
               = at: steps[0].enrich.missing
               = allowed: keep, dead_letter, filter
+        "#]],
+    );
+}
+
+#[test]
+fn orders_paid() {
+    let file = |name: &str| File::new([format!("examples/data/shop/{name}.ndjson")]).once();
+    let span = JoinSpan::Between(BetweenConfig { before: secs(0), after: secs(300) });
+    let window = Tumbling::of(secs(60))
+        .compute("orders", "count(*)")
+        .compute("paid", "count(payment_amount)")
+        .compute("taken", "sum(payment_amount)");
+    let built = Pipeline::named("orders-paid")
+        .source("orders", file("orders"), json())
+        .field("orders", "order_id", FieldType::String)
+        .field("orders", "customer", FieldType::String)
+        .field("orders", "amount", FieldType::Float64)
+        .source("payments", file("payments"), json())
+        .field("payments", "order_id", FieldType::String)
+        .field("payments", "method", FieldType::String)
+        .field("payments", "amount", FieldType::Float64)
+        .time("ts")
+        .delay(secs(10))
+        .join(JoinConfig::with("payments", span).on("order_id", "order_id").left().prefix("payment_"))
+        .called("paid")
+        .from("orders")
+        .window(window)
+        .to_table("orders_paid")
+        .from("paid")
+        .to_table("paid_per_minute")
+        .build();
+    assert_eq!(built, example("orders-paid.yaml"));
+}
+
+#[test]
+fn a_join_needs_two_streams_keys_and_a_span() {
+    let two = |join: &str| {
+        with(join, "  - table: t").replace("sources:\n", "sources:\n  pays: { file: { paths: [y] }, format: json }\n")
+    };
+    check(
+        &two("  - join: { with: pays, on: {}, within: 9999d, prefix: '', rows_max: 0 }"),
+        expect![[r#"
+        p.yaml:7:5: error: the left rows of a join are of one source or step, not of all sources
+          |
+        7 |   - join: { with: pays, on: {}, within: 9999d, prefix: '', rows_max: 0 }
+          |     ^^^^
+          = at: steps[0].join
+          = help: say `from` which, beside `join`: logs
+
+        p.yaml:7:25: error: there is nothing that must be equal
+          |
+        7 |   - join: { with: pays, on: {}, within: 9999d, prefix: '', rows_max: 0 }
+          |                         ^^
+          = at: steps[0].join.on
+          = help: such as `on: { order_id: order_id }`: a column of the left row, then of the right
+
+        p.yaml:7:41: error: 9999d is too long: at most 366d
+          |
+        7 |   - join: { with: pays, on: {}, within: 9999d, prefix: '', rows_max: 0 }
+          |                                         ^^^^^
+          = at: steps[0].join.within
+
+        p.yaml:7:56: error: the prefix is empty: right columns could be called like left ones
+          |
+        7 |   - join: { with: pays, on: {}, within: 9999d, prefix: '', rows_max: 0 }
+          |                                                        ^^
+          = at: steps[0].join.prefix
+          = help: leave it out for the name of the right stream and `_`
+
+        p.yaml:7:70: error: 0 rows are too few: at least 1
+          |
+        7 |   - join: { with: pays, on: {}, within: 9999d, prefix: '', rows_max: 0 }
+          |                                                                      ^
+          = at: steps[0].join.rows_max
+    "#]],
+    );
+    check(
+        &two("  - from: logs\n    join: { with: payz, on: { a: b }, within: 1m }"),
+        expect![[r#"
+        p.yaml:8:19: error: `payz` is neither a source nor an earlier step
+          |
+        8 |     join: { with: payz, on: { a: b }, within: 1m }
+          |                   ^^^^
+          = at: steps[0].join.with
+          = help: did you mean `pays`?
+    "#]],
+    );
+    check(
+        &two("  - from: logs\n    join: { with: pays, on: { a: b }, kind: outer }"),
+        expect![[r#"
+        p.yaml:8:45: error: unknown word `outer`
+          |
+        8 |     join: { with: pays, on: { a: b }, kind: outer }
+          |                                             ^^^^^
+          = at: steps[0].join.kind
+          = allowed: inner, left
+    "#]],
+    );
+    check(
+        &two(
+            "  - { name: w, from: logs, window: { tumbling: 1m, compute: { n: count(*) }, lateness: 1m } }\n  - join: { with: pays, on: { a: b }, within: 1m }\n  - { from: w, deduplicate: { by: [n], within: 1m } }",
+        ),
+        expect![[r#"
+            p.yaml:8:5: error: nothing takes the rows of this step
+              |
+            8 |   - join: { with: pays, on: { a: b }, within: 1m }
+              |     ^
+              = at: steps[1]
+              = help: name it, and write `from: NAME` in an output or a later step
+
+            p.yaml:8:5: error: the results of `w` are replaced later: a join of them would count them twice
+              |
+            8 |   - join: { with: pays, on: { a: b }, within: 1m }
+              |     ^^^^
+              = at: steps[1].join
+              = help: leave `lateness` out of `w`, or take `from` what it takes its rows from
+
+            p.yaml:9:16: error: the results of `w` are replaced later: deduplicate after them would count them twice
+              |
+            9 |   - { from: w, deduplicate: { by: [n], within: 1m } }
+              |                ^^^^^^^^^^^
+              = at: steps[2].deduplicate
+              = help: leave `lateness` out of `w`, or take `from` what it takes its rows from
         "#]],
     );
 }

@@ -1,4 +1,5 @@
-//! Steps that aggregate what a window has made: they would count a result again each time it is replaced.
+//! Steps that wait for event time and take what a window has made: they would count a result again each time it is
+//! replaced.
 
 use super::Problem;
 use crate::config::{PipelineConfig, StepKind, WindowConfig, WindowKind};
@@ -6,25 +7,39 @@ use crate::feed::Feed;
 
 pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
     for (index, step) in config.steps.iter().enumerate() {
-        let StepKind::Window(_) = step.kind else { continue };
-        let mut feed = config.feed_of_step(index);
-        // Steps take from earlier ones only, or `from` is wrong and was found so.
-        let mut below = index;
-        while let Some(Feed::Step(before)) = feed.filter(|feed| matches!(feed, Feed::Step(before) if *before < below)) {
+        let (key, what) = match &step.kind {
+            StepKind::Window(_) => ("window", "a window over them"),
+            StepKind::Join(_) => ("join", "a join of them"),
+            StepKind::Deduplicate(_) => ("deduplicate", "deduplicate after them"),
+            StepKind::Where(_)
+            | StepKind::Select(_)
+            | StepKind::Add(_)
+            | StepKind::Drop(_)
+            | StepKind::Rename(_)
+            | StepKind::Enrich(_) => continue,
+        };
+        if let Some((before, revised)) = revised_before(config, index) {
             let earlier = &config.steps[before];
-            if let StepKind::Window(window) = &earlier.kind
-                && let Some(key) = revises(window)
-            {
-                let name = earlier.name.as_ref().map_or(format!("steps[{before}]"), |name| format!("`{name}`"));
-                let message =
-                    format!("the results of {name} are replaced later: a window over them would count them twice");
-                let hint = format!("leave `{key}` out of {name}, or take `from` what it takes its rows from");
-                problems.push(Problem::new(format!("steps[{index}].window"), message).hint(hint));
-                break;
-            }
-            (feed, below) = (config.feed_of_step(before), before);
+            let name = earlier.name.as_ref().map_or(format!("steps[{before}]"), |name| format!("`{name}`"));
+            let message = format!("the results of {name} are replaced later: {what} would count them twice");
+            let hint = format!("leave `{revised}` out of {name}, or take `from` what it takes its rows from");
+            problems.push(Problem::new(format!("steps[{index}].{key}"), message).hint(hint));
         }
     }
+}
+
+/// The first step on the ways to step `index` whose results may be replaced by others, and the key that says so.
+fn revised_before(config: &PipelineConfig, index: usize) -> Option<(usize, &'static str)> {
+    let right = config.feed_of_join(index).and_then(Result::ok);
+    // Steps take from earlier ones only, or `from` is wrong and was found so.
+    let mut before = [config.feed_of_step(index), right].into_iter().flatten().filter_map(|feed| match feed {
+        Feed::Step(before) if before < index => Some(before),
+        Feed::Step(_) | Feed::Source(_) | Feed::Sources => None,
+    });
+    before.find_map(|before| {
+        let own = if let StepKind::Window(window) = &config.steps[before].kind { revises(window) } else { None };
+        own.map(|key| (before, key)).or_else(|| revised_before(config, before))
+    })
 }
 
 /// The key for which the results of a window may be replaced by others while its sources go on.

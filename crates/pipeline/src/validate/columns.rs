@@ -35,7 +35,7 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
             StepKind::Add(columns) => check_named(&format!("{path}.add"), columns, problems),
             StepKind::Drop(columns) => check_list(&format!("{path}.drop"), columns, problems),
             StepKind::Rename(columns) => check_named(&format!("{path}.rename"), columns, problems),
-            StepKind::Deduplicate(_) | StepKind::Enrich(_) => {}
+            StepKind::Deduplicate(_) | StepKind::Enrich(_) | StepKind::Join(_) => {}
             StepKind::Window(window) => check_window(&format!("{path}.window"), window, problems),
         }
     }

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use weir_model::DurationText;
 
 use super::Problem;
-use super::times::{YEAR, between};
-use crate::config::{DeduplicateConfig, EnrichConfig, Named, PipelineConfig, StepKind};
+use super::times::{YEAR, at_most, between};
+use crate::config::{DeduplicateConfig, EnrichConfig, JoinConfig, JoinSpan, Named, PipelineConfig, StepKind};
+use crate::feed::Feed;
 
 /// A file is not looked at more often than this.
 const REFRESH_MIN: DurationText = DurationText::millis(100);
@@ -20,6 +21,16 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
         }
         if let StepKind::Enrich(enrich) = &step.kind {
             check_enrich(&format!("steps[{index}].enrich"), enrich, problems);
+        }
+        if let StepKind::Join(join) = &step.kind {
+            let path = format!("steps[{index}].join");
+            needs_time(config, &path, "a join", problems);
+            if config.feed_of_step(index) == Some(Feed::Sources) && config.sources.len() > 1 {
+                let problem =
+                    Problem::new(&path, "the left rows of a join are of one source or step, not of all sources");
+                problems.push(problem.hint(format!("say `from` which, beside `join`: {}", names(config, &join.with))));
+            }
+            check_join(&path, join, problems);
         }
     }
 }
@@ -59,6 +70,39 @@ fn check_enrich(path: &str, config: &EnrichConfig, problems: &mut Vec<Problem>) 
         problems.push(problem.hint("such as `take: [team, owner]`"));
     }
     check_list(&format!("{path}.take"), &config.take, problems);
+}
+
+/// The sources besides one.
+fn names(config: &PipelineConfig, besides: &str) -> String {
+    config.sources.keys().map(String::as_str).filter(|name| *name != besides).collect::<Vec<_>>().join(" or ")
+}
+
+fn check_join(path: &str, config: &JoinConfig, problems: &mut Vec<Problem>) {
+    if config.on.is_empty() {
+        let problem = Problem::new(format!("{path}.on"), "there is nothing that must be equal");
+        problems
+            .push(problem.hint("such as `on: { order_id: order_id }`: a column of the left row, then of the right"));
+    }
+    check_pairs(&format!("{path}.on"), &config.on, problems);
+    match &config.span {
+        JoinSpan::Within(within) => at_most(&format!("{path}.within"), *within, YEAR, problems),
+        JoinSpan::Between(span) => {
+            at_most(&format!("{path}.between.before"), span.before, YEAR, problems);
+            at_most(&format!("{path}.between.after"), span.after, YEAR, problems);
+        }
+        JoinSpan::Tumbling(size) => {
+            between(&format!("{path}.tumbling"), *size, DurationText::millis(1), YEAR, problems);
+        }
+    }
+    at_most(&format!("{path}.lateness"), config.lateness, YEAR, problems);
+    if config.prefix.as_ref().is_some_and(|prefix| prefix.trim().is_empty()) {
+        let problem =
+            Problem::new(format!("{path}.prefix"), "the prefix is empty: right columns could be called like left ones");
+        problems.push(problem.hint("leave it out for the name of the right stream and `_`"));
+    }
+    if config.rows_max == 0 {
+        problems.push(Problem::new(format!("{path}.rows_max"), "0 rows are too few: at least 1"));
+    }
 }
 
 /// Names that are there, each once.

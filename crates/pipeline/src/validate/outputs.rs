@@ -112,7 +112,9 @@ fn columns_of(config: &PipelineConfig, feed: &Feed<'_>) -> Columns {
             let computed = window.compute.iter().map(|(name, _)| name.to_owned());
             Columns::These(window.by.iter().cloned().chain(computed).chain(["window".to_owned()]).collect())
         }
-        StepKind::Enrich(_) | StepKind::Add(_) | StepKind::Drop(_) | StepKind::Rename(_) => Columns::OfStep(*index),
+        StepKind::Enrich(_) | StepKind::Join(_) | StepKind::Add(_) | StepKind::Drop(_) | StepKind::Rename(_) => {
+            Columns::OfStep(*index)
+        }
         StepKind::Where(_) | StepKind::Deduplicate(_) => {
             config.feed_of_step(*index).map_or(Columns::Source, |feed| columns_of(config, &feed))
         }

@@ -19,6 +19,9 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
         if let (Some(from), None) = (&step.from, config.feed_of_step(index)) {
             problems.push(lost(config, format!("steps[{index}].from"), from, index));
         }
+        if let Some(Err(with)) = config.feed_of_join(index) {
+            problems.push(lost(config, format!("steps[{index}].join.with"), with, index));
+        }
     }
     for (index, output) in config.outputs.iter().enumerate() {
         if let (Some(from), None) = (&output.from, config.feed_of_output(index)) {
@@ -51,6 +54,7 @@ fn unread(config: &PipelineConfig, problems: &mut Vec<Problem>) {
     let feeds: Option<Vec<Feed<'_>>> = (0..config.steps.len())
         .map(|index| config.feed_of_step(index))
         .chain((0..config.outputs.len()).map(|index| config.feed_of_output(index)))
+        .chain((0..config.steps.len()).filter_map(|index| config.feed_of_join(index).map(Result::ok)))
         .collect();
     // With a reference that leads nowhere it is not known what is read.
     let Some(feeds) = feeds.filter(|_| !config.outputs.is_empty()) else { return };

@@ -223,7 +223,7 @@ pub(super) fn between(
     at_most(path, value, max, problems);
 }
 
-fn at_most(path: &str, value: DurationText, max: DurationText, problems: &mut Vec<Problem>) {
+pub(super) fn at_most(path: &str, value: DurationText, max: DurationText, problems: &mut Vec<Problem>) {
     if value > max {
         problems.push(Problem::new(path, format!("{} is too long: at most {max}", shown(value))));
     }

@@ -5,6 +5,7 @@ mod chains;
 mod deduplicate;
 mod enrich;
 mod global;
+mod join;
 mod late;
 mod limits;
 mod modes;

@@ -80,7 +80,7 @@ fn describe(job: &Job) -> String {
             text,
             "  step {} from {}: {}",
             node.name,
-            upstream(&job.plan, node.from),
+            node.inputs().into_iter().map(|from| upstream(&job.plan, from)).collect::<Vec<_>>().join(" with "),
             operator(&node.operator)
         );
     }
@@ -130,6 +130,7 @@ pub(super) fn operator(operator: &OperatorPlan) -> String {
             columns.join(", ")
         }
         OperatorPlan::Rows(plan) => crate::plan::rows::describe(plan),
+        OperatorPlan::Join(plan) => crate::plan::memory::describe_join(plan),
         OperatorPlan::Enrich(plan) => crate::plan::memory::describe_enrich(plan),
         OperatorPlan::Deduplicate(plan) => crate::plan::memory::describe_deduplicate(plan),
         OperatorPlan::Window(window) => {

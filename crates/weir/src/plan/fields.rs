@@ -96,6 +96,12 @@ pub(super) fn needs_of_all(plan: &Plan) -> Result<(Vec<Need>, Vec<Need>), Vec<Pr
         let node = &plan.nodes[index];
         match need_of(&node.operator, &nodes[index], index) {
             Ok(need) => {
+                if let OperatorPlan::Join(join) = &node.operator {
+                    match memory::right_need(join, &nodes[index].clone(), index) {
+                        Ok(need) => give(&mut nodes, join.with, &need),
+                        Err(found) => problems.push(found),
+                    }
+                }
                 give(&mut nodes, node.from, &need);
                 taken[index] = need;
             }
@@ -139,6 +145,7 @@ fn need_of(operator: &OperatorPlan, need: &Need, index: usize) -> Result<Need, P
             }
         }
         OperatorPlan::Rows(plan) => upstream = rows::need(plan, need, index)?,
+        OperatorPlan::Join(plan) => upstream = memory::left_need(plan, need, index)?,
         OperatorPlan::Enrich(plan) => upstream = memory::enrich_need(plan, need, index)?,
         OperatorPlan::Deduplicate(plan) => upstream = memory::deduplicate_need(plan, need, index)?,
         OperatorPlan::Window(window) => {

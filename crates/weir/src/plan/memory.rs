@@ -2,13 +2,19 @@
 
 use std::path::PathBuf;
 
-use weir_engine::{DeduplicatePlan, EnrichPlan, LateRows, Missing, Plan};
-use weir_pipeline::{DeduplicateConfig, EnrichConfig, LookupFile, MissingRows, PipelineConfig, StepKind};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema};
+use weir_engine::{
+    DeduplicatePlan, EnrichPlan, JoinKind, JoinPlan, JoinSpan, LateRows, Missing, OperatorPlan, Plan, Upstream,
+};
+use weir_model::TimeDelta;
+use weir_pipeline::{DeduplicateConfig, EnrichConfig, JoinConfig, LookupFile, MissingRows, PipelineConfig, StepKind};
 use weir_sql::columns;
 
 use super::Problem;
 use super::fields::Need;
-use super::types::{Checker, Known};
+use super::types::{Checker, JoinColumns, Known};
 use crate::running::{JobTable, TableFormat};
 
 /// The plan of a step.
@@ -35,6 +41,116 @@ pub(super) fn enrich(config: &EnrichConfig) -> EnrichPlan {
             MissingRows::Filter => Missing::Filter,
         },
     }
+}
+
+/// The plan of a step whose right rows come from `with`.
+pub(super) fn join(config: &JoinConfig, with: Upstream) -> JoinPlan {
+    JoinPlan {
+        with,
+        prefix: config.column_prefix(),
+        on: super::rows::pairs(&config.on),
+        span: match &config.span {
+            weir_pipeline::JoinSpan::Within(within) => {
+                JoinSpan::Within { before: within.delta(), after: within.delta() }
+            }
+            weir_pipeline::JoinSpan::Between(span) => {
+                JoinSpan::Within { before: span.before.delta(), after: span.after.delta() }
+            }
+            weir_pipeline::JoinSpan::Tumbling(size) => {
+                JoinSpan::Tumbling { size: size.delta(), offset: TimeDelta::ZERO }
+            }
+        },
+        kind: match config.kind {
+            weir_pipeline::JoinKind::Inner => JoinKind::Inner,
+            weir_pipeline::JoinKind::Left => JoinKind::Left,
+        },
+        lateness: config.lateness.delta(),
+        rows_max: usize::try_from(config.rows_max).unwrap_or(usize::MAX),
+        known: Default::default(),
+    }
+}
+
+/// What a join needs of its left rows.
+pub(super) fn left_need(plan: &JoinPlan, need: &Need, index: usize) -> Result<Need, Problem> {
+    let upstream = need.renamed(|name| Some(name.to_owned()).filter(|name| !name.starts_with(&plan.prefix)));
+    with_keys(plan, upstream, index, plan.on.iter().map(|(left, _)| left))
+}
+
+/// What a join needs of its right rows.
+pub(super) fn right_need(plan: &JoinPlan, need: &Need, index: usize) -> Result<Need, Problem> {
+    let upstream = need.renamed(|name| name.strip_prefix(&plan.prefix).map(str::to_owned));
+    with_keys(plan, upstream, index, plan.on.iter().map(|(_, right)| right))
+}
+
+fn with_keys<'a>(
+    plan: &JoinPlan,
+    mut need: Need,
+    index: usize,
+    keys: impl Iterator<Item = &'a String>,
+) -> Result<Need, Problem> {
+    for (key, (left, _)) in keys.zip(&plan.on) {
+        let path = format!("steps[{index}].join.on.{left}");
+        need.add_uses(&columns(key).map_err(|error| Problem::sql(path, error))?);
+    }
+    Ok(need)
+}
+
+/// The columns that rows are known to have.
+pub(super) fn columns_of(known: &Known) -> Vec<(String, DataType)> {
+    let schema = known.columns();
+    let fields = schema.iter().flat_map(|schema| schema.fields());
+    fields.map(|field| (field.name().clone(), field.data_type().clone())).collect()
+}
+
+/// Tells every join which columns its rows are known to have, so that they are there before a row was seen.
+pub(super) fn tell_joins(plan: &mut Plan, joins: Vec<JoinColumns>) {
+    for (node, columns) in joins {
+        if let OperatorPlan::Join(join) = &mut plan.nodes[node].operator {
+            join.known = columns;
+        }
+    }
+}
+
+/// Checks a step and tells which columns it gives.
+pub(super) fn join_check(checker: &mut Checker, index: usize, plan: &JoinPlan, left: &Known, right: &Known) -> Known {
+    for (own, other) in &plan.on {
+        let path = format!("steps[{index}].join.on.{own}");
+        checker.expression(&path, own, left);
+        checker.expression(&path, other, right);
+    }
+    let (Some(left), Some(right)) = (left.columns(), right.columns()) else { return Known::Open };
+    let plain = |field: &Field, name: String| {
+        let data_type = match field.data_type() {
+            DataType::Dictionary(_, values) => values.as_ref(),
+            DataType::Utf8View => &DataType::Utf8,
+            other => other,
+        };
+        Field::new(name, data_type.clone(), true)
+    };
+    let right: Vec<Field> =
+        right.fields().iter().map(|field| plain(field, format!("{}{}", plan.prefix, field.name()))).collect();
+    let left = left.fields().iter().filter(|field| right.iter().all(|other| other.name() != field.name()));
+    let left: Vec<Field> = left.map(|field| plain(field, field.name().clone())).collect();
+    Known::Columns(Arc::new(Schema::new([left, right].concat())))
+}
+
+/// What a step does, in words.
+pub(crate) fn describe_join(plan: &JoinPlan) -> String {
+    let on: Vec<String> = plan.on.iter().map(|(left, right)| format!("{left} = {right}")).collect();
+    let span = match plan.span {
+        JoinSpan::Within { before, after } if before == after => format!("within {before}"),
+        JoinSpan::Within { before, after } => format!("at most {before} before and {after} after"),
+        JoinSpan::Tumbling { size, .. } => format!("in the same window of {size}"),
+    };
+    let alone = match plan.kind {
+        JoinKind::Inner => "rows without a partner are filtered",
+        JoinKind::Left => "left rows without a partner go on with nulls",
+    };
+    let (lateness, rows, prefix) = (plan.lateness, plan.rows_max, &plan.prefix);
+    format!(
+        "pairs with {} {span}, the right columns as {prefix}...; {alone}; late by up to {lateness}; at most {rows} rows are held",
+        on.join(" and ")
+    )
 }
 
 /// The tables of all steps.

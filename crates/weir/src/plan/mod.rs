@@ -107,7 +107,7 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
         (0..config.outputs.len()).map(|index| upstream(config, config.feed_of_output(index))).collect();
     let names =
         unique(config.outputs.iter().map(|entry| entry.name.clone().unwrap_or_else(|| entry.output.default_name())));
-    let plan = Plan {
+    let mut plan = Plan {
         pipeline: config.name.clone(),
         time: config.time.as_ref().map(time_plan),
         sources: config.sources.keys().cloned().collect(),
@@ -116,7 +116,8 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
         limits: Limits::default(),
     };
     let sources = job_sources(config, &plan)?;
-    let known = types::check(&plan, &sources)?;
+    let (known, joined) = types::check(&plan, &sources)?;
+    memory::tell_joins(&mut plan, joined);
     let job_output = |name: &str, output: &OutputConfig, time_column, columns| JobOutput {
         name: name.to_owned(),
         output: output.clone(),
@@ -167,6 +168,9 @@ fn node(index: usize, step: &Step, config: &PipelineConfig) -> Result<Node, Vec<
         StepKind::Add(columns) => rows::plan(index, RowsPlan::Add(rows::pairs(columns)))?,
         StepKind::Drop(columns) => rows::plan(index, RowsPlan::Drop(columns.clone()))?,
         StepKind::Rename(columns) => rows::plan(index, RowsPlan::Rename(rows::pairs(columns)))?,
+        StepKind::Join(join) => {
+            OperatorPlan::Join(memory::join(join, upstream(config, config.feed_of_join(index).and_then(Result::ok))))
+        }
         StepKind::Enrich(config) => OperatorPlan::Enrich(memory::enrich(config)),
         StepKind::Deduplicate(config) => OperatorPlan::Deduplicate(memory::deduplicate(config)),
         StepKind::Window(window) => OperatorPlan::Window(window_plan(index, window)?),
@@ -177,6 +181,7 @@ fn node(index: usize, step: &Step, config: &PipelineConfig) -> Result<Node, Vec<
         OperatorPlan::Rows(plan) => plan.kind(),
         OperatorPlan::Deduplicate(_) => "deduplicate",
         OperatorPlan::Enrich(_) => "enrich",
+        OperatorPlan::Join(_) => "join",
         OperatorPlan::Window(_) => "window",
     };
     let name = step.name.clone().unwrap_or_else(|| format!("{kind}-{}", index + 1));
@@ -272,7 +277,7 @@ fn time_column(plan: &Plan, from: Upstream, time_field: Option<&str>) -> Option<
         Upstream::Source(_) | Upstream::AllSources => time_field.map(str::to_owned),
         Upstream::Node(index) => match &plan.nodes[index].operator {
             OperatorPlan::Window(_) => Some("window_start".to_owned()),
-            OperatorPlan::Where(_) | OperatorPlan::Deduplicate(_) => {
+            OperatorPlan::Where(_) | OperatorPlan::Deduplicate(_) | OperatorPlan::Join(_) => {
                 time_column(plan, plan.nodes[index].from, time_field)
             }
             OperatorPlan::Rows(rows) => {

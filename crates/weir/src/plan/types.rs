@@ -29,16 +29,22 @@ impl Known {
     }
 }
 
-/// The columns of each output, or what is wrong with the expressions of `plan`.
-pub(super) fn check(plan: &Plan, sources: &[JobSource]) -> Result<Vec<Known>, Vec<Problem>> {
-    check_all(plan, sources).map(|(outputs, _)| outputs)
+/// Of a join, by the index of its node, the columns that its left and its right rows are known to have.
+pub(super) type JoinColumns = (usize, [Vec<(String, DataType)>; 2]);
+/// The columns of each output, of each step, and of the joins.
+type AllKnown = (Vec<Known>, Vec<Known>, Vec<JoinColumns>);
+
+/// The columns of each output and of the joins, or what is wrong with the expressions of `plan`.
+pub(super) fn check(plan: &Plan, sources: &[JobSource]) -> Result<(Vec<Known>, Vec<JoinColumns>), Vec<Problem>> {
+    check_all(plan, sources).map(|(outputs, _, joins)| (outputs, joins))
 }
 
-/// The columns of each output and of each step.
-pub(super) fn check_all(plan: &Plan, sources: &[JobSource]) -> Result<(Vec<Known>, Vec<Known>), Vec<Problem>> {
+/// The columns of each output, of each step and of the joins.
+pub(super) fn check_all(plan: &Plan, sources: &[JobSource]) -> Result<AllKnown, Vec<Problem>> {
     let mut checker = Checker { compiler: SqlCompiler::new(), problems: Vec::new() };
     let sources: Vec<Known> = sources.iter().map(source_columns).collect();
     let mut nodes: Vec<Known> = Vec::new();
+    let mut joined = Vec::new();
     let known = |nodes: &[Known], from: Upstream| match from {
         Upstream::Source(source) => sources[source].clone(),
         Upstream::AllSources if sources.len() == 1 => sources[0].clone(),
@@ -54,11 +60,14 @@ pub(super) fn check_all(plan: &Plan, sources: &[JobSource]) -> Result<(Vec<Known
         sources.iter().any(wrong);
     }
     for (index, node) in plan.nodes.iter().enumerate() {
-        let input = known(&nodes, node.from);
-        nodes.push(checker.node(index, &node.operator, &input));
+        let inputs: Vec<Known> = node.inputs().into_iter().map(|from| known(&nodes, from)).collect();
+        if let OperatorPlan::Join(_) = node.operator {
+            joined.push((index, [memory::columns_of(&inputs[0]), memory::columns_of(&inputs[1])]));
+        }
+        nodes.push(checker.node(index, &node.operator, &inputs));
     }
     if checker.problems.is_empty() {
-        Ok((plan.outputs.iter().map(|output| known(&nodes, output.from)).collect(), nodes))
+        Ok((plan.outputs.iter().map(|output| known(&nodes, output.from)).collect(), nodes, joined))
     } else {
         Err(checker.problems)
     }
@@ -90,7 +99,8 @@ pub(super) struct Checker {
 
 impl Checker {
     /// Checks a step and tells which columns it gives.
-    fn node(&mut self, index: usize, operator: &OperatorPlan, input: &Known) -> Known {
+    fn node(&mut self, index: usize, operator: &OperatorPlan, inputs: &[Known]) -> Known {
+        let input = &inputs[0];
         match operator {
             OperatorPlan::Where(text) => {
                 self.condition(&format!("steps[{index}].where"), text, input);
@@ -110,6 +120,7 @@ impl Checker {
                     .map_or(Known::Open, |fields| Known::Columns(Arc::new(Schema::new(fields))))
             }
             OperatorPlan::Rows(plan) => rows::check(self, index, plan, input),
+            OperatorPlan::Join(plan) => memory::join_check(self, index, plan, input, &inputs[1]),
             OperatorPlan::Enrich(plan) => memory::enrich_check(self, index, plan, input),
             OperatorPlan::Deduplicate(plan) => memory::deduplicate_check(self, index, plan, input),
             OperatorPlan::Window(window) => self.window(index, window, input),

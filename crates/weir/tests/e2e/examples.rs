@@ -170,3 +170,18 @@ fn the_example_of_days_in_berlin_has_days_of_23_and_25_hours() {
     assert_eq!(parts.number("SELECT count(*) - count(DISTINCT row_id) FROM sales_per_day"), 0);
     assert!(parts.number("SELECT max(revision) FROM sales_per_day") > 0);
 }
+
+#[test]
+fn the_example_of_orders_finds_the_payment_of_each() {
+    let place = Place::new();
+    let mut command = place.weir(&["run"]);
+    let run = command.arg("examples/orders-paid.yaml").arg("--data").arg(place.data()).current_dir(repository());
+    well(&run.output().unwrap());
+    assert_eq!(place.number("SELECT count(*) FROM orders_paid"), 40);
+    assert_eq!(place.number("SELECT count(DISTINCT order_id) FROM orders_paid"), 40);
+    assert_eq!(place.number("SELECT count(payment_method) FROM orders_paid"), 24, "the others come too late, or never");
+    assert_eq!(place.number("SELECT count(*) FROM orders_paid WHERE payment_amount <> amount"), 0);
+    let windows = place.query("SELECT sum(orders) AS orders, sum(paid) AS paid FROM paid_per_minute");
+    assert_eq!((windows[0]["orders"].as_i64(), windows[0]["paid"].as_i64()), (Some(40), Some(24)));
+    assert_eq!(place.number("SELECT count(*) FROM late_events"), 0);
+}

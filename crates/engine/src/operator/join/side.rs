@@ -1,0 +1,339 @@
+//! The rows of one side of a join: found by key and time, dropped by the bucket of event time they lie in.
+//!
+//! Each bucket has the runs of its rows in the order in which they came (`key`, 16 bytes; `time`, microseconds; then the
+//! columns), and a run `counted` of the same length that says which of them the balance has settled. The index of keys is
+//! made anew from the runs after a restore.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::{interleave, take};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+use weir_model::EventTime;
+
+use super::columns::Columns;
+use crate::Run;
+use crate::keys::{Digest, digest_column, digests_of_column, times_of_column};
+use crate::operator::runs::Runs;
+use crate::snapshot::run_id;
+
+/// Stands for the key of a row that has none; no key has this digest, but for one in 2^128.
+const NO_KEY: Digest = 0;
+/// Columns of a run before those of the row.
+const OWN_COLUMNS: usize = 2;
+
+/// Where a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) time: i64,
+    bucket: i64,
+    row: u32,
+}
+
+/// The rows of one side.
+#[derive(Debug)]
+pub(super) struct Side {
+    width: i64,
+    offset: i64,
+    /// From the beginning of a bucket to the watermark at which it is dropped.
+    held: i64,
+    columns: Columns,
+    /// An empty run that says which columns there are, until there are more: rows that were let go have told of some.
+    columns_run: Option<(u64, RecordBatch)>,
+    /// By the start of each bucket.
+    buckets: BTreeMap<i64, Bucket>,
+    /// Of each key the rows, by time and then as they came.
+    index: HashMap<Digest, Vec<Place>, FixedState>,
+    rows: usize,
+    open: usize,
+}
+
+#[derive(Debug, Default)]
+struct Bucket {
+    runs: Runs,
+    keys: Vec<Digest>,
+    times: Vec<i64>,
+    /// Of each row whether the balance has settled it: it is in a pair, or nothing is expected any more.
+    counted: Vec<bool>,
+    /// The run that says the same, until one of them changes.
+    counted_run: Option<(u64, RecordBatch)>,
+}
+
+/// What a snapshot keeps of a side besides runs.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SideMeta {
+    /// The name of the run that says which columns there are.
+    columns: u64,
+    /// Of each bucket its start, the names of its runs, and of the run of `counted`.
+    buckets: Vec<(i64, Vec<u64>, u64)>,
+}
+
+impl Side {
+    pub(super) fn new((width, offset): (i64, i64), held: i64, known: &[(String, DataType)]) -> Self {
+        assert!(width > 0, "the plan was checked");
+        Self {
+            width,
+            offset,
+            held,
+            columns: Columns::new(known),
+            columns_run: None,
+            buckets: BTreeMap::new(),
+            index: HashMap::default(),
+            rows: 0,
+            open: 0,
+        }
+    }
+
+    /// How many rows are held.
+    pub(super) fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// How many of them the balance has not settled.
+    pub(super) fn open(&self) -> usize {
+        self.open
+    }
+
+    pub(super) fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    /// Takes up columns that are new; rows that are held have nulls there.
+    ///
+    /// # Errors
+    /// When a column has another type than before. Nothing has happened then.
+    pub(super) fn learn(&mut self, schema: &SchemaRef) -> Result<(), String> {
+        if self.columns.learn(schema)? {
+            self.columns_run = None;
+            let schema = run_schema(self.columns.schema());
+            self.buckets.values_mut().for_each(|bucket| bucket.runs.widen(&schema));
+        }
+        Ok(())
+    }
+
+    /// The rows with this key and a time from `first` to `last`.
+    pub(super) fn find(&self, key: Digest, first: i64, last: i64) -> &[Place] {
+        let places = self.index.get(&key).map_or(&[][..], Vec::as_slice);
+        let from = places.partition_point(|place| place.time < first);
+        let to = places.partition_point(|place| place.time <= last);
+        &places[from..to.max(from)]
+    }
+
+    /// Notes that the balance has settled a row, and says whether it had not before.
+    pub(super) fn count(&mut self, place: Place) -> bool {
+        let bucket = self.buckets.get_mut(&place.bucket).expect("a place is of a bucket that is held");
+        let before = std::mem::replace(&mut bucket.counted[place.row as usize], true);
+        if !before {
+            bucket.counted_run = None;
+            self.open -= 1;
+        }
+        !before
+    }
+
+    /// Holds rows with the columns of this side.
+    pub(super) fn insert(&mut self, rows: &RecordBatch, keys: &[Option<Digest>], times: &[i64], counted: &[bool]) {
+        let mut of_buckets: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+        for (time, row) in times.iter().zip(0u32..) {
+            of_buckets.entry(self.start(*time)).or_default().push(row);
+        }
+        for (start, indices) in of_buckets {
+            let bucket = self.buckets.entry(start).or_default();
+            for row in &indices {
+                let at = *row as usize;
+                let place = Place { time: times[at], bucket: start, row: bucket.times.len() as u32 };
+                bucket.push(keys[at].unwrap_or(NO_KEY), times[at], counted[at]);
+                self.open += usize::from(!counted[at]);
+                if let Some(key) = keys[at] {
+                    index(&mut self.index, key, place);
+                }
+            }
+            self.rows += indices.len();
+            let from = bucket.times.len() - indices.len();
+            let own = [digest_column(&bucket.keys[from..]), Arc::new(Int64Array::from(bucket.times[from..].to_vec()))];
+            let indices = UInt32Array::from(indices);
+            let taken = rows.columns().iter().map(|values| take(values, &indices, None).expect("rows of this batch"));
+            let columns: Vec<ArrayRef> = own.into_iter().chain(taken).collect();
+            let run = RecordBatch::try_new(run_schema(&rows.schema()), columns);
+            bucket.runs.push(run.expect("the columns are of the fields' types"));
+        }
+    }
+
+    fn start(&self, time: i64) -> i64 {
+        (time - self.offset).div_euclid(self.width) * self.width + self.offset
+    }
+
+    /// The columns of the rows at these places.
+    pub(super) fn gather(&self, places: &[Place]) -> Vec<ArrayRef> {
+        let mut batches: Vec<&RecordBatch> = Vec::new();
+        // Of each bucket the index of its first run in `batches`, and the row at which each of its runs begins.
+        let mut known: BTreeMap<i64, (usize, Vec<u32>)> = BTreeMap::new();
+        let mut found = Vec::with_capacity(places.len());
+        for place in places {
+            let (first, starts) = known.entry(place.bucket).or_insert_with(|| {
+                let (first, mut starts, mut row) = (batches.len(), Vec::new(), 0);
+                for batch in self.buckets[&place.bucket].runs.batches() {
+                    batches.push(batch);
+                    starts.push(row);
+                    row += batch.num_rows() as u32;
+                }
+                (first, starts)
+            });
+            let run = starts.partition_point(|start| *start <= place.row) - 1;
+            found.push((*first + run, (place.row - starts[run]) as usize));
+        }
+        let column = |index: usize| {
+            let arrays: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(index).as_ref()).collect();
+            interleave(&arrays, &found).expect("the runs of a side are of one kind")
+        };
+        (OWN_COLUMNS..OWN_COLUMNS + self.columns.fields().len()).map(column).collect()
+    }
+
+    /// The watermark at which the next bucket is dropped.
+    pub(super) fn next_gone(&self) -> Option<i64> {
+        self.buckets.keys().next().map(|start| start.saturating_add(self.held))
+    }
+
+    /// The rows of the first bucket that the balance has not settled, if the watermark `reached` drops it.
+    pub(super) fn alone_in_gone(&self, reached: i64) -> Option<Vec<Place>> {
+        let (start, bucket) = self.buckets.first_key_value()?;
+        (start.saturating_add(self.held) <= reached).then(|| bucket.uncounted(*start).collect())
+    }
+
+    /// Drops the first bucket.
+    pub(super) fn drop_first(&mut self) {
+        let Some((start, bucket)) = self.buckets.pop_first() else { return };
+        self.rows -= bucket.times.len();
+        self.open -= bucket.uncounted(start).count();
+        for key in &bucket.keys {
+            // Of each key its places are the first ones, as they are the earliest; once is enough.
+            let Some(places) = self.index.get_mut(key) else { continue };
+            let gone = places.partition_point(|place| place.bucket <= start);
+            places.drain(..gone);
+            if places.is_empty() {
+                self.index.remove(key);
+            }
+        }
+    }
+
+    /// Drops what the watermark `reached` lets go of, and says how many of these rows the balance had not settled.
+    pub(super) fn drop_gone(&mut self, reached: i64) -> usize {
+        let before = self.open;
+        while self.next_gone().is_some_and(|gone| gone <= reached) {
+            self.drop_first();
+        }
+        before - self.open
+    }
+
+    /// The rows that the balance has not settled; it has then.
+    pub(super) fn settle_all(&mut self) -> Vec<Place> {
+        let places: Vec<Place> = self.buckets.iter().flat_map(|(start, bucket)| bucket.uncounted(*start)).collect();
+        for place in &places {
+            self.count(*place);
+        }
+        places
+    }
+
+    pub(super) fn seal(&mut self, node: usize, next_run: &mut u64) -> Vec<Run> {
+        let columns = self.columns.schema().clone();
+        let (id, batch) = self.columns_run.get_or_insert_with(|| {
+            let batch = RecordBatch::new_empty(columns);
+            *next_run += 1;
+            (run_id(*next_run, node, 0, &batch), batch)
+        });
+        let mut runs = vec![Run { id: *id, node, pane: EventTime::from_micros(0), batch: batch.clone() }];
+        for (start, bucket) in &mut self.buckets {
+            runs.extend(bucket.runs.seal((node, *start), next_run));
+            let (id, batch) = bucket.counted_run.get_or_insert_with(|| {
+                let counted: ArrayRef = Arc::new(BooleanArray::from(bucket.counted.clone()));
+                let batch = RecordBatch::try_from_iter([("counted", counted)]).expect("a column");
+                *next_run += 1;
+                (run_id(*next_run, node, *start, &batch), batch)
+            });
+            runs.push(Run { id: *id, node, pane: EventTime::from_micros(*start), batch: batch.clone() });
+        }
+        runs
+    }
+
+    pub(super) fn meta(&self) -> SideMeta {
+        let buckets = self.buckets.iter().map(|(start, bucket)| {
+            let counted = bucket.counted_run.as_ref().expect("it is named when it is sealed").0;
+            (*start, bucket.runs.ids(), counted)
+        });
+        let columns = self.columns_run.as_ref().expect("it is named when it is sealed").0;
+        SideMeta { columns, buckets: buckets.collect() }
+    }
+
+    /// Takes over what a snapshot holds.
+    ///
+    /// # Errors
+    /// What is damaged.
+    pub(super) fn restore(&mut self, meta: SideMeta, runs: &[Run]) -> Result<(), String> {
+        let found = |id: u64| runs.iter().find(|run| run.id == id).ok_or_else(|| format!("the run {id} is missing"));
+        let columns = found(meta.columns)?.batch.clone();
+        let known = std::mem::replace(&mut self.columns, Columns::of_schema(columns.schema()));
+        self.columns_run = Some((meta.columns, columns));
+        for (start, ids, counted) in meta.buckets {
+            let mut bucket = Bucket { runs: Runs::restore(&ids, runs)?, ..Bucket::default() };
+            for batch in bucket.runs.batches() {
+                let [keys, times, ..] = batch.columns() else {
+                    return Err(format!("a run of rows has {} columns", batch.num_columns()));
+                };
+                bucket.keys.extend(digests_of_column(keys)?);
+                bucket.times.extend(times_of_column(times)?);
+            }
+            let run = found(counted)?;
+            bucket.counted_run = Some((run.id, run.batch.clone()));
+            let flags = run.batch.columns().first().and_then(|column| column.as_boolean_opt());
+            let flags = flags.filter(|flags| flags.len() == bucket.times.len());
+            let flags = flags.ok_or_else(|| format!("the run {counted} does not fit its bucket"))?;
+            bucket.counted = flags.values().iter().collect();
+            for (row, (key, time)) in (0u32..).zip(bucket.keys.iter().zip(&bucket.times)) {
+                if *key != NO_KEY {
+                    index(&mut self.index, *key, Place { time: *time, bucket: start, row });
+                }
+            }
+            self.rows += bucket.times.len();
+            self.open += bucket.uncounted(start).count();
+            self.buckets.insert(start, bucket);
+        }
+        self.learn(known.schema())
+    }
+
+    /// About how many bytes it holds.
+    pub(super) fn size(&self) -> usize {
+        let row = size_of::<Digest>() + size_of::<i64>() + size_of::<Place>() + 1;
+        let runs: usize = self.buckets.values().map(|bucket| bucket.runs.size()).sum();
+        runs + self.rows * row + self.index.capacity() * (size_of::<(Digest, Vec<Place>)>() + 1)
+    }
+}
+
+impl Bucket {
+    fn push(&mut self, key: Digest, time: i64, counted: bool) {
+        self.keys.push(key);
+        self.times.push(time);
+        self.counted.push(counted);
+        self.counted_run = None;
+    }
+
+    fn uncounted(&self, start: i64) -> impl Iterator<Item = Place> {
+        let rows = (0u32..).zip(self.times.iter().zip(&self.counted)).filter(|(_, (_, counted))| !**counted);
+        rows.map(move |(row, (time, _))| Place { time: *time, bucket: start, row })
+    }
+}
+
+/// Puts a place behind those that are not later.
+fn index(index: &mut HashMap<Digest, Vec<Place>, FixedState>, key: Digest, place: Place) {
+    let places = index.entry(key).or_default();
+    let at = places.partition_point(|known| known.time <= place.time);
+    places.insert(at, place);
+}
+
+fn run_schema(columns: &SchemaRef) -> SchemaRef {
+    let own = [Field::new("key", DataType::FixedSizeBinary(16), false), Field::new("time", DataType::Int64, false)];
+    let fields = own.into_iter().map(Arc::new).chain(columns.fields().iter().cloned());
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
