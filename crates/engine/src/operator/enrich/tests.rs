@@ -23,7 +23,7 @@ fn table(id: ArrayRef) -> Table {
 }
 
 fn found(table: &Table, keys: ArrayRef) -> Vec<Option<u32>> {
-    table.find(&[keys.clone()], keys.len()).unwrap().iter().collect()
+    table.find(std::slice::from_ref(&keys), keys.len()).unwrap().iter().collect()
 }
 
 #[test]
