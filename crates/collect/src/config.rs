@@ -6,11 +6,12 @@ mod tests;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{FileConfig, HttpConfig, LogConfig, StdinConfig};
+use crate::{FileConfig, HttpConfig, KafkaConfig, LogConfig, StdinConfig};
 
 /// Where a source's bytes come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "a pipeline has a few of them")]
 pub enum SourceConfig {
     /// Files found by patterns; plain, gzip or zstd; read once or followed.
     File(FileConfig),
@@ -20,6 +21,8 @@ pub enum SourceConfig {
     Http(HttpConfig),
     /// A topic of the embedded log.
     Log(LogConfig),
+    /// Topics of Apache Kafka.
+    Kafka(KafkaConfig),
 }
 
 impl SourceConfig {
@@ -30,6 +33,7 @@ impl SourceConfig {
             Self::Stdin(_) => "stdin",
             Self::Http(_) => "http",
             Self::Log(_) => "log",
+            Self::Kafka(_) => "kafka",
         }
     }
 
@@ -40,6 +44,7 @@ impl SourceConfig {
             Self::Stdin(_) => true,
             Self::Http(_) => false,
             Self::Log(log) => !log.follow,
+            Self::Kafka(kafka) => !kafka.follow,
         }
     }
 }

@@ -7,11 +7,13 @@ mod cutter;
 mod file;
 #[cfg(test)]
 mod framers;
+mod kafka;
 mod log;
 mod stdin;
 
 pub use body::{BodyError, BodyLimits, decompress, split_body};
 pub use config::SourceConfig;
 pub use file::{FileConfig, FileSource, StartAt};
+pub use kafka::{KafkaConfig, KafkaSource, KafkaStart, StartTime, Tombstones};
 pub use log::{HttpConfig, LogConfig, LogSource};
 pub use stdin::{StdinConfig, StdinSource};

@@ -13,8 +13,8 @@ use crate::node::Node;
 
 /// The ports of every broker. Each has an address of its own in 127/8, so nothing else can take the port while a broker is
 /// down: they lie below the ports that the system hands out.
-const CLIENT_PORT: u16 = 19_092;
-const CONTROLLER_PORT: u16 = 19_093;
+pub(crate) const CLIENT_PORT: u16 = 19_092;
+pub(crate) const CONTROLLER_PORT: u16 = 19_093;
 const CLUSTER_ID: &str = "weir-test-cluster-0000";
 const LOG4J: &str = include_str!("../broker/log4j2.xml");
 
@@ -39,20 +39,29 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::start`].
     pub fn start_with(nodes: usize, more: &[(&str, &str)]) -> Result<Self, BrokerError> {
+        Self::launch(temporary_folder()?, &free_addresses(nodes), more, &[])
+    }
+
+    /// Starts a broker per address. `more` are further lines of `server.properties`, `prepare` further arguments with which a
+    /// broker's folder is made ready.
+    pub(crate) fn launch(
+        folder: TempDir,
+        addresses: &[Ipv4Addr],
+        more: &[(&str, &str)],
+        prepare: &[&str],
+    ) -> Result<Self, BrokerError> {
         let jars = jars::fetch()?;
-        let folder = tempfile::Builder::new().prefix("weir-kafka-").tempdir().map_err(BrokerError::file("/tmp"))?;
-        let addresses = free_addresses(nodes);
         let bootstrap: Vec<String> = addresses.iter().map(|address| format!("{address}:{CLIENT_PORT}")).collect();
         let mut cluster = Self { nodes: Vec::new(), bootstrap: bootstrap.join(","), folder };
-        for id in 1..=nodes {
+        for id in 1..=addresses.len() {
             let home = cluster.folder.path().join(format!("broker-{id}"));
             let write =
                 |name: &str, text: &str| fs::write(home.join(name), text).map_err(BrokerError::file(home.join(name)));
             fs::create_dir(&home).map_err(BrokerError::file(&home))?;
             write("log4j2.xml", LOG4J)?;
-            write("server.properties", &properties(id, &addresses, &home.join("data").to_string_lossy(), more))?;
+            write("server.properties", &properties(id, addresses, &home.join("data").to_string_lossy(), more))?;
             let node = Node::new(id, &jars, home);
-            node.format(CLUSTER_ID)?;
+            node.format(CLUSTER_ID, prepare)?;
             cluster.nodes.push(node);
         }
         // A broker is up only when a majority of controllers is: start them together.
@@ -82,9 +91,13 @@ impl Cluster {
     }
 }
 
+pub(crate) fn temporary_folder() -> Result<TempDir, BrokerError> {
+    tempfile::Builder::new().prefix("weir-kafka-").tempdir().map_err(BrokerError::file(std::env::temp_dir()))
+}
+
 /// An address per broker in 127/8 on which nobody listens. Chosen at random, so that processes that start clusters at the
 /// same time do not meet.
-fn free_addresses(nodes: usize) -> Vec<Ipv4Addr> {
+pub(crate) fn free_addresses(nodes: usize) -> Vec<Ipv4Addr> {
     loop {
         let random = RandomState::new().build_hasher().finish();
         let (b, c) = ((random >> 8) as u8, (random >> 16) as u8);

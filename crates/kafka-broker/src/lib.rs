@@ -17,6 +17,7 @@ mod jars;
 mod node;
 #[cfg(feature = "clients")]
 mod records;
+mod secured;
 #[cfg(feature = "clients")]
 mod topics;
 
@@ -28,6 +29,7 @@ pub use jars::fetch;
 pub use node::Node;
 #[cfg(feature = "clients")]
 pub use records::{Isolation, Record};
+pub use secured::{PASSWORD, Secured, USER};
 
 /// Why there is no broker.
 #[derive(Debug, thiserror::Error)]

@@ -47,11 +47,12 @@ impl Node {
     }
 
     /// Prepares the folder for a broker's files, once.
-    pub(crate) fn format(&self, cluster_id: &str) -> Result<(), BrokerError> {
+    pub(crate) fn format(&self, cluster_id: &str, more: &[&str]) -> Result<(), BrokerError> {
         let output = self
             .java()
             .args(["kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config"])
             .arg(self.folder.join("server.properties"))
+            .args(more)
             .stdin(Stdio::null())
             .output()
             .map_err(no_java)?;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::{BrokerError, Cluster};
 
@@ -55,6 +55,16 @@ impl Cluster {
     /// `Refused` with the broker's reason.
     pub async fn delete_topic(&self, name: &str) -> Result<(), BrokerError> {
         answered(self.admin()?.delete_topics(&[name], &options()).await)
+    }
+
+    /// Deletes the records of a partition before `offset`, as retention would.
+    ///
+    /// # Errors
+    /// `Refused` with the broker's reason.
+    pub async fn delete_records(&self, name: &str, partition: i32, offset: i64) -> Result<(), BrokerError> {
+        let mut before = TopicPartitionList::new();
+        before.add_partition_offset(name, partition, Offset::Offset(offset)).map_err(refused)?;
+        self.admin()?.delete_records(&before, &options()).await.map(drop).map_err(refused)
     }
 
     fn admin(&self) -> Result<AdminClient<DefaultClientContext>, BrokerError> {

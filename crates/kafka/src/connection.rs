@@ -1,0 +1,206 @@
+//! What a pipeline file says about reaching a Kafka, and the client's settings that follow. Refuses settings that would
+//! break a promise.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::KafkaError;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use weir_model::{ErrorKind, SeamError, SeamResult, Secret};
+
+use crate::error::{kind_of, seam_error};
+
+/// An encrypted connection (TLS).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsConfig {
+    /// A file with the certificates (PEM) of the authorities that are trusted. Default: those of the system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+    /// A file with the client's own certificate (PEM), where the brokers want one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// A file with the key (PEM) of that certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The password of the key, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_password: Option<Secret>,
+}
+
+/// How Weir says who it is (SASL).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SaslConfig {
+    /// Name and password as they are; only sensible with `tls`.
+    #[serde(rename = "plain")]
+    Plain(Login),
+    /// Name and password, of which only a proof is sent.
+    #[serde(rename = "scram_sha_256")]
+    ScramSha256(Login),
+    /// The same with a longer hash.
+    #[serde(rename = "scram_sha_512")]
+    ScramSha512(Login),
+}
+
+/// A name and a password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    /// The name.
+    pub username: String,
+    /// The password, best as `${env:NAME}`.
+    pub password: Secret,
+}
+
+/// Settings of the client that Weir answers for: another value would lose or double records, or is said elsewhere.
+const OURS: [&str; 23] = [
+    "bootstrap.servers",
+    "metadata.broker.list",
+    "security.protocol",
+    "sasl.mechanism",
+    "sasl.mechanisms",
+    "sasl.username",
+    "sasl.password",
+    "ssl.ca.location",
+    "ssl.certificate.location",
+    "ssl.key.location",
+    "ssl.key.password",
+    "group.id",
+    "group.instance.id",
+    "isolation.level",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "auto.offset.reset",
+    "enable.partition.eof",
+    "check.crcs",
+    "enable.idempotence",
+    "acks",
+    "request.required.acks",
+    "transactional.id",
+];
+
+/// What a source or a sink says about its connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection<'a> {
+    /// `host:port` of some brokers.
+    pub brokers: &'a [String],
+    /// Encryption, if any.
+    pub tls: Option<&'a TlsConfig>,
+    /// Authentication, if any.
+    pub sasl: Option<&'a SaslConfig>,
+    /// Further settings of librdkafka.
+    pub client: &'a BTreeMap<String, String>,
+}
+
+impl Connection<'_> {
+    /// The client's settings, without those that only one direction has.
+    ///
+    /// # Errors
+    /// `Config` when a further setting is one that Weir answers for.
+    pub fn settings(&self) -> SeamResult<ClientConfig> {
+        let mut settings = ClientConfig::new();
+        settings
+            .set("bootstrap.servers", self.brokers.join(","))
+            .set("client.id", "weir")
+            .set("security.protocol", self.protocol())
+            .set("socket.keepalive.enable", "true")
+            .set("reconnect.backoff.max.ms", "1000");
+        if let Some(tls) = self.tls {
+            let password = tls.key_password.as_ref().map(Secret::expose);
+            for (name, value) in [
+                ("ssl.ca.location", tls.ca.as_deref()),
+                ("ssl.certificate.location", tls.certificate.as_deref()),
+                ("ssl.key.location", tls.key.as_deref()),
+                ("ssl.key.password", password),
+            ] {
+                value.map(|value| settings.set(name, value));
+            }
+        }
+        if let Some(sasl) = self.sasl {
+            let (mechanism, login) = match sasl {
+                SaslConfig::Plain(login) => ("PLAIN", login),
+                SaslConfig::ScramSha256(login) => ("SCRAM-SHA-256", login),
+                SaslConfig::ScramSha512(login) => ("SCRAM-SHA-512", login),
+            };
+            settings
+                .set("sasl.mechanisms", mechanism)
+                .set("sasl.username", &login.username)
+                .set("sasl.password", login.password.expose());
+        }
+        for (name, value) in self.client {
+            if let Some(ours) = OURS.iter().find(|ours| *ours == name) {
+                let message = format!("the client's setting {ours} is Weir's own: another value could lose records");
+                return Err(SeamError::new(ErrorKind::Config, message));
+            }
+            settings.set(name, value);
+        }
+        Ok(settings)
+    }
+
+    fn protocol(&self) -> &'static str {
+        match (self.tls.is_some(), self.sasl.is_some()) {
+            (false, false) => "plaintext",
+            (true, false) => "ssl",
+            (false, true) => "sasl_plaintext",
+            (true, true) => "sasl_ssl",
+        }
+    }
+}
+
+/// Passes on what the client says about itself to Weir's own log, and remembers why no broker lets it in.
+#[derive(Clone, Debug, Default)]
+pub struct Speaker {
+    refusal: Arc<Mutex<Option<(KafkaError, String)>>>,
+}
+
+impl Speaker {
+    /// An error of the client at a seam; `doing` says what was being done. Where the brokers refuse the client, that is the
+    /// error: what the call itself says is that nobody answered in time.
+    pub fn seam_error(&self, doing: impl Into<String>, error: KafkaError) -> SeamError {
+        let refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match refusal {
+            Some((refused, reason)) if kind_of(&error) == ErrorKind::Retry => {
+                let message = format!("{}: the brokers refuse the connection: {reason}", doing.into());
+                SeamError::new(kind_of(&refused), message)
+            }
+            _ => seam_error(doing, error),
+        }
+    }
+}
+
+impl ClientContext for Speaker {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+                tracing::warn!(facility, "kafka: {message}");
+            }
+            RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice => tracing::info!(facility, "kafka: {message}"),
+            RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => tracing::debug!(facility, "kafka: {message}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!("kafka: {error}: {reason}");
+        if kind_of(&error) == ErrorKind::Config {
+            *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some((error, reason.to_owned()));
+        }
+    }
+}
+
+impl ConsumerContext for Speaker {}
+
+/// Whether a text is a broker's `host:port`.
+pub fn is_broker(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+}
+
+/// Whether Kafka takes a text as a topic's name.
+pub fn is_topic_name(text: &str) -> bool {
+    const BYTES_MAX: usize = 249;
+    (1..=BYTES_MAX).contains(&text.len())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+}
