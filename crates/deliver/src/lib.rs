@@ -1,10 +1,11 @@
-//! Where results go out, once: tables, files and standard output as sinks, and what dead letters look like. Refuses to
+//! Where results go out, once: tables, files, topics of Kafka and standard output as sinks, and what dead letters look like. Refuses to
 //! decide what is a result: that is the engine.
 
 mod config;
 mod dead_letters;
 mod encode;
 mod file;
+mod kafka;
 mod off_thread;
 mod stdout;
 mod table;
@@ -13,5 +14,6 @@ pub use config::{FileFormat, FileMode, FileOutput, OutputConfig, StdoutFormat, S
 pub use dead_letters::{dead_letter_batch, dead_letter_schema};
 pub use encode::ndjson;
 pub use file::FileSink;
+pub use kafka::{Compression, Delivery, KafkaOutput, KafkaSink};
 pub use stdout::StdoutSink;
 pub use table::TableSink;

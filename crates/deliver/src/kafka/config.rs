@@ -1,0 +1,122 @@
+//! What a pipeline file says about a Kafka topic as an output. Refuses to reach out.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use weir_kafka::{Connection, SaslConfig, TlsConfig, is_broker, is_topic_name};
+
+/// A topic of Apache Kafka. Rows are written as JSON objects; a row that has a `row_id` carries it in the header `row_id`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KafkaOutput {
+    /// Some of the brokers, `host:port`; the others are found through them.
+    #[schemars(extend("examples" = [["localhost:9092"]]))]
+    pub brokers: Vec<String>,
+    /// The topic. It must exist.
+    pub topic: String,
+    /// What is promised about every row.
+    #[serde(default)]
+    pub delivery: Delivery,
+    /// The column whose value, as text, is the record's key: records of one key stay in order in one partition. Without it
+    /// records are spread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["app_id"]))]
+    pub key: Option<String>,
+    /// How batches are compressed.
+    #[serde(default)]
+    pub compression: Compression,
+    /// Encrypts the connection; `tls: {}` trusts the authorities that the system trusts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsConfig>,
+    /// Says who Weir is: `plain`, `scram_sha_256` or `scram_sha_512`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = [{ "scram_sha_512": { "username": "weir", "password": "${env:KAFKA_PASSWORD}" } }]))]
+    pub sasl: Option<SaslConfig>,
+    /// Further settings of the client library, librdkafka, by their names there. Those that Weir answers for are refused.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("examples" = [{ "linger.ms": "20" }], "x-map-of" = "text"))]
+    pub client: BTreeMap<String, String>,
+}
+
+/// What is promised about every row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// A reader of committed records (`isolation.level=read_committed`) sees every row once: the rows of an epoch become
+    /// visible together, after its commit.
+    #[default]
+    ExactlyOnce,
+    /// Rows are sent as they come, and after a crash some are sent again, with the same `row_id`.
+    AtLeastOnce,
+}
+
+/// How batches are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// Gzip.
+    Gzip,
+    /// Snappy.
+    Snappy,
+    /// LZ4: little work for a good part of the gain.
+    #[default]
+    Lz4,
+    /// Zstandard: the smallest.
+    Zstd,
+}
+
+impl Compression {
+    /// The client's word for it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Snappy => "snappy",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+impl KafkaOutput {
+    /// A topic of these brokers, everything else as by default.
+    pub fn new(brokers: impl IntoIterator<Item = impl Into<String>>, topic: impl Into<String>) -> Self {
+        Self {
+            brokers: brokers.into_iter().map(Into::into).collect(),
+            topic: topic.into(),
+            delivery: Delivery::default(),
+            key: None,
+            compression: Compression::default(),
+            tls: None,
+            sasl: None,
+            client: BTreeMap::new(),
+        }
+    }
+
+    /// What makes no sense: the key below `kafka` it is about, and what is wrong. Nothing is asked of the brokers.
+    pub fn problems(&self) -> Vec<(String, String)> {
+        let mut problems = Vec::new();
+        if self.brokers.is_empty() {
+            problems.push(("brokers".to_owned(), "there is no broker".to_owned()));
+        }
+        for (at, broker) in self.brokers.iter().enumerate().filter(|(_, broker)| !is_broker(broker)) {
+            problems.push((format!("brokers[{at}]"), format!("`{broker}` is not a broker's host:port")));
+        }
+        if !is_topic_name(&self.topic) {
+            let message = format!("`{}` cannot be a topic: letters, digits, `.`, `_` and `-`", self.topic);
+            problems.push(("topic".to_owned(), message));
+        }
+        if let Err(error) = self.connection().settings() {
+            problems.push(("client".to_owned(), error.message));
+        }
+        problems
+    }
+
+    /// How the brokers are reached.
+    pub fn connection(&self) -> Connection<'_> {
+        Connection { brokers: &self.brokers, tls: self.tls.as_ref(), sasl: self.sasl.as_ref(), client: &self.client }
+    }
+}

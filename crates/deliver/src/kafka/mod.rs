@@ -1,0 +1,116 @@
+//! A topic of Kafka as an output. Refuses to call a row sent before the brokers have it.
+
+mod config;
+mod frame;
+mod sending;
+mod staged;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+use weir_model::{Epoch, Guarantee, Prepared, SeamResult, Sink, Vfs};
+
+use self::frame::{Frame, frames};
+use self::sending::Sending;
+use self::staged::Staged;
+use crate::off_thread::OffThread;
+
+pub use self::config::{Compression, Delivery, KafkaOutput};
+
+/// Writes rows to a topic: at once with at-least-once delivery, after the commit of their epoch with exactly-once delivery.
+pub struct KafkaSink {
+    guarantee: Guarantee,
+    way: OffThread<Way>,
+}
+
+enum Way {
+    AtOnce { key: Option<String>, sending: Sending },
+    Staged(Box<Staged>),
+}
+
+impl KafkaSink {
+    /// Opens the output that `config` describes. `folder` is this output's own place in the data folder, `committed` what
+    /// the pipeline's last commit holds for it.
+    ///
+    /// # Errors
+    /// `Config` when a setting is not right, `Corrupt` when what the commit holds cannot be read.
+    pub fn open(
+        vfs: Arc<dyn Vfs>,
+        folder: &Path,
+        config: &KafkaOutput,
+        committed: Option<&Prepared>,
+    ) -> SeamResult<Self> {
+        let way = match config.delivery {
+            Delivery::AtLeastOnce => Way::AtOnce { key: config.key.clone(), sending: Sending::new(config, None)? },
+            Delivery::ExactlyOnce => Way::Staged(Box::new(Staged::open(vfs, folder, config, committed)?)),
+        };
+        Ok(Self { guarantee: config.delivery.guarantee(), way: OffThread::new(way) })
+    }
+}
+
+impl Delivery {
+    /// What it promises.
+    pub fn guarantee(self) -> Guarantee {
+        match self {
+            Self::ExactlyOnce => Guarantee::ExactlyOnce,
+            Self::AtLeastOnce => Guarantee::AtLeastOnce,
+        }
+    }
+}
+
+#[async_trait]
+impl Sink for KafkaSink {
+    fn guarantee(&self) -> Guarantee {
+        self.guarantee
+    }
+
+    async fn write(&mut self, rows: &RecordBatch) -> SeamResult<()> {
+        if rows.num_rows() == 0 {
+            return Ok(());
+        }
+        let rows = rows.clone();
+        let write = move |way: &mut Way| match way {
+            Way::AtOnce { key, sending } => {
+                let mut bytes = Vec::new();
+                frames(&rows, key.as_deref(), &mut bytes)?;
+                let mut rest = bytes.as_slice();
+                while let Some((frame, after)) = Frame::read(rest) {
+                    sending.send(frame)?;
+                    rest = after;
+                }
+                Ok(())
+            }
+            Way::Staged(staged) => staged.write(&rows),
+        };
+        self.way.run(write).await
+    }
+
+    async fn prepare(&mut self, epoch: Epoch) -> SeamResult<Prepared> {
+        let prepare = move |way: &mut Way| match way {
+            Way::AtOnce { sending, .. } => sending.flush().map(|()| Prepared::default()),
+            Way::Staged(staged) => staged.prepare(epoch),
+        };
+        self.way.run(prepare).await
+    }
+
+    async fn commit(&mut self, epoch: Epoch, prepared: &Prepared) -> SeamResult<()> {
+        let prepared = prepared.clone();
+        let commit = move |way: &mut Way| match way {
+            Way::AtOnce { .. } => Ok(()),
+            Way::Staged(staged) => staged.commit(epoch, &prepared),
+        };
+        self.way.run(commit).await
+    }
+
+    async fn abort(&mut self, last: Epoch) -> SeamResult<()> {
+        let abort = move |way: &mut Way| match way {
+            Way::AtOnce { .. } => Ok(()),
+            Way::Staged(staged) => staged.abort(last),
+        };
+        self.way.run(abort).await
+    }
+}

@@ -1,0 +1,132 @@
+//! A producer and what has become of what it was given. Blocks. Refuses to forget a record that was not stored.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use weir_kafka::{Speaker, seam_error};
+use weir_model::{SeamError, SeamResult};
+
+use super::config::KafkaOutput;
+use super::frame::{Frame, ROW_ID};
+
+/// How long a record may take until the brokers have it; then the epoch is tried again from its beginning.
+const STORED_WITHIN: Duration = Duration::from_secs(50);
+/// How long a transaction may take; longer than the records in it, or one would outlive it.
+const TRANSACTION_WITHIN: Duration = Duration::from_secs(60);
+/// How many bytes wait in the client at most.
+const QUEUE_KIB_MAX: u64 = 64 << 10;
+
+/// Hears what has become of every record.
+#[derive(Clone, Default)]
+pub(super) struct Hearing {
+    speaker: Speaker,
+    /// The first record that was not stored.
+    failed: Arc<Mutex<Option<KafkaError>>>,
+}
+
+impl ClientContext for Hearing {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.speaker.log(level, facility, message);
+    }
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.speaker.error(error, reason);
+    }
+}
+
+impl ProducerContext for Hearing {
+    type DeliveryOpaque = ();
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
+        }
+    }
+}
+
+/// Sends records to one topic.
+pub(super) struct Sending {
+    topic: String,
+    pub(super) producer: BaseProducer<Hearing>,
+    hearing: Hearing,
+}
+
+impl Sending {
+    /// A producer; with a transactional id its records belong to transactions.
+    pub(super) fn new(config: &KafkaOutput, transactional_id: Option<&str>) -> SeamResult<Self> {
+        let mut settings: ClientConfig = config.connection().settings()?;
+        for (name, value) in [
+            ("compression.type", config.compression.name().to_owned()),
+            // As the Java clients place keys.
+            ("partitioner", "murmur2_random".to_owned()),
+            ("message.timeout.ms", STORED_WITHIN.as_millis().to_string()),
+            ("queue.buffering.max.kbytes", QUEUE_KIB_MAX.to_string()),
+        ] {
+            // What the user says wins.
+            if settings.get(name).is_none() {
+                settings.set(name, value);
+            }
+        }
+        settings.set("enable.idempotence", "true");
+        if let Some(id) = transactional_id {
+            settings
+                .set("transactional.id", id)
+                .set("transaction.timeout.ms", TRANSACTION_WITHIN.as_millis().to_string());
+        }
+        let hearing = Hearing::default();
+        let producer = settings
+            .create_with_context(hearing.clone())
+            .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
+        Ok(Self { topic: config.topic.clone(), producer, hearing })
+    }
+
+    /// Gives the client a record; waits while its queue is full.
+    pub(super) fn send(&self, frame: Frame<'_>) -> SeamResult<()> {
+        let mut next: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&self.topic);
+        next.key = frame.key;
+        next.payload = frame.value;
+        next.headers = frame.row_id.map(|id| OwnedHeaders::new().insert(Header { key: ROW_ID, value: Some(id) }));
+        loop {
+            match self.producer.send(next) {
+                Ok(()) => break,
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) => {
+                    self.heard()?;
+                    self.producer.poll(Duration::from_millis(100));
+                    next = again;
+                }
+                Err((error, record)) => return Err(self.refused(error, record.payload)),
+            }
+        }
+        self.producer.poll(Duration::ZERO);
+        Ok(())
+    }
+
+    /// Waits until the brokers have everything.
+    pub(super) fn flush(&self) -> SeamResult<()> {
+        let flushed = self.producer.flush(STORED_WITHIN);
+        self.heard()?;
+        flushed.map_err(|error| self.seam_error(format!("the brokers do not take records for {}", self.topic), error))
+    }
+
+    /// An error of the client, or why the brokers refuse it.
+    pub(super) fn seam_error(&self, doing: impl Into<String>, error: KafkaError) -> SeamError {
+        self.producer.poll(Duration::from_millis(100));
+        self.hearing.speaker.seam_error(doing, error)
+    }
+
+    fn heard(&self) -> SeamResult<()> {
+        let failed = self.hearing.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*failed {
+            Some(error) => Err(seam_error(format!("a record for {} was not stored", self.topic), error.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn refused(&self, error: KafkaError, value: Option<&[u8]>) -> SeamError {
+        let bytes = value.map_or(0, <[u8]>::len);
+        seam_error(format!("a record of {bytes} bytes for {} was refused", self.topic), error)
+    }
+}

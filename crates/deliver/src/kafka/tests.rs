@@ -1,0 +1,202 @@
+//! The sink on a real broker: what is visible, when, and what a repeated commit does.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::{Arc, OnceLock};
+
+use arrow::array::{ArrayRef, Int64Array, StringArray};
+use tempfile::TempDir;
+use weir_disk::Disk;
+use weir_kafka_broker::{Cluster, Isolation};
+use weir_model::{ErrorKind, SeamError};
+
+use super::*;
+
+/// The one broker of all tests here. It ends with this process.
+fn kafka() -> &'static Cluster {
+    static KAFKA: OnceLock<Cluster> = OnceLock::new();
+    KAFKA.get_or_init(|| Cluster::start(1).expect("a broker"))
+}
+
+fn output(topic: &str, delivery: Delivery) -> KafkaOutput {
+    KafkaOutput { delivery, key: Some("k".into()), ..KafkaOutput::new([kafka().bootstrap()], topic) }
+}
+
+fn open(folder: &TempDir, config: &KafkaOutput, committed: Option<&Prepared>) -> SeamResult<KafkaSink> {
+    KafkaSink::open(Arc::new(Disk), folder.path(), config, committed)
+}
+
+/// Opens it as a start does: what came after the last commit is forgotten, what it prepared is shown.
+async fn start(folder: &TempDir, config: &KafkaOutput, last: Option<(u64, &Prepared)>) -> SeamResult<KafkaSink> {
+    let mut sink = open(folder, config, last.map(|(_, prepared)| prepared))?;
+    sink.abort(Epoch(last.map_or(0, |(epoch, _)| epoch))).await?;
+    if let Some((epoch, prepared)) = last {
+        sink.commit(Epoch(epoch), prepared).await?;
+    }
+    Ok(sink)
+}
+
+fn rows(numbers: &[i64]) -> RecordBatch {
+    let texts = |word: &str| numbers.iter().map(|number| format!("{word}{number}")).collect::<Vec<_>>();
+    let columns: [(&str, ArrayRef); 3] = [
+        ("k", Arc::new(StringArray::from(texts("key-")))),
+        ("n", Arc::new(Int64Array::from(numbers.to_vec()))),
+        ("row_id", Arc::new(StringArray::from(texts("id-")))),
+    ];
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+/// The row ids that a reader sees, in order.
+fn seen(topic: &str, isolation: Isolation) -> Vec<String> {
+    kafka().settled(topic).unwrap();
+    let mut ids: Vec<String> =
+        kafka().read(topic, isolation).unwrap().into_iter().map(|record| record.headers[0].1.clone()).collect();
+    ids.sort();
+    ids
+}
+
+fn files(folder: &TempDir) -> usize {
+    std::fs::read_dir(folder.path()).unwrap().count() - 1
+}
+
+#[tokio::test]
+async fn at_least_once_rows_are_there_when_the_epoch_is_prepared_with_keys_and_ids() {
+    kafka().topic("at-least", 2).await.unwrap();
+    let folder = TempDir::new().unwrap();
+    let mut sink = start(&folder, &output("at-least", Delivery::AtLeastOnce), None).await.unwrap();
+    assert_eq!(sink.guarantee(), Guarantee::AtLeastOnce);
+    sink.write(&rows(&[1, 2, 3])).await.unwrap();
+    sink.prepare(Epoch(1)).await.unwrap();
+    let records = kafka().read("at-least", Isolation::Committed).unwrap();
+    assert_eq!(records.len(), 3);
+    let second = records.iter().find(|record| record.key.as_deref() == Some("key-2")).unwrap();
+    assert_eq!(second.value.as_deref(), Some(r#"{"k":"key-2","n":2,"row_id":"id-2"}"#));
+    assert_eq!(second.headers, [("row_id".to_owned(), "id-2".to_owned())]);
+}
+
+#[tokio::test]
+async fn exactly_once_rows_are_visible_after_their_commit_and_a_repeated_commit_sends_nothing() {
+    kafka().topic("exactly", 3).await.unwrap();
+    let folder = TempDir::new().unwrap();
+    let config = output("exactly", Delivery::ExactlyOnce);
+    let mut sink = start(&folder, &config, None).await.unwrap();
+    sink.write(&rows(&[1, 2])).await.unwrap();
+    let first = sink.prepare(Epoch(1)).await.unwrap();
+    assert!(seen("exactly", Isolation::Uncommitted).is_empty(), "nothing leaves before the commit");
+    sink.commit(Epoch(1), &first).await.unwrap();
+    sink.commit(Epoch(1), &first).await.unwrap();
+    assert_eq!(seen("exactly", Isolation::Committed), ["id-1", "id-2"]);
+    assert_eq!(files(&folder), 0, "what was sent is not kept");
+
+    // A start that does not know whether the last commit was carried out.
+    let mut sink = start(&folder, &config, Some((1, &first))).await.unwrap();
+    let empty = sink.prepare(Epoch(2)).await.unwrap();
+    sink.commit(Epoch(2), &empty).await.unwrap();
+    let mut sink = start(&folder, &config, Some((2, &empty))).await.unwrap();
+    sink.write(&rows(&[3])).await.unwrap();
+    let third = sink.prepare(Epoch(3)).await.unwrap();
+    sink.commit(Epoch(3), &third).await.unwrap();
+    assert_eq!(seen("exactly", Isolation::Uncommitted), ["id-1", "id-2", "id-3"]);
+}
+
+#[tokio::test]
+async fn a_start_sends_what_was_committed_and_not_sent_and_forgets_what_was_not_committed() {
+    kafka().topic("forward", 1).await.unwrap();
+    let folder = TempDir::new().unwrap();
+    let config = output("forward", Delivery::ExactlyOnce);
+    let mut sink = start(&folder, &config, None).await.unwrap();
+    sink.write(&rows(&[1])).await.unwrap();
+    let first = sink.prepare(Epoch(1)).await.unwrap();
+    sink.write(&rows(&[2])).await.unwrap();
+    sink.prepare(Epoch(2)).await.unwrap();
+    sink.write(&rows(&[3])).await.unwrap();
+    drop(sink);
+    start(&folder, &config, Some((1, &first))).await.unwrap();
+    assert_eq!(seen("forward", Isolation::Uncommitted), ["id-1"]);
+    assert_eq!(files(&folder), 0);
+}
+
+#[tokio::test]
+async fn two_of_the_same_output_fence_each_other_and_nothing_is_twice() {
+    kafka().topic("zombie", 1).await.unwrap();
+    let folder = TempDir::new().unwrap();
+    let config = output("zombie", Delivery::ExactlyOnce);
+    let mut zombie = start(&folder, &config, None).await.unwrap();
+    zombie.write(&rows(&[1])).await.unwrap();
+    let first = zombie.prepare(Epoch(1)).await.unwrap();
+    // Another process goes on from the commit while this one is asleep between commit and sending.
+    start(&folder, &config, Some((1, &first))).await.unwrap();
+    let outcome = zombie.commit(Epoch(1), &first).await;
+    assert!(outcome.is_err(), "its file is gone, and its producer is fenced");
+    assert_eq!(seen("zombie", Isolation::Committed), ["id-1"]);
+}
+
+#[tokio::test]
+async fn a_data_folder_older_than_what_was_sent_is_refused() {
+    kafka().topic("older", 1).await.unwrap();
+    let folder = TempDir::new().unwrap();
+    let config = output("older", Delivery::ExactlyOnce);
+    let mut sink = start(&folder, &config, None).await.unwrap();
+    let mut prepared = Vec::new();
+    for epoch in 1..=2 {
+        sink.write(&rows(&[epoch])).await.unwrap();
+        prepared.push(sink.prepare(Epoch(epoch.unsigned_abs())).await.unwrap());
+        sink.commit(Epoch(epoch.unsigned_abs()), prepared.last().unwrap()).await.unwrap();
+    }
+    let error = start(&folder, &config, Some((1, &prepared[0]))).await.err().unwrap();
+    assert_eq!(error.kind, ErrorKind::Corrupt);
+    assert!(error.message.contains("older than what was sent"), "{error}");
+}
+
+#[tokio::test]
+async fn an_identity_that_is_gone_is_not_made_up_again() {
+    kafka().topic("identity", 1).await.unwrap();
+    let folder = TempDir::new().unwrap();
+    let config = output("identity", Delivery::ExactlyOnce);
+    let mut sink = start(&folder, &config, None).await.unwrap();
+    sink.write(&rows(&[1])).await.unwrap();
+    let first = sink.prepare(Epoch(1)).await.unwrap();
+    sink.commit(Epoch(1), &first).await.unwrap();
+    std::fs::remove_file(folder.path().join("identity")).unwrap();
+    let error: SeamError = open(&folder, &config, Some(&first)).err().unwrap();
+    assert_eq!(error.kind, ErrorKind::Corrupt);
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_asked_for_and_not_repeated() {
+    let kafka = Cluster::start(1).expect("a broker");
+    kafka.topic("lost", 1).await.unwrap();
+    let folder = TempDir::new().unwrap();
+    let config = KafkaOutput { key: Some("k".into()), ..KafkaOutput::new([kafka.bootstrap()], "lost") };
+    let mut sink = start(&folder, &config, None).await.unwrap();
+    sink.write(&rows(&[1, 2])).await.unwrap();
+    let first = sink.prepare(Epoch(1)).await.unwrap();
+    kafka.node(1).kill();
+    kafka.node(1).start().expect("it starts again");
+    // As the outlet does it: again after a failure that may pass.
+    let mut attempts = 0;
+    while let Err(error) = sink.commit(Epoch(1), &first).await {
+        attempts += 1;
+        assert!(error.kind == ErrorKind::Retry && attempts < 6, "{}", error.full());
+    }
+    kafka.settled("lost").unwrap();
+    assert_eq!(kafka.read("lost", Isolation::Committed).unwrap().len(), 2);
+}
+
+#[test]
+fn a_row_without_the_column_of_the_key_is_refused_with_the_columns_there_are() {
+    let error = frames(&rows(&[1]), Some("app"), &mut Vec::new()).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Config);
+    assert!(error.message.contains("`app`") && error.message.contains("k, n, row_id"), "{error}");
+}
+
+#[test]
+fn frames_read_back_as_they_were_written_and_a_torn_one_is_none() {
+    let frame = Frame { key: Some(b"k"), value: None, row_id: Some(b"") };
+    let mut bytes = Vec::new();
+    frame.write(&mut bytes);
+    assert_eq!(Frame::read(&bytes), Some((frame, &[][..])));
+    for length in 0..bytes.len() {
+        assert_eq!(Frame::read(&bytes[..length]), None);
+    }
+}
