@@ -16,7 +16,7 @@
 //! assert!(weir_pipeline::validate(&errors).is_empty());
 //! ```
 
-use weir_collect::{FileConfig, HttpConfig, LogConfig, SourceConfig, StdinConfig};
+use weir_collect::{FileConfig, HttpConfig, KafkaConfig, LogConfig, SourceConfig, StdinConfig};
 use weir_decode::FormatConfig;
 use weir_deliver::{FileFormat, FileMode, FileOutput, OutputConfig, StdoutOutput};
 use weir_model::DurationText;
@@ -69,7 +69,8 @@ sources! {
     FileConfig => SourceConfig::File,
     StdinConfig => SourceConfig::Stdin,
     HttpConfig => SourceConfig::Http,
-    LogConfig => SourceConfig::Log
+    LogConfig => SourceConfig::Log,
+    KafkaConfig => SourceConfig::Kafka
 }
 
 impl Pipeline {

@@ -5,9 +5,10 @@ use std::fmt::Write;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use weir_collect::{FileConfig, HttpConfig, LogConfig, StdinConfig};
+use weir_collect::{FileConfig, HttpConfig, KafkaConfig, LogConfig, StdinConfig};
 use weir_decode::{JsonConfig, SparkLogConfig, TextConfig};
-use weir_deliver::{FileOutput, StdoutOutput};
+use weir_deliver::{FileOutput, KafkaOutput, StdoutOutput};
+use weir_kafka::{Login, TlsConfig};
 
 use crate::config::{BetweenConfig, DeduplicateConfig, EnrichConfig, JoinConfig, LookupTable};
 use crate::config::{
@@ -51,6 +52,8 @@ const SECTIONS: &[Section] = &sections! {
     "StdinConfig", "Source: standard input", "sources.NAME.stdin", fields::<StdinConfig>;
     "HttpConfig", "Source: HTTP", "sources.NAME.http", fields::<HttpConfig>;
     "LogConfig", "Source: embedded log", "sources.NAME.log", fields::<LogConfig>;
+    "KafkaConfig", "Source: Kafka", "sources.NAME.kafka", fields::<KafkaConfig>;
+    "KafkaStart", "Kafka: where to begin", "sources.NAME.kafka.start", unordered;
     "FormatConfig", "Formats", "sources.NAME.format", unordered;
     "JsonConfig", "Format: JSON", "sources.NAME.format.json", fields::<JsonConfig>;
     "TextConfig", "Format: text", "sources.NAME.format.text", fields::<TextConfig>;
@@ -75,6 +78,10 @@ const SECTIONS: &[Section] = &sections! {
     "TableOutput", "Output: table", "outputs[N].table", unordered;
     "FileOutput", "Output: file", "outputs[N].file", fields::<FileOutput>;
     "StdoutOutput", "Output: standard output", "outputs[N].stdout", fields::<StdoutOutput>;
+    "KafkaOutput", "Output: Kafka", "outputs[N].kafka", fields::<KafkaOutput>;
+    "TlsConfig", "Kafka: encryption", "sources.NAME.kafka.tls", fields::<TlsConfig>;
+    "SaslConfig", "Kafka: authentication", "sources.NAME.kafka.sasl", unordered;
+    "Login", "Kafka: name and password", "sources.NAME.kafka.sasl.plain", fields::<Login>;
 };
 
 const BEGINNING: &str = "\
@@ -209,6 +216,7 @@ fn type_of(root: &Value, schema: &Value) -> String {
             Some("integer" | "number") => "number".to_owned(),
             Some("array") => format!("list of {}", type_of(root, &schema["items"])),
             Some("object") => match type_of(root, &schema["additionalProperties"]).as_str() {
+                _ if schema["x-map-of"] == "text" => "map of text".to_owned(),
                 // SQL texts may be bare numbers.
                 "text" => "map of SQL".to_owned(),
                 other => format!("map of {other}"),

@@ -29,7 +29,7 @@ impl LogIngest {
         let sources = jobs.iter().flat_map(|job| &job.sources);
         let streams = sources.filter_map(|source| match &source.source {
             SourceConfig::Http(http) => Some(http.stream.clone()),
-            SourceConfig::File(_) | SourceConfig::Stdin(_) | SourceConfig::Log(_) => None,
+            SourceConfig::File(_) | SourceConfig::Stdin(_) | SourceConfig::Log(_) | SourceConfig::Kafka(_) => None,
         });
         Self { log, streams: streams.collect() }
     }

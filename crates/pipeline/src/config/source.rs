@@ -9,7 +9,7 @@ use weir_decode::{FormatConfig, JsonConfig, SparkLogConfig, TextConfig};
 
 use crate::tagged;
 
-/// A source: exactly one kind (`file`, `stdin`, `http` or `log`), and the format of its records.
+/// A source: exactly one kind (`file`, `stdin`, `http`, `log` or `kafka`), and the format of its records.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct SourceEntry {

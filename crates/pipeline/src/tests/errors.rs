@@ -42,7 +42,7 @@ fn a_wrong_key_beside_the_kind_of_a_source() {
         5 |     fromat: json
           |     ^^^^^^
           = at: sources.logs.fromat
-          = allowed: file, stdin, http, log, format, schema
+          = allowed: file, stdin, http, log, kafka, format, schema
           = did you mean `format`?
     "#]],
     );
@@ -59,7 +59,7 @@ fn a_wrong_kind_of_source() {
         4 |     fil: { paths: ["/x/*.log"], follow: false }
           |     ^^^
           = at: sources.logs.fil
-          = allowed: file, stdin, http, log, format, schema
+          = allowed: file, stdin, http, log, kafka, format, schema
           = did you mean `file`?
     "#]],
     );
@@ -186,7 +186,7 @@ late: { tabel: late }
             10 |   - tabel: x
                |     ^^^^^
                = at: outputs[1].tabel
-               = allowed: table, file, stdout, from, name
+               = allowed: table, file, stdout, kafka, from, name
                = did you mean `table`?
 
             p.yaml:11:9: error: unknown key `tabel`
@@ -194,7 +194,7 @@ late: { tabel: late }
             11 | late: { tabel: late }
                |         ^^^^^
                = at: late.tabel
-               = allowed: table, file, stdout
+               = allowed: table, file, stdout, kafka
                = did you mean `table`?
         "#]],
     );
@@ -354,7 +354,7 @@ fn a_kind_that_is_missing() {
         "    file: { paths: [\"/x/*.log\"], follow: false }\n",
         "",
         expect![[r#"
-        p.yaml:3:3: error: one of file, stdin, http, log is missing
+        p.yaml:3:3: error: one of file, stdin, http, log, kafka is missing
           |
         3 |   logs:
           |   ^^^^
@@ -365,7 +365,7 @@ fn a_kind_that_is_missing() {
         "- table: logs",
         "- from: logs",
         expect![[r#"
-        p.yaml:7:5: error: one of table, file, stdout is missing
+        p.yaml:7:5: error: one of table, file, stdout, kafka is missing
           |
         7 |   - from: logs
           |     ^

@@ -110,7 +110,7 @@ fn an_override_of_a_key_that_does_not_exist_is_refused_with_the_nearest() {
           | sources.logs.fil.paths=[x]
           |              ^^^
           = at: sources.logs.fil
-          = allowed: file, stdin, http, log, format, schema
+          = allowed: file, stdin, http, log, kafka, format, schema
           = did you mean `file`?
     "#]],
     );

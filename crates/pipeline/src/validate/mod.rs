@@ -2,6 +2,7 @@
 
 mod chains;
 pub(crate) mod columns;
+mod kafka;
 mod memory;
 mod names;
 mod outputs;
@@ -47,5 +48,6 @@ pub fn validate(config: &PipelineConfig) -> Vec<Problem> {
     columns::check(config, &mut problems);
     memory::check(config, &mut problems);
     outputs::check(config, &mut problems);
+    kafka::check(config, &mut problems);
     problems
 }

@@ -17,7 +17,7 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
         match &entry.source {
             SourceConfig::Http(http) => shape(&format!("{path}.http.stream"), &http.stream, "", problems),
             SourceConfig::Log(log) => shape(&format!("{path}.log.topic"), &log.topic, "-", problems),
-            SourceConfig::File(_) | SourceConfig::Stdin(_) => {}
+            SourceConfig::File(_) | SourceConfig::Stdin(_) | SourceConfig::Kafka(_) => {}
         }
     }
     steps(config, problems);

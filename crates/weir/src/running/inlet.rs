@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use weir_collect::{FileSource, LogSource, SourceConfig, StdinSource};
+use weir_collect::{FileSource, KafkaSource, LogSource, SourceConfig, StdinSource};
 use weir_model::{ErrorKind, PartitionId, Positions, SeamError, SeamResult, Source, SourceEvent};
 use weir_observe::PipelineHandle;
 
@@ -120,6 +120,7 @@ pub(super) async fn open(source: &JobSource, shared: &Shared, positions: &Positi
         SourceConfig::Stdin(config) => Box::new(StdinSource::open(&source.name, config, framer)?),
         SourceConfig::Http(config) => Box::new(LogSource::http(&source.name, Arc::clone(&shared.log), config)?),
         SourceConfig::Log(config) => Box::new(LogSource::open(&source.name, Arc::clone(&shared.log), config)?),
+        SourceConfig::Kafka(config) => Box::new(KafkaSource::open(&source.name, config)?),
     };
     opened.seek(positions).await?;
     Ok(opened)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use weir_deliver::{FileSink, OutputConfig, StdoutSink, TableSink};
+use weir_deliver::{FileSink, KafkaSink, OutputConfig, StdoutSink, TableSink};
 use weir_model::{Epoch, ErrorKind, Prepared, SeamError, SeamResult, Sink, Vfs};
 use weir_store::TableConfig;
 
@@ -25,8 +25,13 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
-    /// Opens the sink of `output`; `committed` is what the last commit holds for it.
-    pub(super) fn open(output: &JobOutput, shared: &Shared, committed: Option<&Prepared>) -> SeamResult<Self> {
+    /// Opens the sink of `output` of `pipeline`; `committed` is what the last commit holds for it.
+    pub(super) fn open(
+        pipeline: &str,
+        output: &JobOutput,
+        shared: &Shared,
+        committed: Option<&Prepared>,
+    ) -> SeamResult<Self> {
         let sink: Box<dyn Sink> = match &output.output {
             OutputConfig::Table(table) => {
                 let time_column = table.time.clone().or_else(|| output.time_column.clone());
@@ -41,6 +46,10 @@ impl Outlet {
                 Box::new(FileSink::open(vfs, file, committed)?)
             }
             OutputConfig::Stdout(stdout) => Box::new(StdoutSink::open(stdout)),
+            OutputConfig::Kafka(kafka) => {
+                let folder = shared.folder.path().join("outputs").join(pipeline).join(&output.name);
+                Box::new(KafkaSink::open(Arc::clone(shared.folder.vfs()), &folder, kafka, committed)?)
+            }
         };
         Ok(Self { name: output.name.clone(), sink, dirty: false })
     }

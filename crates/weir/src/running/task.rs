@@ -65,7 +65,7 @@ impl Task {
         let mut outlets = Vec::new();
         for output in job.outputs.iter().chain([&job.late, &job.dead_letters]) {
             let prepared = committed.as_ref().and_then(|committed| committed.prepared.get(&output.name));
-            let mut outlet = Outlet::open(output, shared, prepared)?;
+            let mut outlet = Outlet::open(&job.plan.pipeline, output, shared, prepared)?;
             outlet.recover(ledger.last, prepared).await?;
             outlets.push(outlet);
         }

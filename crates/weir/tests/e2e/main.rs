@@ -8,6 +8,7 @@ mod contract;
 mod examples;
 mod explain;
 mod harness;
+mod kafka;
 mod kill;
 mod stories;
 mod time;

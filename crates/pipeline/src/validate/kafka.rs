@@ -1,0 +1,24 @@
+//! What a Kafka says of itself that makes no sense. Refuses to ask a broker.
+
+use weir_collect::SourceConfig;
+use weir_deliver::OutputConfig;
+
+use super::Problem;
+use crate::config::PipelineConfig;
+
+pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
+    for (name, entry) in &config.sources {
+        if let SourceConfig::Kafka(kafka) = &entry.source {
+            let wrong = kafka.problems().into_iter();
+            problems.extend(wrong.map(|(key, message)| Problem::new(format!("sources.{name}.kafka.{key}"), message)));
+        }
+    }
+    let outputs = config.outputs.iter().enumerate().map(|(index, entry)| (format!("outputs[{index}]"), &entry.output));
+    let side = [("late".to_owned(), &config.late), ("dead_letters".to_owned(), &config.dead_letters)];
+    for (path, output) in outputs.chain(side) {
+        if let OutputConfig::Kafka(kafka) = output {
+            let wrong = kafka.problems().into_iter();
+            problems.extend(wrong.map(|(key, message)| Problem::new(format!("{path}.kafka.{key}"), message)));
+        }
+    }
+}
