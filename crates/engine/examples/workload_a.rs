@@ -1,6 +1,6 @@
 //! What the engine's share of workload A costs: 1-minute windows by service and level with count, sum, avg, min, max and
 //! p95 over batches that were built before the clock starts; and beside it one hour's count and sum by service, in windows
-//! of an hour and in windows of an hour that begin every second.
+//! of an hour, in windows of an hour that begin every second, per day of a calendar, and with every thousandth row of a key.
 //!
 //! `cargo run --release -p weir-engine --example workload_a [MILLION_ROWS] [BATCH_ROWS]`
 
@@ -10,8 +10,8 @@ use std::time::Instant;
 use arrow::array::{ArrayRef, DictionaryArray, Float64Array, Int32Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use weir_engine::{
-    Aggregate, AggregatePlan, Effect, EmitPlan, Engine, Input, Limits, Node, OperatorPlan, Output, Plan, TimePlan,
-    Upstream, WatermarkPlan, WindowKind, WindowPlan,
+    Aggregate, AggregatePlan, CalendarUnit, Effect, EmitPlan, Engine, GlobalPlan, Input, Limits, Node, OperatorPlan,
+    Output, Plan, TimePlan, Upstream, WatermarkPlan, WindowKind, WindowPlan,
 };
 use weir_model::{Batch, Compiler, Epoch, ErrorKind, Expression, PartitionId, SeamError, SeamResult, TimeDelta};
 
@@ -28,6 +28,9 @@ fn main() {
         let size = TimeDelta::from_secs(3600);
         let hour = WindowKind::Tumbling { size, offset: TimeDelta::ZERO };
         let sliding = |slide| WindowKind::Sliding { size, slide: TimeDelta::from_secs(slide), offset: TimeDelta::ZERO };
+        let zone = "Europe/Berlin".parse().expect("a zone");
+        let day = WindowKind::Calendar { unit: CalendarUnit::Day, zone, offset: TimeDelta::ZERO };
+        let every = WindowKind::Global(GlobalPlan { every_rows: Some(1000), forget_after: None });
         let (both, service) = (["service", "level"], ["service"]);
         let cases = [
             ("A ", plan(6, minute, &both)),
@@ -36,6 +39,8 @@ fn main() {
             ("1h", plan(2, hour, &service)),
             ("1h by 1m", plan(2, sliding(60), &service)),
             ("1h by 1s", plan(2, sliding(1), &service)),
+            ("a day in Berlin", plan(2, day, &service)),
+            ("every 1000 of a key", plan(2, every, &service)),
         ];
         for (name, plan) in cases {
             let (before, wall) = (cpu_nanos(), Instant::now());
