@@ -208,14 +208,13 @@ impl States {
     }
 
     pub(crate) fn renumber(&mut self, ids: &[KeyId]) {
-        let mut groups = Vec::new();
-        groups.resize(self.live, None);
-        for (old, group) in std::mem::take(&mut self.groups).into_iter().enumerate() {
-            if group.is_some() {
-                groups[ids[old] as usize] = group;
-            }
+        let old = std::mem::take(&mut self.groups);
+        for (group, id) in old.into_iter().zip(ids).filter(|(group, _)| group.is_some()) {
+            // Ids need not be without gaps.
+            let index = *id as usize;
+            self.groups.resize(self.groups.len().max(index + 1), None);
+            self.groups[index] = group;
         }
-        self.groups = groups;
         let keys = self.chunks.values_mut().flat_map(|chunk| &mut chunk.keys);
         keys.for_each(|key| *key = ids.get(*key as usize).copied().unwrap_or(KeyId::MAX));
     }
