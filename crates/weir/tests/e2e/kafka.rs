@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use weir_kafka_broker::{Cluster, Record};
+use weir_kafka_broker::{Cluster, Isolation, Record};
 
 use crate::harness::{Place, Running, repository, said, well};
 
@@ -85,4 +85,78 @@ async fn weir_and_the_broker_are_killed_and_every_record_is_in_the_table_once() 
                       FROM orders GROUP BY 1, 2 ORDER BY 1, 2";
     assert_eq!(place.query(windows), place.query(recomputed), "windows count every record once too");
     assert_eq!(place.number("SELECT count(*) FROM orders WHERE ts IS NULL"), 0);
+}
+
+const THROUGH: &str = r#"
+name: through
+sources:
+  orders:
+    kafka: { brokers: ["localhost:9092"], topics: [orders] }
+    format: json
+steps:
+  - where: status <> 'sent'
+outputs:
+  - kafka: { brokers: ["localhost:9092"], topic: unsent, key: status, delivery: exactly_once }
+epoch: 100ms
+"#;
+
+/// The ids that a reader of committed records sees now, in order. A transaction that a killed process left behind hides what
+/// follows it until the next one has decided it.
+fn ids(kafka: &Cluster) -> Vec<i64> {
+    let records = kafka.read("unsent", Isolation::Committed).expect("the broker yields them");
+    let id = |record: &Record| {
+        let row: serde_json::Value = serde_json::from_str(record.value.as_deref().unwrap()).unwrap();
+        assert_eq!(record.key.as_deref(), row["status"].as_str());
+        row["id"].as_i64().unwrap()
+    };
+    let mut ids: Vec<i64> = records.iter().map(id).collect();
+    ids.sort_unstable();
+    ids
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_topic_to_topic_every_record_arrives_once_although_weir_and_the_broker_are_killed() {
+    let kafka = Cluster::start(1).expect("a broker");
+    kafka.topic("orders", PARTITIONS).await.expect("a topic");
+    kafka.topic("unsent", 3).await.expect("a topic");
+    let place = Place::new();
+    let pipeline = place.write("through.yaml", THROUGH);
+    let run = |follow: bool| {
+        let brokers = format!("[{:?}]", kafka.bootstrap());
+        let settings = [
+            format!("sources.orders.kafka.brokers={brokers}"),
+            format!("outputs.0.kafka.brokers={brokers}"),
+            format!("sources.orders.kafka.follow={follow}"),
+        ];
+        place.run_command(&pipeline, &settings)
+    };
+    std::thread::scope(|scope| {
+        let filling = scope.spawn(|| {
+            for chunk in 0..CHUNKS {
+                let orders: Vec<Record> = (chunk * CHUNK_RECORDS..(chunk + 1) * CHUNK_RECORDS).map(order).collect();
+                kafka.put("orders", &orders).expect("stored, if need be after the broker came back");
+            }
+        });
+        let (mut before, unsent) = (0, usize::try_from(RECORDS / 3 * 2).unwrap());
+        for kill in 1..=KILLS {
+            let mut running = Running(run(true).stderr(Stdio::null()).spawn().unwrap());
+            let started = Instant::now();
+            while before < unsent && ids(&kafka).len() <= before {
+                assert!(started.elapsed() < DEADLINE, "nothing was sent after the {before} records of before");
+            }
+            if BROKER_KILLS.contains(&kill) {
+                kafka.node(1).kill();
+                kafka.node(1).start().expect("it starts again");
+            }
+            running.0.kill().unwrap();
+            running.0.wait().unwrap();
+            before = ids(&kafka).len().max(before);
+        }
+        filling.join().expect("every order is stored in the topic");
+    });
+    let last = run(false).output().unwrap();
+    well(&last);
+    kafka.settled("unsent").expect("every transaction is decided");
+    let expected: Vec<i64> = (0..RECORDS).filter(|id| id % 3 != 2).collect();
+    assert!(ids(&kafka) == expected, "{} ids instead of {}", ids(&kafka).len(), expected.len());
 }
