@@ -48,6 +48,7 @@ impl Plan {
                             write!(text, "calendar {unit:?} {zone} {}", offset.micros())
                         }
                         WindowKind::Global(_) => write!(text, "global"),
+                        WindowKind::Session { gap } => write!(text, "session {}", gap.micros()),
                     };
                     if window.emit.mode == EmitMode::Discarding {
                         text.push_str(" discarding");
@@ -133,6 +134,9 @@ impl Plan {
         early_every.map_or(Ok(()), |every| positive("emit.early_every", every))?;
         if let WindowKind::Global(global) = window.window {
             check_global(global, window)?;
+        }
+        if matches!(window.window, WindowKind::Session { .. }) && window.emit.mode == EmitMode::Discarding {
+            return Err("sessions grow together, and what they said does not add up: they are accumulating".to_owned());
         }
         if window.lateness < TimeDelta::ZERO {
             return Err(format!("the lateness is {}; it cannot be negative", window.lateness));
@@ -241,6 +245,7 @@ fn check_spans(kind: WindowKind) -> Result<(), String> {
             Ok(())
         }
         WindowKind::Global(_) => Ok(()),
+        WindowKind::Session { gap } => positive("the gap", gap),
         WindowKind::Calendar { unit, offset, .. } => {
             let least = TimeDelta::from_secs(if unit == CalendarUnit::Hour { 3_600 } else { 86_400 });
             if offset < TimeDelta::ZERO || offset >= least {

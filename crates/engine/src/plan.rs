@@ -247,6 +247,18 @@ pub enum WindowKind {
     /// All of time. Each key speaks on its own; `window_start` and `window_end` are the earliest and the latest event time
     /// of the rows in a result. No row is late.
     Global(GlobalPlan),
+    /// Rows of one key, each less than `gap` after the one before it. A session is `[first, last + gap)` and fires when the
+    /// watermark has passed its end; a row at exactly `last + gap` begins the next one.
+    ///
+    /// A row counts if it lies no more than the lateness behind the watermark of its own partition before it, or falls
+    /// into a session of its own partition (its key's rows there) whose end that watermark has not passed by the lateness.
+    /// Every other row is late. Sessions are what the rows that count make of themselves, however partitions interleave.
+    /// A session that has fired and turns out to have begun earlier, or to be part of another, retracts its result
+    /// (`pane: retracted`, the next revision of its `row_id`, nothing computed) before the one that is right.
+    Session {
+        /// How long there is nothing between two sessions of a key.
+        gap: TimeDelta,
+    },
 }
 
 /// A window that never ends.

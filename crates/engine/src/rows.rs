@@ -58,6 +58,9 @@ pub(crate) struct Origin {
     pub(crate) times: ScalarBuffer<i64>,
     /// Per row: the watermark of its partition before it; empty when the pipeline has no event time.
     pub(crate) marks: ScalarBuffer<i64>,
+    /// Per domain: the least watermark of the other partitions that hold it back. Where the partition is of the domain,
+    /// the watermark of the domain before a row is the lesser of this and the row's mark, or where it was before.
+    pub(crate) held: Arc<[i64]>,
 }
 
 impl Rows {
@@ -177,6 +180,7 @@ impl Origin {
             offsets: unsigned(self.offsets.clone()),
             times: signed(&self.times),
             marks: signed(&self.marks),
+            held: self.held.clone(),
         }
     }
 }

@@ -25,6 +25,7 @@ impl Engine {
                 offsets: batch.offsets,
                 times: batch.times,
                 marks: ScalarBuffer::default(),
+                held: self.progress.held(&partition).into(),
             }),
             made: None,
         };

@@ -189,7 +189,7 @@ impl Pipeline {
         self.step(StepKind::Rename(Named::from_iter(columns)))
     }
 
-    /// Aggregates over windows: see [`Tumbling`], [`Sliding`], [`Calendar`] and [`Global`].
+    /// Aggregates over windows: see [`Tumbling`], [`Sliding`], [`Calendar`], [`Global`] and [`Sessions`].
     pub fn window(self, window: impl Into<WindowConfig>) -> Self {
         self.step(StepKind::Window(window.into()))
     }
@@ -352,6 +352,18 @@ impl Global {
     }
 }
 
+/// Sessions in the making: rows that follow each other closely.
+#[derive(Clone, Debug)]
+#[must_use = "sessions belong into `Pipeline::window`"]
+pub struct Sessions(WindowConfig);
+
+impl Sessions {
+    /// Rows of a group belong together while they follow each other in less than `gap`.
+    pub fn of(gap: DurationText) -> Self {
+        Self(window(WindowKind::Session(gap)))
+    }
+}
+
 fn window(kind: WindowKind) -> WindowConfig {
     WindowConfig {
         kind,
@@ -429,4 +441,4 @@ macro_rules! windows {
     )*};
 }
 
-windows! { Tumbling, Sliding, Calendar, Global }
+windows! { Tumbling, Sliding, Calendar, Global, Sessions }

@@ -17,7 +17,7 @@
 //! ```
 //!
 //! A window of `1m every 10s` slides; one of a `day in Europe/Berlin` (hour, week, month, quarter, year) is the calendar's; `global`
-//! takes `every_rows=` and `forget_after=`.
+//! takes `every_rows=` and `forget_after=`. `session 30s by key compute ...` makes sessions.
 //! `time` also takes `max_drift=`, `every=` (a periodic watermark) and, at its end, `when CONDITION` (a punctuated one); a
 //! window `offset=`, `late=` (`10s` or `immediately`), `early_every=` and
 //! `early_rows=` and `mode=discarding`; aggregates are count, sum, avg, min, max, variance, stddev, first, last, count_distinct,

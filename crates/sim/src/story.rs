@@ -140,12 +140,12 @@ fn plan_line(line: &str, plan: &mut Plan) -> Result<(), String> {
         "where" => OperatorPlan::Where(rest.to_owned()),
         "select" => OperatorPlan::Select(rest.split(", ").map(named).collect::<Result<_, _>>()?),
         "window" => OperatorPlan::Window(window(rest)?),
+        "session" => OperatorPlan::Window(session(rest)?),
         "enrich" => OperatorPlan::Enrich(memory::enrich(rest)?),
         "deduplicate" => OperatorPlan::Deduplicate(memory::deduplicate(rest)?),
         _ => {
-            return Err(
-                "a plan has time, limit, where, select, window, deduplicate, enrich, sources and join".to_owned()
-            );
+            let words = "time, limit, where, select, window, session, deduplicate, enrich, sources and join";
+            return Err(format!("a plan has {words}"));
         }
     };
     let from = match (&operator, last(plan)) {
@@ -198,6 +198,16 @@ fn window(text: &str) -> Result<WindowPlan, String> {
             early_rows: number(&options, "early_rows")?,
         },
     })
+}
+
+/// As a window, with the gap for its size.
+fn session(text: &str) -> Result<WindowPlan, String> {
+    let mut plan = window(text)?;
+    let WindowKind::Tumbling { size: gap, .. } = plan.window else {
+        return Err("a session has a gap, such as 30s".to_owned());
+    };
+    plan.window = WindowKind::Session { gap };
+    Ok(plan)
 }
 
 /// `day in Europe/Berlin`, also hour, week, month, quarter and year.

@@ -1,5 +1,7 @@
 //! Sources whose partitions hold each other back, and how far event time has come over them.
 
+use weir_model::PartitionId;
+
 use super::partition::Partition;
 use super::{OVER, Progress, UNKNOWN};
 
@@ -41,6 +43,12 @@ impl Progress {
         let patience = self.plan.as_ref().map_or(0, |plan| plan.idle_after.micros());
         let over = self.now.zip(self.started).is_some_and(|(now, started)| now.saturating_sub(started) >= patience);
         !over && domain.sources.iter().any(|source| !self.seen.contains(source))
+    }
+
+    /// Of each domain the least watermark of the partitions other than `id` that hold it back.
+    pub(crate) fn held(&self, id: &PartitionId) -> Vec<i64> {
+        let others = || self.partitions.iter().filter(|(other, _)| *other != id).map(|(_, other)| other);
+        self.domains.iter().map(|domain| self.held_at(domain, others())).collect()
     }
 
     /// Works out how far each domain has come, and returns those that came further.

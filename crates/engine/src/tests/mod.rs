@@ -90,7 +90,7 @@ fn rejected(effects: &[Effect]) -> Vec<(u64, &str)> {
 
 /// Expressions that are names of columns; a column that is missing is null.
 #[derive(Debug)]
-struct Names;
+pub(crate) struct Names;
 
 impl Compiler for Names {
     fn compile(&self, text: &str, schema: &SchemaRef) -> SeamResult<Arc<dyn Expression>> {

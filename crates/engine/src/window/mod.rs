@@ -3,12 +3,14 @@
 //! The two halves know nothing of each other, so that they can sit in different tasks: [`fold`] yields partials (keys
 //! and states as columns), [`merge`] takes them. Here they sit side by side and share the numbering of keys.
 
+mod accumulators;
 mod calendar;
 mod fold;
 mod global;
 mod late;
 mod merge;
 mod results;
+mod session;
 mod shape;
 mod spans;
 mod states;
@@ -37,8 +39,9 @@ pub(crate) use late::LateNames;
 use merge::{Merge, MergeMeta};
 use results::Identity;
 pub(crate) use results::RESULT_COLUMNS;
+use session::Sessions;
 use shape::Shape;
-use spans::{Assigned, PaneId, Spans};
+use spans::{Assigned, PaneId, Spanless, Spans};
 use triggers::{Stop, Triggers};
 
 /// Keys are forgotten once more than this and twice as many as panes hold are known.
@@ -80,7 +83,8 @@ struct WindowMeta {
 pub(crate) fn build(plan: &WindowPlan, pipeline: &Plan, node: usize, compiler: Arc<dyn Compiler>) -> Box<dyn Operator> {
     match Spans::new(plan.window) {
         Ok(spans) => Box::new(Window::new(plan, spans, pipeline, node, compiler)),
-        Err(global) => Box::new(Global::new((plan, global), pipeline, node, compiler)),
+        Err(Spanless::Global(global)) => Box::new(Global::new((plan, global), pipeline, node, compiler)),
+        Err(Spanless::Session { gap }) => Box::new(Sessions::new((plan, gap), pipeline, node, compiler)),
     }
 }
 

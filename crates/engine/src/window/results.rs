@@ -76,7 +76,8 @@ impl Identity {
         let rows = ids.len();
         let spans = (vec![span.0; rows], vec![span.1; rows]);
         let row_ids = StringArray::from_iter_values(self.row_ids(span, revision, &ids, keys));
-        self.put_together(spans, sorted, pane, vec![revision; rows], row_ids)
+        let panes = StringArray::from_iter_values(std::iter::repeat_n(pane, rows));
+        self.put_together(spans, sorted, (panes, vec![revision; rows]), row_ids)
     }
 
     /// The groups of `table`, which tell each of its own, as rows in its order.
@@ -95,21 +96,21 @@ impl Identity {
         let id =
             |told: &Told| self.row_ids((told.born, i64::MAX), told.revision, &[told.key], keys).collect::<String>();
         let row_ids = StringArray::from_iter_values(told.iter().map(id));
-        self.put_together(spans, columns, pane, revisions, row_ids)
+        let panes = StringArray::from_iter_values(std::iter::repeat_n(pane, told.len()));
+        self.put_together(spans, columns, (panes, revisions), row_ids)
     }
 
-    fn put_together(
+    /// Rows of these spans, keys and aggregates, and what makes them recognisable.
+    pub(super) fn put_together(
         &mut self,
         (starts, ends): (Vec<i64>, Vec<i64>),
         groups: Vec<ArrayRef>,
-        pane: &str,
-        revisions: Vec<i64>,
+        (panes, revisions): (StringArray, Vec<i64>),
         row_ids: StringArray,
     ) -> RecordBatch {
-        let rows = revisions.len();
         let mut columns = vec![instants(starts), instants(ends)];
         columns.extend(groups);
-        columns.push(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(pane, rows))));
+        columns.push(Arc::new(panes));
         columns.push(Arc::new(Int64Array::from(revisions)));
         columns.push(Arc::new(row_ids));
         RecordBatch::try_new(self.schema_of(&columns), columns).expect("the schema is made of the columns")
@@ -117,7 +118,7 @@ impl Identity {
 
     /// For each key the hash of the pipeline, the node, the span and the key, in hexadecimal: the same for every
     /// revision of a result, for ever. Where results add up none is a revision of another, and the number is hashed too.
-    fn row_ids<'a>(
+    pub(super) fn row_ids<'a>(
         &self,
         span: (i64, i64),
         revision: i64,

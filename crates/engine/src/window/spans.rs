@@ -31,6 +31,18 @@ pub(crate) struct Fixed {
     pane: i64,
 }
 
+/// Windows whose spans are not known before their rows are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Spanless {
+    /// One that never ends.
+    Global(GlobalPlan),
+    /// Rows that follow each other closely.
+    Session {
+        /// How closely not.
+        gap: TimeDelta,
+    },
+}
+
 /// A pane, or of a pane the rows that only its newer windows take, as they were late for the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct PaneId {
@@ -47,7 +59,7 @@ impl PaneId {
 
 impl Spans {
     /// The spans of windows of this kind, or how the one works that is never over.
-    pub(crate) fn new(kind: WindowKind) -> Result<Self, GlobalPlan> {
+    pub(crate) fn new(kind: WindowKind) -> Result<Self, Spanless> {
         let fixed = |size: TimeDelta, slide: TimeDelta, offset: TimeDelta| {
             let (size, slide) = (size.micros(), slide.micros());
             Self::Fixed(Fixed { size, slide, offset: offset.micros(), pane: greatest_common_divisor(size, slide) })
@@ -56,7 +68,8 @@ impl Spans {
             WindowKind::Tumbling { size, offset } => fixed(size, size, offset),
             WindowKind::Sliding { size, slide, offset } => fixed(size, slide, offset),
             WindowKind::Calendar { unit, zone, offset } => Self::Calendar(Calendar::new(unit, zone, offset.micros())),
-            WindowKind::Global(global) => return Err(global),
+            WindowKind::Global(global) => return Err(Spanless::Global(global)),
+            WindowKind::Session { gap } => return Err(Spanless::Session { gap }),
         })
     }
 

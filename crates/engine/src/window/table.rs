@@ -5,19 +5,18 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::take_arrays;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{Field, Schema};
 
+use super::accumulators::Accumulators;
 use super::shape::Shape;
-use crate::aggregate::{Accumulator, result_type_unseen};
 use crate::keys::{GroupIndex, KeyId, Keys};
-use crate::plan::Aggregate;
 
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     pub(crate) groups: GroupIndex,
-    accumulators: Vec<Option<Box<dyn Accumulator>>>,
+    accumulators: Accumulators,
     row_groups: Vec<u32>,
 }
 
@@ -27,34 +26,8 @@ impl Table {
         let before = self.groups.len();
         self.row_groups.clear();
         self.row_groups.extend(keys.iter().map(|key| self.groups.group(*key)));
-        self.make_accumulators(shape);
-        for (measure, accumulator) in shape.measures.iter().zip(&mut self.accumulators) {
-            let Some(accumulator) = accumulator else { continue };
-            let several_arguments: Vec<ArrayRef>;
-            let filter = measure.filter.map(|index| inputs[index].as_boolean());
-            if measure.arguments.iter().any(|index| *inputs[*index].data_type() == DataType::Null) {
-                continue;
-            }
-            let arguments = match (measure.arguments.as_slice(), measure.extra) {
-                ([], _) => &[],
-                ([only], None) => std::slice::from_ref(&inputs[*only]),
-                (several, extra) => {
-                    several_arguments = several.iter().chain(&extra).map(|index| inputs[*index].clone()).collect();
-                    several_arguments.as_slice()
-                }
-            };
-            accumulator.update_batch(arguments, &self.row_groups, filter, self.groups.len());
-        }
+        self.accumulators.update(inputs, &self.row_groups, self.groups.len(), shape);
         &self.groups.keys()[before..]
-    }
-
-    fn make_accumulators(&mut self, shape: &Shape) {
-        self.accumulators.resize_with(shape.measures.len(), || None);
-        for (measure, accumulator) in shape.measures.iter().zip(&mut self.accumulators) {
-            if accumulator.is_none() {
-                *accumulator = shape.accumulator(measure);
-            }
-        }
     }
 
     /// Adds the groups of a run, whose rows have these keys; with `only_known`, only those that the table has already.
@@ -68,7 +41,6 @@ impl Table {
         only_known: bool,
         shape: &Shape,
     ) -> Result<(), String> {
-        self.make_accumulators(shape);
         let mut columns: Vec<ArrayRef> = run.columns().to_vec();
         let groups: Vec<u32> = if only_known {
             let known = keys.iter().zip(0u32..).filter_map(|(key, row)| Some((row, self.groups.find(*key)?)));
@@ -79,19 +51,7 @@ impl Table {
         } else {
             keys.iter().map(|key| self.groups.group(*key)).collect()
         };
-        let schema = run.schema();
-        for (index, accumulator) in self.accumulators.iter_mut().enumerate() {
-            let prefix = format!("s{index}_");
-            let own = schema.fields().iter().zip(&columns).filter(|(field, _)| field.name().starts_with(&prefix));
-            let states: Vec<ArrayRef> = own.map(|(_, column)| column.clone()).collect();
-            match accumulator {
-                Some(accumulator) if !states.is_empty() => {
-                    accumulator.merge_batch(&states, &groups, self.groups.len())?
-                }
-                Some(_) | None => {}
-            }
-        }
-        Ok(())
+        self.accumulators.merge(&run.schema(), &columns, &groups, self.groups.len(), shape)
     }
 
     /// Turns into a run and the keys of its rows.
@@ -107,33 +67,19 @@ impl Table {
     }
 
     fn into_batch(mut self, mut columns: Vec<ArrayRef>, shape: &Shape) -> RecordBatch {
-        self.make_accumulators(shape);
         let groups = self.groups.len();
         let mut names: Vec<String> = (0..columns.len()).map(|index| format!("k{index}")).collect();
-        for (index, accumulator) in self.accumulators.iter_mut().enumerate() {
-            let states = accumulator.as_mut().map(|accumulator| accumulator.state(groups)).unwrap_or_default();
-            names.extend((0..states.len()).map(|state| format!("s{index}_{state}")));
-            columns.extend(states);
-        }
+        self.accumulators.seal(groups, shape, &mut names, &mut columns);
         batch(names, columns, groups)
     }
 
     /// The results of each aggregate, a row per group.
     pub(crate) fn evaluate(&mut self, shape: &Shape) -> Vec<ArrayRef> {
-        self.make_accumulators(shape);
-        let groups = self.groups.len();
-        let measures = shape.measures.iter().zip(&mut self.accumulators);
-        let results = measures.map(|(measure, accumulator)| match accumulator {
-            Some(accumulator) => accumulator.evaluate(groups),
-            None if measure.function == Aggregate::Count => Arc::new(Int64Array::from(vec![0; groups])),
-            None => new_null_array(&result_type_unseen(&measure.function), groups),
-        });
-        results.collect()
+        self.accumulators.evaluate(self.groups.len(), shape)
     }
 
     pub(crate) fn size(&self) -> usize {
-        let accumulators: usize = self.accumulators.iter().flatten().map(|accumulator| accumulator.size()).sum();
-        self.groups.size() + accumulators + self.row_groups.capacity() * 4
+        self.groups.size() + self.accumulators.size() + self.row_groups.capacity() * 4
     }
 }
 

@@ -13,7 +13,7 @@ use super::Named;
 use crate::tagged;
 
 /// A window step. Its rows are `window_start`, `window_end`, the keys, the aggregates, then `pane` (`early`, `on_time`
-/// or `late`), `revision` (0 for the first result of a window) and `row_id` (the same for the same result, always).
+/// or `late`; of sessions also `retracted`), `revision` (0 for the first result of a window) and `row_id` (the same for the same result, always).
 ///
 /// A window can take the results of a window: each is a row of the last instant of its window, and comes in time. Where
 /// results may be replaced by others later (`lateness`, `emit.early`) they would be counted twice, and that is refused.
@@ -90,6 +90,17 @@ pub enum WindowKind {
     /// of the rows in a result. No row is late for it.
     #[schemars(extend("examples" = [{ "forget_after": "1d" }]))]
     Global(GlobalConfig),
+    /// Sessions: rows of a group that follow each other in less than this time, however long that goes on. A session is
+    /// from its first row to this long after its last one, and a row at exactly that end begins the next.
+    ///
+    /// A row counts if it is no more than `lateness` behind its partition's watermark, or falls into a session of its own
+    /// partition that has not ended by `lateness`; others go to the late output. So which rows count, and which sessions
+    /// they make, does not depend on the order in which partitions are read. `row_id` is of the group and the session's
+    /// first instant. Where a session that has spoken (`lateness`, `emit`) turns out to have begun earlier, or to be part
+    /// of another, its result comes again with `pane: retracted` and nothing computed, just before the one that is right:
+    /// a `where` on what is computed does not let that through unless it says so (`OR pane = 'retracted'`).
+    #[schemars(extend("examples" = ["30m"]))]
+    Session(DurationText),
 }
 
 impl WindowKind {
@@ -98,7 +109,7 @@ impl WindowKind {
         match self {
             Self::Tumbling(size) => Some(*size),
             Self::Sliding(sliding) => Some(sliding.size),
-            Self::Calendar(_) | Self::Global(_) => None,
+            Self::Calendar(_) | Self::Global(_) | Self::Session(_) => None,
         }
     }
 }

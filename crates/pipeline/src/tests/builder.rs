@@ -6,7 +6,7 @@ use weir_model::DurationText;
 
 use super::examples::example;
 use crate::FieldType;
-use crate::builder::{File, Format, Pipeline, Sliding, Tumbling};
+use crate::builder::{File, Format, Pipeline, Sessions, Sliding, Tumbling};
 
 const fn secs(secs: i64) -> DurationText {
     DurationText::secs(secs)
@@ -30,6 +30,38 @@ fn spark_logs() {
         .to_table("errors_per_minute")
         .build();
     assert_eq!(built, example("spark-logs.yaml"));
+}
+
+#[test]
+fn user_sessions() {
+    let visits = Sessions::of(secs(30))
+        .by(["app_id", "executor_id"])
+        .compute("events", "count(*)")
+        .compute("failed", "count(*) FILTER (WHERE status >= 500)")
+        .compute("busy_ms", "sum(duration_ms)")
+        .compute("last_message", "last(message)");
+    let per_quarter = Tumbling::of(secs(900))
+        .by(["app_id"])
+        .compute("visits", "count(*)")
+        .compute("events", "sum(events)")
+        .compute("longest", "max(events)");
+    let built = Pipeline::named("user-sessions")
+        .source("requests", File::new(["bench/logs.ndjson"]).once(), json())
+        .field("requests", "duration_ms", FieldType::Float64)
+        .field("requests", "status", FieldType::Int64)
+        .field("requests", "message", FieldType::String)
+        .time("ts")
+        .delay(secs(10))
+        .window(visits)
+        .called("visits")
+        .window(per_quarter)
+        .called("per_quarter")
+        .to_table("visits")
+        .from("visits")
+        .to_table("visits_per_quarter")
+        .from("per_quarter")
+        .build();
+    assert_eq!(built, example("user-sessions.yaml"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Windows over the results of windows.
+//! Windows over the results of windows, and sessions.
 
 use expect_test::expect;
 
@@ -34,4 +34,25 @@ fn a_window_over_results_that_are_replaced_is_refused_where_it_stands() {
         let hint = format!("leave `emit.{}` out of `per_minute`", key.split(':').next().unwrap_or(key));
         assert!(found.contains(&hint), "{found}");
     }
+}
+
+#[test]
+fn sessions_have_a_gap_and_no_offset() {
+    let text = pipeline("").replace("tumbling: 1h", "session: 0s, offset: 1m");
+    expect![[r#"
+        p.yaml:9:24: error: 0s is too short: at least 1ms
+          |
+        9 |   - window: { session: 0s, offset: 1m, by: [app], compute: { worst: max(errors) } }
+          |                        ^^
+          = at: steps[2].window.session
+
+        p.yaml:9:36: error: sessions begin with their first row: no offset
+          |
+        9 |   - window: { session: 0s, offset: 1m, by: [app], compute: { worst: max(errors) } }
+          |                                    ^^
+          = at: steps[2].window.offset
+          = help: leave it out
+    "#]]
+    .assert_eq(&rendered(load_text(&text)));
+    load_text(&pipeline("").replace("tumbling: 1h", "session: 10m, emit: { early: 1h }")).expect("sessions may last");
 }

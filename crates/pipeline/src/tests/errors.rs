@@ -162,7 +162,7 @@ late: { tabel: late }
             7 |   - window: { tumbling: 1m, group_by: [a], compute: { n: count(*) }, emit: { ealry: 1s } }
               |                             ^^^^^^^^
               = at: steps[1].window.group_by
-              = allowed: tumbling, sliding, calendar, global, offset, by, compute, lateness, emit
+              = allowed: tumbling, sliding, calendar, global, session, offset, by, compute, lateness, emit
               = did you mean `by`?
 
             p.yaml:7:78: error: unknown key `ealry`

@@ -4,8 +4,8 @@ use weir_model::{DurationText, TimeZone};
 
 use super::Problem;
 use crate::config::{
-    CalendarUnit, GlobalConfig, LateConfig, PipelineConfig, SlidingConfig, StepKind, WatermarkConfig, WindowConfig,
-    WindowKind,
+    CalendarUnit, GlobalConfig, LateConfig, ModeConfig, PipelineConfig, SlidingConfig, StepKind, WatermarkConfig,
+    WindowConfig, WindowKind,
 };
 use crate::nearest::nearest;
 
@@ -81,6 +81,10 @@ fn check_window(path: &str, window: &WindowConfig, problems: &mut Vec<Problem>) 
             (sliding.slide, format!("the slide of {}", sliding.slide))
         }
         WindowKind::Global(global) => return check_global(path, window, global, problems),
+        WindowKind::Session(gap) => {
+            check_session(path, window, *gap, problems);
+            (YEAR, "a year".to_owned())
+        }
         WindowKind::Calendar(calendar) => {
             check_zone(&format!("{path}.calendar.zone"), &calendar.zone, problems);
             match calendar.unit {
@@ -94,7 +98,8 @@ fn check_window(path: &str, window: &WindowConfig, problems: &mut Vec<Problem>) 
         }
     };
     at_most(&format!("{path}.lateness"), window.lateness, YEAR, problems);
-    if window.offset >= offset_limit.0 && is_positive(offset_limit.0) {
+    if !matches!(window.kind, WindowKind::Session(_)) && window.offset >= offset_limit.0 && is_positive(offset_limit.0)
+    {
         let message = format!("the offset {} is not shorter than {}", window.offset, offset_limit.1);
         problems.push(Problem::new(format!("{path}.offset"), message));
     }
@@ -119,6 +124,19 @@ fn check_window(path: &str, window: &WindowConfig, problems: &mut Vec<Problem>) 
     if window.emit.early_rows == Some(0) {
         let problem = Problem::new(format!("{path}.emit.early_rows"), "0 rows are too few: at least 1");
         problems.push(problem.hint("leave it out if nothing is to be emitted early"));
+    }
+}
+
+/// What sessions need, and what means nothing to them.
+fn check_session(path: &str, window: &WindowConfig, gap: DurationText, problems: &mut Vec<Problem>) {
+    between(&format!("{path}.session"), gap, DurationText::millis(1), YEAR, problems);
+    if is_positive(window.offset) {
+        let problem = Problem::new(format!("{path}.offset"), "sessions begin with their first row: no offset");
+        problems.push(problem.hint("leave it out"));
+    }
+    if window.emit.mode == ModeConfig::Discarding {
+        let message = "sessions grow together: what they said does not add up";
+        problems.push(Problem::new(format!("{path}.emit.mode"), message).hint("leave it out"));
     }
 }
 

@@ -2,3 +2,4 @@
 
 mod deduplicate;
 mod join;
+mod sessions;

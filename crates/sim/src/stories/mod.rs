@@ -10,6 +10,7 @@ mod late;
 mod limits;
 mod modes;
 mod rows;
+mod sessions;
 mod sliding;
 mod time;
 mod triggers;

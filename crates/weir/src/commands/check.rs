@@ -137,13 +137,13 @@ pub(super) fn operator(operator: &OperatorPlan) -> String {
             let aggregates: Vec<&str> = window.compute.iter().map(|aggregate| aggregate.name.as_str()).collect();
             let by = if window.by.is_empty() { String::new() } else { format!(" by {}", window.by.join(", ")) };
             format!(
-                "{} in windows of {}{by}, late by up to {}{}{}{}",
+                "{} in {}{by}, late by up to {}{}{}{}",
                 aggregates.join(", "),
                 windows(window.window),
                 window.lateness,
                 late(window),
                 early(window.emit),
-                mode(window.emit.mode)
+                mode(window)
             )
         }
     }
@@ -151,12 +151,13 @@ pub(super) fn operator(operator: &OperatorPlan) -> String {
 
 fn windows(kind: WindowKind) -> String {
     match kind {
-        WindowKind::Tumbling { size, .. } => size.to_string(),
-        WindowKind::Sliding { size, slide, .. } => format!("{size} every {slide}"),
+        WindowKind::Tumbling { size, .. } => format!("windows of {size}"),
+        WindowKind::Sliding { size, slide, .. } => format!("windows of {size} every {slide}"),
+        WindowKind::Session { gap } => format!("sessions that end {gap} after their last row"),
         WindowKind::Global(GlobalPlan { every_rows, forget_after }) => {
             let every = every_rows.map(|rows| format!(", every {rows} rows of a key")).unwrap_or_default();
             let forget = forget_after.map(|after| format!(", keys forgotten after {after}")).unwrap_or_default();
-            format!("all of time{every}{forget}")
+            format!("windows of all of time{every}{forget}")
         }
         WindowKind::Calendar { unit, zone, offset } => {
             let unit = match unit {
@@ -168,7 +169,7 @@ fn windows(kind: WindowKind) -> String {
                 CalendarUnit::Year => "a year".to_owned(),
             };
             let later = if offset == TimeDelta::ZERO { String::new() } else { format!(", {offset} later") };
-            format!("{unit} in {zone} (rules of {}){later}", TimeZone::RULES)
+            format!("windows of {unit} in {zone} (rules of {}){later}", TimeZone::RULES)
         }
     }
 }
@@ -183,10 +184,14 @@ fn late(window: &WindowPlan) -> String {
 }
 
 /// What a consumer of several results of one window has to do with them.
-fn mode(mode: EmitMode) -> &'static str {
-    match mode {
-        EmitMode::Accumulating => "; a result replaces the one with its row_id",
-        EmitMode::Discarding => "; results add up, each has what came since the last",
+fn mode(window: &WindowPlan) -> &'static str {
+    match (window.window, window.emit.mode, window.revises()) {
+        (WindowKind::Session { .. }, _, None) => "; each is said once",
+        (WindowKind::Session { .. }, _, Some(_)) => {
+            "; a result replaces the one with its row_id, and one that stands no longer is retracted"
+        }
+        (_, EmitMode::Accumulating, _) => "; a result replaces the one with its row_id",
+        (_, EmitMode::Discarding, _) => "; results add up, each has what came since the last",
     }
 }
 

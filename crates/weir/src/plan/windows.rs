@@ -13,6 +13,7 @@ pub(super) fn kind(window: &WindowConfig) -> EngineKind {
             every_rows: window.emit.every_rows,
             forget_after: global.forget_after.map(|after| after.delta()),
         }),
+        WindowKind::Session(gap) => EngineKind::Session { gap: gap.delta() },
         WindowKind::Tumbling(size) => EngineKind::Tumbling { size: size.delta(), offset },
         WindowKind::Sliding(SlidingConfig { size, slide }) => {
             EngineKind::Sliding { size: size.delta(), slide: slide.delta(), offset }

@@ -185,3 +185,22 @@ fn the_example_of_orders_finds_the_payment_of_each() {
     assert_eq!((windows[0]["orders"].as_i64(), windows[0]["paid"].as_i64()), (Some(40), Some(24)));
     assert_eq!(place.number("SELECT count(*) FROM late_events"), 0);
 }
+
+#[test]
+fn the_example_of_visits_counts_every_event_once() {
+    let place = Place::new();
+    well(&place.weir(&["gen", "logs", "--rows", "20000", "--out", "in.ndjson"]).output().unwrap());
+    let pipeline = repository().join("examples/user-sessions.yaml");
+    well(&place.run(&pipeline, &[paths("sources.requests.file.paths", &[&place.path("in.ndjson")])]));
+    let late = place.number("SELECT count(*) FROM late_events");
+    assert_eq!(place.number("SELECT sum(events) FROM visits") + late, 20_000, "{late} late");
+    assert!(late < 200, "{late} late");
+    let overlaps =
+        "SELECT count(*) FROM visits AS a JOIN visits AS b ON a.app_id = b.app_id AND a.executor_id = b.executor_id
+                    AND a.window_start < b.window_start AND b.window_start < a.window_end";
+    assert_eq!(place.number(overlaps), 0);
+    let quarters =
+        place.query("SELECT sum(visits) AS visits, CAST(sum(events) AS BIGINT) AS events FROM visits_per_quarter");
+    let visits = place.query("SELECT count(*) AS visits, CAST(sum(events) AS BIGINT) AS events FROM visits");
+    assert_eq!(quarters, visits, "every visit is in one quarter of an hour");
+}

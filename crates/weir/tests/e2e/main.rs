@@ -13,3 +13,4 @@ mod kill;
 mod stories;
 mod time;
 mod up;
+mod windows;

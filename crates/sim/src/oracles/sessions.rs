@@ -1,0 +1,213 @@
+//! An oracle for sessions: puts rows together by the rules on one page, and knows what must come out. Shares no code with
+//! the engine; random streams are played to both.
+//!
+//! The rules. The watermark before a row is the highest event time of its partition before it less the delay, or where
+//! the furthest partition was when all ended, if that is further. A row counts if it is not more than the lateness
+//! behind it; or if it falls into a session of the rows of its partition and key that count, whose end, plus the
+//! lateness, the watermark has not reached. Sessions are the rows of a key that count, cut wherever none follows within
+//! the gap.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::{Just, Strategy, prop_assert, prop_assert_eq};
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use weir_model::PartitionId;
+
+use crate::story::DAY;
+use crate::{Line, Outcome, PlayError, Row, Story, interleave, play_once, play_with_crashes};
+
+const SECOND: i64 = 1_000_000;
+/// Crashes in each random stream.
+const CRASHES: usize = 3;
+
+/// What is random about a case. Lengths in seconds.
+#[derive(Clone, Debug)]
+struct Case {
+    delay: i64,
+    lateness: i64,
+    gap: i64,
+    partitions: usize,
+    /// Which partition, its row, and whether a line (a batch) ends after it.
+    rows: Vec<(usize, Row, bool)>,
+    barriers: Vec<usize>,
+    ticks: Vec<usize>,
+    /// After which rows everything ends, and all partitions are announced again.
+    ends: Vec<usize>,
+    early: bool,
+}
+
+impl Case {
+    fn story(&self) -> Story {
+        let plan = format!(
+            "time delay={}s\nlimit runs=2\nsession {}s by key,name compute n=count(*), total=sum(value), low=min(value), \
+             first=first(value), big=count(*) if value > 50 lateness={}s late=3s{}\n---",
+            self.delay,
+            self.gap,
+            self.lateness,
+            if self.early { " early_every=1s early_rows=7" } else { "" },
+        );
+        let mut story = Story::parse(&plan).expect("the plan can be read");
+        let partition = |index: usize| PartitionId::new(format!("p{index}"));
+        let added = || (0..self.partitions).map(|index| Line::Added(partition(index)));
+        story.lines.extend(added());
+        story.lines.push(Line::Tick(DAY + 1_000 * SECOND));
+        let mut open = false;
+        for (index, (from, row, ends)) in self.rows.iter().enumerate() {
+            match story.lines.last_mut() {
+                Some(Line::Rows(last, rows)) if open && *last == partition(*from) => rows.push(row.clone()),
+                _ => story.lines.push(Line::Rows(partition(*from), vec![row.clone()])),
+            }
+            open = !ends;
+            if self.barriers.contains(&index) {
+                story.lines.push(Line::Barrier);
+            }
+            if self.ticks.contains(&index) {
+                story.lines.push(Line::Tick(DAY + 1_000 * SECOND + index as i64 * 700_000));
+            }
+            if self.ends.contains(&index) {
+                story.lines.push(Line::End);
+                story.lines.extend(added());
+                open = false;
+            }
+        }
+        story.lines.push(Line::End);
+        story
+    }
+
+    /// The sessions that must come out, and how many rows are late.
+    fn answer(&self) -> (Vec<String>, usize) {
+        let mut highest: BTreeMap<usize, i64> = BTreeMap::new();
+        let mut counted: Vec<(usize, &Row)> = Vec::new();
+        let (mut late, mut ended) = (0, i64::MIN);
+        for (place, (partition, row, _)) in self.rows.iter().enumerate() {
+            let mark = highest.get(partition).map_or(i64::MIN, |highest| highest - self.delay * SECOND).max(ended);
+            let in_time = mark == i64::MIN || row.time >= mark - self.lateness * SECOND;
+            let own = counted.iter().filter(|(from, known)| from == partition && known.key == row.key);
+            let holds = |session: &Vec<&Row>| {
+                let end = session.last().map_or(i64::MIN, |last| last.time + self.gap * SECOND);
+                session[0].time <= row.time && row.time < end && end + self.lateness * SECOND > mark
+            };
+            if in_time || self.sessions(own.map(|(_, row)| *row).collect()).iter().any(holds) {
+                counted.push((*partition, row));
+            } else {
+                late += 1;
+            }
+            let highest = highest.entry(*partition).or_insert(i64::MIN);
+            *highest = (*highest).max(row.time);
+            if self.ends.contains(&place) {
+                ended =
+                    self.rows[..=place].iter().map(|(_, row, _)| row.time).max().unwrap_or(DAY) - self.delay * SECOND;
+            }
+        }
+        let mut by_key: BTreeMap<Option<&str>, Vec<&Row>> = BTreeMap::new();
+        counted.iter().for_each(|(_, row)| by_key.entry(row.key.as_deref()).or_default().push(row));
+        let sessions = by_key.into_values().flat_map(|rows| self.sessions(rows));
+        (sessions.map(|session| self.show(&session)).collect(), late)
+    }
+
+    /// Rows of one key, in sessions.
+    fn sessions<'a>(&self, mut rows: Vec<&'a Row>) -> Vec<Vec<&'a Row>> {
+        rows.sort_by_key(|row| row.time);
+        let close = |left: &&Row, right: &&Row| right.time < left.time + self.gap * SECOND;
+        rows.chunk_by(close).map(<[&Row]>::to_vec).collect()
+    }
+
+    fn show(&self, session: &[&Row]) -> String {
+        let clock = |micros: i64| weir_model::EventTime::from_micros(micros).to_string();
+        let clock = |micros: i64| clock(micros).trim_start_matches("2026-01-01T").trim_end_matches('Z').to_owned();
+        let mut values: Vec<f64> = session.iter().filter_map(|row| row.value).collect();
+        values.sort_by(f64::total_cmp);
+        let mut timed: Vec<(i64, f64)> = session.iter().filter_map(|row| Some((row.time, row.value?))).collect();
+        timed.sort_by(|left, right| left.partial_cmp(right).expect("values are numbers"));
+        let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:?}"));
+        let key = session[0].key.as_deref().unwrap_or("-");
+        format!(
+            "{}..{} {key} name={key} n={} total={} low={} first={} big={}",
+            clock(session[0].time),
+            clock(session[session.len() - 1].time + self.gap * SECOND),
+            session.len(),
+            // Values are quarters: these sums are exact in any order.
+            number(Some(values.iter().sum()).filter(|_| !values.is_empty())),
+            number(values.first().copied()),
+            number(timed.first().map(|(_, value)| *value)),
+            values.iter().filter(|value| **value > 50.0).count()
+        )
+    }
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let shape =
+        (0..5_i64, proptest::sample::select(vec![0, 0, 2, 6, 20]), 1..7_i64, 1..=4_usize, 1..70_usize, 2..30_i64);
+    shape.prop_flat_map(|(delay, lateness, gap, partitions, count, scatter)| {
+        // Event time moves on by about a second per row, and jumps back and ahead.
+        let row = (0..partitions, -scatter..scatter, 0..4_u8, 0..400_i32, proptest::bool::ANY);
+        let rows = proptest::collection::vec(row, count).prop_map(|rows| {
+            let place = |(index, (from, jitter, key, value, ends)): (usize, (usize, i64, u8, i32, bool))| {
+                // Whole seconds half of the time, so that rows lie exactly on the ends of sessions.
+                let micros = if value % 2 == 0 { 0 } else { i64::from(value) };
+                let time = DAY + (120 + index as i64 + jitter).max(0) * SECOND + micros;
+                let key = (key > 0).then(|| format!("k{key}"));
+                let value = (value % 7 > 0).then(|| f64::from(value) / 4.0);
+                (from, Row { time, key, value }, ends)
+            };
+            rows.into_iter().enumerate().map(place).collect::<Vec<_>>()
+        });
+        let places = || proptest::collection::vec(0..count, 0..4);
+        let ends = proptest::collection::vec(0..count, 0..2);
+        (Just((delay, lateness, gap, partitions)), rows, places(), places(), ends, proptest::bool::ANY).prop_map(
+            |((delay, lateness, gap, partitions), rows, barriers, ticks, ends, early)| Case {
+                delay,
+                lateness,
+                gap,
+                partitions,
+                rows,
+                barriers,
+                ticks,
+                ends,
+                early,
+            },
+        )
+    })
+}
+
+/// Whether the engine told what the oracle knows.
+fn compare(case: &Case, outcome: &Outcome) -> Result<(), TestCaseError> {
+    let (mut expected, late) = case.answer();
+    let standing = |text: &str| {
+        let panes = [" on_time", " late", " early", " retracted"];
+        let (result, pane) =
+            panes.iter().find_map(|pane| Some((text.split_once(&format!("{pane} revision="))?.0, pane)))?;
+        (*pane != " retracted").then(|| result.to_owned())
+    };
+    let mut found: Vec<String> = outcome.last_revisions().values().filter_map(|(_, text)| standing(text)).collect();
+    found.sort();
+    expected.sort();
+    prop_assert_eq!(found, expected);
+    prop_assert_eq!(outcome.late.len(), late);
+    prop_assert_eq!(outcome.rejected.len(), 0);
+    if case.lateness == 0 && !case.early && case.ends.is_empty() {
+        let revised = outcome.results.iter().find(|(_, revision, _)| *revision > 0);
+        prop_assert!(revised.is_none(), "without lateness every result is the last: {:?}", revised);
+    }
+    Ok(())
+}
+
+/// `PROPTEST_CASES` says how many, `PROPTEST_RNG_SEED` which; a failure is shrunk and printed whole.
+#[test]
+fn random_streams_make_the_sessions_that_the_oracle_says_however_they_are_cut_and_wherever_they_crash() {
+    let mut runner = TestRunner::new(Config { failure_persistence: None, max_shrink_iters: 400, ..Config::default() });
+    let ran = runner.run(&cases(), |case| {
+        let failed = |error: PlayError| TestCaseError::fail(error.to_string());
+        let (_, outcome) = play_with_crashes(&case.story(), CRASHES).map_err(failed)?;
+        compare(&case, &outcome)?;
+        // Whether a row counts is decided by its own partition, so it does not matter who reads it and how fast.
+        for tasks in 1..=8 {
+            let read = interleave(&case.story(), tasks, case.rows.len() as u64 * 8 + tasks as u64);
+            compare(&case, &play_once(&read).map_err(failed)?)?;
+        }
+        Ok(())
+    });
+    if let Err(error) = ran {
+        panic!("{error}");
+    }
+}
