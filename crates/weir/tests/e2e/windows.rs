@@ -63,7 +63,7 @@ fn a_window_over_results_that_are_replaced_is_refused_with_its_place() {
     );
 }
 
-/// Two users in three files whose rows are out of order by up to the delay.
+/// Three clients in three files whose rows are out of order by up to the delay.
 fn clicks(place: &Place) {
     for file in 0..3_u32 {
         let mut lines = String::new();
@@ -74,9 +74,11 @@ fn clicks(place: &Place) {
                 continue;
             }
             let (hour, minute, second) = (at / 3600, at / 60 % 60, at % 60);
-            let user = ["ada", "bob", "cyd"][((n / 40 + file) % 3) as usize];
-            let _ =
-                writeln!(lines, r#"{{"ts":"2026-01-01T{hour:02}:{minute:02}:{second:02}Z","user":"{user}","n":{n}}}"#);
+            let client = ["ada", "bob", "cyd"][((n / 40 + file) % 3) as usize];
+            let _ = writeln!(
+                lines,
+                r#"{{"ts":"2026-01-01T{hour:02}:{minute:02}:{second:02}Z","client":"{client}","n":{n}}}"#
+            );
         }
         place.write(&format!("in/{file}.ndjson"), lines);
     }
@@ -90,19 +92,19 @@ fn sessions_agree_with_a_batch_query_over_the_same_rows() {
         "p.yaml",
         "name: clicks\nsources: { logs: { file: { paths: ['in/*.ndjson'], follow: false }, format: json, schema: { n: int64 } } }\n\
          time: { field: ts, watermark: { bounded: { delay: 5s } } }\n\
-         steps: [ { name: s, window: { session: 30s, by: [user], compute: { clicks: count(*), total: sum(n), head: min(ts) } } } ]\n\
+         steps: [ { name: s, window: { session: 30s, by: [client], compute: { clicks: count(*), total: sum(n), head: min(ts) } } } ]\n\
          outputs: [ { table: raw, from: logs }, { table: sessions, from: s } ]\n",
     );
     let plan = place.weir(&["check"]).arg(&pipeline).output().unwrap();
-    let sessions = "sessions that end 30s after their last row by user, late by up to 0s; each is said once";
+    let sessions = "sessions that end 30s after their last row by client, late by up to 0s; each is said once";
     assert!(said(&plan).contains(sessions), "{}", said(&plan));
     well(&place.run(&pipeline, &[]));
-    let found = place.query("SELECT window_start, window_end, user, clicks, total FROM sessions ORDER BY 1, 3");
+    let found = place.query("SELECT window_start, window_end, client, clicks, total FROM sessions ORDER BY 1, 3");
     let batch = place.query(
-        "WITH marked AS (SELECT *, CASE WHEN ts < lag(ts) OVER (PARTITION BY user ORDER BY ts) + INTERVAL '30 seconds' THEN 0 ELSE 1 END AS first FROM raw),
-              numbered AS (SELECT *, sum(first) OVER (PARTITION BY user ORDER BY ts) AS session FROM marked)
-         SELECT min(ts) AS window_start, max(ts) + INTERVAL '30 seconds' AS window_end, user, count(*) AS clicks, sum(n) AS total
-         FROM numbered GROUP BY user, session ORDER BY 1, 3",
+        "WITH marked AS (SELECT *, CASE WHEN ts < lag(ts) OVER (PARTITION BY client ORDER BY ts) + INTERVAL '30 seconds' THEN 0 ELSE 1 END AS first FROM raw),
+              numbered AS (SELECT *, sum(first) OVER (PARTITION BY client ORDER BY ts) AS session FROM marked)
+         SELECT min(ts) AS window_start, max(ts) + INTERVAL '30 seconds' AS window_end, client, count(*) AS clicks, sum(n) AS total
+         FROM numbered GROUP BY client, session ORDER BY 1, 3",
     );
     assert!(found.len() > 20, "{} sessions", found.len());
     assert_eq!(found, batch);
