@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use weir_model::{ProcessingTime, Rejected};
+use weir_model::{Offset, PartitionId, ProcessingTime, Rejected};
 
-use crate::encode::base64;
+use crate::encode::{base64, ndjson};
 
 /// The columns of dead letters: when the record was rejected (processing time), by which pipeline, where it came from
 /// and begins, why, the record (as text, what is not UTF-8 in it replaced; then also as base64, whole), and how many
@@ -52,4 +52,19 @@ pub fn dead_letter_batch(rejected: &[Rejected], pipeline: &str, now: ProcessingT
         numbers(&|letter| letter.original_bytes),
     ];
     RecordBatch::try_new(dead_letter_schema(), columns).expect("the columns are made to the schema")
+}
+
+/// A row as it is at a step that cannot process it, as JSON in place of the record that it comes from: that may hold what
+/// a mask has hidden.
+pub fn rejected_row(
+    partition: PartitionId,
+    origin: Arc<str>,
+    offset: Offset,
+    row: &RecordBatch,
+    reason: String,
+) -> Rejected {
+    let mut payload = Vec::new();
+    ndjson(row, &mut payload);
+    payload.truncate(payload.trim_ascii_end().len());
+    Rejected { partition, origin, offset, reason, original_bytes: payload.len() as u64, payload: payload.into() }
 }

@@ -11,7 +11,7 @@ mod stdout;
 mod table;
 
 pub use config::{FileFormat, FileMode, FileOutput, OutputConfig, StdoutFormat, StdoutOutput, TableOutput};
-pub use dead_letters::{dead_letter_batch, dead_letter_schema};
+pub use dead_letters::{dead_letter_batch, dead_letter_schema, rejected_row};
 pub use encode::ndjson;
 pub use file::FileSink;
 pub use kafka::{Compression, Delivery, KafkaOutput, KafkaSink};

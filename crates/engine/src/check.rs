@@ -81,7 +81,16 @@ impl Plan {
             }
             match &node.operator {
                 OperatorPlan::Where(_) | OperatorPlan::Select(_) => {}
-                OperatorPlan::Rows(rows) => rows.check().map_err(|fault| problem(fault.to_string()))?,
+                OperatorPlan::Rows(rows) => {
+                    rows.check().map_err(|fault| problem(fault.to_string()))?;
+                    if rows.needs_positions() && self.is_made(node.from) {
+                        let needs = format!("{} needs rows with their positions, not results of a window", rows.kind());
+                        return Err(problem(needs));
+                    }
+                    if rows.needs_time() && self.time.is_none() {
+                        return Err(problem("needs `time`: the field that holds the event time".to_owned()));
+                    }
+                }
                 OperatorPlan::Window(window) => self.check_window(window, node.from).map_err(problem)?,
                 OperatorPlan::Join(join) => {
                     let timed = node.inputs().into_iter().try_for_each(|from| self.check_timed("a join", from));
@@ -165,6 +174,37 @@ impl Plan {
             ));
         }
         node.inputs().into_iter().try_for_each(|from| self.check_final(from))
+    }
+
+    /// Whether rows of the node `node` go to a window, or another step to which a row may be late.
+    pub(crate) fn window_after(&self, node: usize) -> bool {
+        let takes = |later: &Node| later.inputs().iter().any(|from| self.comes_from(*from, node));
+        let hears_time = |later: &Node| later.operator.waits_for_time() && !later.operator.waits_for_rows();
+        self.nodes.iter().any(|later| hears_time(later) && takes(later))
+    }
+
+    /// Whether rows from `from` have passed the node `node`.
+    fn comes_from(&self, from: Upstream, node: usize) -> bool {
+        let Upstream::Node(index) = from else { return false };
+        index == node || self.nodes[index].inputs().iter().any(|from| self.comes_from(*from, node))
+    }
+
+    /// Of each node whether its rows are no longer those that were read.
+    pub(crate) fn changed_records(&self) -> Vec<bool> {
+        let mut changed: Vec<bool> = Vec::new();
+        for node in &self.nodes {
+            let before = node.inputs().iter().any(|from| match from {
+                Upstream::Node(index) => {
+                    let changes = |operator: &OperatorPlan| {
+                        if let OperatorPlan::Rows(rows) = operator { rows.changes_records() } else { false }
+                    };
+                    changed[*index] || changes(&self.nodes[*index].operator)
+                }
+                Upstream::Source(_) | Upstream::AllSources => false,
+            });
+            changed.push(before);
+        }
+        changed
     }
 
     fn check_time(&self) -> Result<(), String> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use weir_model::Balance;
 
-use crate::plan::{Plan, Upstream};
+use crate::plan::{OperatorPlan, Plan, Upstream};
 
 /// Of a source.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -80,6 +80,10 @@ impl Counters {
         balance.late += counts.late;
         if node.operator.makes_rows() && !node.inputs().into_iter().all(|from| plan.is_made(from)) {
             balance.results += counts.results;
+            balance.open += counts.open;
+        }
+        if let OperatorPlan::Rows(_) = node.operator {
+            // Rows that may go on as part of a later one, and are settled there.
             balance.open += counts.open;
         }
         balance

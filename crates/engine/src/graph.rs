@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use weir_model::Compiler;
+use weir_model::{Compiler, PartitionId};
 
 use crate::compiled::Trouble;
 use crate::counters::Counters;
@@ -23,6 +23,10 @@ pub(crate) struct Graph {
     pub(crate) domains: Vec<Option<usize>>,
     /// How far behind the domain's watermark that of each node is: rows that steps before it make may be so late.
     pub(crate) holds: Vec<i64>,
+    /// Of each node whether the rows that it takes are no longer those that were read.
+    changed: Vec<bool>,
+    /// Whether a node waits for the next row of a partition.
+    pub(crate) waits_for_rows: bool,
     pub(crate) counters: Counters,
 }
 
@@ -34,6 +38,8 @@ impl Graph {
             outputs: plan.outputs.iter().map(|output| output.from).collect(),
             domains,
             holds: plan.holds(),
+            changed: plan.changed_records(),
+            waits_for_rows: plan.nodes.iter().any(|node| node.operator.waits_for_rows()),
             counters: Counters::new(plan),
         }
     }
@@ -67,8 +73,12 @@ impl Graph {
         waiting: &mut Vec<(Upstream, Rows)>,
         effects: &mut Vec<Effect>,
     ) {
+        let already = effects.len();
         match self.operators[node].take(port, rows, effects) {
             Ok(mut outcome) => {
+                if self.changed[node] {
+                    show_rows(&mut effects[already..], rows);
+                }
                 // What flows on first is pushed last.
                 let passed = outcome.rows.drain(..).rev();
                 waiting.extend(passed.map(|rows| (Upstream::Node(node), rows)));
@@ -104,8 +114,24 @@ impl Graph {
         if rows.origin.is_some() {
             self.counters.nodes[node].rejected += rows.len() as u64;
         }
+        let already = effects.len();
         let all: Vec<u32> = (0..rows.len() as u32).collect();
         rows.reject(node, &all, || reason.to_owned(), effects);
+        if self.changed[node] {
+            show_rows(&mut effects[already..], rows);
+        }
+    }
+
+    /// Tells the nodes that nobody waits for `partition` any longer.
+    pub(crate) fn partition_ends(&mut self, partition: &PartitionId, effects: &mut Vec<Effect>) {
+        for node in 0..self.operators.len() {
+            let mut outcome = self.operators[node].partition_ends(partition);
+            let rows = std::mem::take(&mut outcome.rows);
+            self.count(node, &outcome, true);
+            for rows in rows {
+                self.flow(Upstream::Node(node), rows, effects);
+            }
+        }
     }
 
     /// Of each domain the smallest watermark beyond `reached(domain)` at which one of its nodes has something to do.
@@ -141,6 +167,27 @@ impl Graph {
 
     pub(crate) fn state_bytes(&self) -> usize {
         self.operators.iter().map(|operator| operator.state_bytes()).sum()
+    }
+}
+
+/// Rejects among `effects` show their row of `rows`, not the record that was read.
+fn show_rows(effects: &mut [Effect], rows: &Rows) {
+    let Some(origin) = &rows.origin else { return };
+    let mut next = 0;
+    for effect in effects {
+        let Effect::Reject { partition, offset, reason } = effect else { continue };
+        // Several rows may have one position: rejects come in their order.
+        let later = origin.offsets[next..].iter().position(|known| *known == offset.0).map(|place| next + place);
+        let place = later.or_else(|| origin.offsets.iter().position(|known| *known == offset.0));
+        let Some(place) = place else { continue };
+        next = place + 1;
+        *effect = Effect::RejectRow {
+            partition: partition.clone(),
+            origin: origin.name.clone(),
+            offset: *offset,
+            row: rows.columns.slice(place, 1),
+            reason: std::mem::take(reason),
+        };
     }
 }
 

@@ -51,7 +51,9 @@ pub use chrono::Weekday;
 pub use error::EngineError;
 pub use explain::{Holding, StepStatus};
 pub use operator::{
-    DeduplicatePlan, EnrichPlan, JoinKind, JoinPlan, JoinSpan, LateRows, Missing, PlanFault, Table, TableError,
+    Begin, Clash, DeduplicatePlan, Empty, EnrichPlan, ExplodePlan, FlattenPlan, Into, JoinKind, JoinLinesPlan,
+    JoinPlan, JoinSpan, LateRows, MaskPlan, MaskWith, Missing, OnFailure, Others, Over, ParseHow, ParsePlan, ParseType,
+    Pii, PlanFault, RateLimitPlan, SamplePlan, Table, TableError, exploded_schema, flat_schema,
 };
 pub use plan::{
     Aggregate, AggregatePlan, CalendarUnit, EmitMode, EmitPlan, GlobalPlan, LateEmit, Limits, Node, OperatorPlan,
@@ -132,6 +134,20 @@ pub enum Effect {
         partition: PartitionId,
         /// Where its record begins.
         offset: Offset,
+        /// Why, with the value that offended.
+        reason: String,
+    },
+    /// A row that cannot be processed, and is no longer the record that was read: it is masked or made of several. Only
+    /// this row may be shown.
+    RejectRow {
+        /// Its partition.
+        partition: PartitionId,
+        /// What people know the partition by.
+        origin: Arc<str>,
+        /// Where its record begins.
+        offset: Offset,
+        /// The row.
+        row: RecordBatch,
         /// Why, with the value that offended.
         reason: String,
     },
@@ -257,11 +273,13 @@ impl Engine {
         match input {
             Input::PartitionAdded { source, partition } => self.progress.add(source, partition),
             Input::PartitionFinished(partition) => {
+                self.graph.partition_ends(&partition, effects);
                 self.progress.finish(&partition);
                 self.advance(effects);
             }
             Input::CaughtUp(partition) => {
                 self.progress.caught_up(&partition);
+                self.tell_idle(effects);
                 self.advance_quietly(effects);
             }
             Input::Batch { source, batch } => self.take(source, batch, effects),
@@ -272,6 +290,7 @@ impl Engine {
             }
             Input::Tick(now) => {
                 let (before, now) = self.progress.tick(now.micros());
+                self.tell_idle(effects);
                 self.advance_quietly(effects);
                 if let Some(before) = before {
                     self.graph.tell(|_| Some(News::Tick(before, now)), effects);
@@ -284,6 +303,16 @@ impl Engine {
                 self.graph.tell(|domain| Some(News::End(self.progress.reached(domain))), effects);
             }
         }
+    }
+
+    /// Where a partition is idle, steps that wait for its next row wait no longer.
+    fn tell_idle(&mut self, effects: &mut Vec<Effect>) {
+        if !self.graph.waits_for_rows {
+            return;
+        }
+        let idle = self.progress.partitions().filter(|partition| partition.state == PartitionState::Idle);
+        let idle: Vec<PartitionId> = idle.map(|partition| partition.partition).collect();
+        idle.iter().for_each(|partition| self.graph.partition_ends(partition, effects));
     }
 
     /// What became of every row, per output.

@@ -153,7 +153,8 @@ impl OperatorPlan {
     /// Whether it hears how event time goes on, and cannot be without it.
     pub(crate) fn waits_for_time(&self) -> bool {
         match self {
-            Self::Where(_) | Self::Select(_) | Self::Rows(_) | Self::Enrich(_) => false,
+            Self::Where(_) | Self::Select(_) | Self::Enrich(_) => false,
+            Self::Rows(rows) => rows.waits(),
             Self::Window(_) | Self::Deduplicate(_) | Self::Join(_) => true,
         }
     }
@@ -177,6 +178,11 @@ impl OperatorPlan {
             | Self::Deduplicate(_)
             | Self::Enrich(_) => 0,
         }
+    }
+
+    /// Whether a row may have to wait for those that follow it in its partition.
+    pub(crate) fn waits_for_rows(&self) -> bool {
+        if let Self::Rows(rows) = self { rows.waits() } else { false }
     }
 }
 

@@ -26,7 +26,10 @@ use crate::config::{
     OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind,
     TimeConfig, TimeText, WatermarkConfig, Weekday, WindowConfig, WindowKind,
 };
-use crate::config::{DeduplicateConfig, EnrichConfig, JoinConfig};
+use crate::config::{
+    DeduplicateConfig, EnrichConfig, ExplodeConfig, FlattenConfig, JoinConfig, JoinLinesConfig, MaskConfig,
+    MatchConfig, ParseConfig, RateLimitConfig, RouteConfig, SampleConfig,
+};
 
 /// Files as a source.
 pub type File = FileConfig;
@@ -175,7 +178,7 @@ impl Pipeline {
     }
 
     /// Computes columns beside those that are there.
-    pub fn add<N: Into<String>, T: Into<String>>(self, columns: impl IntoIterator<Item = (N, T)>) -> Self {
+    pub fn add_columns<N: Into<String>, T: Into<String>>(self, columns: impl IntoIterator<Item = (N, T)>) -> Self {
         self.step(StepKind::Add(Named::from_iter(columns)))
     }
 
@@ -187,6 +190,53 @@ impl Pipeline {
     /// Gives columns other names: the new name, then the one that it has.
     pub fn rename<N: Into<String>, T: Into<String>>(self, columns: impl IntoIterator<Item = (N, T)>) -> Self {
         self.step(StepKind::Rename(Named::from_iter(columns)))
+    }
+
+    /// Replaces columns that are objects by what is inside of them.
+    pub fn flatten(self, flatten: FlattenConfig) -> Self {
+        self.step(StepKind::Flatten(flatten))
+    }
+
+    /// Makes a row of each element of a list.
+    pub fn explode(self, explode: ExplodeConfig) -> Self {
+        self.step(StepKind::Explode(explode))
+    }
+
+    /// Makes columns of what a text says.
+    pub fn parse(self, parse: ParseConfig) -> Self {
+        self.step(StepKind::Parse(parse))
+    }
+
+    /// Replaces what tells who somebody is.
+    pub fn mask(self, mask: MaskConfig) -> Self {
+        self.step(StepKind::Mask(mask))
+    }
+
+    /// Keeps a share of the rows; those of the same keys all or none.
+    pub fn sample(self, keep: f64, by: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.step(StepKind::Sample(SampleConfig { keep, by: by.into_iter().map(Into::into).collect() }))
+    }
+
+    /// Lets so many rows pass per span of event time.
+    pub fn rate_limit(self, limit: RateLimitConfig) -> Self {
+        self.step(StepKind::RateLimit(limit))
+    }
+
+    /// Joins rows whose texts are lines of one record.
+    pub fn join_lines(self, lines: JoinLinesConfig) -> Self {
+        self.step(StepKind::JoinLines(lines))
+    }
+
+    /// Sends each row to the first branch whose condition is true; `else` takes those that no other takes.
+    pub fn route<N: Into<String>, T: Into<String>>(self, branches: impl IntoIterator<Item = (N, T)>) -> Self {
+        let branches = Named::from_iter(branches);
+        self.step(StepKind::Route(RouteConfig { branches, matching: MatchConfig::First }))
+    }
+
+    /// Sends each row to every branch whose condition is true.
+    pub fn route_all<N: Into<String>, T: Into<String>>(self, branches: impl IntoIterator<Item = (N, T)>) -> Self {
+        let branches = Named::from_iter(branches);
+        self.step(StepKind::Route(RouteConfig { branches, matching: MatchConfig::All }))
     }
 
     /// Aggregates over windows: see [`Tumbling`], [`Sliding`], [`Calendar`], [`Global`] and [`Sessions`].

@@ -12,6 +12,8 @@ pub enum Feed<'a> {
     Source(&'a str),
     /// The step at this index.
     Step(usize),
+    /// A branch of the route at this index: the first, the second and so on.
+    Branch(usize, usize),
 }
 
 impl PipelineConfig {
@@ -63,7 +65,14 @@ impl PipelineConfig {
 
     fn feed_named(&self, name: &str, steps: usize) -> Option<Feed<'_>> {
         let step = self.steps[..steps].iter().position(|step| step.name.as_deref() == Some(name));
+        let branch = || {
+            self.steps[..steps].iter().enumerate().find_map(|(step, entry)| {
+                let StepKind::Route(route) = &entry.kind else { return None };
+                let branch = route.branches.iter().position(|(branch, _)| branch == name)?;
+                Some(Feed::Branch(step, branch))
+            })
+        };
         let source = || self.sources.get_key_value(name).map(|(name, _)| Feed::Source(name));
-        step.map(Feed::Step).or_else(source)
+        step.map(Feed::Step).or_else(branch).or_else(source)
     }
 }

@@ -15,6 +15,10 @@ use crate::config::{
     BoundedConfig, CalendarConfig, EmitConfig, GlobalConfig, OutputEntry, PeriodicConfig, PipelineConfig,
     PunctuatedConfig, SlidingConfig, SourceEntry, Step, TimeConfig, WindowConfig,
 };
+use crate::config::{
+    ExplodeConfig, FlattenConfig, HashConfig, JoinLinesConfig, KeyValueConfig, MaskConfig, ParseConfig,
+    RateLimitConfig, SampleConfig,
+};
 use crate::schema::{json_schema, resolved, variant};
 use crate::tagged::fields_of;
 
@@ -64,6 +68,17 @@ const SECTIONS: &[Section] = &sections! {
     "PeriodicConfig", "Watermark: periodic", "time.watermark.periodic", fields::<PeriodicConfig>;
     "PunctuatedConfig", "Watermark: punctuated", "time.watermark.punctuated", fields::<PunctuatedConfig>;
     "Step", "Steps", "steps[N]", Step::keys;
+    "FlattenConfig", "Step: flatten", "steps[N].flatten", fields::<FlattenConfig>;
+    "ExplodeConfig", "Step: explode", "steps[N].explode", fields::<ExplodeConfig>;
+    "ParseConfig", "Step: parse", "steps[N].parse", ParseConfig::keys;
+    "ParseJsonConfig", "Parse: JSON", "steps[N].parse.json", unordered;
+    "KeyValueConfig", "Parse: key=value", "steps[N].parse.key_value", fields::<KeyValueConfig>;
+    "IntoConfig", "Parse: into", "steps[N].parse.into", unordered;
+    "MaskConfig", "Step: mask", "steps[N].mask", fields::<MaskConfig>;
+    "HashConfig", "Mask: hash", "steps[N].mask.hash", fields::<HashConfig>;
+    "SampleConfig", "Step: sample", "steps[N].sample", fields::<SampleConfig>;
+    "RateLimitConfig", "Step: rate_limit", "steps[N].rate_limit", fields::<RateLimitConfig>;
+    "JoinLinesConfig", "Step: join_lines", "steps[N].join_lines", JoinLinesConfig::keys;
     "WindowConfig", "Step: window", "steps[N].window", WindowConfig::keys;
     "SlidingConfig", "Window: sliding", "steps[N].window.sliding", fields::<SlidingConfig>;
     "CalendarConfig", "Window: calendar", "steps[N].window.calendar", fields::<CalendarConfig>;

@@ -33,7 +33,8 @@
 //!
 //! `deduplicate by key,name within=10s` takes `late=pass` and `keys=` (its limit).
 //!
-//! Rows have an event time (of 1 January 2026, or of the date before it: `2026-03-29T01:00:00`), a `key` (text) and a `value` (a float); `-` is null. `tick` says how far
+//! Rows have an event time (of 1 January 2026, or of the date before it: `2026-03-29T01:00:00`), a `key` (text) and a `value` (a float); `-` is null, and a key
+//! with spaces stands between backticks. `tick` says how far
 //! processing time is from the beginning of that day. [`play`] plays a story straight, cut into other batches, and with
 //! a crash after every line, and fails if any of these tells another result or the balance does not hold.
 

@@ -44,6 +44,11 @@ impl Outcome {
                 self.rejected.push(text.clone());
                 vec![text]
             }
+            Effect::RejectRow { partition, offset, row, reason, .. } => {
+                let text = format!("rejected {partition}@{offset} ({}): {reason}", show(row, 0));
+                self.rejected.push(text.clone());
+                vec![text]
+            }
             Effect::RejectResult { rows, reason, .. } => {
                 let texts = (0..rows.num_rows()).map(|row| format!("rejected result {}: {reason}", show(rows, row)));
                 let texts: Vec<String> = texts.collect();

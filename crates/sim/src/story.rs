@@ -277,17 +277,33 @@ fn event_line(line: &str) -> Result<Line, String> {
         "end" => Line::End,
         "rows" => {
             let (partition, rows) = rest.split_once(':').ok_or("rows are `rows partition: time key value | ...`")?;
-            Line::Rows(PartitionId::new(partition), rows.split('|').map(row).collect::<Result<_, _>>()?)
+            Line::Rows(
+                PartitionId::new(partition),
+                outside_quotes(rows, '|').into_iter().map(row).collect::<Result<_, _>>()?,
+            )
         }
         _ => return Err("what happens is added, finished, caught_up, rows, tick, barrier or end".to_owned()),
     })
 }
 
 fn row(text: &str) -> Result<Row, String> {
-    let words: Vec<&str> = text.split_whitespace().collect();
+    let words = outside_quotes(text.trim(), ' ').into_iter().filter(|word| !word.is_empty());
+    let words: Vec<&str> = words.collect();
     let [time, key, value] = words[..] else { return Err(format!("\"{text}\" should be time, key and value")) };
     let value = if value == "-" { None } else { Some(value.parse().map_err(|_| format!("\"{value}\" is no number"))?) };
-    Ok(Row { time: time_of_day(time)?, key: Some(key.to_owned()).filter(|key| key != "-"), value })
+    let quoted = key.strip_prefix('`').and_then(|key| key.strip_suffix('`'));
+    let key = quoted.or(Some(key).filter(|key| *key != "-"));
+    Ok(Row { time: time_of_day(time)?, key: key.map(str::to_owned), value })
+}
+
+/// The parts of `text` between `separator`s that do not stand between backticks.
+fn outside_quotes(text: &str, separator: char) -> Vec<&str> {
+    let mut quoted = false;
+    let part = |c: char| {
+        quoted ^= c == '`';
+        c == separator && !quoted
+    };
+    text.split(part).collect()
 }
 
 /// `HH:MM:SS` with decimals, or a date before it: `2026-03-29T01:00:00`.

@@ -8,10 +8,19 @@ mod add;
 mod columns;
 mod deduplicate;
 mod enrich;
+mod explode;
 mod fault;
+mod flatten;
 mod join;
+mod join_lines;
+mod mask;
+mod parse;
+mod rate_limit;
+mod regexes;
+mod row_hash;
 mod rows_plan;
 mod runs;
+mod sample;
 mod select;
 mod where_;
 
@@ -19,7 +28,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
-use weir_model::Compiler;
+use weir_model::{Compiler, PartitionId};
 
 use crate::compiled::Trouble;
 use crate::plan::{OperatorPlan, Plan};
@@ -29,11 +38,18 @@ use deduplicate::Deduplicate;
 pub use deduplicate::{DeduplicatePlan, LateRows};
 use enrich::Enrich;
 pub use enrich::{EnrichPlan, Missing, Table, TableError};
+pub use explode::{Empty, ExplodePlan, exploded_schema};
 pub use fault::PlanFault;
 use fault::distinct;
+pub use flatten::{Clash, FlattenPlan, flat_schema};
 use join::Join;
 pub use join::{JoinKind, JoinPlan, JoinSpan};
+pub use join_lines::{Begin, JoinLinesPlan};
+pub use mask::{MaskPlan, MaskWith, Pii};
+pub use parse::{Into, OnFailure, Others, ParseHow, ParsePlan, ParseType};
+pub use rate_limit::{Over, RateLimitPlan};
 pub use rows_plan::RowsPlan;
+pub use sample::SamplePlan;
 use select::Select;
 use where_::Where;
 
@@ -62,6 +78,12 @@ pub(crate) trait Operator: Debug + Send {
     /// The version of its table that rows saw last.
     fn table_version(&self) -> Option<&str> {
         None
+    }
+
+    /// Hears that a partition has ended, or is silent for so long that nobody waits for it: what waits for its next row
+    /// waits no longer.
+    fn partition_ends(&mut self, _partition: &PartitionId) -> Outcome {
+        Outcome::default()
     }
 
     /// Rows taken that are in no result yet and may still be.

@@ -7,6 +7,13 @@ use weir_model::Compiler;
 
 use super::add::{self, Add};
 use super::columns::{self, Columns};
+use super::explode::{Explode, ExplodePlan};
+use super::flatten::{Flatten, FlattenPlan};
+use super::join_lines::{JoinLines, JoinLinesPlan};
+use super::mask::{Mask, MaskPlan};
+use super::parse::{Parse, ParsePlan};
+use super::rate_limit::{RateLimit, RateLimitPlan};
+use super::sample::{Sample, SamplePlan};
 use super::{Operator, PlanFault};
 use crate::plan::Plan;
 
@@ -20,6 +27,20 @@ pub enum RowsPlan {
     Drop(Vec<String>),
     /// Gives columns other names: new and old name. A column that has the new name already makes room.
     Rename(Vec<(String, String)>),
+    /// Replaces columns that are structs by their fields.
+    Flatten(FlattenPlan),
+    /// Makes a row of each element of a list.
+    Explode(ExplodePlan),
+    /// Makes columns of what a text says.
+    Parse(ParsePlan),
+    /// Replaces what tells who somebody is.
+    Mask(MaskPlan),
+    /// Keeps a share of the rows.
+    Sample(SamplePlan),
+    /// Lets so many rows pass per span of event time.
+    RateLimit(RateLimitPlan),
+    /// Joins rows whose texts are lines of one record.
+    JoinLines(JoinLinesPlan),
 }
 
 impl RowsPlan {
@@ -29,6 +50,13 @@ impl RowsPlan {
             Self::Add(_) => "add",
             Self::Drop(_) => "drop",
             Self::Rename(_) => "rename",
+            Self::Flatten(_) => "flatten",
+            Self::Explode(_) => "explode",
+            Self::Parse(_) => "parse",
+            Self::Mask(_) => "mask",
+            Self::Sample(_) => "sample",
+            Self::RateLimit(_) => "rate_limit",
+            Self::JoinLines(_) => "join_lines",
         }
     }
 
@@ -41,15 +69,71 @@ impl RowsPlan {
             Self::Add(columns) => add::check(columns),
             Self::Drop(columns) => columns::check_drop(columns),
             Self::Rename(columns) => columns::check_rename(columns),
+            Self::Flatten(plan) => plan.check(),
+            Self::Explode(plan) => plan.check(),
+            Self::Parse(plan) => plan.check(),
+            Self::Mask(plan) => plan.check(),
+            Self::Sample(plan) => plan.check(),
+            Self::RateLimit(plan) => plan.check(),
+            Self::JoinLines(plan) => plan.check(),
         }
     }
 
+    /// Whether it needs rows of a source, with their positions: results of windows have none.
+    pub fn needs_positions(&self) -> bool {
+        match self {
+            Self::Sample(plan) => plan.by.is_empty(),
+            Self::RateLimit(_) | Self::JoinLines(_) => true,
+            Self::Add(_)
+            | Self::Drop(_)
+            | Self::Rename(_)
+            | Self::Flatten(_)
+            | Self::Explode(_)
+            | Self::Parse(_)
+            | Self::Mask(_) => false,
+        }
+    }
+
+    /// Whether it needs the pipeline to tell event time.
+    pub fn needs_time(&self) -> bool {
+        match self {
+            Self::RateLimit(_) => true,
+            Self::JoinLines(plan) => plan.max_wait.is_some(),
+            Self::Add(_)
+            | Self::Drop(_)
+            | Self::Rename(_)
+            | Self::Flatten(_)
+            | Self::Explode(_)
+            | Self::Parse(_)
+            | Self::Mask(_)
+            | Self::Sample(_) => false,
+        }
+    }
+
+    /// Whether it waits for later rows, and hears how time goes on.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self, Self::JoinLines(_))
+    }
+
+    /// Whether the rows that it gives are no longer those that were read: what is rejected after it is shown as it is
+    /// there, not as it came.
+    pub(crate) fn changes_records(&self) -> bool {
+        matches!(self, Self::Mask(_) | Self::JoinLines(_))
+    }
+
     /// Makes the operator of the node at `node`.
-    pub(super) fn build(&self, _plan: &Plan, _node: usize, compiler: &Arc<dyn Compiler>) -> Box<dyn Operator> {
+    pub(super) fn build(&self, plan: &Plan, node: usize, compiler: &Arc<dyn Compiler>) -> Box<dyn Operator> {
         match self {
             Self::Add(columns) => Box::new(Add::new(columns, compiler.clone())),
             Self::Drop(columns) => Box::new(Columns::drop(columns)),
             Self::Rename(columns) => Box::new(Columns::rename(columns)),
+            Self::Flatten(step) => Box::new(Flatten::new(step)),
+            Self::Explode(step) => Box::new(Explode::new(step)),
+            Self::Parse(step) => Box::new(Parse::new(step)),
+            Self::Mask(step) => Box::new(Mask::new(step)),
+            Self::Sample(step) => Box::new(Sample::new(step, compiler.clone())),
+            Self::RateLimit(step) => Box::new(RateLimit::new(step, compiler.clone())),
+            Self::JoinLines(step) => Box::new(JoinLines::new(step, node, plan.window_after(node), compiler.clone())),
         }
     }
 }

@@ -4,6 +4,7 @@
 mod global;
 mod keys;
 mod plans;
+mod rows;
 mod snapshots;
 mod sources;
 mod types;

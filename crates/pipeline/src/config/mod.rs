@@ -8,6 +8,8 @@ mod enrich;
 mod join;
 mod ordered;
 mod output;
+mod route;
+mod rows;
 mod source;
 mod step;
 mod time;
@@ -25,6 +27,12 @@ pub use enrich::{EnrichConfig, LookupFile, LookupTable, MissingRows};
 pub use join::{BetweenConfig, JoinConfig, JoinKind, JoinSpan};
 pub use ordered::Named;
 pub use output::OutputEntry;
+pub use route::{MatchConfig, RouteConfig};
+pub use rows::{
+    BeginConfig, ClashConfig, EmptyConfig, ExplodeConfig, FlattenConfig, HashConfig, IntoConfig, JoinLinesConfig,
+    KeyValueConfig, MaskConfig, OnFailureConfig, OverConfig, ParseConfig, ParseJsonConfig, ParseKind, PiiConfig,
+    RateLimitConfig, SampleConfig,
+};
 pub use source::{FieldType, SourceEntry};
 pub use step::{Step, StepKind};
 pub use time::{BoundedConfig, PeriodicConfig, PunctuatedConfig, TimeConfig, TimeText, WatermarkConfig};

@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{DeduplicateConfig, EnrichConfig, JoinConfig, Named, WindowConfig};
+use super::{
+    DeduplicateConfig, EnrichConfig, ExplodeConfig, FlattenConfig, JoinConfig, JoinLinesConfig, MaskConfig, Named,
+    ParseConfig, RateLimitConfig, RouteConfig, SampleConfig, WindowConfig,
+};
 use crate::tagged;
 
 /// A step: exactly one kind (`where`, `select`, `window` and so on).
@@ -43,6 +46,25 @@ pub enum StepKind {
     /// Gives columns other names: the new name, then the one that it has.
     #[schemars(extend("examples" = [{ "app": "application_id" }]))]
     Rename(Named),
+    /// Replaces columns that are objects by what is inside of them.
+    Flatten(FlattenConfig),
+    /// Makes a row of each element of a list.
+    Explode(ExplodeConfig),
+    /// Makes columns of what a text says.
+    Parse(ParseConfig),
+    /// Replaces what tells who somebody is.
+    Mask(MaskConfig),
+    /// Keeps a share of the rows.
+    Sample(SampleConfig),
+    /// Lets so many rows pass per span of event time.
+    RateLimit(RateLimitConfig),
+    /// Joins rows whose texts are lines of one record.
+    JoinLines(JoinLinesConfig),
+    /// Sends each row to a branch: names and SQL conditions, of which the first that is true counts (`match: all`: every
+    /// one that is true). `else` takes the rows that no other branch takes. Later steps and outputs say `from: BRANCH`; the
+    /// rows of other branches are filtered for them.
+    #[schemars(extend("examples" = [{ "errors": "level = 'ERROR'", "slow": "duration_ms > 1000", "rest": "else" }]))]
+    Route(RouteConfig),
     /// Aggregates rows over windows of event time.
     Window(WindowConfig),
     /// Filters rows that equal one which went on before.

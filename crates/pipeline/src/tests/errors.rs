@@ -154,7 +154,7 @@ late: { tabel: late }
             6 |   - filter: level = 'ERROR'
               |     ^^^^^^
               = at: steps[0].filter
-              = allowed: where, select, add, drop, rename, window, deduplicate, enrich, join, name, from
+              = allowed: where, select, add, drop, rename, flatten, explode, parse, mask, sample, rate_limit, join_lines, route, window, deduplicate, enrich, join, name, from
               = did you mean `where`?
 
             p.yaml:7:29: error: unknown key `group_by`

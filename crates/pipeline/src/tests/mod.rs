@@ -10,6 +10,7 @@ mod memory;
 mod overrides;
 mod reference;
 mod round_trip;
+mod rows;
 mod secrets;
 mod validation;
 mod windows;

@@ -37,7 +37,7 @@ fn a_value_may_have_several_lines() {
               | - were: b
               |   ^^^^
               = at: steps[1].were
-              = allowed: where, select, add, drop, rename, window, deduplicate, enrich, join, name, from
+              = allowed: where, select, add, drop, rename, flatten, explode, parse, mask, sample, rate_limit, join_lines, route, window, deduplicate, enrich, join, name, from
               = did you mean `where`?
         "#]],
     );

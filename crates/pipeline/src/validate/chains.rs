@@ -16,6 +16,14 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
             | StepKind::Add(_)
             | StepKind::Drop(_)
             | StepKind::Rename(_)
+            | StepKind::Flatten(_)
+            | StepKind::Explode(_)
+            | StepKind::Parse(_)
+            | StepKind::Mask(_)
+            | StepKind::Sample(_)
+            | StepKind::RateLimit(_)
+            | StepKind::JoinLines(_)
+            | StepKind::Route(_)
             | StepKind::Enrich(_) => continue,
         };
         if let Some((before, revised)) = revised_before(config, index) {
@@ -33,8 +41,8 @@ fn revised_before(config: &PipelineConfig, index: usize) -> Option<(usize, &'sta
     let right = config.feed_of_join(index).and_then(Result::ok);
     // Steps take from earlier ones only, or `from` is wrong and was found so.
     let mut before = [config.feed_of_step(index), right].into_iter().flatten().filter_map(|feed| match feed {
-        Feed::Step(before) if before < index => Some(before),
-        Feed::Step(_) | Feed::Source(_) | Feed::Sources => None,
+        Feed::Step(before) | Feed::Branch(before, _) if before < index => Some(before),
+        Feed::Step(_) | Feed::Branch(..) | Feed::Source(_) | Feed::Sources => None,
     });
     before.find_map(|before| {
         let own = if let StepKind::Window(window) = &config.steps[before].kind { revises(window) } else { None };

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use weir_decode::FormatConfig;
 
 use super::Problem;
-use crate::config::{Named, PipelineConfig, StepKind, WindowConfig};
+use crate::config::{Named, PipelineConfig, RouteConfig, StepKind, WindowConfig};
 
 /// The columns that a window adds to its result.
 pub const RESERVED_COLUMNS: [&str; 5] = ["window_start", "window_end", "pane", "revision", "row_id"];
 /// The most columns that a step can make.
 const COLUMNS_MAX: usize = 1_000;
+/// The most branches of a route.
+const BRANCHES_MAX: usize = 100;
 
 pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
     for (name, source) in &config.sources {
@@ -36,6 +38,14 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
             StepKind::Drop(columns) => check_list(&format!("{path}.drop"), columns, problems),
             StepKind::Rename(columns) => check_named(&format!("{path}.rename"), columns, problems),
             StepKind::Deduplicate(_) | StepKind::Enrich(_) | StepKind::Join(_) => {}
+            StepKind::Route(route) => check_route(&path, route, problems),
+            StepKind::Flatten(_)
+            | StepKind::Explode(_)
+            | StepKind::Parse(_)
+            | StepKind::Mask(_)
+            | StepKind::Sample(_)
+            | StepKind::RateLimit(_)
+            | StepKind::JoinLines(_) => {}
             StepKind::Window(window) => check_window(&format!("{path}.window"), window, problems),
         }
     }
@@ -87,6 +97,25 @@ fn check_named(path: &str, columns: &Named, problems: &mut Vec<Problem>) {
         }
         if text.trim().is_empty() {
             problems.push(Problem::new(path, "the expression is empty"));
+        }
+    }
+}
+
+fn check_route(path: &str, route: &RouteConfig, problems: &mut Vec<Problem>) {
+    let path = format!("{path}.route");
+    if route.branches.is_empty() {
+        problems.push(Problem::new(&path, "there is no branch: nothing would come out").may_follow());
+    }
+    if route.branches.len() > BRANCHES_MAX {
+        problems.push(Problem::new(&path, format!("{} branches are more than {BRANCHES_MAX}", route.branches.len())));
+    }
+    for (index, (name, condition)) in route.branches.iter().enumerate() {
+        let path = format!("{path}.{}", quoted(name));
+        if condition.trim().is_empty() {
+            problems.push(Problem::new(path, "the condition is empty"));
+        } else if RouteConfig::is_else(condition) && index + 1 < route.branches.len() {
+            let problem = Problem::new(path, "`else` takes what no other branch takes: it comes last");
+            problems.push(problem.hint("nothing would ever reach the branches after it"));
         }
     }
 }

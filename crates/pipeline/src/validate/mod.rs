@@ -7,6 +7,7 @@ mod memory;
 mod names;
 mod outputs;
 mod references;
+mod rows;
 mod times;
 
 use crate::config::PipelineConfig;
@@ -47,6 +48,7 @@ pub fn validate(config: &PipelineConfig) -> Vec<Problem> {
     chains::check(config, &mut problems);
     columns::check(config, &mut problems);
     memory::check(config, &mut problems);
+    rows::check(config, &mut problems);
     outputs::check(config, &mut problems);
     kafka::check(config, &mut problems);
     problems

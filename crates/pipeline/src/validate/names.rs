@@ -4,7 +4,7 @@ use weir_collect::SourceConfig;
 use weir_deliver::OutputConfig;
 
 use super::Problem;
-use crate::config::PipelineConfig;
+use crate::config::{PipelineConfig, StepKind};
 
 /// The longest name.
 const NAME_BYTES_MAX: usize = 63;
@@ -21,6 +21,7 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
         }
     }
     steps(config, problems);
+    branches(config, problems);
     outputs(config, problems);
 }
 
@@ -35,6 +36,29 @@ fn steps(config: &PipelineConfig, problems: &mut Vec<Problem>) {
         let same = |other: &crate::config::Step| other.name.as_ref() == Some(name);
         if let Some(first) = config.steps[..index].iter().position(same) {
             problems.push(Problem::new(&path, format!("`{name}` is already the name of steps[{first}]")));
+        }
+    }
+}
+
+/// Branches are taken from by name, as steps are.
+fn branches(config: &PipelineConfig, problems: &mut Vec<Problem>) {
+    let mut known: Vec<(&str, String)> =
+        config.sources.keys().map(|name| (name.as_str(), "a source".to_owned())).collect();
+    let named = config.steps.iter().enumerate();
+    known.extend(named.filter_map(|(index, step)| Some((step.name.as_deref()?, format!("steps[{index}]")))));
+    for (index, step) in config.steps.iter().enumerate() {
+        let StepKind::Route(route) = &step.kind else { continue };
+        if step.name.is_some() {
+            let problem = Problem::new(format!("steps[{index}].name"), "a route has no name: its branches have");
+            problems.push(problem.hint("`from` names a branch"));
+        }
+        for (branch, _) in route.branches.iter() {
+            let path = format!("steps[{index}].route.{branch}");
+            shape(&path, branch, "", problems);
+            if let Some((_, whose)) = known.iter().find(|(name, _)| *name == branch) {
+                problems.push(Problem::new(&path, format!("`{branch}` is already the name of {whose}")));
+            }
+            known.push((branch, path));
         }
     }
 }

@@ -105,19 +105,30 @@ fn written(config: &PipelineConfig) -> Vec<(String, &OutputConfig, Option<Feed<'
 }
 
 fn columns_of(config: &PipelineConfig, feed: &Feed<'_>) -> Columns {
-    let Feed::Step(index) = feed else { return Columns::Source };
+    let (Feed::Step(index) | Feed::Branch(index, _)) = feed else { return Columns::Source };
     match &config.steps[*index].kind {
         StepKind::Select(columns) => Columns::These(columns.iter().map(|(name, _)| name.to_owned()).collect()),
         StepKind::Window(window) => {
             let computed = window.compute.iter().map(|(name, _)| name.to_owned());
             Columns::These(window.by.iter().cloned().chain(computed).chain(["window".to_owned()]).collect())
         }
-        StepKind::Enrich(_) | StepKind::Join(_) | StepKind::Add(_) | StepKind::Drop(_) | StepKind::Rename(_) => {
-            Columns::OfStep(*index)
-        }
-        StepKind::Where(_) | StepKind::Deduplicate(_) => {
+        StepKind::Where(_)
+        | StepKind::Route(_)
+        | StepKind::Deduplicate(_)
+        | StepKind::Mask(_)
+        | StepKind::Sample(_)
+        | StepKind::RateLimit(_)
+        | StepKind::JoinLines(_) => {
             config.feed_of_step(*index).map_or(Columns::Source, |feed| columns_of(config, &feed))
         }
+        StepKind::Enrich(_)
+        | StepKind::Join(_)
+        | StepKind::Add(_)
+        | StepKind::Drop(_)
+        | StepKind::Rename(_)
+        | StepKind::Flatten(_)
+        | StepKind::Explode(_)
+        | StepKind::Parse(_) => Columns::OfStep(*index),
     }
 }
 

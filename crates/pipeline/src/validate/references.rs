@@ -3,7 +3,7 @@
 use weir_collect::SourceConfig;
 
 use super::Problem;
-use crate::config::PipelineConfig;
+use crate::config::{PipelineConfig, StepKind};
 use crate::feed::Feed;
 use crate::nearest::nearest;
 
@@ -28,8 +28,22 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
             problems.push(lost(config, format!("outputs[{index}].from"), from, config.steps.len()));
         }
     }
+    whole_routes(config, problems);
     unread(config, problems);
     stdin_twice(config, problems);
+}
+
+/// Steps and outputs that take from a route and do not say which branch.
+fn whole_routes(config: &PipelineConfig, problems: &mut Vec<Problem>) {
+    let steps = (0..config.steps.len()).map(|index| (format!("steps[{index}]"), config.feed_of_step(index)));
+    let outputs = (0..config.outputs.len()).map(|index| (format!("outputs[{index}]"), config.feed_of_output(index)));
+    for (path, feed) in steps.chain(outputs) {
+        let Some(Feed::Step(route)) = feed else { continue };
+        let StepKind::Route(config) = &config.steps[route].kind else { continue };
+        let message = format!("this takes from steps[{route}], a route, and does not say from which branch");
+        let branches: Vec<&str> = config.branches.iter().map(|(name, _)| name).collect();
+        problems.push(Problem::new(path, message).hint(format!("`from:` one of {}", branches.join(", "))).may_follow());
+    }
 }
 
 /// A `from` that leads nowhere: the name is unknown, or that of a step that comes only later.
@@ -40,7 +54,11 @@ fn lost(config: &PipelineConfig, path: String, from: &str, index: usize) -> Prob
         Some(more) => format!("`{from}` is steps[{}], which comes only later", index + more),
         None => format!("`{from}` is neither a source nor an earlier step"),
     };
-    let steps = config.steps[..index].iter().filter_map(|step| step.name.as_deref());
+    let steps = config.steps[..index].iter().flat_map(|step| {
+        let route = if let StepKind::Route(route) = &step.kind { Some(route) } else { None };
+        let branches = route.into_iter().flat_map(|route| route.branches.iter().map(|(name, _)| name));
+        step.name.as_deref().into_iter().chain(branches)
+    });
     let names: Vec<&str> = config.sources.keys().map(String::as_str).chain(steps).collect();
     let hint = match nearest(from, names.iter().copied()) {
         Some(name) => format!("did you mean `{name}`?"),
@@ -66,7 +84,8 @@ fn unread(config: &PipelineConfig, problems: &mut Vec<Problem>) {
         }
     }
     for index in 0..config.steps.len() {
-        if !feeds.contains(&Feed::Step(index)) {
+        let of_branch = |feed: &Feed<'_>| matches!(feed, Feed::Branch(step, _) if *step == index);
+        if !feeds.contains(&Feed::Step(index)) && !feeds.iter().any(of_branch) {
             let problem = Problem::new(format!("steps[{index}]"), "nothing takes the rows of this step");
             problems.push(problem.hint("name it, and write `from: NAME` in an output or a later step").may_follow());
         }

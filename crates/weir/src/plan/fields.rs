@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
-use weir_engine::{Aggregate, OperatorPlan, Plan, Upstream, WatermarkPlan};
+use weir_engine::{Aggregate, OperatorPlan, Plan, RowsPlan, Upstream, WatermarkPlan};
 use weir_model::{FieldKind, Fields, WantedField};
 use weir_pipeline::FieldType;
 use weir_sql::{BROUGHT, ColumnUse, columns};
 
+use super::lowering::Place;
 use super::{Problem, memory, rows};
 
 /// What is done with a field, as far as its type can be told from it.
@@ -47,6 +48,22 @@ impl Need {
         }
     }
 
+    /// The same, and everything else that there is.
+    pub(super) fn everything(mut self) -> Self {
+        self.all = true;
+        self
+    }
+
+    /// Whether everything is needed.
+    pub(super) fn is_all(&self) -> bool {
+        self.all
+    }
+
+    /// The names that are needed at least, and whether as a number or as a truth value.
+    pub(super) fn uses(&self) -> impl Iterator<Item = (&str, bool, bool)> {
+        self.fields.iter().map(|(name, used)| (name.as_str(), used.numeric, used.boolean))
+    }
+
     /// The same with each name as `name` has it; those that it has not are not needed.
     pub(super) fn renamed(&self, name: impl Fn(&str) -> Option<String>) -> Self {
         let mut need = Self { all: self.all, ..Self::default() };
@@ -74,12 +91,33 @@ impl Need {
 }
 
 /// What each source must give, in the order of `plan.sources`.
-pub(super) fn needs(plan: &Plan) -> Result<Vec<Need>, Vec<Problem>> {
-    needs_of_all(plan).map(|(sources, _)| sources)
+pub(super) fn needs(plan: &Plan, places: &[Place]) -> Result<Vec<Need>, Vec<Problem>> {
+    needs_of_all(plan, places).map(|needs| needs.sources)
 }
 
-/// What each source must give, and what each node takes of what it is given.
-pub(super) fn needs_of_all(plan: &Plan) -> Result<(Vec<Need>, Vec<Need>), Vec<Problem>> {
+/// Tells the steps that take JSON and `key=value` apart which fields later steps need.
+pub(super) fn fill_parsed(plan: &mut Plan, places: &[Place]) -> Result<(), Vec<Problem>> {
+    let needs = needs_of_all(plan, places)?;
+    for (node, need) in plan.nodes.iter_mut().zip(needs.given) {
+        if let OperatorPlan::Rows(RowsPlan::Parse(parse)) = &mut node.operator {
+            rows::fill_parsed(parse, &need);
+        }
+    }
+    Ok(())
+}
+
+/// Who needs what.
+pub(super) struct Needs {
+    /// What each source must give.
+    pub(super) sources: Vec<Need>,
+    /// What each node takes of what it is given.
+    pub(super) taken: Vec<Need>,
+    /// What each node must give.
+    pub(super) given: Vec<Need>,
+}
+
+/// What each source must give, and what each node takes and gives.
+pub(super) fn needs_of_all(plan: &Plan, places: &[Place]) -> Result<Needs, Vec<Problem>> {
     let mut taken = vec![Need::default(); plan.nodes.len()];
     let mut sources = vec![Need::default(); plan.sources.len()];
     let mut nodes = vec![Need::default(); plan.nodes.len()];
@@ -94,10 +132,10 @@ pub(super) fn needs_of_all(plan: &Plan) -> Result<(Vec<Need>, Vec<Need>), Vec<Pr
     }
     for index in (0..plan.nodes.len()).rev() {
         let node = &plan.nodes[index];
-        match need_of(&node.operator, &nodes[index], index) {
+        match need_of(&node.operator, &nodes[index], &places[index]) {
             Ok(need) => {
                 if let OperatorPlan::Join(join) = &node.operator {
-                    match memory::right_need(join, &nodes[index].clone(), index) {
+                    match memory::right_need(join, &nodes[index].clone(), places[index].step) {
                         Ok(need) => give(&mut nodes, join.with, &need),
                         Err(found) => problems.push(found),
                     }
@@ -105,6 +143,7 @@ pub(super) fn needs_of_all(plan: &Plan) -> Result<(Vec<Need>, Vec<Need>), Vec<Pr
                 give(&mut nodes, node.from, &need);
                 taken[index] = need;
             }
+            Err(found) if places[index].repeats => drop(found),
             Err(found) => problems.push(found),
         }
     }
@@ -114,7 +153,7 @@ pub(super) fn needs_of_all(plan: &Plan) -> Result<(Vec<Need>, Vec<Need>), Vec<Pr
             Err(error) => problems.push(Problem::sql(PUNCTUATION, error)),
         }
     }
-    if problems.is_empty() { Ok((sources, taken)) } else { Err(problems) }
+    if problems.is_empty() { Ok(Needs { sources, taken, given: nodes }) } else { Err(problems) }
 }
 
 /// Where the condition of a punctuated watermark stands.
@@ -129,12 +168,13 @@ pub(super) fn punctuation(plan: &Plan) -> Option<&str> {
 }
 
 /// What an operator needs of what it takes from, when `need` is needed of what it gives.
-fn need_of(operator: &OperatorPlan, need: &Need, index: usize) -> Result<Need, Problem> {
+fn need_of(operator: &OperatorPlan, need: &Need, place: &Place) -> Result<Need, Problem> {
+    let index = place.step;
     let mut upstream = Need::default();
     match operator {
         OperatorPlan::Where(text) => {
             upstream.merge(need);
-            let uses = columns(text).map_err(|error| Problem::sql(format!("steps[{index}].where"), error))?;
+            let uses = columns(text).map_err(|error| Problem::sql(place.condition(), error))?;
             upstream.add_uses(&uses);
         }
         OperatorPlan::Select(list) => {

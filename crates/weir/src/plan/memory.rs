@@ -14,6 +14,7 @@ use weir_sql::columns;
 
 use super::Problem;
 use super::fields::Need;
+use super::lowering::Place;
 use super::types::{Checker, JoinColumns, Known};
 use crate::running::{JobTable, TableFormat};
 
@@ -154,8 +155,8 @@ pub(crate) fn describe_join(plan: &JoinPlan) -> String {
 }
 
 /// The tables of all steps.
-pub(super) fn tables(config: &PipelineConfig, plan: &Plan) -> Vec<JobTable> {
-    let steps = config.steps.iter().zip(&plan.nodes).enumerate();
+pub(super) fn tables(config: &PipelineConfig, plan: &Plan, places: &[Place]) -> Vec<JobTable> {
+    let steps = places.iter().map(|place| &config.steps[place.step]).zip(&plan.nodes).enumerate();
     let tables = steps.filter_map(|(node, (step, named))| {
         let StepKind::Enrich(enriched) = &step.kind else { return None };
         let (_, path) = enriched.table.path();

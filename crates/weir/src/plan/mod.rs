@@ -2,6 +2,7 @@
 //! build. Opens nothing and starts nothing; what is wrong comes back with its place in the file.
 
 mod fields;
+mod lowering;
 pub(crate) mod memory;
 pub(crate) mod rows;
 mod steps;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
+use lowering::{Lowered, Place};
 pub use steps::StepColumns;
 use weir_collect::SourceConfig;
 use weir_decode::FormatConfig;
@@ -21,7 +23,7 @@ use weir_engine::{
     WindowPlan,
 };
 use weir_model::{EventTime, Wanted};
-use weir_pipeline::{Feed, PipelineConfig, SourceEntry, Step, StepKind, TimeConfig, WatermarkConfig, WindowConfig};
+use weir_pipeline::{PipelineConfig, SourceEntry, Step, StepKind, TimeConfig, WatermarkConfig, WindowConfig};
 use weir_sql::{AggregateCall, Parameter, SqlError, parse_aggregate};
 
 use crate::running::JobTable;
@@ -43,6 +45,8 @@ pub struct Job {
     pub dead_letters: JobOutput,
     /// How often an epoch commits.
     pub epoch: Duration,
+    /// Where each node of the plan is from.
+    pub(crate) places: Vec<Place>,
 }
 
 /// A source of a job.
@@ -96,15 +100,10 @@ impl Problem {
 /// Everything that is wrong with its SQL texts and the columns they name. `config` has passed the checks of
 /// `weir-pipeline`.
 pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
-    let nodes: Vec<Result<Node, Vec<Problem>>> =
-        config.steps.iter().enumerate().map(|(index, step)| node(index, step, config)).collect();
-    let problems: Vec<Problem> = nodes.iter().filter_map(|node| node.as_ref().err()).flatten().cloned().collect();
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    let nodes: Vec<Node> = nodes.into_iter().flatten().collect();
+    let mut steps = Lowered::of(config)?;
+    let nodes = std::mem::take(&mut steps.nodes);
     let feeds: Vec<Upstream> =
-        (0..config.outputs.len()).map(|index| upstream(config, config.feed_of_output(index))).collect();
+        (0..config.outputs.len()).map(|index| steps.upstream(config, config.feed_of_output(index))).collect();
     let names =
         unique(config.outputs.iter().map(|entry| entry.name.clone().unwrap_or_else(|| entry.output.default_name())));
     let mut plan = Plan {
@@ -115,8 +114,9 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
         nodes,
         limits: Limits::default(),
     };
-    let sources = job_sources(config, &plan)?;
-    let (known, joined) = types::check(&plan, &sources)?;
+    fields::fill_parsed(&mut plan, &steps.places)?;
+    let sources = job_sources(config, &plan, &steps.places)?;
+    let (known, joined) = types::check(&plan, &sources, &steps.places)?;
     memory::tell_joins(&mut plan, joined);
     let job_output = |name: &str, output: &OutputConfig, time_column, columns| JobOutput {
         name: name.to_owned(),
@@ -132,7 +132,7 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
                 job_output(name, &entry.output, time_column, known.columns())
             })
             .collect(),
-        tables: memory::tables(config, &plan),
+        tables: memory::tables(config, &plan, &steps.places),
         late: job_output("late", &config.late, time_field.clone(), Some(types::late_columns())),
         dead_letters: job_output(
             "dead_letters",
@@ -143,23 +143,12 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
         epoch: config.epoch.std(),
         plan,
         sources,
+        places: steps.places,
     })
 }
 
-/// Where a step or an output takes its rows from; `weir-pipeline` has checked that it exists.
-fn upstream(config: &PipelineConfig, feed: Option<Feed<'_>>) -> Upstream {
-    match feed.expect("`from` names a source or an earlier step: the pipeline was validated") {
-        Feed::Sources => Upstream::AllSources,
-        Feed::Step(index) => Upstream::Node(index),
-        Feed::Source(name) => {
-            let index = config.sources.keys().position(|source| source == name);
-            Upstream::Source(index.expect("the pipeline was validated"))
-        }
-    }
-}
-
-fn node(index: usize, step: &Step, config: &PipelineConfig) -> Result<Node, Vec<Problem>> {
-    let from = upstream(config, config.feed_of_step(index));
+/// The node of a step that takes from `from`, and where it is a join also from what `with` gives.
+fn node(index: usize, step: &Step, from: Upstream, with: impl Fn() -> Upstream) -> Result<Node, Vec<Problem>> {
     let operator = match &step.kind {
         StepKind::Where(text) => OperatorPlan::Where(text.clone()),
         StepKind::Select(columns) => {
@@ -168,11 +157,17 @@ fn node(index: usize, step: &Step, config: &PipelineConfig) -> Result<Node, Vec<
         StepKind::Add(columns) => rows::plan(index, RowsPlan::Add(rows::pairs(columns)))?,
         StepKind::Drop(columns) => rows::plan(index, RowsPlan::Drop(columns.clone()))?,
         StepKind::Rename(columns) => rows::plan(index, RowsPlan::Rename(rows::pairs(columns)))?,
-        StepKind::Join(join) => {
-            OperatorPlan::Join(memory::join(join, upstream(config, config.feed_of_join(index).and_then(Result::ok))))
-        }
+        StepKind::Join(join) => OperatorPlan::Join(memory::join(join, with())),
         StepKind::Enrich(config) => OperatorPlan::Enrich(memory::enrich(config)),
         StepKind::Deduplicate(config) => OperatorPlan::Deduplicate(memory::deduplicate(config)),
+        StepKind::Flatten(config) => rows::plan(index, rows::flatten(config))?,
+        StepKind::Explode(config) => rows::plan(index, rows::explode(config))?,
+        StepKind::Parse(config) => rows::plan(index, rows::parse(config))?,
+        StepKind::Mask(config) => rows::plan(index, rows::mask(config))?,
+        StepKind::Sample(config) => rows::plan(index, rows::sample(config))?,
+        StepKind::RateLimit(config) => rows::plan(index, rows::rate_limit(config))?,
+        StepKind::JoinLines(config) => rows::plan(index, rows::join_lines(config))?,
+        StepKind::Route(_) => unreachable!("a route is several nodes"),
         StepKind::Window(window) => OperatorPlan::Window(window_plan(index, window)?),
     };
     let kind = match &operator {
@@ -255,8 +250,8 @@ fn time_plan(time: &TimeConfig) -> TimePlan {
     }
 }
 
-fn job_sources(config: &PipelineConfig, plan: &Plan) -> Result<Vec<JobSource>, Vec<Problem>> {
-    let needs = fields::needs(plan)?;
+fn job_sources(config: &PipelineConfig, plan: &Plan, places: &[Place]) -> Result<Vec<JobSource>, Vec<Problem>> {
+    let needs = fields::needs(plan, places)?;
     let sources = config.sources.iter().zip(needs).map(|((name, entry), need)| {
         let SourceEntry { source, format, schema } = entry;
         let time = config.time.as_ref();

@@ -15,8 +15,9 @@ pub struct StepColumns {
 impl Job {
     /// The columns of each step, in the order of `plan.nodes`.
     pub fn step_columns(&self) -> Vec<StepColumns> {
-        let taken = fields::needs_of_all(&self.plan).map(|(_, taken)| taken).unwrap_or_default();
-        let given = types::check_all(&self.plan, &self.sources).map(|(_, given, _)| given).unwrap_or_default();
+        let taken = fields::needs_of_all(&self.plan, &self.places).map(|needs| needs.taken).unwrap_or_default();
+        let given =
+            types::check_all(&self.plan, &self.sources, &self.places).map(|(_, given, _)| given).unwrap_or_default();
         let columns = taken.iter().zip(&given).map(|(taken, given)| StepColumns {
             takes: taken.names(),
             gives: given.columns().map(|schema| schema.fields().iter().map(|field| field.name().clone()).collect()),

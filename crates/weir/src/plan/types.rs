@@ -8,6 +8,7 @@ use weir_engine::{Aggregate, OperatorPlan, Plan, Upstream, WindowPlan, result_ty
 use weir_model::{Expression, FieldKind, Fields};
 use weir_sql::{SqlCompiler, SqlExpression, columns, nearest};
 
+use super::lowering::Place;
 use super::{JobSource, Problem, fields, memory, rows};
 
 /// The columns of a source or a step.
@@ -35,12 +36,16 @@ pub(super) type JoinColumns = (usize, [Vec<(String, DataType)>; 2]);
 type AllKnown = (Vec<Known>, Vec<Known>, Vec<JoinColumns>);
 
 /// The columns of each output and of the joins, or what is wrong with the expressions of `plan`.
-pub(super) fn check(plan: &Plan, sources: &[JobSource]) -> Result<(Vec<Known>, Vec<JoinColumns>), Vec<Problem>> {
-    check_all(plan, sources).map(|(outputs, _, joins)| (outputs, joins))
+pub(super) fn check(
+    plan: &Plan,
+    sources: &[JobSource],
+    places: &[Place],
+) -> Result<(Vec<Known>, Vec<JoinColumns>), Vec<Problem>> {
+    check_all(plan, sources, places).map(|(outputs, _, joins)| (outputs, joins))
 }
 
 /// The columns of each output, of each step and of the joins.
-pub(super) fn check_all(plan: &Plan, sources: &[JobSource]) -> Result<AllKnown, Vec<Problem>> {
+pub(super) fn check_all(plan: &Plan, sources: &[JobSource], places: &[Place]) -> Result<AllKnown, Vec<Problem>> {
     let mut checker = Checker { compiler: SqlCompiler::new(), problems: Vec::new() };
     let sources: Vec<Known> = sources.iter().map(source_columns).collect();
     let mut nodes: Vec<Known> = Vec::new();
@@ -64,7 +69,11 @@ pub(super) fn check_all(plan: &Plan, sources: &[JobSource]) -> Result<AllKnown, 
         if let OperatorPlan::Join(_) = node.operator {
             joined.push((index, [memory::columns_of(&inputs[0]), memory::columns_of(&inputs[1])]));
         }
-        nodes.push(checker.node(index, &node.operator, &inputs));
+        let already = checker.problems.len();
+        nodes.push(checker.node(&places[index], &node.operator, &inputs));
+        if places[index].repeats {
+            checker.problems.truncate(already);
+        }
     }
     if checker.problems.is_empty() {
         Ok((plan.outputs.iter().map(|output| known(&nodes, output.from)).collect(), nodes, joined))
@@ -94,16 +103,16 @@ fn source_columns(source: &JobSource) -> Known {
 
 pub(super) struct Checker {
     compiler: SqlCompiler,
-    problems: Vec<Problem>,
+    pub(super) problems: Vec<Problem>,
 }
 
 impl Checker {
     /// Checks a step and tells which columns it gives.
-    fn node(&mut self, index: usize, operator: &OperatorPlan, inputs: &[Known]) -> Known {
-        let input = &inputs[0];
+    fn node(&mut self, place: &Place, operator: &OperatorPlan, inputs: &[Known]) -> Known {
+        let (index, input) = (place.step, &inputs[0]);
         match operator {
             OperatorPlan::Where(text) => {
-                self.condition(&format!("steps[{index}].where"), text, input);
+                self.condition(&place.condition(), text, input);
                 input.clone()
             }
             OperatorPlan::Select(list) => {

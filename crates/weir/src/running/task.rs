@@ -245,6 +245,10 @@ impl Task {
                 rejected.push(Rejected { partition, origin, offset, reason, payload, original_bytes });
                 Ok(())
             }
+            Effect::RejectRow { partition, origin, offset, row, reason } => {
+                rejected.push(weir_deliver::rejected_row(partition, origin, offset, &row, reason));
+                Ok(())
+            }
             Effect::RejectResult { rows, reason, .. } => {
                 let message = format!("{} rows of results could not be processed: {reason}", rows.num_rows());
                 tracing::warn!(pipeline = self.handle.name(), "{message}");

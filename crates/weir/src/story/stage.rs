@@ -302,6 +302,9 @@ impl<'j> Stage<'j> {
                     let (origin, original_bytes) = (partition.as_str().into(), payload.len() as u64);
                     rejected.push(Rejected { partition, origin, offset, reason, payload, original_bytes });
                 }
+                Effect::RejectRow { partition, origin, offset, row, reason } => {
+                    rejected.push(weir_deliver::rejected_row(partition, origin, offset, &row, reason));
+                }
                 Effect::RejectResult { node, reason, .. } => {
                     let step = &self.job.plan.nodes[node].name;
                     self.troubles.push(format!("the step {step} cannot process a result: {reason}"));

@@ -10,6 +10,7 @@ mod explain;
 mod harness;
 mod kafka;
 mod kill;
+mod operators;
 mod stories;
 mod time;
 mod up;
