@@ -7,6 +7,7 @@ mod memory;
 mod names;
 mod outputs;
 mod references;
+mod tasks;
 mod times;
 
 use crate::config::PipelineConfig;
@@ -45,6 +46,7 @@ pub fn validate(config: &PipelineConfig) -> Vec<Problem> {
     references::check(config, &mut problems);
     times::check(config, &mut problems);
     chains::check(config, &mut problems);
+    tasks::check(config, &mut problems);
     columns::check(config, &mut problems);
     memory::check(config, &mut problems);
     outputs::check(config, &mut problems);

@@ -11,5 +11,6 @@ mod harness;
 mod kafka;
 mod kill;
 mod stories;
+mod tasks;
 mod time;
 mod up;
