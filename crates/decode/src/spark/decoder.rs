@@ -6,7 +6,8 @@ use arrow::array::RecordBatch;
 use arrow::buffer::{Buffer, ScalarBuffer};
 use arrow::record_batch::RecordBatchOptions;
 use weir_model::{
-    Batch, Decoded, Decoder, ErrorKind, EventTime, PartitionId, Raw, RecordSpan, Remembers, SeamError, SeamResult, Wanted,
+    Batch, Decoded, Decoder, ErrorKind, EventTime, PartitionId, Raw, RecordSpan, Remembers, SeamError, SeamResult,
+    Wanted,
 };
 
 use super::columns::{Row, SparkColumns};

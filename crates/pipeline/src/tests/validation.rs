@@ -237,22 +237,28 @@ fn lengths_of_time_that_nobody_means() {
 
 #[test]
 fn a_number_of_tasks_that_makes_no_sense() {
-    check(&format!("{SMALL}tasks: 0\n"), expect![[r#"
+    check(
+        &format!("{SMALL}tasks: 0\n"),
+        expect![[r#"
         p.yaml:8:8: error: 0 tasks do nothing: at least 1
           |
         8 | tasks: 0
           |        ^
           = at: tasks
           = help: leave it out for as many as there are processors, at most 4
-    "#]]);
-    check(&format!("{SMALL}tasks: 1000\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &format!("{SMALL}tasks: 1000\n"),
+        expect![[r#"
         p.yaml:8:8: error: 1000 tasks are too many: at most 64
           |
         8 | tasks: 1000
           |        ^^^^
           = at: tasks
           = help: leave it out for as many as there are processors, at most 4
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
