@@ -64,8 +64,18 @@ fn workload(workload: &Workload, options: &Options) -> Outcome {
     let rows = count_lines(&input)?;
     let result = out.join("result.ndjson");
     let verdict = (workload.check)(&input, &result)?;
-    report(workload, options, rows, &input, &result, Cost { wall_secs, ..cost }, &verdict);
-    if verdict.is_right() { Ok(()) } else { Err("the result is wrong".to_owned()) }
+    let is_right = verdict.is_right();
+    report(workload, options, &Measured { rows, input, result, cost: Cost { wall_secs, ..cost }, verdict });
+    if is_right { Ok(()) } else { Err("the result is wrong".to_owned()) }
+}
+
+/// What a workload took, at best, and what came of it.
+struct Measured {
+    rows: u64,
+    input: PathBuf,
+    result: PathBuf,
+    cost: Cost,
+    verdict: Verdict,
 }
 
 /// The release binary, built.
@@ -130,18 +140,10 @@ fn count_lines(path: &Path) -> Outcome<u64> {
     }
 }
 
-fn report(
-    workload: &Workload,
-    options: &Options,
-    rows: u64,
-    input: &Path,
-    result: &Path,
-    cost: Cost,
-    verdict: &Verdict,
-) {
-    let millions = rows as f64 / 1e6;
-    let (cpu, wall) = (cost.cpu_secs / millions, rows as f64 / cost.wall_secs);
-    let per_core = rows as f64 / cost.cpu_secs;
+fn report(workload: &Workload, options: &Options, measured: &Measured) {
+    let Measured { rows, input, result, cost, verdict } = measured;
+    let all = *rows as f64;
+    let (cpu, wall, per_core) = (cost.cpu_secs / all * 1e6, all / cost.wall_secs, all / cost.cpu_secs);
     let peak_mib = cost.peak_bytes as f64 / f64::from(1 << 20);
     let name = workload.name;
     if options.json {

@@ -64,7 +64,7 @@ pub(super) struct Inlet {
     /// The first place in line, until it is filled.
     first: Option<Place>,
     /// What the thread of the loop has taken on itself to decode.
-    own: Option<Job>,
+    own: Option<Box<Job>>,
     /// Every source has ended.
     ended: bool,
     controls: Option<mpsc::UnboundedSender<(usize, Control)>>,
@@ -158,7 +158,7 @@ impl Inlet {
 }
 
 /// Waits until the job that is there has its decoder. Cancel-safe.
-async fn prepared(job: &mut Option<Job>) {
+async fn prepared(job: &mut Option<Box<Job>>) {
     if let Some(job) = job {
         job.prepared().await;
     }

@@ -79,7 +79,7 @@ fn with_any_number_of_tasks_the_result_file_is_the_same_to_the_byte() {
     for files in [&several[..], &several[2..]] {
         let (_place, one) = straight(PIPELINE, files, 1);
         assert!(!one.late.is_empty(), "the data has late rows");
-        let counted: u64 = one.file.lines().map(|line| events(line)).sum();
+        let counted: u64 = one.file.lines().map(events).sum();
         let rows = files.iter().map(|file| fs::read_to_string(file).unwrap().lines().count() as u64).sum::<u64>();
         assert_eq!(counted + one.late.len() as u64 + one.dead.len() as u64, rows, "every row is somewhere, once");
         for tasks in [2, 4] {

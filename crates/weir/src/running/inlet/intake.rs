@@ -52,7 +52,7 @@ pub(super) enum Content {
 /// What a task has got.
 pub(super) enum Took {
     /// Records to decode.
-    Job(Job),
+    Job(Box<Job>),
     /// Something that is in its place already.
     Placed,
     /// There is nothing more to take.
@@ -115,7 +115,7 @@ impl Intake {
                 let (place, decoded) = oneshot::channel();
                 let turn = feed.decoders.turn(&raw.partition);
                 let job = Job { raw, at: Instant::now(), turn, decoder: None, place };
-                (Content::Decoding(index, decoded), Took::Job(job))
+                (Content::Decoding(index, decoded), Took::Job(Box::new(job)))
             }
             Ok(event) => (Content::There(Some(Inflow::Event(index, event))), Took::Placed),
             Err(error) => (Content::There(Some(Inflow::Failed(index, error))), Took::Placed),
