@@ -3,7 +3,6 @@
 mod bench;
 mod ci;
 mod kafka;
-mod meter;
 mod seeds;
 mod shell;
 mod tally;
@@ -17,13 +16,21 @@ usage: cargo xtask COMMAND
   ci                    every check and test, as the README's test command runs them
   ci --list             what ci would run
   tidy                  the rules of the tree that no compiler checks
-  bench a [OPTIONS]     workload A: one-minute windows over a JSON file, all-in
+  bench a [OPTIONS]     workload A: one-minute windows over a JSON file, all-in, checked
+  bench b [OPTIONS]     workload B: windows of 10 s sliding by 1 s, the same way
       --file NDJSON       read this file instead of generating one
       --rows N            rows to generate (default 1000000)
       --seed S            seed of the generator (default 1)
       --runs N            take the best of N runs (default 3)
+      --epoch D           a checkpoint every D (default 10s)
+      --tasks N           threads that read and decode (default: what the pipeline takes of itself)
       --out DIR           keep the results there
       --json              print one JSON object instead of a table
+  bench rivals [--only NAMES] [--rows N] [--file NDJSON] [--runs N]
+                        workload A by Weir, DuckDB, DataFusion, clink, bytewax, Spark and Flink (from PyPI)
+  bench emission [--rate N] [--seconds N]
+                        how long results wait when rows come live
+  bench counts          instructions per row of the core loop, into bench/history (needs valgrind)
   seeds [OPTIONS]       random streams against the oracles, in a fast build that checks itself
       --cases N           streams per oracle (default 10000)
       --seed S            the streams of this seed (default: new ones)
@@ -41,7 +48,7 @@ fn main() -> ExitCode {
         ["ci", "--list"] => ci::list(),
         ["ci"] => ci::run(),
         ["tidy"] => tidy::run(),
-        ["bench", "a", options @ ..] => bench::workload_a(options),
+        ["bench", words @ ..] => bench::run(words),
         ["seeds", options @ ..] => seeds::run(options),
         ["nightly"] => seeds::nightly(),
         ["kafka", "fetch"] => kafka::fetch(),

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
 use weir_log::Log;
 use weir_model::{
     ErrorKind, Offset, PartitionId, Position, Positions, Raw, RecordSpan, SeamError, SeamResult, Source, SourceEvent,
@@ -41,11 +42,14 @@ fn yes() -> bool {
     true
 }
 
+/// Records with where they begin.
+type Records = Vec<(Offset, Bytes)>;
+
 /// What is read of a topic.
 #[async_trait]
 trait Topic: Send + Sync {
     /// Blocks.
-    fn read(&self, from: Offset, bytes_max: usize) -> SeamResult<Vec<(Offset, Bytes)>>;
+    fn read(&self, from: Offset, bytes_max: usize) -> SeamResult<Records>;
     async fn wait_for(&self, from: Offset) -> SeamResult<()>;
     fn start(&self) -> Offset;
     fn end(&self) -> Offset;
@@ -58,7 +62,7 @@ struct TopicOfLog {
 
 #[async_trait]
 impl Topic for TopicOfLog {
-    fn read(&self, from: Offset, bytes_max: usize) -> SeamResult<Vec<(Offset, Bytes)>> {
+    fn read(&self, from: Offset, bytes_max: usize) -> SeamResult<Records> {
         self.log.read(&self.topic, from, bytes_max)
     }
 
@@ -85,6 +89,8 @@ pub struct LogSource {
     /// Where a source that is not followed ends: where the topic ended when it was opened.
     until: Option<Offset>,
     queue: VecDeque<SourceEvent>,
+    /// A read that is under way where it may block.
+    reading: Option<JoinHandle<SeamResult<Records>>>,
     paused: bool,
     caught_up: bool,
     ended: bool,
@@ -120,6 +126,7 @@ impl LogSource {
             partition,
             origin: origin.into(),
             next: Offset(0),
+            reading: None,
             paused: false,
             caught_up: false,
             ended: false,
@@ -133,10 +140,14 @@ impl LogSource {
             self.ended = true;
             return Ok(());
         }
-        let (topic, from) = (self.topic.clone(), self.next);
-        let reading = tokio::task::spawn_blocking(move || topic.read(from, CHUNK_BYTES));
-        let result =
-            reading.await.map_err(|error| SeamError::caused(ErrorKind::Closed, "reading a log failed", error))?;
+        let (topic, from) = (&self.topic, self.next);
+        let reading = self.reading.get_or_insert_with(|| {
+            let topic = topic.clone();
+            tokio::task::spawn_blocking(move || topic.read(from, CHUNK_BYTES))
+        });
+        let result = reading.await;
+        self.reading = None;
+        let result = result.map_err(|error| SeamError::caused(ErrorKind::Closed, "reading a log failed", error))?;
         let records = match result {
             Err(error) if error.kind == ErrorKind::Corrupt && self.topic.start() > self.next => {
                 return self.skip_to_start();

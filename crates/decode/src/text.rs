@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringViewBuilder, TimestampMicrosecon
 use arrow::buffer::{Buffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use weir_model::{
-    Batch, Decoded, Decoder, ErrorKind, FieldKind, Fields, Raw, RecordSpan, SeamError, SeamResult, Wanted,
+    Batch, Decoded, Decoder, ErrorKind, FieldKind, Fields, Raw, RecordSpan, Remembers, SeamError, SeamResult, Wanted,
 };
 
 use crate::keys::Keys;
@@ -87,6 +87,10 @@ fn no_such_field(name: &str) -> SeamError {
 }
 
 impl Decoder for TextDecoder {
+    fn remembers(&self) -> Remembers {
+        Remembers::Nothing
+    }
+
     fn decode(&mut self, raw: &Raw) -> Decoded {
         let mut decoded = Decoded::default();
         let utf8 = Utf8::of(&raw.bytes);

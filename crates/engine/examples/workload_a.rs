@@ -2,7 +2,8 @@
 //! p95 over batches that were built before the clock starts; and beside it one hour's count and sum by service, in windows
 //! of an hour, in windows of an hour that begin every second, per day of a calendar, and with every thousandth row of a key.
 //!
-//! `cargo run --release -p weir-engine --example workload_a [MILLION_ROWS] [BATCH_ROWS]`
+//! `cargo run --release -p weir-engine --example workload_a [MILLION_ROWS] [BATCH_ROWS]`, or `workload_a once CASE
+//! [THOUSAND_ROWS]` for one run of one case: what `cargo xtask bench counts` counts the instructions of.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,30 +20,19 @@ const START: i64 = 1_767_225_600_000_000;
 const ROWS_PER_SECOND: u64 = 1_389;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let mut number = |default: usize| arguments.next().and_then(|text| text.parse().ok()).unwrap_or(default);
-    let (rows, batch_rows) = (number(5) * 1_000_000, number(8192));
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number =
+        |index: usize, default: usize| arguments.get(index).and_then(|text| text.parse().ok()).unwrap_or(default);
+    if let ["once", case, ..] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        let batches = batches(number(2, 100) * 1000, 8192);
+        let (_, plan) = cases().into_iter().find(|(name, _)| *name == case).expect("the name of a case");
+        println!("{:?}", run(&batches, plan));
+        return;
+    }
+    let (rows, batch_rows) = (number(0, 5) * 1_000_000, number(1, 8192));
     let batches = batches(rows, batch_rows);
     for round in 1..=3 {
-        let minute = WindowKind::Tumbling { size: TimeDelta::from_secs(60), offset: TimeDelta::ZERO };
-        let size = TimeDelta::from_secs(3600);
-        let hour = WindowKind::Tumbling { size, offset: TimeDelta::ZERO };
-        let sliding = |slide| WindowKind::Sliding { size, slide: TimeDelta::from_secs(slide), offset: TimeDelta::ZERO };
-        let zone = "Europe/Berlin".parse().expect("a zone");
-        let day = WindowKind::Calendar { unit: CalendarUnit::Day, zone, offset: TimeDelta::ZERO };
-        let every = WindowKind::Global(GlobalPlan { every_rows: Some(1000), forget_after: None });
-        let (both, service) = (["service", "level"], ["service"]);
-        let cases = [
-            ("A ", plan(6, minute, &both)),
-            ("A0", plan(5, minute, &both)),
-            ("count", plan(1, minute, &both)),
-            ("1h", plan(2, hour, &service)),
-            ("1h by 1m", plan(2, sliding(60), &service)),
-            ("1h by 1s", plan(2, sliding(1), &service)),
-            ("a day in Berlin", plan(2, day, &service)),
-            ("every 1000 of a key", plan(2, every, &service)),
-        ];
-        for (name, plan) in cases {
+        for (name, plan) in cases() {
             let (before, wall) = (cpu_nanos(), Instant::now());
             let (results, late, state) = run(&batches, plan);
             let cpu = (cpu_nanos() - before) as f64 / 1e9;
@@ -54,6 +44,33 @@ fn main() {
             );
         }
     }
+}
+
+/// What is measured.
+fn cases() -> [(&'static str, Plan); 9] {
+    let minute = WindowKind::Tumbling { size: TimeDelta::from_secs(60), offset: TimeDelta::ZERO };
+    let size = TimeDelta::from_secs(3600);
+    let hour = WindowKind::Tumbling { size, offset: TimeDelta::ZERO };
+    let sliding = |size: i64, slide| WindowKind::Sliding {
+        size: TimeDelta::from_secs(size),
+        slide: TimeDelta::from_secs(slide),
+        offset: TimeDelta::ZERO,
+    };
+    let zone = "Europe/Berlin".parse().expect("a zone");
+    let day = WindowKind::Calendar { unit: CalendarUnit::Day, zone, offset: TimeDelta::ZERO };
+    let every = WindowKind::Global(GlobalPlan { every_rows: Some(1000), forget_after: None });
+    let (both, service) = (["service", "level"], ["service"]);
+    [
+        ("A", plan(6, minute, &both)),
+        ("A0", plan(5, minute, &both)),
+        ("B", plan(1, sliding(10, 1), &service)),
+        ("count", plan(1, minute, &both)),
+        ("1h", plan(2, hour, &service)),
+        ("1h by 1m", plan(2, sliding(3600, 60), &service)),
+        ("1h by 1s", plan(2, sliding(3600, 1), &service)),
+        ("a day in Berlin", plan(2, day, &service)),
+        ("every 1000 of a key", plan(2, every, &service)),
+    ]
 }
 
 fn run(batches: &[Batch], plan: Plan) -> (usize, usize, usize) {

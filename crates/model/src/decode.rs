@@ -76,10 +76,27 @@ pub struct Decoded {
     pub rejected: Vec<Rejected>,
 }
 
+/// What a decoder's answer to a batch depends on besides the batch itself and what it was made for. It says how the work
+/// may be divided among several decoders that were made alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remembers {
+    /// Nothing: any decoder may take any batch.
+    Nothing,
+    /// The batches of the same partition before it: one decoder takes all batches of a partition, in their order.
+    Partition,
+    /// Every batch before it, of whichever partition: one decoder takes all batches.
+    Everything,
+}
+
 /// Makes columns of records. Never fails: what cannot be decoded comes back as a value.
 pub trait Decoder: Send {
     /// Decodes `raw`. `raw.records` are whole records as this format's [`Framer`] cut them.
     fn decode(&mut self, raw: &Raw) -> Decoded;
+
+    /// What its answers depend on; always the same. A decoder that does not say is never shared.
+    fn remembers(&self) -> Remembers {
+        Remembers::Everything
+    }
 
     /// What must be remembered of `partition` so that another decoder can go on after the last record that was decoded
     /// as this one would: the application that a log file named at its head. `None` when there is nothing.

@@ -39,7 +39,8 @@ pub trait Source: Send {
     /// partition any more.
     async fn seek(&mut self, positions: &Positions) -> SeamResult<()>;
 
-    /// The next thing that happens; waits for it. Cancel-safe: when the future is dropped nothing is lost.
+    /// The next thing that happens; waits for it. Cancel-safe: when the future is dropped nothing is lost, and work that
+    /// was begun goes on, so that whoever asks again and again, each time until something else comes first, gets there.
     ///
     /// # Errors
     /// `Retry` when it is worth asking again, `Closed` when the source is gone.

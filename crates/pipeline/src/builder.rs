@@ -333,6 +333,12 @@ impl Pipeline {
         self
     }
 
+    /// How many threads read and decode.
+    pub fn tasks(mut self, tasks: u32) -> Self {
+        self.config.tasks = Some(tasks);
+        self
+    }
+
     /// The pipeline, resolved as a loaded one is.
     pub fn build(self) -> PipelineConfig {
         self.config.resolved()

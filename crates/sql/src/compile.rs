@@ -1,7 +1,7 @@
 //! From an expression's text to something that computes arrays; evaluates nothing while compiling but constants.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::cast;
@@ -13,9 +13,10 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::functions::core::expr_fn::get_field;
 use datafusion::logical_expr::{ColumnarValue, Expr, ExprSchemable, Volatility, lit, try_cast};
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::col as physical_column;
 use datafusion::prelude::SessionConfig;
 use datafusion::scalar::ScalarValue;
-use datafusion::sql::sqlparser::ast::ExprWithAlias;
+use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias};
 use weir_model::{Accumulator, Compiler, ErrorKind, Expression, SeamError, SeamResult};
 
 use crate::accumulator::Brought;
@@ -25,20 +26,15 @@ use crate::names::{internal_name, named};
 use crate::{ColumnUse, SqlError, SqlErrorKind, on_planning_stack};
 
 /// Compiles the expressions of pipeline steps. Cheap to clone; one serves a whole process.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct SqlCompiler {
-    state: Arc<SessionState>,
+    /// Made when it is needed: all of DataFusion's functions take 20 MiB of the program into memory.
+    state: Arc<OnceLock<SessionState>>,
 }
 
 impl fmt::Debug for SqlCompiler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SqlCompiler")
-    }
-}
-
-impl Default for SqlCompiler {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -55,9 +51,15 @@ impl Compiler for SqlCompiler {
 impl SqlCompiler {
     /// A compiler with all of DataFusion's scalar functions.
     pub fn new() -> Self {
-        let mut config = SessionConfig::new();
-        config.options_mut().execution.time_zone = Some("+00:00".into());
-        Self { state: Arc::new(SessionStateBuilder::new().with_config(config).with_default_features().build()) }
+        Self::default()
+    }
+
+    fn state(&self) -> &SessionState {
+        self.state.get_or_init(|| {
+            let mut config = SessionConfig::new();
+            config.options_mut().execution.time_zone = Some("+00:00".into());
+            SessionStateBuilder::new().with_config(config).with_default_features().build()
+        })
     }
 
     /// Compiles `text` for batches with `schema`; like [`Compiler::compile`], with the error's place and kind.
@@ -72,11 +74,15 @@ impl SqlCompiler {
         let (tree, uses) = named(text)?;
         let sources = uses.iter().map(|used| source(used, schema)).collect::<Result<Vec<_>, _>>()?;
         let failed = |error: DataFusionError| planning_error(&error, text);
+        if let (SqlExpr::Identifier(_), [(Expr::Column(column), _)]) = (&tree, &sources[..]) {
+            let physical = physical_column(&column.name, schema).map_err(failed)?;
+            return SqlExpression::new(text, physical, schema).map_err(failed);
+        }
         let fields = uses.iter().zip(&sources);
         let fields = fields.map(|(used, (_, kind))| Field::new(internal_name(&used.name), kind.clone(), true));
         let named_schema = DFSchema::try_from(Schema::new(fields.collect::<Vec<_>>())).map_err(failed)?;
         let tree = ExprWithAlias { expr: tree, alias: None };
-        let expression = self.state.create_logical_expr_from_sql_expr(tree, &named_schema).map_err(failed)?;
+        let expression = self.state().create_logical_expr_from_sql_expr(tree, &named_schema).map_err(failed)?;
         refuse(&expression, text)?;
         let expression = expression.transform(|expression| match expression {
             Expr::Column(column) => Ok(Transformed::yes(replacement(&column, &uses, &sources))),
@@ -85,7 +91,7 @@ impl SqlCompiler {
         let schema_of_batch = DFSchema::try_from(Schema::clone(schema)).map_err(failed)?;
         let expression = self.simplified(expression.map_err(failed)?.data, &schema_of_batch).map_err(failed)?;
         expression.get_type(&schema_of_batch).map_err(failed)?;
-        let physical = self.state.create_physical_expr(expression, &schema_of_batch).map_err(failed)?;
+        let physical = self.state().create_physical_expr(expression, &schema_of_batch).map_err(failed)?;
         SqlExpression::new(text, physical, schema).map_err(failed)
     }
 
@@ -94,7 +100,7 @@ impl SqlCompiler {
         use datafusion::optimizer::simplify_expressions::ExprSimplifier;
         let context = SimplifyContext::builder()
             .with_schema(Arc::new(schema.clone()))
-            .with_config_options(Arc::clone(self.state.config_options()))
+            .with_config_options(Arc::clone(self.state().config_options()))
             .build();
         let simplifier = ExprSimplifier::new(context);
         let coerced = simplifier.coerce(expression, schema)?;

@@ -85,6 +85,15 @@ impl Content {
         }
     }
 
+    /// Appends what comes next to `buffer`, up to `bytes`; less only at the end, or before an error. A plain file is read
+    /// into the buffer's spare room as it is, without clearing it first.
+    pub(crate) fn append(&mut self, bytes: u64, buffer: &mut Vec<u8>) -> Result<usize> {
+        match self {
+            Self::Plain(file) => file.take(bytes).read_to_end(buffer),
+            Self::Gzip(_) | Self::Zstd(_) => self.take(bytes).read_to_end(buffer),
+        }
+    }
+
     /// The open file itself.
     pub(crate) fn file(&self) -> &File {
         match self {

@@ -70,12 +70,20 @@ impl FileSource {
     }
 
     /// Lets the reader work where it may block. Nothing is lost when the future is dropped: the work goes on.
+    ///
+    /// That is here, if this thread may: what was read is then decoded by the thread that has it in its cache, and
+    /// allocated from its memory.
     async fn work(&mut self) -> SeamResult<Step> {
         if let State::Idle(_) = self.state {
             let State::Idle(mut reader) = std::mem::replace(&mut self.state, State::Lost) else {
                 return Err(Self::lost());
             };
             let now = Instant::now();
+            if may_block_here() {
+                let step = tokio::task::block_in_place(|| reader.step(now));
+                self.state = State::Idle(reader);
+                return Ok(step);
+            }
             self.state = State::Working(tokio::task::spawn_blocking(move || {
                 let step = reader.step(now);
                 (reader, step)
@@ -94,6 +102,11 @@ impl FileSource {
         let paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
         reader::partition(event).is_some_and(|id| paused.contains(id))
     }
+}
+
+/// Whether the runtime has other threads for its other tasks.
+fn may_block_here() -> bool {
+    tokio::runtime::Handle::current().runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread
 }
 
 #[async_trait]

@@ -2,7 +2,7 @@
 //! Refuses to decide which file it is: that is `identity`.
 
 use std::fs::File;
-use std::io::{Error, ErrorKind, Read, Result};
+use std::io::{Error, ErrorKind, Result};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 use std::time::Duration;
@@ -208,7 +208,7 @@ impl Tail {
         let mut buffer = self.cutter.buffer(self.expected_bytes());
         let before = buffer.len();
         let result = match &mut self.content {
-            Some(content) => content.take(CHUNK_BYTES as u64).read_to_end(&mut buffer),
+            Some(content) => content.append(CHUNK_BYTES as u64, &mut buffer),
             None => Ok(0),
         };
         let read = buffer.len() - before;

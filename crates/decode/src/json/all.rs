@@ -8,7 +8,7 @@ use arrow::buffer::{Buffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatchOptions;
 use hashbrown::HashMap;
-use weir_model::{Batch, Decoded, Decoder, Raw, SeamResult, Wanted, WantedField};
+use weir_model::{Batch, Decoded, Decoder, Raw, Remembers, SeamResult, Wanted, WantedField};
 
 use super::clock::RecordClock;
 use super::column::unknown_kind;
@@ -374,6 +374,11 @@ fn put_declared(node: &mut Node, expected: &'static str, walk: &Walk<'_>, token:
 }
 
 impl Decoder for AllDecoder {
+    /// The first value of a field decides the type of its column.
+    fn remembers(&self) -> Remembers {
+        Remembers::Everything
+    }
+
     fn decode(&mut self, raw: &Raw) -> Decoded {
         let mut decoded = Decoded::default();
         let utf8 = Utf8::of(&raw.bytes);

@@ -7,7 +7,7 @@ use arrow::array::ArrayRef;
 use arrow::buffer::{Buffer, ScalarBuffer};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use weir_model::{Batch, Decoded, Decoder, Raw, SeamResult, Wanted, WantedField};
+use weir_model::{Batch, Decoded, Decoder, Raw, Remembers, SeamResult, Wanted, WantedField};
 
 use super::clock::RecordClock;
 use super::column::Column;
@@ -117,6 +117,10 @@ impl ProjectedDecoder {
 }
 
 impl Decoder for ProjectedDecoder {
+    fn remembers(&self) -> Remembers {
+        Remembers::Nothing
+    }
+
     fn decode(&mut self, raw: &Raw) -> Decoded {
         let mut decoded = Decoded::default();
         let utf8 = Utf8::of(&raw.bytes);

@@ -6,7 +6,8 @@ use arrow::array::RecordBatch;
 use arrow::buffer::{Buffer, ScalarBuffer};
 use arrow::record_batch::RecordBatchOptions;
 use weir_model::{
-    Batch, Decoded, Decoder, ErrorKind, EventTime, PartitionId, Raw, RecordSpan, SeamError, SeamResult, Wanted,
+    Batch, Decoded, Decoder, ErrorKind, EventTime, PartitionId, Raw, RecordSpan, Remembers, SeamError, SeamResult,
+    Wanted,
 };
 
 use super::columns::{Row, SparkColumns};
@@ -110,6 +111,10 @@ fn first_line(record: &[u8]) -> &[u8] {
 }
 
 impl Decoder for SparkDecoder {
+    fn remembers(&self) -> Remembers {
+        Remembers::Partition
+    }
+
     fn decode(&mut self, raw: &Raw) -> Decoded {
         let mut decoded = Decoded::default();
         let utf8 = Utf8::of(&raw.bytes);

@@ -187,7 +187,7 @@ impl PipelineHandle {
         locked(&self.rest).bytes_total = bytes;
     }
 
-    /// Records were taken from a partition. One that was not known is from now on, as being read.
+    /// Records were taken from a partition. One that was not known is from now on, as being read; a paused one stays so.
     pub fn read(&self, partition: &PartitionId, origin: &str, taken: Taken, now: ProcessingTime) {
         self.records.fetch_add(taken.records, Relaxed);
         self.bytes.fetch_add(taken.bytes, Relaxed);
@@ -196,7 +196,10 @@ impl PipelineHandle {
         let entry = rest.partition(partition, origin);
         entry.rows += taken.records;
         entry.offset = taken.next;
-        entry.state = PartitionState::Reading;
+        // What was on its way when a partition was paused still comes.
+        if entry.state != PartitionState::Paused {
+            entry.state = PartitionState::Reading;
+        }
     }
 
     /// A partition is in another state now; one that was not known is from now on.

@@ -52,6 +52,16 @@ fn a_clock_that_jumps_back_gives_no_negative_rate() {
 }
 
 #[test]
+fn a_paused_partition_stays_so_while_what_was_on_its_way_comes() {
+    let (handle, fast) = (pipeline(), PartitionId::new("fast"));
+    handle.set_partition_state(&fast, "fast", PartitionState::Paused);
+    handle.read(&fast, "fast", taken(1, 1, 1), at(0));
+    assert_eq!(handle.status(at(0)).partitions[0].state, PartitionState::Paused);
+    handle.set_partition_state(&fast, "fast", PartitionState::Reading);
+    assert_eq!(handle.status(at(0)).partitions[0].state, PartitionState::Reading);
+}
+
+#[test]
 fn a_status_reads_as_the_api_promises() {
     let handle = pipeline();
     handle.set_state(PipelineState::Running);

@@ -69,7 +69,15 @@ pub struct PipelineConfig {
     /// How often results, positions and state are committed together. Shorter shows results sooner; longer costs less.
     #[serde(default = "default_epoch")]
     pub epoch: DurationText,
+    /// How many threads read and decode, 1 to 64; one of them runs the steps too. Results do not depend on it, to the byte.
+    /// Default: as many as there are processors, at most 4: one thread's steps keep up with about that many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 64))]
+    pub tasks: Option<u32>,
 }
+
+/// The most threads that read and decode for one pipeline: the steps run on one, which more could not be faster than.
+pub const TASKS_MAX: u32 = 64;
 
 /// The table that late rows go to when the pipeline does not say.
 pub const LATE_TABLE: &str = "late_events";
@@ -100,6 +108,7 @@ impl PipelineConfig {
             late: default_late(),
             dead_letters: default_dead_letters(),
             epoch: default_epoch(),
+            tasks: None,
         }
     }
 }

@@ -20,14 +20,14 @@ fn a_wrong_key_at_the_top() {
         "outputs:",
         "output:",
         expect![[r#"
-        p.yaml:6:1: error: unknown key `output`
-          |
-        6 | output:
-          | ^^^^^^
-          = at: output
-          = allowed: name, sources, time, steps, outputs, late, dead_letters, epoch
-          = did you mean `outputs`?
-    "#]],
+            p.yaml:6:1: error: unknown key `output`
+              |
+            6 | output:
+              | ^^^^^^
+              = at: output
+              = allowed: name, sources, time, steps, outputs, late, dead_letters, epoch, tasks
+              = did you mean `outputs`?
+        "#]],
     );
 }
 

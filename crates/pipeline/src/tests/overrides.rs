@@ -130,22 +130,22 @@ fn an_override_of_a_key_that_does_not_exist_is_refused_with_the_nearest() {
         &["epoc=1s"],
         &[("WEIR__sources__logs__file__folow", "true")],
         expect![[r#"
-        environment variable WEIR__sources__logs__file__folow: error: unknown key `folow`
-          |
-          | WEIR__sources__logs__file__folow=true
-          |                            ^^^^^
-          = at: sources.logs.file.folow
-          = allowed: paths, exclude, follow, max_record_bytes, poll, join_timeout, start
-          = did you mean `follow`?
+            environment variable WEIR__sources__logs__file__folow: error: unknown key `folow`
+              |
+              | WEIR__sources__logs__file__folow=true
+              |                            ^^^^^
+              = at: sources.logs.file.folow
+              = allowed: paths, exclude, follow, max_record_bytes, poll, join_timeout, start
+              = did you mean `follow`?
 
-        --set epoc: error: unknown key `epoc`
-          |
-          | epoc=1s
-          | ^^^^
-          = at: epoc
-          = allowed: name, sources, time, steps, outputs, late, dead_letters, epoch
-          = did you mean `epoch`?
-    "#]],
+            --set epoc: error: unknown key `epoc`
+              |
+              | epoc=1s
+              | ^^^^
+              = at: epoc
+              = allowed: name, sources, time, steps, outputs, late, dead_letters, epoch, tasks
+              = did you mean `epoch`?
+        "#]],
     );
 }
 

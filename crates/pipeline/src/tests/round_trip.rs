@@ -196,13 +196,15 @@ fn pipelines() -> impl Strategy<Value = PipelineConfig> {
     });
     let parts =
         (texts(), btree_map(texts(), sources(), 0..3), option::of(times()), vec(steps(), 0..4), vec(entry, 0..3));
-    (parts, outputs(), durations()).prop_map(|((name, sources, time, steps, outputs), late, epoch)| PipelineConfig {
+    let ends = (outputs(), durations(), option::of(1..=64_u32));
+    (parts, ends).prop_map(|((name, sources, time, steps, outputs), (late, epoch, tasks))| PipelineConfig {
         sources,
         time,
         steps,
         outputs,
         late,
         epoch,
+        tasks,
         ..PipelineConfig::named(name)
     })
 }

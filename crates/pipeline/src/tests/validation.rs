@@ -236,6 +236,32 @@ fn lengths_of_time_that_nobody_means() {
 }
 
 #[test]
+fn a_number_of_tasks_that_makes_no_sense() {
+    check(
+        &format!("{SMALL}tasks: 0\n"),
+        expect![[r#"
+        p.yaml:8:8: error: 0 tasks do nothing: at least 1
+          |
+        8 | tasks: 0
+          |        ^
+          = at: tasks
+          = help: leave it out for as many as there are processors, at most 4
+    "#]],
+    );
+    check(
+        &format!("{SMALL}tasks: 1000\n"),
+        expect![[r#"
+        p.yaml:8:8: error: 1000 tasks are too many: at most 64
+          |
+        8 | tasks: 1000
+          |        ^^^^
+          = at: tasks
+          = help: leave it out for as many as there are processors, at most 4
+    "#]],
+    );
+}
+
+#[test]
 fn columns_have_names_of_their_own() {
     check(
         &with(
@@ -382,27 +408,27 @@ fn errors_of_shape_and_of_sense_come_together() {
     check(
         &format!("{SMALL}epoch: 1ms\nlate: {{ tabel: x }}\nsurprise: 1\n"),
         expect![[r#"
-        p.yaml:8:8: error: 1ms is too short: at least 100ms
-          |
-        8 | epoch: 1ms
-          |        ^^^
-          = at: epoch
+            p.yaml:8:8: error: 1ms is too short: at least 100ms
+              |
+            8 | epoch: 1ms
+              |        ^^^
+              = at: epoch
 
-        p.yaml:9:9: error: unknown key `tabel`
-          |
-        9 | late: { tabel: x }
-          |         ^^^^^
-          = at: late.tabel
-          = allowed: table, file, stdout, kafka
-          = did you mean `table`?
+            p.yaml:9:9: error: unknown key `tabel`
+              |
+            9 | late: { tabel: x }
+              |         ^^^^^
+              = at: late.tabel
+              = allowed: table, file, stdout, kafka
+              = did you mean `table`?
 
-        p.yaml:10:1: error: unknown key `surprise`
-           |
-        10 | surprise: 1
-           | ^^^^^^^^
-           = at: surprise
-           = allowed: name, sources, time, steps, outputs, late, dead_letters, epoch
-    "#]],
+            p.yaml:10:1: error: unknown key `surprise`
+               |
+            10 | surprise: 1
+               | ^^^^^^^^
+               = at: surprise
+               = allowed: name, sources, time, steps, outputs, late, dead_letters, epoch, tasks
+        "#]],
     );
 }
 

@@ -8,6 +8,7 @@ mod names;
 mod outputs;
 mod references;
 mod rows;
+mod tasks;
 mod times;
 
 use crate::config::PipelineConfig;
@@ -46,6 +47,7 @@ pub fn validate(config: &PipelineConfig) -> Vec<Problem> {
     references::check(config, &mut problems);
     times::check(config, &mut problems);
     chains::check(config, &mut problems);
+    tasks::check(config, &mut problems);
     columns::check(config, &mut problems);
     memory::check(config, &mut problems);
     rows::check(config, &mut problems);

@@ -45,9 +45,14 @@ pub struct Job {
     pub dead_letters: JobOutput,
     /// How often an epoch commits.
     pub epoch: Duration,
+    /// How many threads read and decode.
+    pub tasks: usize,
     /// Where each node of the plan is from.
     pub(crate) places: Vec<Place>,
 }
+
+/// The most threads that a pipeline takes of itself: its steps run on one of them, which keeps up with about so many.
+const TASKS_OF_ITSELF_MAX: usize = 4;
 
 /// A source of a job.
 #[derive(Clone, Debug)]
@@ -141,10 +146,16 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
             Some(weir_deliver::dead_letter_schema()),
         ),
         epoch: config.epoch.std(),
+        tasks: config.tasks.map_or_else(tasks_of_itself, |tasks| tasks as usize),
         plan,
         sources,
         places: steps.places,
     })
+}
+
+/// As many tasks as there are processors for this process, up to a limit.
+fn tasks_of_itself() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(TASKS_OF_ITSELF_MAX)
 }
 
 /// The node of a step that takes from `from`, and where it is a join also from what `with` gives.

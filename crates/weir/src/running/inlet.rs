@@ -1,119 +1,225 @@
-//! The way in: opens the sources of a job and reads each on its own, ahead of the task by a bounded number of batches.
+//! The way in: the sources of a job, read and decoded by as many threads as it has tasks, and handed over in the order in
+//! which they were read. Knows neither engine nor sinks.
+//!
+//! ```text
+//!  sources ─lock─▶ what happens next gets the next place in line ─unlock─▶ decode ─▶ its place ─in order─▶ the loop
+//! ```
+//!
+//! A task is a thread that does one after the other: it reads the next batch, which only one can do at a time, and decodes
+//! it, which all can at once. The thread of the loop is one of the tasks and decodes whenever the first place in line is
+//! not filled yet; the others are helpers. Places are given while the sources are locked and emptied in their order, so
+//! that the loop sees what a single thread would have read and decoded, whatever the number of tasks.
+
+mod decoders;
+mod intake;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, Semaphore, mpsc};
 use weir_collect::{FileSource, KafkaSource, LogSource, SourceConfig, StdinSource};
-use weir_model::{ErrorKind, PartitionId, Positions, SeamError, SeamResult, Source, SourceEvent};
+use weir_model::{Decoded, ErrorKind, PartitionId, Positions, Raw, SeamError, SeamResult, Source, SourceEvent};
 use weir_observe::PipelineHandle;
 
 use super::Shared;
 use crate::plan::JobSource;
+use decoders::Decoders;
+use intake::{Feed, Intake, Job, Place, Took};
 
-/// How many events of a source may wait for the task; each holds at most about a MiB.
-const EVENTS_WAITING_MAX: usize = 4;
-/// How often a source is asked again before the pipeline is restarted from its last commit.
-const RETRIES_MAX: u32 = 8;
-/// The first pause between two attempts; it doubles with each.
-const RETRY_PAUSE: Duration = Duration::from_millis(50);
+/// How many places there are in line beside one for each task: what helpers may read ahead while the loop commits.
+/// A place holds about a MiB, and as much again once it is decoded.
+const PLACES_TO_SPARE: usize = 2;
 
-/// What a reader tells the task.
+/// What the loop is told.
 pub(super) enum Inflow {
-    /// Something happened in the source of this index.
+    /// Something happened in the source of this index; never records.
     Event(usize, SourceEvent),
+    /// Records of the source of this index came.
+    Records(usize, Box<Arrival>),
     /// The source of this index cannot go on.
     Failed(usize, SeamError),
 }
 
-/// What the task tells a reader.
+/// Records that came, and what became of them.
+pub(super) struct Arrival {
+    pub(super) raw: Raw,
+    pub(super) decoded: Decoded,
+    /// What must be remembered of the partition, see [`weir_model::Decoder::carry`].
+    pub(super) carry: Option<String>,
+    /// When they were read.
+    pub(super) at: std::time::Instant,
+}
+
+/// What the loop tells a source.
 pub(super) enum Control {
     Pause(PartitionId),
     Resume(PartitionId),
 }
 
-/// The readers of all sources of a job. Dropping it stops them.
+/// The tasks of a job that read and decode. Dropping it stops them.
 pub(super) struct Inlet {
-    inflow: mpsc::Receiver<Inflow>,
-    controls: Vec<mpsc::UnboundedSender<Control>>,
-    readers: tokio::task::JoinSet<()>,
+    shared: TaskShared,
+    line: mpsc::UnboundedReceiver<Place>,
+    /// The first place in line, until it is filled.
+    first: Option<Place>,
+    /// What the thread of the loop has taken on itself to decode.
+    own: Option<Box<Job>>,
+    /// Every source has ended.
+    ended: bool,
+    controls: Option<mpsc::UnboundedSender<(usize, Control)>>,
+    /// Closed once the last helper is gone.
+    helpers: mpsc::Receiver<()>,
+}
+
+/// What the tasks of an inlet share.
+#[derive(Clone)]
+struct TaskShared {
+    intake: Arc<Mutex<Intake>>,
+    /// The places in line that are free.
+    places: Arc<Semaphore>,
+    handle: Arc<PipelineHandle>,
 }
 
 impl Inlet {
-    /// Starts reading `sources`, which stand at their positions already.
-    pub(super) fn start(sources: Vec<Box<dyn Source>>, handle: &Arc<PipelineHandle>) -> Self {
-        let (sender, inflow) = mpsc::channel(EVENTS_WAITING_MAX);
-        let (mut controls, mut readers) = (Vec::new(), tokio::task::JoinSet::new());
-        for (index, source) in sources.into_iter().enumerate() {
-            // Unbounded, but there are at most two messages per partition and watermark step.
-            let (control, commands) = mpsc::unbounded_channel();
-            controls.push(control);
-            readers.spawn(read(index, source, commands, sender.clone(), Arc::clone(handle)));
+    /// Starts reading `sources`, which stand at `positions` already, with `tasks` threads: that of the caller, and helpers.
+    pub(super) async fn start(
+        sources: &[JobSource],
+        tasks: usize,
+        positions: &std::collections::BTreeMap<String, Positions>,
+        shared: &Shared,
+        handle: &Arc<PipelineHandle>,
+    ) -> SeamResult<Self> {
+        let (mut feeds, mut bytes_total) = (Vec::new(), Some(0));
+        for source in sources {
+            let positions = positions.get(&source.name).cloned().unwrap_or_default();
+            let opened = open(source, shared, &positions).await?;
+            bytes_total = bytes_total.zip(opened.bytes_total()).map(|(sum, bytes)| sum + bytes);
+            let decoder = || source.format.decoder(source.wanted.clone());
+            feeds.push(Feed::new(opened, Decoders::new(decoder, tasks, &positions)?));
         }
-        Self { inflow, controls, readers }
+        handle.set_bytes_total(bytes_total);
+        Self::reading(feeds, tasks, handle)
     }
 
-    /// The next thing that happened in any source; `None` when all readers are gone. Cancel-safe.
+    /// Starts reading `feeds`.
+    fn reading(feeds: Vec<Feed>, tasks: usize, handle: &Arc<PipelineHandle>) -> SeamResult<Self> {
+        // Unbounded, but there are at most as many as there are places.
+        let (places, line) = mpsc::unbounded_channel();
+        // Unbounded, but there are at most two messages per partition and watermark step.
+        let (controls, commands) = mpsc::unbounded_channel();
+        let shared = TaskShared {
+            intake: Arc::new(Mutex::new(Intake::new(feeds, commands, places))),
+            places: Arc::new(Semaphore::new(tasks + PLACES_TO_SPARE)),
+            handle: Arc::clone(handle),
+        };
+        let (alive, helpers) = mpsc::channel(1);
+        for number in 1..tasks {
+            help(number, shared.clone(), alive.clone())?;
+        }
+        Ok(Self { shared, line, first: None, own: None, ended: false, controls: Some(controls), helpers })
+    }
+
+    /// What comes next in line; decodes while there is nothing. `None` when every source has ended. Cancel-safe.
     pub(super) async fn next(&mut self) -> Option<Inflow> {
-        self.inflow.recv().await
+        loop {
+            let (is_free, has_ended) = (self.own.is_none(), self.ended);
+            tokio::select! {
+                biased;
+                () = prepared(&mut self.own), if !is_free => {
+                    if let Some(job) = self.own.take() {
+                        job.decode(&self.shared.handle);
+                    }
+                }
+                inflow = first(&mut self.line, &mut self.first) => return inflow,
+                took = self.shared.take(), if is_free && !has_ended => match took {
+                    Took::Job(job) => self.own = Some(job),
+                    Took::Placed => {}
+                    Took::Ended => self.ended = true,
+                },
+            }
+        }
     }
 
-    /// Tells the reader of source `index`; one that has ended no longer listens.
+    /// Tells the source of index `index`; one that has ended no longer listens.
     pub(super) fn tell(&self, index: usize, control: Control) {
-        let _ = self.controls[index].send(control);
+        if let Some(controls) = &self.controls {
+            let _ = controls.send((index, control));
+        }
     }
 
-    /// Stops reading.
+    /// Stops reading; what was read and not handed over is forgotten.
     pub(super) async fn stop(&mut self) {
-        self.readers.shutdown().await;
+        self.shared.places.close();
+        self.controls = None;
+        self.own = None;
+        while self.helpers.recv().await.is_some() {}
     }
 }
 
-async fn read(
-    index: usize,
-    mut source: Box<dyn Source>,
-    mut commands: mpsc::UnboundedReceiver<Control>,
-    sender: mpsc::Sender<Inflow>,
-    handle: Arc<PipelineHandle>,
-) {
-    let mut attempt = 0;
-    loop {
-        let event = tokio::select! {
-            biased;
-            command = commands.recv() => {
-                match command {
-                    Some(Control::Pause(partition)) => source.pause(&partition),
-                    Some(Control::Resume(partition)) => source.resume(&partition),
-                    None => return,
-                }
-                continue;
-            }
-            event = source.next() => event,
-        };
-        let inflow = match event {
-            Ok(event) => {
-                attempt = 0;
-                Inflow::Event(index, event)
-            }
-            Err(error) if error.kind == ErrorKind::Retry && attempt < RETRIES_MAX => {
-                tracing::warn!(pipeline = handle.name(), attempt, error = error.full(), "reading again after a pause");
-                tokio::time::sleep(RETRY_PAUSE * 2_u32.pow(attempt)).await;
-                attempt += 1;
-                continue;
-            }
-            Err(error) => Inflow::Failed(index, error),
-        };
-        let last = matches!(inflow, Inflow::Failed(..) | Inflow::Event(_, SourceEvent::End));
-        let waiting = Instant::now();
-        if sender.send(inflow).await.is_err() || last {
-            return;
-        }
-        handle.backpressure(waiting.elapsed());
+/// Waits until the job that is there has its decoder. Cancel-safe.
+async fn prepared(job: &mut Option<Box<Job>>) {
+    if let Some(job) = job {
+        job.prepared().await;
     }
+}
+
+/// Waits until the first place in line is filled, and takes it out. Cancel-safe.
+async fn first(line: &mut mpsc::UnboundedReceiver<Place>, first: &mut Option<Place>) -> Option<Inflow> {
+    if first.is_none() {
+        *first = Some(line.recv().await?);
+    }
+    let inflow = match first.as_mut()? {
+        Place { content: intake::Content::There(inflow), .. } => inflow.take(),
+        Place { content: intake::Content::Decoding(source, decoded), .. } => {
+            let gone =
+                || SeamError::new(ErrorKind::Closed, "a task of the pipeline has died; its last words are in the log");
+            Some(
+                decoded
+                    .await
+                    .map_or_else(|_| Inflow::Failed(*source, gone()), |arrival| Inflow::Records(*source, arrival)),
+            )
+        }
+    };
+    *first = None;
+    inflow
+}
+
+impl TaskShared {
+    /// Reads what happens next and gives it a place in line. Cancel-safe.
+    async fn take(&self) -> Took {
+        let waiting = std::time::Instant::now();
+        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return Took::Ended };
+        self.handle.backpressure(waiting.elapsed());
+        self.intake.lock().await.take(place, &self.handle).await
+    }
+}
+
+/// Starts a thread that reads and decodes until there is nothing more to take. `_alive` goes with it.
+fn help(number: usize, shared: TaskShared, _alive: mpsc::Sender<()>) -> SeamResult<()> {
+    let runtime = tokio::runtime::Handle::current();
+    let name = format!("{}-{number}", shared.handle.name());
+    let work = async move {
+        let _alive = _alive;
+        loop {
+            match shared.take().await {
+                Took::Job(mut job) => {
+                    job.prepared().await;
+                    job.decode(&shared.handle);
+                }
+                Took::Placed => {}
+                Took::Ended => return,
+            }
+        }
+    };
+    let started = std::thread::Builder::new().name(name).spawn(move || runtime.block_on(work));
+    started
+        .map(|_| ())
+        .map_err(|error| SeamError::caused(ErrorKind::Closed, "no thread for a task of the pipeline", error))
 }
 
 /// Opens a source and goes to where its last commit left it.
-pub(super) async fn open(source: &JobSource, shared: &Shared, positions: &Positions) -> SeamResult<Box<dyn Source>> {
+async fn open(source: &JobSource, shared: &Shared, positions: &Positions) -> SeamResult<Box<dyn Source>> {
     let framer = source.format.framer();
     let mut opened: Box<dyn Source> = match &source.source {
         SourceConfig::File(config) => Box::new(FileSource::open(&source.name, config, framer)?),

@@ -2,12 +2,13 @@
 //! are committed, and after a failure everything goes on from the last commit.
 //!
 //! ```text
-//!  reader per source ──bounded channel──▶ task (one thread): decode ▶ engine ▶ sinks ──epoch──▶ one commit
+//!  sources ──▶ tasks: read, decode ──in the order of reading──▶ the loop (one of the tasks): engine ▶ sinks ──epoch──▶ one commit
 //! ```
 
 mod epoch;
 mod inlet;
 mod outlet;
+mod pace;
 mod supervisor;
 mod tables;
 mod task;

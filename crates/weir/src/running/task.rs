@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use weir_deliver::dead_letter_batch;
-use weir_engine::{Effect, Engine, Input, PartitionState as EngineState, Snapshot};
-use weir_model::{Decoder, Epoch, ErrorKind, Raw, Rejected, SeamError, SeamResult, SourceEvent};
+use weir_engine::{Effect, Engine, Input, OperatorPlan, PartitionState as EngineState, Plan, Snapshot, Upstream};
+use weir_model::{Epoch, ErrorKind, Position, Raw, Rejected, SeamError, SeamResult, SourceEvent};
 use weir_observe::{Checkpoint, PartitionState, PipelineHandle, PipelineState, Stage, StepStatus, Taken, WindowSpan};
 
 use super::Shared;
 use super::epoch::Ledger;
-use super::inlet::{self, Control, Inflow, Inlet};
+use super::inlet::{Arrival, Control, Inflow, Inlet};
 use super::outlet::Outlet;
+use super::pace::Pace;
 use super::tables::{TableNews, Tables};
 use crate::plan::Job;
 
@@ -35,17 +36,21 @@ pub(super) struct Task {
     shared: Shared,
     handle: Arc<PipelineHandle>,
     engine: Engine,
-    decoders: Vec<Box<dyn Decoder>>,
     source_names: Vec<String>,
     inlet: Inlet,
     sources_open: usize,
     /// The outputs in the order of the plan, then the late rows, then the dead letters.
     outlets: Vec<Outlet>,
+    /// Which of them show what windows made: results that somebody may wait for.
+    of_windows: Vec<bool>,
     ledger: Ledger,
     tables: Tables,
     epoch: Duration,
     /// Whether anything happened since the last commit.
     dirty: bool,
+    pace: Pace,
+    /// When results that wait are to be committed, if not at the end of the epoch.
+    due: Option<Instant>,
     effects: Vec<Effect>,
 }
 
@@ -54,6 +59,7 @@ enum Happening {
     Inflow(Inflow),
     Tick,
     EpochDue,
+    ResultsDue,
     Stop,
 }
 
@@ -70,37 +76,24 @@ impl Task {
             outlets.push(outlet);
         }
         let (tables, first_tables) = Tables::open(&job.tables).await?;
-        let (mut sources, mut decoders) = (Vec::new(), Vec::new());
-        let mut bytes_total = Some(0);
-        for source in &job.sources {
-            let positions = ledger.positions.get(&source.name).cloned().unwrap_or_default();
-            let opened = inlet::open(source, shared, &positions).await?;
-            bytes_total = bytes_total.zip(opened.bytes_total()).map(|(sum, bytes)| sum + bytes);
-            let mut decoder = source.format.decoder(source.wanted.clone())?;
-            for (partition, position) in &positions {
-                if let Some(carry) = &position.carry {
-                    decoder.restore(partition, carry);
-                }
-            }
-            sources.push(opened);
-            decoders.push(decoder);
-        }
-        handle.set_bytes_total(bytes_total);
+        let inlet = Inlet::start(&job.sources, job.tasks, &ledger.positions, shared, handle).await?;
         handle.restored(ledger.last, None);
-        let sources_open = sources.len();
+        let pace = Pace::starting(Instant::now(), engine.watermark());
         let mut task = Self {
             shared: shared.clone(),
             handle: Arc::clone(handle),
             engine,
-            decoders,
             source_names: job.sources.iter().map(|source| source.name.clone()).collect(),
-            inlet: Inlet::start(sources, handle),
-            sources_open,
+            inlet,
+            sources_open: job.sources.len(),
             outlets,
+            of_windows: job.plan.outputs.iter().map(|output| is_after_window(&job.plan, output.from)).collect(),
             ledger,
             tables,
             epoch: job.epoch,
             dirty: false,
+            pace,
+            due: None,
             effects: Vec::new(),
         };
         for news in first_tables {
@@ -129,6 +122,7 @@ impl Task {
                 biased;
                 () = stopped(stop) => Happening::Stop,
                 _ = epochs.tick() => Happening::EpochDue,
+                () = at(self.due) => Happening::ResultsDue,
                 _ = ticks.tick() => Happening::Tick,
                 Some(inflow) = self.inlet.next() => Happening::Inflow(inflow),
             };
@@ -141,12 +135,13 @@ impl Task {
                         return Ok(Finish::SourcesEnded);
                     }
                 }
+                Happening::Inflow(Inflow::Records(source, arrival)) => self.records(source, *arrival).await?,
                 Happening::Inflow(Inflow::Failed(source, error)) => {
                     let message = format!("source {}: {}", self.source_names[source], error.message);
                     return Err(SeamError { message, ..error });
                 }
                 Happening::Tick => self.tick().await?,
-                Happening::EpochDue => self.commit_if_dirty().await?,
+                Happening::EpochDue | Happening::ResultsDue => self.commit_if_dirty().await?,
                 Happening::Stop => {
                     self.commit_if_dirty().await?;
                     return Ok(Finish::Stopped);
@@ -161,7 +156,7 @@ impl Task {
                 self.handle.set_partition_state(&partition, partition.as_str(), PartitionState::Reading);
                 self.step(Input::PartitionAdded { source, partition }, None).await
             }
-            SourceEvent::Records(raw) => self.records(source, raw).await,
+            SourceEvent::Records(_) => unreachable!("the inlet hands records over decoded"),
             SourceEvent::CaughtUp(partition) => {
                 self.handle.set_partition_state(&partition, partition.as_str(), PartitionState::CaughtUp);
                 self.step(Input::CaughtUp(partition), None).await
@@ -187,11 +182,9 @@ impl Task {
         }
     }
 
-    /// Decodes a batch of records and takes the rows through the engine to the sinks.
-    async fn records(&mut self, source: usize, raw: Raw) -> SeamResult<()> {
-        let started = Instant::now();
-        let decoded = self.decoders[source].decode(&raw);
-        self.handle.busy(Stage::Decode, started.elapsed());
+    /// Takes decoded records through the engine to the sinks.
+    async fn records(&mut self, source: usize, arrival: Arrival) -> SeamResult<()> {
+        let Arrival { raw, decoded, carry, at } = arrival;
         if !decoded.rejected.is_empty() {
             let rows = decoded.rejected.len() as u64;
             self.step(Input::Rejected { source, partition: raw.partition.clone(), rows }, None).await?;
@@ -202,12 +195,10 @@ impl Task {
         }
         let taken = Taken { records: raw.records.len() as u64, bytes: raw.bytes.len() as u64, next: raw.next.offset };
         self.handle.read(&raw.partition, &raw.origin, taken, self.shared.clock.now());
-        let carry = self.decoders[source].carry(&raw.partition);
-        let mut next = raw.next;
-        next.carry = carry;
+        let next = Position { carry, ..raw.next };
         self.ledger.positions.entry(self.source_names[source].clone()).or_default().insert(raw.partition, next);
         self.dirty = true;
-        self.handle.batch_done(started.elapsed());
+        self.handle.batch_done(at.elapsed());
         Ok(())
     }
 
@@ -228,7 +219,12 @@ impl Task {
     async fn effect(&mut self, effect: Effect, raw: Option<&Raw>, rejected: &mut Vec<Rejected>) -> SeamResult<()> {
         let late = self.outlets.len() - 2;
         match effect {
-            Effect::Emit { output, rows } => self.write(output, &rows).await,
+            Effect::Emit { output, rows } => {
+                if self.due.is_none() && self.of_windows[output] {
+                    self.due = self.pace.due(Instant::now(), self.engine.watermark());
+                }
+                self.write(output, &rows).await
+            }
             Effect::Late { rows, .. } => {
                 self.handle.late(rows.num_rows() as u64);
                 self.write(late, &rows).await
@@ -335,6 +331,8 @@ impl Task {
         let done = self.ledger.commit(snapshot, &mut self.outlets, &self.shared).await;
         let done = done.inspect_err(|_| self.handle.checkpoint_failed())?;
         self.dirty = false;
+        self.due = None;
+        self.pace.committed(started, Instant::now(), self.engine.watermark());
         self.handle.committed(Checkpoint {
             epoch: done.epoch,
             at: self.shared.clock.now(),
@@ -396,6 +394,26 @@ fn step_status(step: weir_engine::StepStatus) -> StepStatus {
         groups: holding.groups,
         panes: holding.panes,
         next_window: holding.next_window.map(|(start, end)| WindowSpan { start, end }),
+    }
+}
+
+/// Whether rows from there have passed a window.
+fn is_after_window(plan: &Plan, from: Upstream) -> bool {
+    match from {
+        Upstream::Source(_) | Upstream::AllSources => false,
+        Upstream::Node(index) => {
+            let node = &plan.nodes[index];
+            matches!(node.operator, OperatorPlan::Window(_))
+                || node.inputs().into_iter().any(|from| is_after_window(plan, from))
+        }
+    }
+}
+
+/// Resolves at that moment; never without one.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -12,6 +12,7 @@ mod kafka;
 mod kill;
 mod operators;
 mod stories;
+mod tasks;
 mod time;
 mod up;
 mod windows;
