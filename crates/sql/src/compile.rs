@@ -28,7 +28,7 @@ use crate::{ColumnUse, SqlError, SqlErrorKind, on_planning_stack};
 /// Compiles the expressions of pipeline steps. Cheap to clone; one serves a whole process.
 #[derive(Clone, Default)]
 pub struct SqlCompiler {
-    /// Made when it is needed: all of DataFusion's functions take 20 MiB of the program into memory.
+    /// Made when an expression needs it: a column that is just named does not touch DataFusion's functions.
     state: Arc<OnceLock<SessionState>>,
 }
 
