@@ -125,6 +125,8 @@ struct OpenMeta {
     offset: u64,
     time: Option<i64>,
     mark: Option<i64>,
+    /// As [`Origin::held`] was when its first line came.
+    held: Vec<i64>,
     lines: usize,
     run: u64,
     row: usize,
@@ -396,6 +398,7 @@ impl Operator for JoinLines {
                     offset: open.offset,
                     time: open.time,
                     mark: origin.marks.first().copied(),
+                    held: origin.held.to_vec(),
                     lines: open.lines,
                     run: runs[place].id,
                     row: next_rows[place],
@@ -424,6 +427,7 @@ impl Operator for JoinLines {
                 offsets: vec![meta.offset].into(),
                 times: meta.time.into_iter().collect::<Vec<_>>().into(),
                 marks: meta.mark.into_iter().collect::<Vec<_>>().into(),
+                held: meta.held.into(),
             };
             let first = First::Kept(Box::new(Rows { columns, origin: Some(origin), made: None }));
             let open = Open { first, time: meta.time, offset: meta.offset, text, lines: meta.lines };
