@@ -69,7 +69,7 @@ fn clicks(place: &Place) {
         let mut lines = String::new();
         for n in 0..400_u32 {
             // Bursts of twenty seconds, a minute apart, with holes.
-            let at = (n / 20) * 80 + (n % 20 ^ 3);
+            let at = (n / 20) * 80 + ((n % 20) ^ 3);
             if (n * 7 + file) % 11 < 4 {
                 continue;
             }
