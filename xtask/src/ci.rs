@@ -29,7 +29,7 @@ pub(crate) fn run() -> Outcome {
     kafka::fetch()?;
     let mut tally = Tally::default();
     tally.run("tests", "cargo", &["test", "--workspace", "--exclude", "weir-sim", "--no-fail-fast"], &[])?;
-    seeds::play(&mut tally, seeds::CI_CASES, seeds::new_seed())?;
+    seeds::play(&mut tally, seeds::CI)?;
     page(&mut tally)?;
     tally.finish()
 }

@@ -87,7 +87,7 @@ impl Outcome {
 fn show(rows: &RecordBatch, row: usize) -> String {
     let mut words = Vec::new();
     for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
-        let value = || match column.is_null(row) {
+        let value = || match is_null(column, row) {
             true => "-".to_owned(),
             false => array_value_to_string(column, row).unwrap_or_else(|error| error.to_string()),
         };
@@ -106,10 +106,15 @@ fn show(rows: &RecordBatch, row: usize) -> String {
 }
 
 fn time_of_day(column: &dyn Array, row: usize) -> String {
-    if column.is_null(row) {
+    if is_null(column, row) {
         return "-".to_owned();
     }
     let micros = column.as_primitive::<TimestampMicrosecondType>().value(row);
     let text = EventTime::from_micros(micros).to_string();
     text.strip_prefix("2026-01-01T").and_then(|text| text.strip_suffix('Z')).map_or(text.clone(), str::to_owned)
+}
+
+/// Whether there is no value; a column that has never had one is of the type of nulls.
+fn is_null(column: &dyn Array, row: usize) -> bool {
+    column.logical_nulls().is_some_and(|nulls| nulls.is_null(row))
 }

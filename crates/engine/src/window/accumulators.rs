@@ -90,7 +90,8 @@ impl Accumulators {
         let measures = shape.measures.iter().zip(&mut self.accumulators);
         let results = measures.map(|(measure, accumulator)| match accumulator {
             Some(accumulator) => accumulator.evaluate(total),
-            None if measure.function == Aggregate::Count => Arc::new(Int64Array::from(vec![0; total])),
+            // Of values that nobody has seen there are none.
+            None if counts(&measure.function) => Arc::new(Int64Array::from(vec![0; total])),
             None => new_null_array(&result_type_unseen(&measure.function), total),
         });
         results.collect()
@@ -99,4 +100,9 @@ impl Accumulators {
     pub(crate) fn size(&self) -> usize {
         self.accumulators.iter().flatten().map(|accumulator| accumulator.size()).sum()
     }
+}
+
+/// Whether the result for no values is 0 and not null.
+fn counts(function: &Aggregate) -> bool {
+    matches!(function, Aggregate::Count | Aggregate::CountDistinct | Aggregate::ApproxDistinct)
 }

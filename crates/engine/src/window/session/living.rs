@@ -29,6 +29,8 @@ pub(crate) struct Session {
     pub(crate) shown: Vec<Shown>,
     /// Whether it has rows that its last result does not contain.
     pub(crate) changed: bool,
+    /// It is among those that are looked at when sessions speak early.
+    pub(crate) listed: bool,
     /// Whether more than early results were emitted.
     pub(crate) fired: bool,
     /// Whether it waits for the next time at which late changes are told.
@@ -81,6 +83,7 @@ impl Session {
             spans: Spans::of(Vec::new(), (start, end)),
             shown: Vec::new(),
             changed: false,
+            listed: false,
             fired: false,
             touched: false,
             open_rows: 0,
@@ -137,6 +140,11 @@ impl Living {
     /// The session, if it is alive.
     pub(crate) fn find(&self, id: SessionId) -> Option<&Session> {
         self.sessions.get(id as usize)?.as_ref()
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn find_mut(&mut self, id: SessionId) -> Option<&mut Session> {
+        self.sessions.get_mut(id as usize)?.as_mut()
     }
 
     /// Every session, by key and start.

@@ -172,7 +172,9 @@ impl Sessions {
         self.now.groups.push(group);
         session.open_rows += 1;
         self.open_rows += 1;
-        if speaks_early && !session.changed {
+        // Not asked of `changed`: that may come from a session which this one has absorbed, and which was listed itself.
+        if speaks_early && !session.listed {
+            session.listed = true;
             self.early.push(id);
         }
         session.changed = true;
@@ -264,12 +266,15 @@ impl Sessions {
     fn say_early(&mut self) {
         self.now.moment += 1;
         for id in std::mem::take(&mut self.early) {
-            let Some(session) = self.living.find(id).filter(|session| session.changed && !session.fired) else {
+            let Some(session) = self.living.find_mut(id) else { continue };
+            session.listed = false;
+            if !session.changed || session.fired {
                 continue;
-            };
+            }
             if session.end > self.reached {
                 self.say(id, "early", self.reached);
             } else {
+                session.listed = true;
                 self.early.push(id);
             }
         }

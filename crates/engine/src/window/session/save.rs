@@ -155,6 +155,7 @@ impl Sessions {
                 self.touched.push(id);
             }
             if changed && !fired {
+                self.living.get_mut(id).listed = true;
                 self.early.push(id);
             }
             ids.push(id);
