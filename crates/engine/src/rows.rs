@@ -11,6 +11,7 @@ use weir_model::{Offset, PartitionId};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::Effect;
+use crate::compiled::Trouble;
 
 /// Rows of one partition, or made by a step out of others.
 #[derive(Clone, Debug)]
@@ -94,14 +95,18 @@ impl Rows {
         timing.filter(|(times, _)| !times.is_empty() || self.len() == 0)
     }
 
+    /// The same for `who`, that cannot do without.
+    ///
+    /// # Errors
+    /// When rows have none.
+    pub(crate) fn timed(&self, who: &str) -> Result<(&ScalarBuffer<i64>, &ScalarBuffer<i64>), Trouble> {
+        self.timing().ok_or_else(|| Trouble::Types(format!("{who} needs rows with an event time")))
+    }
+
     /// Rejects the rows with these indices, which are of `node`'s input.
     pub(crate) fn reject(&self, node: usize, rows: &[u32], reason: impl Fn() -> String, effects: &mut Vec<Effect>) {
         match &self.origin {
-            Some(origin) => effects.extend(rows.iter().map(|row| Effect::Reject {
-                partition: origin.partition.clone(),
-                offset: Offset(origin.offsets[*row as usize]),
-                reason: reason(),
-            })),
+            Some(origin) => effects.extend(rows.iter().map(|row| origin.rejected(*row as usize, reason()))),
             None if rows.is_empty() => {}
             None => {
                 let rows = self.take(&UInt32Array::from(rows.to_vec())).columns;
@@ -165,6 +170,11 @@ impl Rows {
 }
 
 impl Origin {
+    /// The row with this index cannot be processed.
+    pub(crate) fn rejected(&self, row: usize, reason: String) -> Effect {
+        Effect::Reject { partition: self.partition.clone(), offset: Offset(self.offsets[row]), reason }
+    }
+
     /// The same origin with each list of values that is there replaced.
     fn map(
         &self,

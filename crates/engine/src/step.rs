@@ -2,7 +2,7 @@
 
 use arrow::array::BooleanArray;
 use arrow::buffer::ScalarBuffer;
-use weir_model::{Batch, EventTime, Offset, PartitionId, ProcessingTime};
+use weir_model::{Batch, EventTime, PartitionId, ProcessingTime};
 
 use crate::compiled::Trouble;
 use crate::operator::News;
@@ -55,11 +55,8 @@ impl Engine {
             }
             Err(Trouble::Types(reason) | Trouble::Value(reason)) => {
                 self.graph.counters.sources[source].rejected += rows.len() as u64;
-                effects.extend(origin.offsets.iter().map(|offset| Effect::Reject {
-                    partition: partition.clone(),
-                    offset: Offset(*offset),
-                    reason: format!("whether it carries a watermark cannot be told: {reason}"),
-                }));
+                let reason = format!("whether it carries a watermark cannot be told: {reason}");
+                effects.extend((0..rows.len()).map(|row| origin.rejected(row, reason.clone())));
             }
         }
     }
@@ -92,18 +89,15 @@ impl Engine {
         if origin.times.iter().all(|time| *time <= limit) {
             return rows;
         }
-        for (time, offset) in origin.times.iter().zip(origin.offsets.iter()).filter(|(time, _)| **time > limit) {
+        for (row, time) in origin.times.iter().enumerate().filter(|(_, time)| **time > limit) {
             self.graph.counters.sources[origin.source].rejected += 1;
-            effects.push(Effect::Reject {
-                partition: origin.partition.clone(),
-                offset: Offset(*offset),
-                reason: format!(
-                    "the event time {} is more than {} ahead of the clock ({}): a wrong clock or a wrong unit, or future_limit is too small",
-                    EventTime::from_micros(*time),
-                    EventTime::from_micros(limit) - EventTime::from_micros(now),
-                    ProcessingTime::from_micros(now)
-                ),
-            });
+            let reason = format!(
+                "the event time {} is more than {} ahead of the clock ({}): a wrong clock or a wrong unit, or future_limit is too small",
+                EventTime::from_micros(*time),
+                EventTime::from_micros(limit) - EventTime::from_micros(now),
+                ProcessingTime::from_micros(now)
+            );
+            effects.push(origin.rejected(row, reason));
         }
         let keep: BooleanArray = origin.times.iter().map(|time| Some(*time <= limit)).collect();
         rows.filter(&keep)

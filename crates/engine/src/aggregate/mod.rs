@@ -22,8 +22,9 @@ mod variance;
 mod wide;
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray};
+use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, new_null_array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type};
 pub(crate) use weir_model::Accumulator;
@@ -178,10 +179,13 @@ pub fn result_type(function: &Aggregate, arguments: &[DataType], compiler: &dyn 
     Ok(accumulator(function, &kinds, compiler)?.evaluate(0).data_type().clone())
 }
 
-/// The type of the results of `function` when no value was ever seen and the argument's type is not known.
-pub(crate) fn result_type_unseen(function: &Aggregate) -> DataType {
-    match function {
-        Aggregate::Count | Aggregate::CountDistinct | Aggregate::ApproxDistinct => DataType::Int64,
+/// The results of `function` for so many groups, when no value was ever seen and the argument's type is not known.
+pub(crate) fn results_unseen(function: &Aggregate, groups: usize) -> ArrayRef {
+    let data_type = match function {
+        // Of values that nobody has seen there are none.
+        Aggregate::Count | Aggregate::CountDistinct | Aggregate::ApproxDistinct => {
+            return Arc::new(Int64Array::from(vec![0; groups]));
+        }
         Aggregate::Sum
         | Aggregate::Avg
         | Aggregate::Min
@@ -192,7 +196,8 @@ pub(crate) fn result_type_unseen(function: &Aggregate) -> DataType {
         | Aggregate::First
         | Aggregate::Last => DataType::Float64,
         Aggregate::TopK(_) | Aggregate::Other { .. } => DataType::Null,
-    }
+    };
+    new_null_array(&data_type, groups)
 }
 
 /// What an accumulator takes of each row besides its arguments, behind them.

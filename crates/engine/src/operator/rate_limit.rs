@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::BooleanArray;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
-use weir_model::{Compiler, Offset, PartitionId, TimeDelta};
+use weir_model::{Compiler, PartitionId, TimeDelta};
 
 use super::row_hash::row_hashes;
 use super::{Operator, Outcome, PlanFault};
@@ -133,8 +133,7 @@ impl Operator for RateLimit {
             };
             keep.push(false);
             outcome.rejected += 1;
-            let (partition, offset) = (origin.partition.clone(), Offset(origin.offsets[row]));
-            effects.push(Effect::Reject { partition, offset, reason });
+            effects.push(origin.rejected(row, reason));
         }
         outcome.rows.push(rows.filter(&BooleanArray::from(keep)));
         Ok(outcome)

@@ -3,14 +3,11 @@
 //! In a run the states of aggregate n are the columns `s<n>_0, s<n>_1 ...`. An aggregate whose argument's type is not
 //! known yet has no state and no columns.
 
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, AsArray, Int64Array, new_null_array};
+use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Schema};
 
 use super::shape::Shape;
-use crate::aggregate::{Accumulator, result_type_unseen};
-use crate::plan::Aggregate;
+use crate::aggregate::{Accumulator, results_unseen};
 
 #[derive(Debug, Default)]
 pub(crate) struct Accumulators {
@@ -90,9 +87,7 @@ impl Accumulators {
         let measures = shape.measures.iter().zip(&mut self.accumulators);
         let results = measures.map(|(measure, accumulator)| match accumulator {
             Some(accumulator) => accumulator.evaluate(total),
-            // Of values that nobody has seen there are none.
-            None if counts(&measure.function) => Arc::new(Int64Array::from(vec![0; total])),
-            None => new_null_array(&result_type_unseen(&measure.function), total),
+            None => results_unseen(&measure.function, total),
         });
         results.collect()
     }
@@ -100,9 +95,4 @@ impl Accumulators {
     pub(crate) fn size(&self) -> usize {
         self.accumulators.iter().flatten().map(|accumulator| accumulator.size()).sum()
     }
-}
-
-/// Whether the result for no values is 0 and not null.
-fn counts(function: &Aggregate) -> bool {
-    matches!(function, Aggregate::Count | Aggregate::CountDistinct | Aggregate::ApproxDistinct)
 }

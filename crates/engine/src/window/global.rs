@@ -22,7 +22,7 @@ use super::results::{Identity, Told};
 use super::shape::Shape;
 use super::states::{ChunkMeta, States, absorb};
 use super::table::Table;
-use crate::compiled::{Compiled, Trouble};
+use crate::compiled::Trouble;
 use crate::keys::{KeyId, Keys};
 use crate::operator::{News, Operator, Outcome};
 use crate::plan::{EmitMode, GlobalPlan, Plan, WindowPlan};
@@ -41,8 +41,6 @@ pub(crate) struct Global {
     early_every: Option<i64>,
     discards: bool,
     groups_max: usize,
-    /// The keys, then the inputs of the aggregates.
-    expressions: Compiled,
     shape: Shape,
     keys: Keys,
     states: States,
@@ -83,16 +81,14 @@ impl Global {
         node: usize,
         compiler: Arc<dyn Compiler>,
     ) -> Self {
-        let (shape, texts) = Shape::new(plan, compiler.clone());
         Self {
             node,
             plan: global,
             early_every: plan.emit.early_every.map(|every| every.micros()),
             discards: plan.emit.mode == EmitMode::Discarding,
             groups_max: pipeline.limits.groups_per_node,
-            expressions: Compiled::new(texts, compiler),
             keys: Keys::new(plan.by.len()),
-            shape,
+            shape: Shape::new(plan, compiler),
             states: States::default(),
             expiries: BTreeSet::new(),
             open: 0,
@@ -319,14 +315,8 @@ fn next_multiple(grid: i64, time: i64) -> i64 {
 
 impl Operator for Global {
     fn take(&mut self, _port: usize, rows: &Rows, effects: &mut Vec<Effect>) -> Result<Outcome, Trouble> {
-        let timing = rows.timing();
-        let (times, _) = timing.ok_or_else(|| Trouble::Types("a window needs rows with an event time".to_owned()))?;
-        let mut inputs = self.expressions.evaluate(&rows.columns)?;
-        let keys: Vec<ArrayRef> = inputs.drain(..self.shape.keys).collect();
-        self.shape.take_inputs(&mut inputs)?;
-        inputs.extend(self.shape.extras(rows, times));
-        self.keys.intern(&keys, rows.len(), &mut self.ids).map_err(Trouble::Types)?;
-
+        let (times, _) = rows.timed("a window")?;
+        let mut inputs = self.shape.read(rows, times, &mut self.keys, &mut self.ids)?;
         let taken = self.reject_over_limit(rows, effects);
         if taken.len() < rows.len() {
             let taken = UInt32Array::from(taken.clone());

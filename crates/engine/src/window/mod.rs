@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use weir_model::Compiler;
 
-use crate::compiled::{Compiled, Trouble, condition};
+use crate::compiled::Trouble;
 use crate::keys::{KeyId, Keys};
 use crate::operator::{News, Operator, Outcome};
 use crate::plan::{Limits, Plan, WindowPlan};
@@ -56,8 +56,6 @@ struct Window {
     lateness: i64,
     triggers: Triggers,
     limits: Limits,
-    /// The keys, then the inputs of the aggregates.
-    expressions: Compiled,
     shape: Shape,
     keys: Keys,
     fold: Fold,
@@ -91,14 +89,12 @@ pub(crate) fn build(plan: &WindowPlan, pipeline: &Plan, node: usize, compiler: A
 impl Window {
     /// The window `plan` of the pipeline's `node`, over `spans`.
     fn new(plan: &WindowPlan, spans: Spans, pipeline: &Plan, node: usize, compiler: Arc<dyn Compiler>) -> Self {
-        let (shape, texts) = Shape::new(plan, compiler.clone());
         let name = (pipeline.pipeline.as_str(), pipeline.nodes[node].name.as_str());
         Self {
             node,
             lateness: plan.lateness.micros(),
             triggers: Triggers::new(plan.emit, spans.size()),
             limits: pipeline.limits,
-            expressions: Compiled::new(texts, compiler),
             keys: Keys::new(plan.by.len()),
             fold: Fold::default(),
             merge: Merge::new(spans.clone(), plan.lateness.micros(), plan.emit.mode),
@@ -108,7 +104,7 @@ impl Window {
             assigned: Assigned::default(),
             ids: Vec::new(),
             spans,
-            shape,
+            shape: Shape::new(plan, compiler),
         }
     }
 
@@ -266,13 +262,8 @@ impl Window {
 
 impl Operator for Window {
     fn take(&mut self, _port: usize, rows: &Rows, effects: &mut Vec<Effect>) -> Result<Outcome, Trouble> {
-        let timing = rows.timing();
-        let (times, _) = timing.ok_or_else(|| Trouble::Types("a window needs rows with an event time".to_owned()))?;
-        let mut inputs = self.expressions.evaluate(&rows.columns)?;
-        let keys: Vec<ArrayRef> = inputs.drain(..self.shape.keys).collect();
-        self.shape.take_inputs(&mut inputs)?;
-        inputs.extend(self.shape.extras(rows, times));
-        self.keys.intern(&keys, rows.len(), &mut self.ids).map_err(Trouble::Types)?;
+        let (times, _) = rows.timed("a window")?;
+        let inputs = self.shape.read(rows, times, &mut self.keys, &mut self.ids)?;
         // From here on nothing fails.
         if self.merge.groups() + rows.len() <= self.limits.groups_per_node || !self.merge.frees_groups() {
             return Ok(self.fold(rows, &inputs, effects));
@@ -345,9 +336,4 @@ impl Operator for Window {
     fn state_bytes(&self) -> usize {
         self.keys.size() + self.fold.size() + self.merge.size()
     }
-}
-
-/// A filter or an argument, as aggregates take it.
-fn as_condition(values: &ArrayRef, text: &str) -> Result<ArrayRef, Trouble> {
-    Ok(Arc::new(condition(values, text)?))
 }

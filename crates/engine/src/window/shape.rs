@@ -7,9 +7,9 @@ use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::DataType;
 use weir_model::Compiler;
 
-use super::as_condition;
 use crate::aggregate::{Accumulator, ArgumentType, Extra, accumulator, extra};
-use crate::compiled::Trouble;
+use crate::compiled::{Compiled, Trouble, condition};
+use crate::keys::{KeyId, Keys};
 use crate::plan::{Aggregate, WindowPlan};
 use crate::rows::Rows;
 
@@ -18,6 +18,8 @@ use crate::rows::Rows;
 pub(crate) struct Shape {
     /// How many keys there are.
     pub(crate) keys: usize,
+    /// The keys, then the inputs of the aggregates.
+    expressions: Compiled,
     pub(crate) measures: Vec<Measure>,
     /// Of each input its text, and whether it is a condition.
     inputs: Vec<(String, bool)>,
@@ -39,8 +41,8 @@ pub(crate) struct Measure {
 }
 
 impl Shape {
-    /// The shape of `plan`, and the texts of the keys and then the inputs. Inputs that occur twice are evaluated once.
-    pub(crate) fn new(plan: &WindowPlan, compiler: Arc<dyn Compiler>) -> (Self, Vec<String>) {
+    /// The shape of `plan`. Inputs that occur twice are evaluated once.
+    pub(crate) fn new(plan: &WindowPlan, compiler: Arc<dyn Compiler>) -> Self {
         let mut inputs: Vec<(String, bool)> = Vec::new();
         let mut input = |text: &String, is_condition: bool| {
             let wanted = (text.clone(), is_condition);
@@ -68,11 +70,31 @@ impl Shape {
         }
         let texts = plan.by.iter().chain(inputs.iter().map(|(text, _)| text)).cloned().collect();
         let kinds = vec![None; inputs.len()];
-        (Self { keys: plan.by.len(), measures, kinds, inputs, extras, compiler }, texts)
+        let expressions = Compiled::new(texts, compiler.clone());
+        Self { keys: plan.by.len(), expressions, measures, kinds, inputs, extras, compiler }
+    }
+
+    /// What rows at these times say: the inputs as the aggregates take them, and in `ids` the numbers of their keys.
+    ///
+    /// # Errors
+    /// When a row says something that cannot be taken. No key was numbered then.
+    pub(crate) fn read(
+        &mut self,
+        rows: &Rows,
+        times: &ScalarBuffer<i64>,
+        keys: &mut Keys,
+        ids: &mut Vec<KeyId>,
+    ) -> Result<Vec<ArrayRef>, Trouble> {
+        let mut inputs = self.expressions.evaluate(&rows.columns)?;
+        let of_keys: Vec<ArrayRef> = inputs.drain(..self.keys).collect();
+        self.take_inputs(&mut inputs)?;
+        inputs.extend(self.extras(rows, times));
+        keys.intern(&of_keys, rows.len(), ids).map_err(Trouble::Types)?;
+        Ok(inputs)
     }
 
     /// What some aggregates take of rows besides their arguments: columns to be put behind the inputs.
-    pub(crate) fn extras(&self, rows: &Rows, times: &ScalarBuffer<i64>) -> impl Iterator<Item = ArrayRef> {
+    fn extras(&self, rows: &Rows, times: &ScalarBuffer<i64>) -> impl Iterator<Item = ArrayRef> {
         self.extras.iter().map(|extra| -> ArrayRef {
             Arc::new(match extra {
                 Extra::Time => Int64Array::new(times.clone(), None),
@@ -102,11 +124,11 @@ impl Shape {
     }
 
     /// Makes inputs what the aggregates take: conditions without nulls, arguments of the type that they had before.
-    pub(crate) fn take_inputs(&mut self, inputs: &mut [ArrayRef]) -> Result<(), Trouble> {
+    fn take_inputs(&mut self, inputs: &mut [ArrayRef]) -> Result<(), Trouble> {
         for (index, values) in inputs.iter_mut().enumerate() {
             let (text, is_condition) = self.inputs[index].clone();
             if is_condition {
-                *values = as_condition(values, &text)?;
+                *values = Arc::new(condition(values, &text)?);
             } else if values.logical_null_count() == values.len() {
                 // Nulls are no values: of whatever type they are, they neither decide one nor miss one.
                 *values = new_null_array(&DataType::Null, values.len());

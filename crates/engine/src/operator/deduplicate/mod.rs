@@ -158,9 +158,7 @@ impl Deduplicate {
 
 impl Operator for Deduplicate {
     fn take(&mut self, _port: usize, rows: &Rows, effects: &mut Vec<Effect>) -> Result<Outcome, Trouble> {
-        let timing =
-            rows.timing().ok_or_else(|| Trouble::Types("deduplicate needs rows with an event time".to_owned()));
-        let (times, marks) = timing?;
+        let (times, marks) = rows.timed("deduplicate")?;
         let keys = self.expressions.evaluate(&rows.columns)?;
         let keys = digests(&keys, rows.len()).map_err(Trouble::Types)?;
         let times = times.iter().zip(marks.iter());

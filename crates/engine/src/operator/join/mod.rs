@@ -403,9 +403,7 @@ impl Join {
 
 impl Operator for Join {
     fn take(&mut self, port: usize, rows: &Rows, effects: &mut Vec<Effect>) -> Result<Outcome, Trouble> {
-        if rows.timing().is_none() {
-            return Err(Trouble::Types("a join needs rows with an event time".to_owned()));
-        }
+        rows.timed("a join")?;
         let keys = self.keys[port].evaluate(&rows.columns)?;
         let keys = digests(&keys, rows.len()).map_err(Trouble::Types)?;
         let side = &mut self.sides[port];

@@ -21,7 +21,7 @@ use arrow::compute::{cast, is_not_null, nullif};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use regex::Regex;
 use serde_json::value::{RawValue, to_raw_value};
-use weir_model::{Offset, Value};
+use weir_model::Value;
 
 use super::{Operator, Outcome, PlanFault};
 use crate::compiled::Trouble;
@@ -301,11 +301,11 @@ impl Operator for Parse {
         }
         let Some(origin) = &rows.origin else { return Err(Trouble::Value(failures[0].1.clone())) };
         outcome.rejected = failures.len() as u64;
-        effects.extend(failures.into_iter().map(|(row, problem)| Effect::Reject {
-            partition: origin.partition.clone(),
-            offset: Offset(origin.offsets[row]),
-            reason: format!("the column `{}`: {problem}", self.plan.column),
-        }));
+        effects.extend(
+            failures
+                .into_iter()
+                .map(|(row, problem)| origin.rejected(row, format!("the column `{}`: {problem}", self.plan.column))),
+        );
         Ok(outcome)
     }
 

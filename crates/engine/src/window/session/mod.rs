@@ -18,7 +18,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, UInt32Array};
+use arrow::array::UInt32Array;
 use arrow::compute::take_arrays;
 use serde_json::value::RawValue;
 use weir_model::{Compiler, EventTime, PartitionId, TimeDelta};
@@ -27,7 +27,7 @@ use super::FORGET_FROM;
 use super::late::LateNames;
 use super::results::{Identity, instants};
 use super::shape::Shape;
-use crate::compiled::{Compiled, Trouble};
+use crate::compiled::Trouble;
 use crate::keys::{KeyId, Keys};
 use crate::operator::{News, Operator, Outcome};
 use crate::plan::{EmitPlan, LateEmit, Limits, Plan, WindowPlan};
@@ -50,7 +50,6 @@ pub(crate) struct Sessions {
     lateness: i64,
     emit: EmitPlan,
     limits: Limits,
-    expressions: Compiled,
     shape: Shape,
     keys: Keys,
     living: Living,
@@ -98,7 +97,6 @@ impl Sessions {
         node: usize,
         compiler: Arc<dyn Compiler>,
     ) -> Self {
-        let (shape, texts) = Shape::new(plan, compiler.clone());
         let name = (pipeline.pipeline.as_str(), pipeline.nodes[node].name.as_str());
         let (gap, lateness) = (gap.micros(), plan.lateness.micros());
         Self {
@@ -108,7 +106,6 @@ impl Sessions {
             lateness,
             emit: plan.emit,
             limits: pipeline.limits,
-            expressions: Compiled::new(texts, compiler),
             keys: Keys::new(plan.by.len()),
             living: Living::new(gap, lateness, pipeline.limits.groups_per_node),
             parts: Parts::default(),
@@ -124,7 +121,7 @@ impl Sessions {
             now: Now::default(),
             ids: Vec::new(),
             index: Vec::new(),
-            shape,
+            shape: Shape::new(plan, compiler),
         }
     }
 
@@ -344,14 +341,8 @@ impl Sessions {
 
 impl Operator for Sessions {
     fn take(&mut self, _port: usize, rows: &Rows, effects: &mut Vec<Effect>) -> Result<Outcome, Trouble> {
-        let timing = rows.timing();
-        let (times, marks) =
-            timing.ok_or_else(|| Trouble::Types("sessions need rows with an event time".to_owned()))?;
-        let mut inputs = self.expressions.evaluate(&rows.columns)?;
-        let keys: Vec<ArrayRef> = inputs.drain(..self.shape.keys).collect();
-        self.shape.take_inputs(&mut inputs)?;
-        inputs.extend(self.shape.extras(rows, times));
-        self.keys.intern(&keys, rows.len(), &mut self.ids).map_err(Trouble::Types)?;
+        let (times, marks) = rows.timed("a session window")?;
+        let mut inputs = self.shape.read(rows, times, &mut self.keys, &mut self.ids)?;
         let known = self.reached;
         self.place_all(rows, times, marks);
         if !self.now.taken.is_empty() {

@@ -56,7 +56,7 @@ fn runs_are_merged_beyond_their_limit_and_dropped_with_their_sessions() {
         lateness: TimeDelta::ZERO,
         emit: EmitPlan::default(),
     };
-    let (shape, _) = Shape::new(&plan, Arc::new(Names));
+    let shape = Shape::new(&plan, Arc::new(Names));
     let (mut keys, mut living, mut parts) = (Keys::new(1), Living::new(10, 0, 1_000), Parts::default());
     let names: ArrayRef = Arc::new(StringArray::from_iter_values((0..200).map(|key| format!("k{key}"))));
     let mut ids = Vec::new();
