@@ -46,12 +46,6 @@ mod player;
 mod story;
 
 #[cfg(test)]
-mod calendar_oracle;
-#[cfg(test)]
-mod global_oracle;
-#[cfg(test)]
-mod oracle;
-#[cfg(test)]
 mod oracles;
 #[cfg(test)]
 mod stories;

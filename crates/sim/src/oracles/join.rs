@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::{Just, Strategy, prop_assert_eq};
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::TestCaseError;
 use weir_model::PartitionId;
 
+use super::Check;
 use crate::story::DAY;
-use crate::{Line, Row, Story, play_with_crashes};
+use crate::{Line, Outcome, Row, Story};
 
 const SECOND: i64 = 1_000_000;
-/// Crashes in each random stream.
-const CRASHES: usize = 3;
 
 /// Which times reach each other, in seconds.
 #[derive(Clone, Copy, Debug)]
@@ -166,28 +165,26 @@ fn number(text: &str, name: &str) -> Option<usize> {
     word.and_then(|value| value.parse::<f64>().ok()).map(|value| value as usize)
 }
 
+/// Whether the pairs are those that the oracle makes.
+fn compare(case: &Case, outcome: &Outcome) -> Result<(), TestCaseError> {
+    let (mut expected, late) = answer(case);
+    let mut found: Vec<(usize, Option<usize>)> = Vec::new();
+    for (_, _, text) in &outcome.results {
+        let left = number(text, "value=").ok_or_else(|| TestCaseError::fail(format!("no left row: {text}")))?;
+        found.push((left, number(text, "right_value=")));
+    }
+    found.sort_unstable();
+    expected.sort_unstable();
+    prop_assert_eq!(found, expected);
+    let mut found: Vec<usize> = outcome.late.iter().filter_map(|text| number(text, "value=")).collect();
+    found.sort_unstable();
+    prop_assert_eq!(found, late);
+    prop_assert_eq!(outcome.rejected.len(), 0);
+    Ok(())
+}
+
 #[test]
 fn of_random_streams_every_pair_is_made_once_and_every_other_row_is_accounted_for() {
-    let mut runner = TestRunner::new(Config { failure_persistence: None, max_shrink_iters: 400, ..Config::default() });
-    let ran = runner.run(&cases(), |case| {
-        let (_, outcome) =
-            play_with_crashes(&case.story(), CRASHES).map_err(|error| TestCaseError::fail(error.to_string()))?;
-        let (mut expected, late) = answer(&case);
-        let mut found: Vec<(usize, Option<usize>)> = Vec::new();
-        for (_, _, text) in &outcome.results {
-            let left = number(text, "value=").ok_or_else(|| TestCaseError::fail(format!("no left row: {text}")))?;
-            found.push((left, number(text, "right_value=")));
-        }
-        found.sort_unstable();
-        expected.sort_unstable();
-        prop_assert_eq!(found, expected);
-        let mut found: Vec<usize> = outcome.late.iter().filter_map(|text| number(text, "value=")).collect();
-        found.sort_unstable();
-        prop_assert_eq!(found, late);
-        prop_assert_eq!(outcome.rejected.len(), 0);
-        Ok(())
-    });
-    if let Err(error) = ran {
-        panic!("{error}");
-    }
+    // Whether a row is late is decided by its own partition, and pairs are made whichever comes first.
+    Check { crashes: 3, story: Case::story, straight: compare, tasks: Some(compare) }.run(cases());
 }

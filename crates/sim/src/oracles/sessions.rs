@@ -10,15 +10,14 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::{Just, Strategy, prop_assert, prop_assert_eq};
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::TestCaseError;
 use weir_model::PartitionId;
 
+use super::Check;
 use crate::story::DAY;
-use crate::{Line, Outcome, PlayError, Row, Story, interleave, play_once, play_with_crashes};
+use crate::{Line, Outcome, Row, Story};
 
 const SECOND: i64 = 1_000_000;
-/// Crashes in each random stream.
-const CRASHES: usize = 3;
 
 /// What is random about a case. Lengths in seconds.
 #[derive(Clone, Debug)]
@@ -192,22 +191,8 @@ fn compare(case: &Case, outcome: &Outcome) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// `PROPTEST_CASES` says how many, `PROPTEST_RNG_SEED` which; a failure is shrunk and printed whole.
 #[test]
 fn random_streams_make_the_sessions_that_the_oracle_says_however_they_are_cut_and_wherever_they_crash() {
-    let mut runner = TestRunner::new(Config { failure_persistence: None, max_shrink_iters: 400, ..Config::default() });
-    let ran = runner.run(&cases(), |case| {
-        let failed = |error: PlayError| TestCaseError::fail(error.to_string());
-        let (_, outcome) = play_with_crashes(&case.story(), CRASHES).map_err(failed)?;
-        compare(&case, &outcome)?;
-        // Whether a row counts is decided by its own partition, so it does not matter who reads it and how fast.
-        for tasks in 1..=8 {
-            let read = interleave(&case.story(), tasks, case.rows.len() as u64 * 8 + tasks as u64);
-            compare(&case, &play_once(&read).map_err(failed)?)?;
-        }
-        Ok(())
-    });
-    if let Err(error) = ran {
-        panic!("{error}");
-    }
+    // Whether a row counts is decided by its own partition, so it does not matter who reads it and how fast.
+    Check { crashes: 3, story: Case::story, straight: compare, tasks: Some(compare) }.run(cases());
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::{Strategy, prop_assert_eq};
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::TestCaseError;
 use weir_model::PartitionId;
 
+use super::Check;
 use crate::story::DAY;
-use crate::{Line, Row, Story, play_with_crashes};
+use crate::{Line, Outcome, Row, Story};
 
 /// What is random about a case.
 #[derive(Clone, Debug)]
@@ -79,23 +80,17 @@ fn cases() -> impl Strategy<Value = Case> {
     (1..6_usize, proptest::bool::ANY, rows).prop_map(|(every, discarding, rows)| Case { every, discarding, rows })
 }
 
-/// `PROPTEST_CASES` says how many, `PROPTEST_RNG_SEED` which; a failure is shrunk and printed whole.
+fn compare(case: &Case, outcome: &Outcome) -> Result<(), TestCaseError> {
+    let results = outcome.results.iter();
+    let mut found: Vec<&str> = results.filter_map(|(_, _, text)| text.split_once(' ')).map(|(_, rest)| rest).collect();
+    let mut expected = case.answer();
+    found.sort_unstable();
+    expected.sort_unstable();
+    prop_assert_eq!(found, expected);
+    Ok(())
+}
+
 #[test]
 fn keys_of_a_global_window_say_what_counting_by_hand_says() {
-    let mut runner = TestRunner::new(Config { failure_persistence: None, max_shrink_iters: 400, ..Config::default() });
-    let ran = runner.run(&cases(), |case| {
-        let (_, outcome) =
-            play_with_crashes(&case.story(), 3).map_err(|error| TestCaseError::fail(error.to_string()))?;
-        let results = outcome.results.iter();
-        let mut found: Vec<&str> =
-            results.filter_map(|(_, _, text)| text.split_once(' ')).map(|(_, rest)| rest).collect();
-        let mut expected = case.answer();
-        found.sort_unstable();
-        expected.sort_unstable();
-        prop_assert_eq!(found, expected);
-        Ok(())
-    });
-    if let Err(error) = ran {
-        panic!("{error}");
-    }
+    Check { crashes: 3, story: Case::story, straight: compare, tasks: None }.run(cases());
 }

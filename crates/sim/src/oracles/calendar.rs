@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, TimeDelta, Timelike};
 use chrono_tz::Tz;
 use proptest::prelude::{Strategy, prop_assert_eq};
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::TestCaseError;
 use weir_model::PartitionId;
 
-use crate::{Line, Row, Story, play_with_crashes};
+use super::Check;
+use crate::{Line, Outcome, Row, Story};
 
 /// Zones, and days on which their clocks were changed or nearly.
 const CHANGES: [(&str, &str); 9] = [
@@ -119,23 +120,18 @@ fn cases() -> impl Strategy<Value = Case> {
     })
 }
 
-/// `PROPTEST_CASES` says how many, `PROPTEST_RNG_SEED` which; a failure is shrunk and printed whole.
+fn compare(case: &Case, outcome: &Outcome) -> Result<(), TestCaseError> {
+    let mut found: Vec<(&str, usize)> = outcome.last_revisions().values().map(|(_, text)| counted(text)).collect();
+    // Of years between 2006 and 2026, texts are in the order of time.
+    found.sort();
+    let found: Vec<usize> = found.into_iter().map(|(_, count)| count).collect();
+    prop_assert_eq!(found, case.answer());
+    Ok(())
+}
+
 #[test]
 fn rows_are_in_the_spans_that_the_clock_of_a_zone_shows() {
-    let mut runner = TestRunner::new(Config { failure_persistence: None, max_shrink_iters: 400, ..Config::default() });
-    let ran = runner.run(&cases(), |case| {
-        let (_, outcome) =
-            play_with_crashes(&case.story(), 2).map_err(|error| TestCaseError::fail(error.to_string()))?;
-        let mut found: Vec<(&str, usize)> = outcome.last_revisions().values().map(|(_, text)| counted(text)).collect();
-        // Of years between 2006 and 2026, texts are in the order of time.
-        found.sort();
-        let found: Vec<usize> = found.into_iter().map(|(_, count)| count).collect();
-        prop_assert_eq!(found, case.answer());
-        Ok(())
-    });
-    if let Err(error) = ran {
-        panic!("{error}");
-    }
+    Check { crashes: 2, story: Case::story, straight: compare, tasks: None }.run(cases());
 }
 
 /// The span and the count of a result such as `start..end n=3 on_time revision=0`.
