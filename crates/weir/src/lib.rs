@@ -10,6 +10,7 @@ mod housekeeping;
 mod ingest;
 pub mod plan;
 mod progress;
-pub mod running;
 mod signals;
 pub mod story;
+
+pub use weir_running as running;

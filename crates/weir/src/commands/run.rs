@@ -1,6 +1,9 @@
 //! `weir run`: one pipeline, until its sources end or somebody presses Ctrl-C.
 
+use std::sync::Arc;
+
 use weir_model::{Clock, SystemClock};
+use weir_sql::SqlCompiler;
 
 use super::load;
 use crate::cli::{RunArgs, SummaryFormat};
@@ -15,7 +18,7 @@ use crate::signals;
 /// When the pipeline is wrong, fails, meets trouble on the way, or is interrupted.
 pub async fn run(args: &RunArgs) -> Result<(), Failure> {
     let job = load::job(&args.pipeline, &args.overrides)?;
-    let shared = Shared::open(&args.data)?;
+    let shared = Shared::open(&args.data, Arc::new(SqlCompiler::new()))?;
     let (name, board) = (job.plan.pipeline.clone(), shared.board.clone());
     let mut supervisor = Supervisor::new(shared);
     supervisor.start(job, Until::FirstEnd)?;

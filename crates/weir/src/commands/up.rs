@@ -6,6 +6,7 @@ use weir_model::{ErrorKind, SeamError};
 use weir_observe::{BuildInfo, Metrics, TableMeasure};
 use weir_query::{Limits, QueryEngine};
 use weir_serve::{AppState, ServeConfig, Server};
+use weir_sql::SqlCompiler;
 use weir_store::TableSnapshot;
 
 use super::load;
@@ -25,7 +26,7 @@ const DEFAULT_PIPELINE: &str = include_str!("default.yaml");
 /// When a pipeline is wrong, the data folder or the address cannot be used, or the disk can no longer be trusted.
 pub async fn run(args: &UpArgs) -> Result<(), Failure> {
     let jobs = jobs(args)?;
-    let shared = Shared::open(&args.data)?;
+    let shared = Shared::open(&args.data, Arc::new(SqlCompiler::new()))?;
     let health = Arc::clone(&shared.health);
     let state = AppState {
         board: Arc::clone(&shared.board),

@@ -12,9 +12,8 @@ mod windows;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use arrow::datatypes::SchemaRef;
 use lowering::{Lowered, Place};
-pub use steps::StepColumns;
+pub use steps::{StepColumns, step_columns};
 use weir_collect::SourceConfig;
 use weir_decode::FormatConfig;
 use weir_deliver::OutputConfig;
@@ -26,59 +25,10 @@ use weir_model::{EventTime, Wanted};
 use weir_pipeline::{PipelineConfig, SourceEntry, Step, StepKind, TimeConfig, WatermarkConfig, WindowConfig};
 use weir_sql::{AggregateCall, Parameter, SqlError, parse_aggregate};
 
-use crate::running::JobTable;
-
-/// A pipeline that can be run.
-#[derive(Clone, Debug)]
-pub struct Job {
-    /// What the engine computes.
-    pub plan: Plan,
-    /// The sources, in the order of `plan.sources`.
-    pub sources: Vec<JobSource>,
-    /// The outputs, in the order of `plan.outputs`.
-    pub outputs: Vec<JobOutput>,
-    /// The tables that steps look rows up in.
-    pub tables: Vec<JobTable>,
-    /// Where late rows go.
-    pub late: JobOutput,
-    /// Where rejected records go.
-    pub dead_letters: JobOutput,
-    /// How often an epoch commits.
-    pub epoch: Duration,
-    /// How many threads read and decode.
-    pub tasks: usize,
-    /// Where each node of the plan is from.
-    pub(crate) places: Vec<Place>,
-}
+pub use crate::running::{Job, JobOutput, JobSource};
 
 /// The most threads that a pipeline takes of itself: its steps run on one of them, which keeps up with about so many.
 const TASKS_OF_ITSELF_MAX: usize = 4;
-
-/// A source of a job.
-#[derive(Clone, Debug)]
-pub struct JobSource {
-    /// Its name.
-    pub name: String,
-    /// Where its bytes come from.
-    pub source: SourceConfig,
-    /// How they become columns.
-    pub format: FormatConfig,
-    /// Which columns the plan needs.
-    pub wanted: Wanted,
-}
-
-/// An output of a job.
-#[derive(Clone, Debug)]
-pub struct JobOutput {
-    /// Its name, unique in the pipeline.
-    pub name: String,
-    /// Where its rows go.
-    pub output: OutputConfig,
-    /// The column that its rows are kept by, if it is a table and they have a time.
-    pub time_column: Option<String>,
-    /// The columns that its rows have at least, where they are known before any data is.
-    pub columns: Option<SchemaRef>,
-}
 
 /// Something that is wrong with a pipeline, at the key `path` of its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,7 +99,6 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
         tasks: config.tasks.map_or_else(tasks_of_itself, |tasks| tasks as usize),
         plan,
         sources,
-        places: steps.places,
     })
 }
 

@@ -9,7 +9,7 @@ use weir_model::{Fields, Guarantee};
 use super::super::check::{fields, operator, upstream, watermark};
 use super::super::load::Loaded;
 use super::cost::{self, Estimate};
-use crate::plan::{Job, JobOutput, StepColumns};
+use crate::plan::{Job, JobOutput, StepColumns, step_columns};
 
 /// How many keys the example of an estimate has.
 const KEYS_SHOWN: u64 = 10_000;
@@ -17,7 +17,7 @@ const KEYS_SHOWN: u64 = 10_000;
 /// The plan of a pipeline as text and as JSON.
 pub(super) fn describe(loaded: &Loaded) -> (String, Value) {
     let job = &loaded.job;
-    let columns = job.step_columns();
+    let columns = step_columns(&loaded.config, job);
     let mut text = format!("pipeline {}\n", job.plan.pipeline);
     sources(job, &mut text);
     if let Some(time) = &job.plan.time {

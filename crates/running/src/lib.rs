@@ -1,5 +1,5 @@
 //! Pipelines at work: sources are read, batches are decoded and stepped through the engine, effects are carried out, epochs
-//! are committed, and after a failure everything goes on from the last commit.
+//! are committed, and after a failure everything goes on from the last commit. Knows no SQL and no pipeline files.
 //!
 //! ```text
 //!  sources ──▶ tasks: read, decode ──in the order of reading──▶ the loop (one of the tasks): engine ▶ sinks ──epoch──▶ one commit
@@ -7,6 +7,7 @@
 
 mod epoch;
 mod inlet;
+mod job;
 mod outlet;
 mod pace;
 mod supervisor;
@@ -18,12 +19,12 @@ use std::sync::Arc;
 
 use weir_disk::{DataFolder, Disk};
 use weir_log::{Log, LogConfig};
-use weir_model::{Clock, SeamResult, SystemClock, Vfs};
+use weir_model::{Clock, Compiler, SeamResult, SystemClock, Vfs};
 use weir_observe::{Health, PipelineBoard};
-use weir_sql::SqlCompiler;
 use weir_state::SnapshotStore;
 use weir_store::{Store, StoreConfig};
 
+pub use job::{Job, JobOutput, JobSource};
 pub use supervisor::{Ended, Supervisor, Until};
 pub use tables::{JobTable, TableFormat, read_table};
 
@@ -43,17 +44,17 @@ pub struct Shared {
     /// What the probes answer.
     pub health: Arc<Health>,
     /// Compiles the expressions of steps.
-    pub compiler: Arc<SqlCompiler>,
+    pub compiler: Arc<dyn Compiler>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Shared {
-    /// Opens the data folder at `path`, creating it if needed.
+    /// Opens the data folder at `path`, creating it if needed; expressions are compiled by `compiler`.
     ///
     /// # Errors
     /// `Config` when another Weir uses it or it cannot be written, `Corrupt` when its catalog is damaged.
-    pub fn open(path: &Path) -> SeamResult<Self> {
+    pub fn open(path: &Path, compiler: Arc<dyn Compiler>) -> SeamResult<Self> {
         let vfs: Arc<dyn Vfs> = Arc::new(Disk);
         let folder = Arc::new(DataFolder::open(path, Arc::clone(&vfs))?);
         let store = Store::open(&folder, StoreConfig::default())?;
@@ -67,7 +68,7 @@ impl Shared {
             snapshots,
             board: Arc::new(PipelineBoard::default()),
             health: Arc::new(Health::new(SystemClock.now())),
-            compiler: Arc::new(SqlCompiler::new()),
+            compiler,
             clock: Arc::new(SystemClock),
         })
     }

@@ -10,7 +10,7 @@ use weir_observe::{NewOutput, PipelineHandle, PipelineState};
 
 use super::Shared;
 use super::task::{Finish, Task};
-use crate::plan::Job;
+use crate::Job;
 
 /// The pauses before a pipeline is started again; the last one repeats.
 const RESTART_PAUSES: [Duration; 5] = [

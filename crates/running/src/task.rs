@@ -17,7 +17,7 @@ use super::inlet::{Arrival, Control, Inflow, Inlet};
 use super::outlet::Outlet;
 use super::pace::Pace;
 use super::tables::{TableNews, Tables};
-use crate::plan::Job;
+use crate::Job;
 
 /// How often the engine is told the time and the board is brought up to date.
 const TICK: Duration = Duration::from_millis(100);

@@ -9,7 +9,7 @@ use weir_model::{Epoch, ErrorKind, Prepared, SeamError, SeamResult, Sink, Vfs};
 use weir_store::TableConfig;
 
 use super::Shared;
-use crate::plan::JobOutput;
+use crate::JobOutput;
 
 /// How often a sink is tried before the pipeline is restarted from its last commit.
 const ATTEMPTS_MAX: u32 = 6;

@@ -23,7 +23,7 @@ use weir_model::{Decoded, ErrorKind, PartitionId, Positions, Raw, SeamError, Sea
 use weir_observe::PipelineHandle;
 
 use super::Shared;
-use crate::plan::JobSource;
+use crate::JobSource;
 use decoders::Decoders;
 use intake::{Feed, Intake, Job, Place, Took};
 

@@ -1,0 +1,59 @@
+//! A pipeline that can be run, as the loop takes it: names are indexes, what is decoded is known. Resolves nothing itself.
+
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use weir_collect::SourceConfig;
+use weir_decode::FormatConfig;
+use weir_deliver::OutputConfig;
+use weir_engine::Plan;
+use weir_model::Wanted;
+
+use crate::tables::JobTable;
+
+/// A pipeline that can be run.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// What the engine computes.
+    pub plan: Plan,
+    /// The sources, in the order of `plan.sources`.
+    pub sources: Vec<JobSource>,
+    /// The outputs, in the order of `plan.outputs`.
+    pub outputs: Vec<JobOutput>,
+    /// The tables that steps look rows up in.
+    pub tables: Vec<JobTable>,
+    /// Where late rows go.
+    pub late: JobOutput,
+    /// Where rejected records go.
+    pub dead_letters: JobOutput,
+    /// How often an epoch commits.
+    pub epoch: Duration,
+    /// How many threads read and decode.
+    pub tasks: usize,
+}
+
+/// A source of a job.
+#[derive(Clone, Debug)]
+pub struct JobSource {
+    /// Its name.
+    pub name: String,
+    /// Where its bytes come from.
+    pub source: SourceConfig,
+    /// How they become columns.
+    pub format: FormatConfig,
+    /// Which columns the plan needs.
+    pub wanted: Wanted,
+}
+
+/// An output of a job.
+#[derive(Clone, Debug)]
+pub struct JobOutput {
+    /// Its name, unique in the pipeline.
+    pub name: String,
+    /// Where its rows go.
+    pub output: OutputConfig,
+    /// The column that its rows are kept by, if it is a table and they have a time.
+    pub time_column: Option<String>,
+    /// The columns that its rows have at least, where they are known before any data is.
+    pub columns: Option<SchemaRef>,
+}
