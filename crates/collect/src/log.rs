@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinHandle;
+use weir_disk::{Blocking, blocking};
 use weir_log::Log;
 use weir_model::{
     ErrorKind, Offset, PartitionId, Position, Positions, Raw, RecordSpan, SeamError, SeamResult, Source, SourceEvent,
@@ -90,7 +90,7 @@ pub struct LogSource {
     until: Option<Offset>,
     queue: VecDeque<SourceEvent>,
     /// A read that is under way where it may block.
-    reading: Option<JoinHandle<SeamResult<Records>>>,
+    reading: Option<Blocking<SeamResult<Records>>>,
     paused: bool,
     caught_up: bool,
     ended: bool,
@@ -143,7 +143,7 @@ impl LogSource {
         let (topic, from) = (&self.topic, self.next);
         let reading = self.reading.get_or_insert_with(|| {
             let topic = topic.clone();
-            tokio::task::spawn_blocking(move || topic.read(from, CHUNK_BYTES))
+            blocking(move || topic.read(from, CHUNK_BYTES))
         });
         let result = reading.await;
         self.reading = None;

@@ -1,5 +1,6 @@
 //! Work that blocks, done where blocking is allowed. Refuses to go on when a call was given up in the middle.
 
+use weir_disk::blocking;
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 /// Something whose methods block. It is away while it works; a dropped call loses it, and the sink with it: what was
@@ -18,7 +19,7 @@ impl<T: Send + 'static> OffThread<T> {
     ) -> SeamResult<R> {
         let lost = || SeamError::new(ErrorKind::Closed, "an earlier call to this output was given up in the middle");
         let mut inner = self.0.take().ok_or_else(lost)?;
-        let task = tokio::task::spawn_blocking(move || {
+        let task = blocking(move || {
             let result = work(&mut inner);
             (inner, result)
         });

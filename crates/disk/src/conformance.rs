@@ -16,6 +16,9 @@ pub fn check(vfs: &dyn Vfs, root: &Path) {
     names_are_taken_or_free(vfs, &root.join("a/b"));
     files_are_cut(vfs, &root.join("a"));
     assert_eq!(vfs.list(&root.join("nowhere")).expect("no error"), vec![], "a missing folder lists as empty");
+    let (first, second) = (vfs.unused_name(), vfs.unused_name());
+    assert!(first < second || first[..10] == second[..10], "names sort by when they were made");
+    assert!(first != second && first.len() == 26 && first.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     assert!(vfs.free_bytes(root).expect("free space is known") > 0);
 }
 

@@ -152,6 +152,10 @@ impl Vfs for Disk {
         Ok(found)
     }
 
+    fn unused_name(&self) -> String {
+        ulid::Ulid::generate().to_string()
+    }
+
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {
         let stat = rustix::fs::statvfs(path)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))

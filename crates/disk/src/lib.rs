@@ -1,6 +1,7 @@
 //! How anything becomes durable: the real disk, one way to publish a file, the lock on a data folder, and a disk for
 //! tests that loses power. Knows nothing of what is in the files.
 
+mod blocking;
 mod disk;
 mod error;
 mod folder;
@@ -13,6 +14,7 @@ mod tests;
 /// What every [`weir_model::Vfs`] must do, as a test suite that panics with the sentence that does not hold.
 pub mod conformance;
 
+pub use blocking::{Blocking, blocking};
 pub use disk::Disk;
 pub use error::{disk_error, sync_error};
 pub use folder::{DataFolder, LOCK_FILE, Occupant};

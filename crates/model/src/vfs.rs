@@ -92,6 +92,9 @@ pub trait Vfs: Send + Sync + Debug {
     /// As the disk says.
     fn list(&self, path: &Path) -> Result<Vec<(PathBuf, FileKind)>>;
 
+    /// A name for a file that no file ever had and none ever will: 26 letters and digits that sort by when they were made.
+    fn unused_name(&self) -> String;
+
     /// Bytes that are free on the disk that holds `path`.
     ///
     /// # Errors

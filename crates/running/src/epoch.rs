@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use weir_engine::{Engine, Plan, Snapshot};
-use weir_model::{CommitPoint, Committed, Epoch, EpochCommit, ErrorKind, Positions, SeamError, SeamResult};
+use weir_model::{Committed, Epoch, EpochCommit, ErrorKind, Positions, SeamError, SeamResult};
 
 use super::Shared;
 use super::outlet::Outlet;
@@ -35,7 +35,7 @@ pub(super) struct Done {
 impl Ledger {
     /// Reads the last commit of `plan`'s pipeline.
     pub(super) async fn open(plan: &Plan, shared: &Shared) -> SeamResult<(Self, Option<Committed>)> {
-        let committed = shared.store.last(&plan.pipeline).await?;
+        let committed = shared.commits.last(&plan.pipeline).await?;
         let ledger = Self {
             pipeline: plan.pipeline.clone(),
             fingerprint: plan.fingerprint(),
@@ -92,7 +92,7 @@ impl Ledger {
             plan_fingerprint: self.fingerprint.clone(),
             counters,
         };
-        shared.store.commit(commit.clone()).await?;
+        shared.commits.commit(commit.clone()).await?;
         for outlet in outlets.iter_mut() {
             outlet.commit(epoch, &commit.prepared[&outlet.name]).await?;
         }

@@ -19,13 +19,13 @@ use std::sync::Arc;
 
 use weir_disk::{DataFolder, Disk};
 use weir_log::{Log, LogConfig};
-use weir_model::{Clock, Compiler, SeamResult, SystemClock, Vfs};
+use weir_model::{Clock, CommitPoint, Compiler, SeamResult, SystemClock, Vfs};
 use weir_observe::{Health, PipelineBoard};
 use weir_state::SnapshotStore;
 use weir_store::{Store, StoreConfig};
 
 pub use job::{Job, JobOutput, JobSource};
-pub use supervisor::{Ended, Supervisor, Until};
+pub use supervisor::{Ended, Supervisor, Until, keep_running};
 pub use tables::{JobTable, TableFormat, read_table};
 
 /// Everything that pipelines share in one process.
@@ -33,8 +33,10 @@ pub use tables::{JobTable, TableFormat, read_table};
 pub struct Shared {
     /// The data folder, locked.
     pub folder: Arc<DataFolder>,
-    /// Its tables, and the commit point.
+    /// Its tables.
     pub store: Arc<Store>,
+    /// The one act that publishes an epoch: the store's, in a transaction of its catalog.
+    pub commits: Arc<dyn CommitPoint>,
     /// Its log.
     pub log: Arc<Log>,
     /// Its snapshots of state.
@@ -63,6 +65,7 @@ impl Shared {
         let snapshots = Arc::new(SnapshotStore::new(vfs, &inside("state")));
         Ok(Self {
             folder,
+            commits: Arc::clone(&store) as Arc<dyn CommitPoint>,
             store,
             log,
             snapshots,

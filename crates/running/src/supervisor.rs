@@ -97,7 +97,11 @@ impl Supervisor {
     }
 }
 
-async fn keep_running(
+/// Runs `job` here, on the caller's runtime, until it ends: whether all its sources had ended.
+///
+/// # Errors
+/// Why it cannot go on: what trying again from the last commit would not mend, or after `stop` anything.
+pub async fn keep_running(
     job: &Job,
     shared: &Shared,
     handle: &Arc<PipelineHandle>,

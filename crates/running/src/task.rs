@@ -78,7 +78,7 @@ impl Task {
         let (tables, first_tables) = Tables::open(&job.tables).await?;
         let inlet = Inlet::start(&job.sources, job.tasks, &ledger.positions, shared, handle).await?;
         handle.restored(ledger.last, None);
-        let pace = Pace::starting(Instant::now(), engine.watermark());
+        let pace = Pace::starting(now(), engine.watermark());
         let mut task = Self {
             shared: shared.clone(),
             handle: Arc::clone(handle),
@@ -221,7 +221,7 @@ impl Task {
         match effect {
             Effect::Emit { output, rows } => {
                 if self.due.is_none() && self.of_windows[output] {
-                    self.due = self.pace.due(Instant::now(), self.engine.watermark());
+                    self.due = self.pace.due(now(), self.engine.watermark());
                 }
                 self.write(output, &rows).await
             }
@@ -326,17 +326,18 @@ impl Task {
 
     /// Ends the epoch.
     async fn commit(&mut self) -> SeamResult<()> {
-        let started = Instant::now();
+        let started = now();
         let snapshot = self.seal().await?;
         let done = self.ledger.commit(snapshot, &mut self.outlets, &self.shared).await;
         let done = done.inspect_err(|_| self.handle.checkpoint_failed())?;
         self.dirty = false;
         self.due = None;
-        self.pace.committed(started, Instant::now(), self.engine.watermark());
+        let ended = now();
+        self.pace.committed(started, ended, self.engine.watermark());
         self.handle.committed(Checkpoint {
             epoch: done.epoch,
             at: self.shared.clock.now(),
-            took: started.elapsed(),
+            took: ended - started,
             snapshot_bytes: done.snapshot_bytes,
         });
         self.show();
@@ -407,6 +408,11 @@ fn is_after_window(plan: &Plan, from: Upstream) -> bool {
                 || node.inputs().into_iter().any(|from| is_after_window(plan, from))
         }
     }
+}
+
+/// Now, by the clock that timers go by: in a simulation it stands still while there is anything to do.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 /// Resolves at that moment; never without one.

@@ -16,8 +16,8 @@ const MANIFEST_BYTES_MAX: u64 = 256 << 20;
 const SUFFIX: &str = ".snap";
 
 /// A snapshot's name: `<epoch, 20 digits>-<ULID>`. It sorts by epoch and is never used again.
-pub(crate) fn new_name(epoch: Epoch) -> String {
-    format!("{:020}-{}", epoch.0, ulid::Ulid::generate())
+pub(crate) fn new_name(vfs: &dyn Vfs, epoch: Epoch) -> String {
+    format!("{:020}-{}", epoch.0, vfs.unused_name())
 }
 
 /// Whether `name` is one that [`new_name`] makes: it becomes part of a path.

@@ -41,7 +41,7 @@ impl SnapshotStore {
     pub fn write(&self, pipeline: &str, epoch: Epoch, snapshot: &Snapshot) -> SeamResult<String> {
         let folder = self.folder_of(pipeline)?;
         self.vfs.create_folder(&folder).map_err(|error| disk_error("create", &folder, error))?;
-        let name = new_name(epoch);
+        let name = new_name(&*self.vfs, epoch);
         let mut object = ObjectBuilder::new(name.clone());
         let known =
             self.indexes().entry(pipeline.to_owned()).or_default().reusable(snapshot.runs.iter().map(|run| run.id));

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::datatypes::Schema;
 use async_trait::async_trait;
-use weir_disk::{DataFolder, Disk, disk_error, remove_leftovers};
+use weir_disk::{DataFolder, Disk, blocking, disk_error, remove_leftovers};
 use weir_model::{
     Clock, CommitPoint, Committed, Epoch, EpochCommit, ErrorKind, SeamError, SeamResult, SystemClock, Vfs,
 };
@@ -378,8 +378,7 @@ impl CommitPoint for Store {
     async fn commit(&self, commit: EpochCommit) -> SeamResult<()> {
         self.owned()?;
         let shared = Arc::clone(&self.shared);
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return shared.commit(&commit) };
-        let done = runtime.spawn_blocking(move || shared.commit(&commit)).await;
+        let done = blocking(move || shared.commit(&commit)).await;
         done.unwrap_or_else(|error| Err(SeamError::caused(ErrorKind::Closed, "a commit was interrupted", error)))
     }
 

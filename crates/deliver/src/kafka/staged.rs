@@ -22,7 +22,6 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::Producer;
 use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
-use ulid::Ulid;
 use weir_disk::{ChecksummedWriter, checksum_of, disk_error, publish, read_file, remove_leftovers};
 use weir_kafka::{Speaker, kind_of, seam_error};
 use weir_model::{Epoch, ErrorKind, Prepared, SeamError, SeamResult, Vfs};
@@ -117,7 +116,7 @@ impl Staged {
         let mut bytes = Vec::new();
         frames(rows, self.config.key.as_deref(), &mut bytes)?;
         if self.building.is_none() {
-            let file = format!("{}.{STAGED}", Ulid::generate());
+            let file = format!("{}.{STAGED}", self.vfs.unused_name());
             let writer = ChecksummedWriter::create(&*self.vfs, &self.folder.join(&file))?;
             self.building = Some((file, writer));
         }
@@ -325,7 +324,7 @@ fn identity(vfs: &dyn Vfs, folder: &Path, note: Option<&Note>) -> SeamResult<Str
                 let message = format!("{} is missing: what was sent cannot be known without it", path.display());
                 return Err(SeamError::new(ErrorKind::Corrupt, message));
             }
-            let name = format!("weir-{}", Ulid::generate());
+            let name = format!("weir-{}", vfs.unused_name());
             publish(vfs, &path, name.as_bytes())?;
             Ok(name)
         }

@@ -9,13 +9,14 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+use std::future::Future;
 use std::io::{self, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use weir_model::{FileKind, Vfs, VfsFile};
 
-use state::{Node, State};
+use state::{Node, Operation, State};
 
 /// What can go wrong with one operation that changes the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,47 @@ impl SimDisk {
         self.lock().powered
     }
 
+    /// The process ends now and another begins: nothing is lost, but files that were open stay dead. With the power off it
+    /// comes back, as by [`SimDisk::restart`].
+    pub fn kill(&self) {
+        let mut state = self.lock();
+        if state.powered { state.kill() } else { state.restart() }
+    }
+
+    /// Does something durable that is not on this disk, such as a transaction of a database, as one of its operations:
+    /// counted like them, and what goes wrong with them goes wrong with it.
+    ///
+    /// # Errors
+    /// As planned by [`SimDisk::fail_at`]; after [`Fault::PowerLossAfter`] it was done all the same.
+    pub async fn act<T>(&self, what: &'static str, subject: &[u8], work: impl Future<Output = T>) -> io::Result<T> {
+        let done = Operation { what, path: Path::new(""), bytes: subject };
+        let fault = self.lock().begin(&done)?;
+        let value = work.await;
+        self.lock().end(fault)?;
+        Ok(value)
+    }
+
+    /// A hash of everything that was done to this disk, in its order: with the same seed the same. Of a path the last two
+    /// names count, so that it does not matter where a test keeps its data.
+    pub fn trace(&self) -> u64 {
+        self.lock().trace
+    }
+
+    /// What went wrong as planned, in its order: the number of the operation, which, and how.
+    pub fn mishaps(&self) -> Vec<String> {
+        self.lock().mishaps.clone()
+    }
+
+    /// Writes the operations down from now on, for [`SimDisk::journal`].
+    pub fn keep_journal(&self) {
+        self.lock().journal.get_or_insert_default();
+    }
+
+    /// The operations since [`SimDisk::keep_journal`].
+    pub fn journal(&self) -> Vec<String> {
+        self.lock().journal.clone().unwrap_or_default()
+    }
+
     /// Changes the bytes of a file behind everyone's back, durably: for tests of damage.
     ///
     /// # Panics
@@ -108,6 +150,8 @@ impl SimDisk {
 #[derive(Debug)]
 struct SimFile {
     disk: SimDisk,
+    /// What it was called when it was opened.
+    path: PathBuf,
     inode: usize,
     /// Which life of the machine opened the file: it is dead in the next.
     life: u64,
@@ -115,7 +159,8 @@ struct SimFile {
 
 impl Write for SimFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.disk.lock().change(|state| state.write(self.inode, self.life, bytes))
+        let write = Operation { what: "write to", path: &self.path, bytes };
+        self.disk.lock().change(&write, |state| state.write(self.inode, self.life, bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -126,7 +171,8 @@ impl Write for SimFile {
 impl VfsFile for SimFile {
     fn sync(&mut self) -> io::Result<()> {
         let mut state = self.disk.lock();
-        let synced = state.change(|state| state.sync(self.inode, self.life));
+        let sync = Operation::on("sync", &self.path);
+        let synced = state.change(&sync, |state| state.sync(self.inode, self.life));
         if synced.is_err() {
             state.inodes[self.inode].forsaken = true;
         }
@@ -135,25 +181,25 @@ impl VfsFile for SimFile {
 }
 
 impl SimDisk {
-    fn handle(&self, inode: usize) -> Box<dyn VfsFile> {
+    fn handle(&self, path: &Path, inode: usize) -> Box<dyn VfsFile> {
         let life = self.lock().life;
-        Box::new(SimFile { disk: self.clone(), inode, life })
+        Box::new(SimFile { disk: self.clone(), path: path.to_owned(), inode, life })
     }
 }
 
 impl Vfs for SimDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn VfsFile>> {
-        let inode = self.lock().change(|state| state.create(path))?;
-        Ok(self.handle(inode))
+        let inode = self.lock().change(&Operation::on("create", path), |state| state.create(path))?;
+        Ok(self.handle(path, inode))
     }
 
     fn append(&self, path: &Path) -> io::Result<Box<dyn VfsFile>> {
-        let inode = self.lock().change(|state| match state.file(path) {
+        let inode = self.lock().change(&Operation::on("append to", path), |state| match state.file(path) {
             Ok(inode) => Ok(inode),
             Err(error) if error.kind() == io::ErrorKind::NotFound => state.create(path),
             Err(error) => Err(error),
         })?;
-        Ok(self.handle(inode))
+        Ok(self.handle(path, inode))
     }
 
     fn open(&self, path: &Path, from: u64) -> io::Result<Box<dyn Read + Send>> {
@@ -173,29 +219,29 @@ impl Vfs for SimDisk {
     }
 
     fn truncate(&self, path: &Path, bytes: u64) -> io::Result<()> {
-        self.lock().change(|state| state.truncate(path, bytes))
+        self.lock().change(&Operation::on("truncate", path), |state| state.truncate(path, bytes))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.lock().change(|state| state.rename(from, to))
+        self.lock().change(&Operation::on("rename to", to), |state| state.rename(from, to))
     }
 
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.lock().change(|state| {
+        self.lock().change(&Operation::on("rename to", to), |state| {
             if state.names.contains_key(to) { Err(io::ErrorKind::AlreadyExists.into()) } else { state.rename(from, to) }
         })
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.lock().change(|state| state.remove(path))
+        self.lock().change(&Operation::on("remove", path), |state| state.remove(path))
     }
 
     fn create_folder(&self, path: &Path) -> io::Result<()> {
-        self.lock().change(|state| state.create_folder(path))
+        self.lock().change(&Operation::on("create folder", path), |state| state.create_folder(path))
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
-        self.lock().change(|state| state.sync_folder(path))
+        self.lock().change(&Operation::on("sync folder", path), |state| state.sync_folder(path))
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<(PathBuf, FileKind)>> {
@@ -206,6 +252,12 @@ impl Vfs for SimDisk {
             if matches!(node, Node::Folder) { FileKind::Folder } else { FileKind::File }
         };
         Ok(entries.map(|(name, node)| (name.clone(), kind(node))).collect())
+    }
+
+    fn unused_name(&self) -> String {
+        let mut state = self.lock();
+        state.names_given += 1;
+        format!("{:026}", state.names_given)
     }
 
     fn free_bytes(&self, _path: &Path) -> io::Result<u64> {

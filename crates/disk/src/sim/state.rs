@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::Fault;
 
 /// What survives of an unsynced end is decided sector by sector.
@@ -59,6 +61,27 @@ impl Change {
     }
 }
 
+/// Something that is done to the disk.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Operation<'a> {
+    pub(super) what: &'static str,
+    pub(super) path: &'a Path,
+    /// What is written.
+    pub(super) bytes: &'a [u8],
+}
+
+impl<'a> Operation<'a> {
+    pub(super) fn on(what: &'static str, path: &'a Path) -> Self {
+        Self { what, path, bytes: &[] }
+    }
+
+    /// The last two names of its path.
+    fn place(&self) -> String {
+        let names: Vec<_> = self.path.iter().rev().take(2).map(|name| name.to_string_lossy()).collect();
+        names.into_iter().rev().collect::<Vec<_>>().join("/")
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) names: BTreeMap<PathBuf, Node>,
@@ -70,6 +93,11 @@ pub(super) struct State {
     pub(super) capacity: Option<u64>,
     pub(super) powered: bool,
     pub(super) life: u64,
+    pub(super) trace: u64,
+    pub(super) mishaps: Vec<String>,
+    pub(super) journal: Option<Vec<String>>,
+    /// How many unused names were asked for, in all lives.
+    pub(super) names_given: u64,
     random: u64,
 }
 
@@ -85,29 +113,58 @@ impl State {
             capacity: None,
             powered: true,
             life: 0,
+            trace: 0,
+            mishaps: Vec::new(),
+            journal: None,
+            names_given: 0,
             random: seed,
         }
     }
 
     /// Counts an operation and lets it happen, or the fault that was planned for it.
-    pub(super) fn change<T>(&mut self, operation: impl FnOnce(&mut Self) -> io::Result<T>) -> io::Result<T> {
+    pub(super) fn change<T>(
+        &mut self,
+        what: &Operation<'_>,
+        operation: impl FnOnce(&mut Self) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let fault = self.begin(what)?;
+        let done = operation(self);
+        self.end(fault)?;
+        done
+    }
+
+    /// Counts an operation, or fails in its place. What it returns is for [`State::end`].
+    pub(super) fn begin(&mut self, what: &Operation<'_>) -> io::Result<Option<Fault>> {
         self.check_power()?;
         let number = self.operations;
         self.operations += 1;
-        match self.faults.get(&number) {
-            None => operation(self),
+        let place = what.place();
+        self.trace = xxh3_64(format!("{} {} {place} {}", self.trace, what.what, xxh3_64(what.bytes)).as_bytes());
+        if let Some(journal) = &mut self.journal {
+            journal.push(format!("{number} {} {place} ({} bytes)", what.what, what.bytes.len()));
+        }
+        let fault = self.faults.get(&number).copied();
+        if let Some(fault) = fault {
+            self.mishaps.push(format!("{fault:?} at operation {number}: {} {place}", what.what));
+        }
+        match fault {
+            None | Some(Fault::PowerLossAfter) => Ok(fault),
             Some(Fault::PowerLoss) => {
-                self.powered = false;
-                Err(power_off())
-            }
-            Some(Fault::PowerLossAfter) => {
-                let _ = operation(self);
                 self.powered = false;
                 Err(power_off())
             }
             Some(Fault::Full) => Err(io::ErrorKind::StorageFull.into()),
             Some(Fault::Broken) => Err(io::Error::other("input/output error")),
         }
+    }
+
+    /// The operation was done.
+    pub(super) fn end(&mut self, fault: Option<Fault>) -> io::Result<()> {
+        if fault != Some(Fault::PowerLossAfter) {
+            return Ok(());
+        }
+        self.powered = false;
+        Err(power_off())
     }
 
     pub(super) fn check_power(&self) -> io::Result<()> {
@@ -225,9 +282,14 @@ impl State {
         for inode in 0..self.inodes.len() {
             self.tear(inode);
         }
+        self.kill();
+        self.powered = true;
+    }
+
+    /// Files that were open are dead.
+    pub(super) fn kill(&mut self) {
         self.faults.clear();
         self.life += 1;
-        self.powered = true;
     }
 
     /// Of what was not synced a random part stays, and each of its sectors as written or as zeros.

@@ -14,7 +14,6 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
-use ulid::Ulid;
 use weir_disk::{ChecksummedWriter, disk_error};
 use weir_model::{ErrorKind, NewSegment, SeamError, SeamResult, Vfs};
 
@@ -55,7 +54,7 @@ pub(crate) fn encode(
 ) -> SeamResult<NewSegment> {
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     assert!(rows > 0, "a segment has rows");
-    let relative = format!("{TABLES_FOLDER}/{}/{}.parquet", encoding.table, Ulid::generate());
+    let relative = format!("{TABLES_FOLDER}/{}/{}.parquet", encoding.table, vfs.unused_name());
     let path = folder.join(&relative);
     let time = encoding.time_column.as_deref().and_then(|name| encoding.schema.index_of(name).ok());
     let order = match (time, encoding.sort) {

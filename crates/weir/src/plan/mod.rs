@@ -10,12 +10,9 @@ mod types;
 mod windows;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use lowering::{Lowered, Place};
 pub use steps::{StepColumns, step_columns};
-use weir_collect::SourceConfig;
-use weir_decode::FormatConfig;
 use weir_deliver::OutputConfig;
 use weir_engine::{
     Aggregate, AggregatePlan, Limits, Node, OperatorPlan, Output, Plan, RowsPlan, TimePlan, Upstream, WatermarkPlan,
