@@ -181,7 +181,8 @@ fn refuse(expression: &Expr, text: &str) -> Result<(), SqlError> {
             }
             Expr::ScalarFunction(call) if call.func.signature().volatility != Volatility::Immutable => (
                 call.func.name().to_owned(),
-                "it would give another result when the data is replayed; use the event's time",
+                "it would give another result when the data is replayed; use the event's time, or, if it is a column, write \
+                 it in double quotes",
             ),
             _ => return Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue),
         };

@@ -127,7 +127,7 @@ impl Count {
     }
 }
 
-fn is_text(token: &Token) -> bool {
+pub(crate) fn is_text(token: &Token) -> bool {
     matches!(
         token,
         Token::SingleQuotedString(_)

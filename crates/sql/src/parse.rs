@@ -1,5 +1,7 @@
 //! From a text to the tree of one scalar expression; resolves no names and checks no types.
 
+mod words;
+
 use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -9,12 +11,19 @@ use crate::{Gate, SqlError, SqlErrorKind};
 
 /// The expression that `text` is, all of it.
 pub(crate) fn parse_expression(text: &str) -> Result<Expr, SqlError> {
-    let tokens = Gate::default().check(text)?;
-    parse_tokens(text, tokens)
+    let mut tokens = Gate::default().check(text)?;
+    let suspect = words::make_names(&mut tokens).map(|at| tokens[at].clone());
+    parse_tokens(text, tokens).map_err(|error| match suspect {
+        Some(word) if error.kind == SqlErrorKind::Syntax => {
+            let hint = format!("\"{}\" is a word of SQL: if it is a column, write it in double quotes", word.token);
+            SqlError { hint: Some(hint), column: position(text, word.span.start), ..error }
+        }
+        _ => error,
+    })
 }
 
 /// The expression that `tokens`, which are those of `text`, are.
-pub(crate) fn parse_tokens(text: &str, tokens: Vec<TokenWithSpan>) -> Result<Expr, SqlError> {
+fn parse_tokens(text: &str, tokens: Vec<TokenWithSpan>) -> Result<Expr, SqlError> {
     if !tokens.iter().any(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF)) {
         return Err(SqlError::new(SqlErrorKind::Syntax, "the expression is empty"));
     }

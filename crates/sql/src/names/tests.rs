@@ -93,3 +93,102 @@ fn what_is_not_about_one_row_is_refused() {
         assert!(matches!(error.kind, SqlErrorKind::NotAllowed | SqlErrorKind::Syntax), "{text}: {error}");
     }
 }
+
+/// What each word of SQL is, as a column, in places that decide it.
+#[test]
+fn every_word_of_sql_names_a_column_or_is_refused_with_the_advice_to_quote_it() {
+    const LITERALS: [&str; 3] = ["NULL", "TRUE", "FALSE"];
+    const TO_QUOTE: [&str; 21] = [
+        "AND",
+        "BETWEEN",
+        "CURRENT_DATE",
+        "CURRENT_TIME",
+        "CURRENT_TIMESTAMP",
+        "ELSE",
+        "FROM",
+        "ILIKE",
+        "IN",
+        "IS",
+        "LIKE",
+        "LOCALTIME",
+        "LOCALTIMESTAMP",
+        "NOT",
+        "OR",
+        "RLIKE",
+        "SELECT",
+        "SIMILAR",
+        "THEN",
+        "WHEN",
+        "XOR",
+    ];
+    let shapes = [
+        "{}",
+        "{} = 'x'",
+        "x = {}",
+        "upper({})",
+        "x || {} || y",
+        "{} IN ('a', {})",
+        "{} IS NOT NULL",
+        "NOT {} > 1",
+        "CASE WHEN {} = 'a' THEN {} ELSE {} END",
+        "coalesce(x, {}, y)",
+        "{} NOT LIKE 'a%'",
+        "a.{} = 1",
+        "{}::text",
+        "CAST({} AS timestamp) > TIMESTAMP '2026-01-01'",
+        "{}.a = 'x' AND x IS DISTINCT FROM {}",
+    ];
+    let mut wrong = Vec::new();
+    // `END-EXEC` is two words and an operator.
+    let words = datafusion::sql::sqlparser::keywords::ALL_KEYWORDS.iter().filter(|word| !word.contains('-'));
+    for word in words {
+        for shape in shapes {
+            let text = shape.replace("{}", &word.to_lowercase());
+            let quoted = shape.replace("{}", &format!("\"{}\"", word.to_lowercase()));
+            match (columns(&text), columns(&quoted)) {
+                (Ok(found), Ok(expected)) => {
+                    let names =
+                        |uses: &[super::ColumnUse]| uses.iter().map(|used| used.name.clone()).collect::<Vec<_>>();
+                    let same = names(&found) == names(&expected);
+                    if !same && !LITERALS.contains(word) && !TO_QUOTE.contains(word) {
+                        wrong.push(format!("{text}: {:?}", names(&found)));
+                    }
+                }
+                (Err(_), _) if LITERALS.contains(word) => {}
+                (Err(error), _) if TO_QUOTE.contains(word) => {
+                    let hint = error.hint.unwrap_or_default();
+                    if error.kind == SqlErrorKind::Syntax && !hint.contains("double quotes") {
+                        wrong.push(format!("{text}: {} ({hint})", error.message));
+                    }
+                }
+                (Err(error), _) => wrong.push(format!("{text}: {error}")),
+                (Ok(_), Err(error)) => panic!("{quoted}: {error}"),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn words_keep_their_grammar_where_it_is_theirs() {
+    for (text, expected) in [
+        ("date '2026-01-01' < date", "date"),
+        ("timestamp > timestamp '2026-01-01 00:00:00' - interval '1' day", "timestamp"),
+        ("interval > 5 AND interval '1 day' = x", "interval# x"),
+        ("CASE WHEN case = 'a' THEN case ELSE 'b' END", "case"),
+        ("CASE -a WHEN 1 THEN end END", "a# end"),
+        ("extract(year FROM year) > 5", "year"),
+        ("substring(user FROM 2 FOR 3)", "user"),
+        ("trim(both 'x' from both)", "both"),
+        ("position('a' IN user) > 0", "user"),
+        ("cast(user AS date) = date", "user date"),
+        ("ts AT TIME ZONE 'UTC' > time", "ts time"),
+        ("array[1, 2] = array", "array"),
+        ("left(left, 1) = right", "left right"),
+        ("user = 'a' AND current_user = \"session_user\"", "user current_user session_user"),
+        ("order.group.table = value AND NOT level IN (end, start)", "order.group.table value level end start"),
+        ("user['name'] = 'x'", "user.name"),
+    ] {
+        assert_eq!(used(text), expected, "{text}");
+    }
+}
