@@ -120,8 +120,8 @@ pub enum Effect {
         /// The rows.
         rows: RecordBatch,
     },
-    /// Rows that were late for a window node: their columns, then `late_by_ms` (how far the watermark was ahead of the
-    /// row), `window_start` and `window_end` (the newest window missed), `source_file`, `source_offset`, `pipeline`.
+    /// Rows that were late for a node: their columns, then `event_time`, `late_by_ms` (how far the watermark was ahead of
+    /// it), `window_start` and `window_end` (the newest window missed), `source_file`, `source_offset`, `pipeline`.
     Late {
         /// The index of the node.
         node: usize,

@@ -94,7 +94,7 @@ fn show(rows: &RecordBatch, row: usize) -> String {
         match field.name().as_str() {
             "window_start" => words.push(time_of_day(column, row)),
             "window_end" => words.push(format!("..{}", time_of_day(column, row))),
-            name @ ("row_window_start" | "row_window_end") => {
+            name @ ("row_window_start" | "row_window_end" | "event_time") => {
                 words.push(format!("{name}={}", time_of_day(column, row)));
             }
             "row_id" | "pipeline" => {}

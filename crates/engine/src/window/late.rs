@@ -11,8 +11,8 @@ use super::table::batch;
 use crate::rows::{Rows, Timing};
 
 /// The columns that late rows get; a column of the row that is called so becomes `row_<name>`.
-const LATE_COLUMNS: [&str; 6] =
-    ["late_by_ms", "window_start", "window_end", "source_file", "source_offset", "pipeline"];
+const LATE_COLUMNS: [&str; 7] =
+    ["event_time", "late_by_ms", "window_start", "window_end", "source_file", "source_offset", "pipeline"];
 
 /// Builds late rows.
 #[derive(Debug)]
@@ -57,8 +57,10 @@ impl LateNames {
             // A step made them, out of who knows which.
             None => (new_null_array(&DataType::Utf8, rows.len()), new_null_array(&DataType::Int64, rows.len())),
         };
-        let added: [ArrayRef; 6] =
-            [Arc::new(late_by.collect::<Int64Array>()), starts, ends, file, offsets, text(&self.pipeline)];
+        // The column that it was read from need not be one that the step takes.
+        let event_times = instants(times.to_vec());
+        let late_by: ArrayRef = Arc::new(late_by.collect::<Int64Array>());
+        let added = [event_times, late_by, starts, ends, file, offsets, text(&self.pipeline)];
         let schema = rows.columns.schema();
         let own = schema.fields().iter().map(|field| match LATE_COLUMNS.contains(&field.name().as_str()) {
             true => format!("row_{}", field.name()),

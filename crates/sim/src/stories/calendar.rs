@@ -23,7 +23,7 @@ fn a_day_in_berlin_has_23_hours_when_the_clock_is_put_forward() {
                 2026-03-28T23:00:00Z..2026-03-29T22:00:00Z a n=3 on_time revision=0
                 2026-03-28T23:00:00Z..2026-03-29T22:00:00Z b n=1 on_time revision=0
             rows p0, 3 of them
-                late b name=b value=1.0 late_by_ms=7200000 2026-03-28T23:00:00Z..2026-03-29T22:00:00Z source_file=p0 source_offset=8
+                late b name=b value=1.0 event_time=2026-03-29T21:00:00Z late_by_ms=7200000 2026-03-28T23:00:00Z..2026-03-29T22:00:00Z source_file=p0 source_offset=8
                 2026-03-28T23:00:00Z..2026-03-29T22:00:00Z b n=2 late revision=1
             end
                 2026-03-29T22:00:00Z..2026-03-30T22:00:00Z a n=2 on_time revision=0
@@ -218,7 +218,7 @@ fn a_day_speaks_early_and_corrects_itself() {
                 2026-03-09T04:00:00Z..2026-03-10T04:00:00Z a n=1 early revision=0
                 2026-03-08T05:00:00Z..2026-03-09T04:00:00Z b n=1 late revision=2
             rows p0, 2 of them
-                late b name=b value=1.0 late_by_ms=165600000 2026-03-08T05:00:00Z..2026-03-09T04:00:00Z source_file=p0 source_offset=6
+                late b name=b value=1.0 event_time=2026-03-08T06:00:00Z late_by_ms=165600000 2026-03-08T05:00:00Z..2026-03-09T04:00:00Z source_file=p0 source_offset=6
                 2026-03-09T04:00:00Z..2026-03-10T04:00:00Z a n=2 early revision=1
                 2026-03-10T04:00:00Z..2026-03-11T04:00:00Z a n=1 early revision=0
                 2026-03-09T04:00:00Z..2026-03-10T04:00:00Z a n=2 on_time revision=2

@@ -18,7 +18,7 @@ fn a_window_takes_the_results_of_a_window_before_it_hears_of_the_watermark_that_
          end",
         expect![[r#"
             rows p0, 3 of them
-                late b name=b value=1.0 late_by_ms=36000 00:00:00..00:00:10 source_file=p0 source_offset=7
+                late b name=b value=1.0 event_time=00:00:05 late_by_ms=36000 00:00:00..00:00:10 source_file=p0 source_offset=7
                 00:00:00..00:00:30 a windows=2 most=2 total=6.0 on_time revision=0
                 00:00:00..00:00:30 b windows=2 most=1 total=10.0 on_time revision=0
             end
@@ -70,7 +70,7 @@ fn a_result_that_comes_again_as_a_later_run_brings_more_rows_is_late_for_the_win
             end
                 00:00:00..00:00:20 groups=2 rows=2 on_time revision=0
             rows p0, 3 of them
-                late row_window_start=00:00:00 row_window_end=00:00:10 a n=2 late revision=1 late_by_ms=- 00:00:00..00:00:20 source_file=- source_offset=-
+                late row_window_start=00:00:00 row_window_end=00:00:10 a n=2 late revision=1 event_time=00:00:09.999999 late_by_ms=- 00:00:00..00:00:20 source_file=- source_offset=-
                 00:00:00..00:00:20 groups=3 rows=3 late revision=1
             end
                 00:00:20..00:00:40 groups=1 rows=1 on_time revision=0

@@ -90,8 +90,8 @@ fn a_row_whose_keys_are_forgotten_is_late_or_passes() {
                 a name=a value=1.0
                 b name=b value=2.0
             rows p0, 4 of them
-                late a name=a value=3.0 late_by_ms=10000 -..- source_file=p0 source_offset=2
-                late a name=a value=6.0 late_by_ms=35000 -..- source_file=p0 source_offset=5
+                late a name=a value=3.0 event_time=00:00:30 late_by_ms=10000 -..- source_file=p0 source_offset=2
+                late a name=a value=6.0 event_time=00:00:05 late_by_ms=35000 -..- source_file=p0 source_offset=5
                 a name=a value=4.0
             read 6 = results 3 + filtered 1 + late 2 + rejected 0 + open 0
         "#]],

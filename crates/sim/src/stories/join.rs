@@ -84,20 +84,20 @@ fn a_row_behind_the_watermark_of_its_partition_or_of_the_join_is_late() {
     check(
         &story("within=10s lateness=1s", lines),
         expect![[r#"
-        rows orders/0, 2 of them
-            late a name=a value=3.0 late_by_ms=2000 -..- source_file=orders/0 source_offset=2
-        rows payments/0, 3 of them
-            late a name=a value=11.0 late_by_ms=2000 -..- source_file=payments/0 source_offset=1
-            a name=a value=2.0 payments_key=a payments_name=a payments_value=10.0
-            a name=a value=1.0 payments_key=a payments_name=a payments_value=10.0
-            a name=a value=2.0 payments_key=a payments_name=a payments_value=12.0
-            a name=a value=1.0 payments_key=a payments_name=a payments_value=12.0
-        rows orders/1, 2 of them
-            a name=a value=4.0 payments_key=a payments_name=a payments_value=12.0
-            a name=a value=4.0 payments_key=a payments_name=a payments_value=10.0
-            a name=a value=5.0 payments_key=a payments_name=a payments_value=10.0
-        read 8 = results 6 + filtered 0 + late 2 + rejected 0 + open 0
-    "#]],
+            rows orders/0, 2 of them
+                late a name=a value=3.0 event_time=00:00:08 late_by_ms=2000 -..- source_file=orders/0 source_offset=2
+            rows payments/0, 3 of them
+                late a name=a value=11.0 event_time=00:00:08 late_by_ms=2000 -..- source_file=payments/0 source_offset=1
+                a name=a value=2.0 payments_key=a payments_name=a payments_value=10.0
+                a name=a value=1.0 payments_key=a payments_name=a payments_value=10.0
+                a name=a value=2.0 payments_key=a payments_name=a payments_value=12.0
+                a name=a value=1.0 payments_key=a payments_name=a payments_value=12.0
+            rows orders/1, 2 of them
+                a name=a value=4.0 payments_key=a payments_name=a payments_value=12.0
+                a name=a value=4.0 payments_key=a payments_name=a payments_value=10.0
+                a name=a value=5.0 payments_key=a payments_name=a payments_value=10.0
+            read 8 = results 6 + filtered 0 + late 2 + rejected 0 + open 0
+        "#]],
     );
 }
 
@@ -229,13 +229,13 @@ fn a_source_that_has_not_shown_a_partition_holds_time_back_for_a_while() {
     check(
         &story("within=10s kind=left", &lines("30s")),
         expect![[r#"
-        tick 30s
-            a name=a value=1.0
-        rows payments/0, 2 of them
-            late a name=a value=10.0 late_by_ms=238000 -..- source_file=payments/0 source_offset=0
-            b name=b value=2.0 payments_key=b payments_name=b payments_value=11.0
-        read 4 = results 3 + filtered 0 + late 1 + rejected 0 + open 0
-    "#]],
+            tick 30s
+                a name=a value=1.0
+            rows payments/0, 2 of them
+                late a name=a value=10.0 event_time=00:00:02 late_by_ms=238000 -..- source_file=payments/0 source_offset=0
+                b name=b value=2.0 payments_key=b payments_name=b payments_value=11.0
+            read 4 = results 3 + filtered 0 + late 1 + rejected 0 + open 0
+        "#]],
     );
 }
 

@@ -29,7 +29,7 @@ fn each_late_row_is_told_at_once_with_its_group_alone() {
             rows p0, 1 of them
                 00:00:00..00:00:10 d n=1 total=1.0 late revision=4
             rows p0, 4 of them
-                late a name=a value=16.0 late_by_ms=61000 00:00:00..00:00:10 source_file=p0 source_offset=12
+                late a name=a value=16.0 event_time=00:00:09 late_by_ms=61000 00:00:00..00:00:10 source_file=p0 source_offset=12
                 00:00:10..00:00:20 a n=2 total=2.0 on_time revision=0
                 00:00:00..00:00:10 a n=4 total=15.0 late revision=5
                 00:01:00..00:01:10 a n=1 total=1.0 on_time revision=0

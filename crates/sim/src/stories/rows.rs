@@ -267,7 +267,7 @@ fn what_is_masked_is_masked_in_results_late_rows_and_dead_letters() {
                 rejected p0@1 (<email> name=<email> value=-1.0): fail_if_negative(value): a negative value
                 00:00:00..00:00:10 mail to <email> now n=1 last=mail to <email> now on_time revision=0
             rows p0, 1 of them
-                late from <email> name=from <email> value=1.0 checked=1.0 late_by_ms=17000 00:00:00..00:00:10 source_file=p0 source_offset=3
+                late from <email> name=from <email> value=1.0 checked=1.0 event_time=00:00:03 late_by_ms=17000 00:00:00..00:00:10 source_file=p0 source_offset=3
             end
                 00:00:20..00:00:30 x n=1 last=x on_time revision=0
             read 4 = results 2 + filtered 0 + late 1 + rejected 1 + open 0

@@ -86,9 +86,9 @@ fn a_row_behind_the_watermark_counts_where_its_own_partition_has_a_session_that_
          end",
         expect![[r#"
             rows p0, 3 of them
-                late c name=c value=32.0 late_by_ms=1000 00:00:14..00:00:24 source_file=p0 source_offset=5
+                late c name=c value=32.0 event_time=00:00:14 late_by_ms=1000 00:00:14..00:00:24 source_file=p0 source_offset=5
             rows p0, 2 of them
-                late a name=a value=128.0 late_by_ms=20000 00:00:10..00:00:20 source_file=p0 source_offset=7
+                late a name=a value=128.0 event_time=00:00:10 late_by_ms=20000 00:00:10..00:00:20 source_file=p0 source_offset=7
                 00:00:00..00:00:24 a n=4 total=27.0 on_time revision=0
                 00:00:15..00:00:25 b n=1 total=4.0 on_time revision=0
             end
@@ -117,7 +117,7 @@ fn which_rows_are_late_does_not_depend_on_which_partition_was_read_first() {
         ),
         expect![[r#"
             rows p0, 3 of them
-                late a name=a value=2.0 late_by_ms=8000 00:00:22..00:00:42 source_file=p0 source_offset=2
+                late a name=a value=2.0 event_time=00:00:22 late_by_ms=8000 00:00:22..00:00:42 source_file=p0 source_offset=2
             end
                 00:00:00..00:00:35 a n=2 total=5.0 on_time revision=0
                 00:00:30..00:00:51 b n=2 total=2.0 on_time revision=0
@@ -224,7 +224,7 @@ fn a_session_that_has_fired_and_goes_on_speaks_again_when_it_ends_again() {
             rows p0, 1 of them
                 00:00:00..00:00:28 a n=4 late revision=2
             rows p0, 2 of them
-                late a name=a value=1.0 late_by_ms=50000 00:00:20..00:00:30 source_file=p0 source_offset=9
+                late a name=a value=1.0 event_time=00:00:20 late_by_ms=50000 00:00:20..00:00:30 source_file=p0 source_offset=9
                 00:00:29..00:00:41 b n=2 on_time revision=0
             end
                 00:01:10..00:01:20 c n=1 on_time revision=0
@@ -315,7 +315,7 @@ fn a_partition_that_was_idle_finds_no_session_that_has_gone() {
             rows p0, 2 of them
                 00:00:01..00:00:12 a n=2 on_time revision=0
             rows p1, 2 of them
-                late a name=a value=1.0 late_by_ms=15000 00:00:05..00:00:15 source_file=p1 source_offset=1
+                late a name=a value=1.0 event_time=00:00:05 late_by_ms=15000 00:00:05..00:00:15 source_file=p1 source_offset=1
             end
                 00:00:20..00:00:30 a n=1 on_time revision=0
                 00:00:20..00:00:30 b n=1 on_time revision=0

@@ -43,11 +43,11 @@ fn a_row_that_is_late_for_one_window_still_counts_in_the_open_ones() {
          end",
         expect![[r#"
             rows p0, 5 of them
-                late b name=b value=1.0 late_by_ms=10000 00:00:00..00:00:10 source_file=p0 source_offset=4
+                late b name=b value=1.0 event_time=00:00:02 late_by_ms=10000 00:00:00..00:00:10 source_file=p0 source_offset=4
                 2025-12-31T23:59:55Z..00:00:05 a n=1 on_time revision=0
                 00:00:00..00:00:10 a n=2 on_time revision=0
             rows p0, 2 of them
-                late c name=c value=1.0 late_by_ms=8000 00:00:05..00:00:15 source_file=p0 source_offset=6
+                late c name=c value=1.0 event_time=00:00:08 late_by_ms=8000 00:00:05..00:00:15 source_file=p0 source_offset=6
                 00:00:05..00:00:15 a n=2 on_time revision=0
                 00:00:05..00:00:15 b n=1 on_time revision=0
             end

@@ -184,7 +184,7 @@ fn rows_of_a_partition_that_appears_after_its_windows_were_dropped_are_late_not_
             rows p0, 2 of them
                 00:00:00..00:00:10 a n=1 on_time revision=0
             rows p1, 2 of them
-                late a name=a value=1.0 late_by_ms=33000 00:00:00..00:00:10 source_file=p1 source_offset=0
+                late a name=a value=1.0 event_time=00:00:02 late_by_ms=33000 00:00:00..00:00:10 source_file=p1 source_offset=0
             end
                 00:00:30..00:00:40 a n=1 on_time revision=0
                 00:00:30..00:00:40 b n=1 on_time revision=0
@@ -229,7 +229,7 @@ fn a_row_is_late_by_its_own_partition_even_where_another_holds_the_window_open()
          end",
         expect![[r#"
             rows p0, 2 of them
-                late a name=a value=1.0 late_by_ms=15000 00:00:00..00:00:10 source_file=p0 source_offset=1
+                late a name=a value=1.0 event_time=00:00:05 late_by_ms=15000 00:00:00..00:00:10 source_file=p0 source_offset=1
             end
                 00:00:00..00:00:10 a n=1 on_time revision=0
                 00:00:20..00:00:30 a n=1 on_time revision=0
@@ -316,8 +316,8 @@ fn after_the_end_rows_of_windows_that_time_has_passed_are_late() {
             end
                 00:00:30..00:00:40 a n=1 on_time revision=0
             rows p1, 4 of them
-                late a name=a value=1.0 late_by_ms=29000 00:00:00..00:00:10 source_file=p1 source_offset=0
-                late a name=a value=1.0 late_by_ms=15000 00:00:10..00:00:20 source_file=p1 source_offset=1
+                late a name=a value=1.0 event_time=00:00:02 late_by_ms=29000 00:00:00..00:00:10 source_file=p1 source_offset=0
+                late a name=a value=1.0 event_time=00:00:16 late_by_ms=15000 00:00:10..00:00:20 source_file=p1 source_offset=1
                 00:00:20..00:00:30 a n=1 late revision=0
             end
                 00:00:30..00:00:40 a n=2 late revision=1
@@ -421,7 +421,7 @@ fn a_partition_that_is_too_far_ahead_is_paused_until_the_others_have_come_closer
                 00:04:00..00:04:10 n=1 on_time revision=0
                 resume p0
             rows p1, 1 of them
-                late a name=a value=1.0 late_by_ms=59000 00:03:10..00:03:20 source_file=p1 source_offset=2
+                late a name=a value=1.0 event_time=00:03:11 late_by_ms=59000 00:03:10..00:03:20 source_file=p1 source_offset=2
                 pause p0
             finished p1
                 resume p0

@@ -126,7 +126,7 @@ fn open_windows_speak_after_every_so_many_rows() {
                 00:00:00..00:00:10 a n=2 early revision=0
                 00:00:00..00:00:10 b n=1 early revision=0
             rows p0, 3 of them
-                late b name=b value=1.0 late_by_ms=9000 00:00:00..00:00:10 source_file=p0 source_offset=7
+                late b name=b value=1.0 event_time=00:00:02 late_by_ms=9000 00:00:00..00:00:10 source_file=p0 source_offset=7
                 00:00:00..00:00:10 b n=3 early revision=1
                 00:00:10..00:00:20 c n=1 early revision=0
                 00:00:00..00:00:10 a n=2 on_time revision=2

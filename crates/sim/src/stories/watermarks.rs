@@ -17,7 +17,7 @@ fn a_periodic_watermark_moves_at_multiples_and_lets_rows_in_that_a_bounded_one_w
          end",
         expect![[r#"
             rows p0, 2 of them
-                late d name=d value=1.0 late_by_ms=6000 00:00:20..00:00:25 source_file=p0 source_offset=6
+                late d name=d value=1.0 event_time=00:00:24 late_by_ms=6000 00:00:20..00:00:25 source_file=p0 source_offset=6
                 00:00:20..00:00:25 a n=1 on_time revision=0
                 00:00:20..00:00:25 b n=1 on_time revision=0
                 00:00:20..00:00:25 c n=1 on_time revision=0
@@ -93,10 +93,10 @@ fn only_rows_that_carry_a_watermark_move_it() {
          end",
         expect![[r#"
             rows p0, 6 of them
-                late a name=a value=1.0 late_by_ms=17000 00:00:00..00:00:10 source_file=p0 source_offset=4
+                late a name=a value=1.0 event_time=00:00:03 late_by_ms=17000 00:00:00..00:00:10 source_file=p0 source_offset=4
                 00:00:00..00:00:10 a n=2 on_time revision=0
             rows p0, 3 of them
-                late mark name=mark value=1.0 late_by_ms=10000 00:00:10..00:00:20 source_file=p0 source_offset=6
+                late mark name=mark value=1.0 event_time=00:00:10 late_by_ms=10000 00:00:10..00:00:20 source_file=p0 source_offset=6
                 00:00:20..00:00:30 - n=1 on_time revision=0
                 00:00:20..00:00:30 a n=1 on_time revision=0
                 00:00:20..00:00:30 mark n=1 on_time revision=0
@@ -119,7 +119,7 @@ fn the_delay_of_a_punctuated_watermark_is_taken_from_the_rows_that_carry_it() {
          end",
         expect![[r#"
             rows p0, 6 of them
-                late a name=a value=1.0 late_by_ms=3000 00:00:00..00:00:10 source_file=p0 source_offset=4
+                late a name=a value=1.0 event_time=00:00:07 late_by_ms=3000 00:00:00..00:00:10 source_file=p0 source_offset=4
                 00:00:00..00:00:10 a n=2 on_time revision=0
             end
                 00:00:10..00:00:20 a n=3 on_time revision=0
@@ -165,7 +165,7 @@ fn a_row_of_which_it_cannot_be_told_whether_it_carries_a_watermark_is_rejected_a
         expect![[r#"
             rows p0, 5 of them
                 rejected p0@1: whether it carries a watermark cannot be told: fail_if_negative(value) > 5: a negative value
-                late a name=a value=1.0 late_by_ms=21000 00:00:00..00:00:10 source_file=p0 source_offset=4
+                late a name=a value=1.0 event_time=00:00:04 late_by_ms=21000 00:00:00..00:00:10 source_file=p0 source_offset=4
                 00:00:00..00:00:10 n=2 on_time revision=0
             end
                 00:00:20..00:00:30 n=1 on_time revision=0

@@ -62,7 +62,7 @@ fn a_late_row_goes_to_the_late_output_with_its_delay_and_the_window_it_missed() 
             rows p0, 2 of them
                 00:00:00..00:00:10 a n=1 on_time revision=0
             rows p0, 2 of them
-                late a name=a value=7.0 late_by_ms=9000 00:00:00..00:00:10 source_file=p0 source_offset=2
+                late a name=a value=7.0 event_time=00:00:02 late_by_ms=9000 00:00:00..00:00:10 source_file=p0 source_offset=2
             end
                 00:00:10..00:00:20 a n=1 on_time revision=0
                 00:00:10..00:00:20 b n=1 on_time revision=0
@@ -93,7 +93,7 @@ fn allowed_lateness_fires_the_groups_that_changed_again() {
                 00:00:00..00:00:10 a n=2 total=3.0 late revision=1
                 00:00:00..00:00:10 c n=1 total=3.0 late revision=1
             rows p0, 2 of them
-                late a name=a value=9.0 late_by_ms=25000 00:00:00..00:00:10 source_file=p0 source_offset=8
+                late a name=a value=9.0 event_time=00:00:06 late_by_ms=25000 00:00:00..00:00:10 source_file=p0 source_offset=8
                 00:00:00..00:00:10 a n=3 total=7.0 late revision=2
                 00:00:10..00:00:20 a n=2 total=200.0 on_time revision=0
             end

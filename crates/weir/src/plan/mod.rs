@@ -85,7 +85,7 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
             })
             .collect(),
         tables: memory::tables(config, &plan, &steps.places),
-        late: job_output("late", &config.late, time_field.clone(), Some(types::late_columns())),
+        late: job_output("late", &config.late, Some("event_time".to_owned()), Some(types::late_columns())),
         dead_letters: job_output(
             "dead_letters",
             &config.dead_letters,

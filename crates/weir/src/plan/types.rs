@@ -237,6 +237,7 @@ fn unknown_column(path: &str, text: &str, name: &str, schema: &Schema) -> Option
 /// The columns that late rows have besides those of the row.
 pub(super) fn late_columns() -> SchemaRef {
     Arc::new(Schema::new(vec![
+        Field::new("event_time", fields::timestamp(), true),
         Field::new("late_by_ms", DataType::Int64, true),
         Field::new("window_start", fields::timestamp(), true),
         Field::new("window_end", fields::timestamp(), true),

@@ -142,23 +142,23 @@ fn rows_that_no_expectation_looks_at_are_a_failure_where_others_of_their_output_
               FAIL  of the output
 
                 s.yaml:7: 1 row in `raw` that no expectation looks at: add `- expect: { raw: ... }`
-    
+
                            n  ts
                   + found  2  2026-01-01T00:00:02Z
 
               FAIL  dead letters always
 
                 s.yaml:9: 1 row in `dead_letters` that no expectation looks at: add `- expect: { dead_letters: ... }`
-    
+
                            time                  pipeline  source_file  partition  source_offset  reason                                                              payload   original_bytes
                   + found  2026-01-01T00:00:00Z  p         app          app        0              "not JSON at column 1: expected a JSON object, found \"nonsense\""  nonsense  8
 
               FAIL  late rows always
 
                 s.yaml:11: 1 row in `late` that no expectation looks at: add `- expect: { late: ... }`
-    
-                           n  ts                    late_by_ms  window_start          window_end            source_file  source_offset  pipeline
-                  + found  1  2026-01-01T00:00:01Z  59000       2026-01-01T00:00:00Z  2026-01-01T00:00:10Z  app          1              p
+
+                           n  ts                    event_time            late_by_ms  window_start          window_end            source_file  source_offset  pipeline
+                  + found  1  2026-01-01T00:00:01Z  2026-01-01T00:00:01Z  59000       2026-01-01T00:00:00Z  2026-01-01T00:00:10Z  app          1              p
 
         "#]],
     );

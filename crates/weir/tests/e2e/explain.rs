@@ -96,7 +96,7 @@ fn a_running_pipeline_says_what_fires_next_and_why_an_event_was_late() {
     };
     assert_eq!(
         (why["outcome"].as_str(), why["late_by_ms"].as_i64(), why["lateness_enough_ms"].as_i64()),
-        (Some("late"), Some(105_000), Some(105_000)),
+        (Some("late"), Some(105_000), Some(75_000)),
         "{why}"
     );
     assert_eq!(explain(&["--why-late", "app:999999"])["outcome"], "not_found");

@@ -30,8 +30,11 @@ fn only_the_records_that_a_punctuated_watermark_names_make_others_late() {
     let counts = place.query("SELECT k, rows FROM per_minute ORDER BY window_start, k");
     let counts: Vec<String> = counts.iter().map(|row| format!("{}{}", row["k"], row["rows"])).collect();
     assert_eq!(counts, ["\"a\"2", "\"a\"1", "\"b\"1", "\"a\"1"]);
-    let late = place.query("SELECT late_by_ms FROM late_events");
+    let late = place.query("SELECT late_by_ms, event_time, window_start, source_offset FROM late_events");
     assert_eq!(late.len(), 1, "{late:?}");
+    assert_eq!(late[0]["event_time"], "2026-01-01T00:00:03Z", "the step takes no `ts`, the late output has it");
+    assert_eq!(late[0]["window_start"], "2026-01-01T00:00:00Z");
+    assert_eq!(late[0]["source_offset"], rows[..4].concat().len());
     assert_eq!(late[0]["late_by_ms"], 57_000, "the row of second 3, after the mark of 60");
 
     let wrong = place.write("wrong.yaml", yaml.replace("kind = 'heartbeat'", "length(kind)"));

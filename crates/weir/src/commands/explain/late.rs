@@ -28,7 +28,7 @@ pub(super) async fn why(name: &str, event: &str, loaded: Option<&Loaded>, data: 
     })?;
     let late = table(loaded.map(|loaded| &loaded.job.late.output), LATE_TABLE)?;
     if let Some(row) = find(data, &late, name, file, offset).await? {
-        return Ok(explain(event, &row, loaded));
+        return Ok(explain(event, &row));
     }
     let letters = table(loaded.map(|loaded| &loaded.job.dead_letters.output), DEAD_LETTERS_TABLE)?;
     if let Some(row) = find(data, &letters, name, file, offset).await? {
@@ -74,12 +74,11 @@ async fn find(data: &Path, table: &str, pipeline: &str, file: &str, offset: u64)
     Ok(batches.iter().flat_map(Row::all).next())
 }
 
-fn explain(event: &str, row: &Row, loaded: Option<&Loaded>) -> Why {
+fn explain(event: &str, row: &Row) -> Why {
     let late_by_ms = row.get("late_by_ms").as_i64().unwrap_or(0);
     let late_by = chrono::TimeDelta::milliseconds(late_by_ms);
     let (start, end) = (time(row.get("window_start")), time(row.get("window_end")));
-    let field = loaded.and_then(|loaded| loaded.config.time.as_ref()).map(|time| time.field.clone());
-    let at = field.and_then(|field| time(row.get(&field)).or_else(|| time(row.get(&format!("row_{field}")))));
+    let at = time(row.get("event_time"));
     let mut text = format!("{event} was late by {}", span(late_by));
     if let (Some(start), Some(end)) = (start, end) {
         text.push_str(&format!(
@@ -100,7 +99,7 @@ fn explain(event: &str, row: &Row, loaded: Option<&Loaded>) -> Why {
             shown(at),
             shown(at + late_by)
         )),
-        None => text.push_str("  its event time is not among the columns that its step takes\n"),
+        None => text.push_str("  the table was written before late rows told their event time\n"),
     }
     text.push_str(&format!(
         "  a `lateness` of more than {} would have taken it, or a watermark `delay` that is longer by what is missing of that\n",
