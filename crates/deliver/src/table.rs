@@ -42,4 +42,9 @@ impl Sink for TableSink {
     async fn abort(&mut self, _: Epoch) -> SeamResult<()> {
         self.writer.run(TableWriter::abort).await
     }
+
+    async fn take_back(&mut self, _: Option<&Prepared>, _: Option<&[Prepared]>) -> SeamResult<Option<Prepared>> {
+        // The commit that goes back takes the rows out of the table.
+        Ok(Some(Prepared::default()))
+    }
 }

@@ -48,6 +48,15 @@ pub struct EpochCommit {
 /// The last commit of a pipeline, as recovery reads it.
 pub type Committed = EpochCommit;
 
+/// A commit that can still be gone back to.
+#[derive(Debug)]
+pub struct KeptCommit {
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// What it holds; `Corrupt` when that does not match its checksum.
+    pub commit: SeamResult<Committed>,
+}
+
 /// Publishes epochs. On one machine: a transaction in the catalog.
 #[async_trait]
 pub trait CommitPoint: Send + Sync {
@@ -62,4 +71,21 @@ pub trait CommitPoint: Send + Sync {
     /// # Errors
     /// `Corrupt` when it cannot be read.
     async fn last(&self, pipeline: &str) -> SeamResult<Option<Committed>>;
+
+    /// The commits of `pipeline` that are kept, newest first; at most [`CommitPoint::keeps`].
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    async fn kept(&self, pipeline: &str) -> SeamResult<Vec<KeptCommit>>;
+
+    /// How many commits of each pipeline are kept.
+    fn keeps(&self) -> usize;
+
+    /// Makes `commit` after undoing every commit of its pipeline after epoch `to`: their positions, their snapshots and
+    /// their rows, in one act. For recovery from an older snapshot, before the pipeline runs. `commit` says what the
+    /// commit of `to` says, has an epoch after all of them, and no segments.
+    ///
+    /// # Errors
+    /// `Config` when `to` is not kept; else as [`CommitPoint::commit`].
+    async fn go_back(&self, to: Epoch, commit: EpochCommit) -> SeamResult<()>;
 }

@@ -45,7 +45,7 @@ mod zone;
 
 pub use batch::{Batch, VALUE_BYTES_SHOWN, Value};
 pub use clock::{Clock, SystemClock};
-pub use commit::{CommitPoint, Committed, EpochCommit, NewSegment};
+pub use commit::{CommitPoint, Committed, EpochCommit, KeptCommit, NewSegment};
 pub use decode::{Decoded, Decoder, FieldKind, Fields, Framer, Remembers, Wanted, WantedField};
 pub use error::{ErrorKind, SeamError, SeamResult};
 pub use expression::{Accumulator, Compiler, Expression};

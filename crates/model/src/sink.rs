@@ -70,4 +70,29 @@ pub trait Sink: Send {
     /// # Errors
     /// As [`Sink::write`].
     async fn abort(&mut self, last: Epoch) -> SeamResult<()>;
+
+    /// Recovery must go back from the commits that held `undone` (oldest first, one after the other; `None` when that
+    /// cannot be read) to the one before them, which held `kept` for this output, if it was there already. What the
+    /// commit that goes back has to hold for the output, so that from its [`Sink::commit`] on it shows what it showed
+    /// then; `None` when what it shows cannot be taken back. Changes nothing yet.
+    ///
+    /// # Errors
+    /// As [`Sink::write`].
+    async fn take_back(
+        &mut self,
+        kept: Option<&Prepared>,
+        undone: Option<&[Prepared]>,
+    ) -> SeamResult<Option<Prepared>> {
+        let _ = (kept, undone);
+        Ok(None)
+    }
+
+    /// What a commit has to hold for the output when everything that it shows stays and the rows of later epochs follow
+    /// it. Called after [`Sink::abort`] and, where that is known, [`Sink::commit`] of the last epoch.
+    ///
+    /// # Errors
+    /// As [`Sink::write`].
+    async fn let_stand(&mut self) -> SeamResult<Prepared> {
+        Ok(Prepared::default())
+    }
 }

@@ -3,17 +3,13 @@
 //! Nothing of the next epoch is taken in between, so the commit describes exactly one moment: after these positions, with
 //! this state, these results. Recovery reads the last commit and goes on from that moment; what came after it is forgotten.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
 
-use weir_engine::{Engine, Plan, Snapshot};
+use weir_engine::{Plan, Snapshot};
 use weir_model::{Committed, Epoch, EpochCommit, ErrorKind, Positions, SeamError, SeamResult};
 
 use super::Shared;
 use super::outlet::Outlet;
-
-/// How many snapshots of state are kept, so that a damaged one has an older one to fall back to.
-const SNAPSHOTS_KEPT: usize = 3;
 
 /// Where a pipeline stands.
 pub(super) struct Ledger {
@@ -23,7 +19,8 @@ pub(super) struct Ledger {
     pub(super) last: Epoch,
     /// Where to go on reading, per source.
     pub(super) positions: BTreeMap<String, Positions>,
-    snapshots: Vec<String>,
+    /// The snapshots of the commits that are kept, oldest first; a commit of a state without rows has none.
+    snapshots: VecDeque<Option<String>>,
 }
 
 /// What was committed.
@@ -33,34 +30,15 @@ pub(super) struct Done {
 }
 
 impl Ledger {
-    /// Reads the last commit of `plan`'s pipeline.
-    pub(super) async fn open(plan: &Plan, shared: &Shared) -> SeamResult<(Self, Option<Committed>)> {
-        let committed = shared.commits.last(&plan.pipeline).await?;
-        let ledger = Self {
+    /// At `committed`; `snapshots` are those of all commits that are kept, oldest first.
+    pub(super) fn at(plan: &Plan, committed: Option<&Committed>, snapshots: VecDeque<Option<String>>) -> Self {
+        Self {
             pipeline: plan.pipeline.clone(),
             fingerprint: plan.fingerprint(),
-            last: committed.as_ref().map_or(Epoch::default(), |committed| committed.epoch),
-            positions: committed.as_ref().map(|committed| committed.positions.clone()).unwrap_or_default(),
-            snapshots: committed.as_ref().and_then(|committed| committed.snapshot.clone()).into_iter().collect(),
-        };
-        Ok((ledger, committed))
-    }
-
-    /// The engine as the last commit left it, or a new one.
-    pub(super) fn engine(&self, plan: Plan, committed: Option<&Committed>, shared: &Shared) -> SeamResult<Engine> {
-        let compiler = Arc::clone(&shared.compiler);
-        let Some(committed) = committed else {
-            return Engine::new(plan, compiler).map_err(|error| refused(&self.pipeline, &error));
-        };
-        let snapshot = match &committed.snapshot {
-            Some(name) => shared.snapshots.read(&self.pipeline, name)?,
-            None => Snapshot {
-                plan_fingerprint: committed.plan_fingerprint.clone(),
-                meta: committed.counters.clone().into_bytes(),
-                runs: Vec::new(),
-            },
-        };
-        Engine::restore(plan, compiler, snapshot).map_err(|error| refused(&self.pipeline, &error))
+            last: committed.map_or(Epoch::default(), |committed| committed.epoch),
+            positions: committed.map(|committed| committed.positions.clone()).unwrap_or_default(),
+            snapshots,
+        }
     }
 
     /// Commits `snapshot` and what the outlets hold as the next epoch.
@@ -103,16 +81,20 @@ impl Ledger {
 
     /// Removes snapshots that no recovery can ask for any more. A failure only leaves files behind, until the next time.
     fn forget_old_snapshots(&mut self, newest: Option<String>, shared: &Shared) {
-        self.snapshots.extend(newest);
-        if self.snapshots.len() > SNAPSHOTS_KEPT {
-            self.snapshots.drain(..self.snapshots.len() - SNAPSHOTS_KEPT);
+        self.snapshots.push_back(newest);
+        while self.snapshots.len() > shared.commits.keeps() {
+            self.snapshots.pop_front();
         }
-        if let Err(error) = shared.snapshots.collect(&self.pipeline, &self.snapshots) {
-            tracing::warn!(pipeline = self.pipeline, error = error.full(), "old snapshots were not removed");
+        let kept: Vec<String> = self.snapshots.iter().flatten().cloned().collect();
+        match shared.snapshots.collect(&self.pipeline, &kept) {
+            Ok(collected) => {
+                for damage in collected.damaged {
+                    tracing::error!(pipeline = self.pipeline, damage, "an older snapshot cannot be gone back to");
+                }
+            }
+            Err(error) => {
+                tracing::warn!(pipeline = self.pipeline, error = error.full(), "old snapshots were not removed");
+            }
         }
     }
-}
-
-fn refused(pipeline: &str, error: &weir_engine::EngineError) -> SeamError {
-    SeamError::new(ErrorKind::Config, format!("pipeline {pipeline}: {error}"))
 }

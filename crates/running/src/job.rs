@@ -9,6 +9,7 @@ use weir_deliver::OutputConfig;
 use weir_engine::Plan;
 use weir_model::Wanted;
 
+use crate::recover::Recovery;
 use crate::tables::JobTable;
 
 /// A pipeline that can be run.
@@ -30,6 +31,8 @@ pub struct Job {
     pub epoch: Duration,
     /// How many threads read and decode.
     pub tasks: usize,
+    /// What may be done about state that cannot be used.
+    pub recovery: Recovery,
 }
 
 /// A source of a job.

@@ -10,6 +10,7 @@ mod inlet;
 mod job;
 mod outlet;
 mod pace;
+mod recover;
 mod supervisor;
 mod tables;
 mod task;
@@ -25,6 +26,7 @@ use weir_state::SnapshotStore;
 use weir_store::{Store, StoreConfig};
 
 pub use job::{Job, JobOutput, JobSource};
+pub use recover::Recovery;
 pub use supervisor::{Ended, Supervisor, Until, keep_running};
 pub use tables::{JobTable, TableFormat, read_table};
 

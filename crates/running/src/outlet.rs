@@ -100,6 +100,20 @@ impl Outlet {
         }
     }
 
+    /// As [`Sink::take_back`].
+    pub(super) async fn take_back(
+        &mut self,
+        kept: Option<&Prepared>,
+        undone: Option<&[Prepared]>,
+    ) -> SeamResult<Option<Prepared>> {
+        self.sink.take_back(kept, undone).await.map_err(|error| self.named(error))
+    }
+
+    /// As [`Sink::let_stand`].
+    pub(super) async fn let_stand(&mut self) -> SeamResult<Prepared> {
+        self.sink.let_stand().await.map_err(|error| self.named(error))
+    }
+
     async fn pause_or_fail(&self, error: SeamError, attempt: &mut u32) -> SeamResult<()> {
         *attempt += 1;
         if error.kind != ErrorKind::Retry || *attempt >= ATTEMPTS_MAX {

@@ -16,6 +16,7 @@ use super::epoch::Ledger;
 use super::inlet::{Arrival, Control, Inflow, Inlet};
 use super::outlet::Outlet;
 use super::pace::Pace;
+use super::recover::Start;
 use super::tables::{TableNews, Tables};
 use crate::Job;
 
@@ -66,8 +67,7 @@ enum Happening {
 impl Task {
     /// Opens everything and goes to where the last commit left it.
     pub(super) async fn recover(job: &Job, shared: &Shared, handle: &Arc<PipelineHandle>) -> SeamResult<Self> {
-        let (ledger, committed) = Ledger::open(&job.plan, shared).await?;
-        let engine = ledger.engine(job.plan.clone(), committed.as_ref(), shared)?;
+        let Start { ledger, committed, engine } = Start::find(job, shared, handle).await?;
         let mut outlets = Vec::new();
         for output in job.outputs.iter().chain([&job.late, &job.dead_letters]) {
             let prepared = committed.as_ref().and_then(|committed| committed.prepared.get(&output.name));

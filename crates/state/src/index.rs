@@ -1,6 +1,6 @@
 //! Where the runs of the last snapshot lie, so that the next one writes only what is new. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::manifest::{Piece, StoredRun};
 
@@ -17,6 +17,8 @@ pub(crate) struct Index {
     pieces: HashMap<u64, Piece>,
     /// Bytes that each object had when it was written, where this process wrote it.
     object_bytes: BTreeMap<String, u64>,
+    /// The objects that each snapshot needs which this process wrote or read: manifests never change.
+    needs: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Index {
@@ -24,11 +26,27 @@ impl Index {
     pub(crate) fn after(&mut self, name: &str, runs: &[StoredRun], bytes: Option<u64>) {
         self.last = Some(name.to_owned());
         self.pieces = runs.iter().map(|run| (run.id, run.piece.clone())).collect();
+        self.needs.insert(name.to_owned(), objects_of(name, runs));
         if let Some(bytes) = bytes {
             self.object_bytes.insert(name.to_owned(), bytes);
         }
-        let in_use = self.pieces.values().map(|piece| piece.object.as_str()).collect::<std::collections::BTreeSet<_>>();
+        let in_use = self.pieces.values().map(|piece| piece.object.as_str()).collect::<BTreeSet<_>>();
         self.object_bytes.retain(|object, _| in_use.contains(object.as_str()));
+    }
+
+    /// What the snapshot `name` needs, if that is known.
+    pub(crate) fn needs(&self, name: &str) -> Option<&BTreeSet<String>> {
+        self.needs.get(name)
+    }
+
+    /// What the snapshot `name` needs.
+    pub(crate) fn learn(&mut self, name: &str, objects: BTreeSet<String>) {
+        self.needs.insert(name.to_owned(), objects);
+    }
+
+    /// Nobody asks any more for snapshots that are not in `kept`.
+    pub(crate) fn forget_all_but(&mut self, kept: &BTreeSet<&String>) {
+        self.needs.retain(|name, _| kept.contains(name));
     }
 
     /// The pieces of those of the runs `ids` that need not be written again.
@@ -50,4 +68,9 @@ impl Index {
         let few = if objects.len() > OBJECTS_MAX { OBJECTS_MAX / 2 } else { objects.len() };
         objects.into_iter().take(few).flat_map(|(_, pieces)| pieces).map(|(id, piece)| (id, piece.clone())).collect()
     }
+}
+
+/// The objects that hold the snapshot `name`: its own, and those of the runs that it names.
+pub(crate) fn objects_of(name: &str, runs: &[StoredRun]) -> BTreeSet<String> {
+    runs.iter().map(|run| run.piece.object.clone()).chain([name.to_owned()]).collect()
 }

@@ -129,15 +129,18 @@ pub(crate) fn read_manifest(vfs: &dyn Vfs, folder: &Path, pipeline: &str, name: 
     let trailer = read_range(vfs, &path, body, TRAILER_BYTES)?;
     let word = |at: usize| u64::from_le_bytes(trailer[at..at + 8].try_into().expect("eight bytes"));
     if &trailer[16..] != MAGIC {
-        return Err(damaged(&path, "it does not end as a snapshot does"));
+        let why = format!("bytes {body} to {length} are not how a snapshot ends");
+        return Err(damaged(&path, why));
     }
     let (bytes, checksum) = (word(0), word(8));
     if bytes > body.min(MANIFEST_BYTES_MAX) {
-        return Err(damaged(&path, format!("its manifest cannot have {bytes} bytes")));
+        let why = format!("byte {body}: its manifest cannot have {bytes} bytes");
+        return Err(damaged(&path, why));
     }
     let text = read_range(vfs, &path, body - bytes, bytes)?;
     if checksum_of(&text) != checksum {
-        return Err(damaged(&path, "its manifest does not match its checksum"));
+        let why = format!("bytes {} to {body} (its manifest) do not match their checksum", body - bytes);
+        return Err(damaged(&path, why));
     }
     let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| damaged(&path, error))?;
     if manifest.version != VERSION {

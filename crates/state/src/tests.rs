@@ -8,6 +8,7 @@ use weir_engine::{Run, Snapshot};
 use weir_model::{Epoch, ErrorKind, EventTime, Vfs};
 
 use crate::SnapshotStore;
+use crate::collect::DAMAGED_KEPT_MAX;
 use crate::index::OBJECTS_MAX;
 
 fn run(id: u64, rows: i64) -> Run {
@@ -107,6 +108,46 @@ fn runs_in_an_object_that_is_nearly_unused_move_on() {
     snapshots.collect("p", std::slice::from_ref(&name)).expect("collected");
     assert_eq!(disk.files().len(), 1, "the first object is gone although four of its runs live");
     assert_same(&store(&disk).read("p", &name).expect("read"), &snapshot(1..5));
+}
+
+#[test]
+fn damaged_snapshots_are_put_aside_without_what_others_need() {
+    let disk = SimDisk::new(1);
+    let snapshots = store(&disk);
+    let one = snapshots.write("p", Epoch(1), &snapshot(1..5)).expect("written");
+    let two = snapshots.write("p", Epoch(2), &snapshot(1..6)).expect("written");
+    let three = snapshots.write("p", Epoch(3), &snapshot(1..7)).expect("written");
+    let again = store(&disk);
+    let given_up = [three.clone(), one.clone()];
+    let moved = again.set_aside("p", &given_up, std::slice::from_ref(&two)).expect("put aside");
+    assert_eq!(
+        moved,
+        [Path::new("/state/p/damaged").join(format!("{three}.snap"))],
+        "the first is needed by the second"
+    );
+    assert!(again.set_aside("p", &given_up, std::slice::from_ref(&two)).expect("again").is_empty());
+    assert_same(&again.read("p", &two).expect("read"), &snapshot(1..6));
+    again.collect("p", std::slice::from_ref(&two)).expect("collected");
+    assert_eq!(disk.files().len(), 3, "nobody collects what was put aside");
+    let many: Vec<String> =
+        (10..30).map(|epoch| snapshots.write("p", Epoch(epoch), &snapshot(1..3)).expect("written")).collect();
+    store(&disk).set_aside("p", &many, &[]).expect("put aside");
+    let aside = disk.files().into_iter().filter(|(path, _)| path.starts_with("/state/p/damaged")).count();
+    assert_eq!(aside, DAMAGED_KEPT_MAX, "the oldest make room");
+}
+
+#[test]
+fn a_damaged_snapshot_among_those_that_are_kept_does_not_keep_others_from_being_collected() {
+    let disk = SimDisk::new(1);
+    let names: Vec<String> =
+        (1..=3).map(|epoch| store(&disk).write("p", Epoch(epoch), &snapshot(1..4)).expect("written")).collect();
+    disk.damage(&disk.files()[1].0.clone(), |bytes| bytes.truncate(bytes.len() - 1));
+    let snapshots = store(&disk);
+    let collected = snapshots.collect("p", &names[1..]).expect("collected");
+    assert_eq!((collected.objects, collected.damaged.len()), (1, 1), "{collected:?}");
+    assert!(collected.damaged[0].contains(&names[1]), "{collected:?}");
+    let again = snapshots.collect("p", &names[1..]).expect("collected");
+    assert_eq!(again, Default::default(), "it is said once");
 }
 
 #[test]

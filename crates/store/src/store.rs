@@ -10,7 +10,7 @@ use arrow::datatypes::Schema;
 use async_trait::async_trait;
 use weir_disk::{DataFolder, Disk, blocking, disk_error, remove_leftovers};
 use weir_model::{
-    Clock, CommitPoint, Committed, Epoch, EpochCommit, ErrorKind, SeamError, SeamResult, SystemClock, Vfs,
+    Clock, CommitPoint, Committed, Epoch, EpochCommit, ErrorKind, KeptCommit, SeamError, SeamResult, SystemClock, Vfs,
 };
 
 use crate::catalog::{Catalog, NewCommit};
@@ -159,23 +159,21 @@ impl Store {
         self.tables().troubles.clone()
     }
 
-    /// The commits of `pipeline` that are kept, newest first.
+    /// The commits of `pipeline` that are kept, newest first; at most [`StoreConfig::commits_kept`].
     ///
     /// # Errors
-    /// `Corrupt` when one cannot be read.
-    pub fn commits(&self, pipeline: &str) -> SeamResult<Vec<Committed>> {
+    /// As the catalog says.
+    pub fn commits(&self, pipeline: &str) -> SeamResult<Vec<KeptCommit>> {
         self.catalog().commits(pipeline)
     }
 
-    /// Undoes every commit of `pipeline` after epoch `to`, in one transaction: its positions, its snapshot and its
-    /// rows. For recovery from an older snapshot, before the pipeline runs.
-    ///
-    /// # Errors
-    /// `Config` when `to` is not among [`Store::commits`].
-    pub fn rewind(&self, pipeline: &str, to: Epoch) -> SeamResult<()> {
+    /// As [`CommitPoint::go_back`].
+    fn undo(&self, to: Epoch, commit: &EpochCommit) -> SeamResult<()> {
         self.owned()?;
+        let segments = commit.prepared.values().map(|prepared| prepared.segments.len()).sum::<usize>();
+        assert_eq!(segments, 0, "going back brings no rows");
         let mut catalog = self.catalog();
-        catalog.rewind(pipeline, to, self.now())?;
+        catalog.go_back(to, commit, self.now())?;
         let (tables, segments) = catalog.load()?;
         let mut visible = self.tables();
         let pins: BTreeMap<String, _> = visible
@@ -384,5 +382,17 @@ impl CommitPoint for Store {
 
     async fn last(&self, pipeline: &str) -> SeamResult<Option<Committed>> {
         self.catalog().last(pipeline)
+    }
+
+    async fn kept(&self, pipeline: &str) -> SeamResult<Vec<KeptCommit>> {
+        self.commits(pipeline)
+    }
+
+    fn keeps(&self) -> usize {
+        self.config().commits_kept
+    }
+
+    async fn go_back(&self, to: Epoch, commit: EpochCommit) -> SeamResult<()> {
+        self.undo(to, &commit)
     }
 }

@@ -104,6 +104,10 @@ pub struct UpArgs {
     /// Allows an address that other machines can reach, although nobody has to log in.
     #[arg(long)]
     pub allow_unauthenticated: bool,
+    /// If the newest state is damaged, goes back to an older one also where outputs (standard output, Kafka) then get
+    /// rows twice. Tables and files are always set back to what they showed then.
+    #[arg(long)]
+    pub fall_back: bool,
     /// Overrides, applied to every pipeline named on the command line.
     #[command(flatten)]
     pub overrides: Overrides,
@@ -120,6 +124,10 @@ pub struct RunArgs {
     /// Overrides of the pipeline.
     #[command(flatten)]
     pub overrides: Overrides,
+    /// If the newest state is damaged, goes back to an older one also where outputs (standard output, Kafka) then get
+    /// rows twice. Tables and files are always set back to what they showed then.
+    #[arg(long)]
+    pub fall_back: bool,
     /// Prints no progress and no summary.
     #[arg(long, short)]
     pub quiet: bool,

@@ -1,5 +1,7 @@
 //! One growing file of lines. Refuses rows that its header has no column for.
 
+mod back;
+
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use weir_disk::{disk_error, sync_error};
 use weir_model::{Epoch, ErrorKind, FileKind, SeamError, SeamResult, Vfs, VfsFile};
 use xxhash_rust::xxh3::Xxh3;
 
+use self::back::cut;
 use super::note::{self, LinesNote};
 use super::staged::{StagedFile, folder_of, length, remove, sync_folder};
 use crate::encode::{csv_header, csv_rows, ndjson};
@@ -211,6 +214,7 @@ impl LinesFile {
             bytes,
             checksum,
             columns: self.columns.take().or(before.columns),
+            cut_from: None,
         };
         self.prepared.push((epoch, Standing { length: note.length_after(), columns: note.columns.clone() }));
         Ok(note::write(&note))
@@ -273,13 +277,16 @@ fn roll_forward(vfs: &dyn Vfs, note: &LinesNote) -> SeamResult<u64> {
     let waits = note.bytes > 0 && length(vfs, staged)?.is_some();
     let (least, most) = if waits { (note.length_before, note.length_before) } else { (note.length_after(), u64::MAX) };
     // Nothing of a file that will be overwritten was committed before its first rows.
-    let untouched = note.length_after() == 0;
+    let untouched = note.length_after() == 0 && note.cut_from.is_none();
     if found < least && !untouched {
         let message = format!(
             "{} has {found} bytes, but {least} were committed to it: put it back as it was, or write to another path",
             file.display()
         );
         return Err(SeamError::new(ErrorKind::Config, message));
+    }
+    if let Some(cut_from) = note.cut_from {
+        return cut(vfs, note, found, cut_from);
     }
     if !waits {
         return Ok(if untouched { 0 } else { found });

@@ -107,4 +107,30 @@ impl Sink for FileSink {
             })
             .await
     }
+
+    async fn take_back(
+        &mut self,
+        kept: Option<&Prepared>,
+        undone: Option<&[Prepared]>,
+    ) -> SeamResult<Option<Prepared>> {
+        let kept = kept.and_then(|prepared| prepared.roll_forward.clone());
+        let notes = |undone: &[Prepared]| undone.iter().map(|prepared| prepared.roll_forward.clone()).collect();
+        let Some(undone) = undone.and_then(notes) else { return Ok(None) };
+        let undone: Vec<String> = undone;
+        let take_back = move |output: &mut Output| match output {
+            Output::Lines(file) => file.take_back(kept.as_deref(), &undone),
+            Output::Parts(folder) => folder.take_back(&undone),
+        };
+        let note = self.file.run(take_back).await?;
+        Ok(note.map(|note| Prepared { segments: Vec::new(), roll_forward: Some(note) }))
+    }
+
+    async fn let_stand(&mut self) -> SeamResult<Prepared> {
+        let let_stand = |output: &mut Output| match output {
+            Output::Lines(file) => file.let_stand(),
+            Output::Parts(folder) => Ok(folder.let_stand()),
+        };
+        let note = self.file.run(let_stand).await?;
+        Ok(Prepared { segments: Vec::new(), roll_forward: Some(note) })
+    }
 }

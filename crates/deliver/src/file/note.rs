@@ -21,11 +21,19 @@ pub(super) struct LinesNote {
     /// For csv: the columns of the header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) columns: Option<Vec<String>>,
+    /// For a commit that goes back: the file is cut to `length_before` if it is longer, and at most so long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) cut_from: Option<u64>,
 }
 
 impl LinesNote {
     pub(super) fn length_after(&self) -> u64 {
         self.length_before + self.bytes
+    }
+
+    /// How long the file may be by this output's own doing.
+    pub(super) fn length_most(&self) -> u64 {
+        self.length_after().max(self.cut_from.unwrap_or(0))
     }
 }
 
@@ -36,7 +44,8 @@ pub(super) struct PartsNote {
     pub(super) folder: String,
     /// The files of this epoch.
     pub(super) parts: Vec<Part>,
-    /// The names of files that these replace: what `mode: overwrite` found at the very first start.
+    /// The names of files that these replace: what `mode: overwrite` found at the very first start, or what a commit
+    /// that goes back takes away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) replaces: Vec<String>,
 }

@@ -179,7 +179,28 @@ impl PartsFolder {
         for part in &note.parts {
             publish(&*self.vfs, folder, part)?;
         }
-        if note.parts.is_empty() { Ok(()) } else { sync_folder(&*self.vfs, folder) }
+        let changed = !note.parts.is_empty() || !note.replaces.is_empty();
+        if changed { sync_folder(&*self.vfs, folder) } else { Ok(()) }
+    }
+
+    /// The note of a commit that goes back behind `undone`; `None` when these filled another folder.
+    pub(super) fn take_back(&self, undone: &[String]) -> SeamResult<Option<String>> {
+        let folder = self.path.to_string_lossy();
+        let mut replaces = Vec::new();
+        for note in undone {
+            let note: PartsNote = note::read(&folder, note)?;
+            if note.folder != folder {
+                return Ok(None);
+            }
+            replaces.extend(note.parts.into_iter().map(|part| part.name));
+        }
+        Ok(Some(note::write(&PartsNote { folder: folder.into_owned(), parts: Vec::new(), replaces })))
+    }
+
+    /// The note of a commit that leaves the folder as it is.
+    pub(super) fn let_stand(&self) -> String {
+        let folder = self.path.to_string_lossy().into_owned();
+        note::write(&PartsNote { folder, parts: Vec::new(), replaces: Vec::new() })
     }
 
     pub(super) fn abort(&mut self, last: Epoch) -> SeamResult<()> {

@@ -288,3 +288,69 @@ fn straight_parquet() -> String {
 fn straight_lines() -> String {
     std::thread::spawn(|| straight(FileFormat::Ndjson).1).join().unwrap()
 }
+
+/// Runs to the last epoch, then goes back behind `to` as recovery does; the rows after it come again, in later epochs.
+async fn go_back(config: &FileOutput, to: u64) -> (String, String) {
+    let disk = SimDisk::new(1);
+    let mut commits = Commits::new();
+    run(&disk, config, &mut commits).await.unwrap();
+    let once = shown(&disk);
+    let undone: Vec<Prepared> = commits.range(Epoch(to + 1)..).map(|(_, prepared)| prepared.clone()).collect();
+    let mut sink = open(&disk, config, &commits).unwrap();
+    let back = sink.take_back(commits.get(&Epoch(to)), Some(&undone)).await.unwrap().unwrap();
+    assert_eq!(shown(&disk), once, "nothing changes before the commit");
+    commits.split_off(&Epoch(to + 1));
+    let next = Epoch(EPOCHS + 1);
+    commits.insert(next, back.clone());
+    // Twice, as after a crash.
+    for _ in 0..2 {
+        let mut sink = open(&disk, config, &commits).unwrap();
+        sink.abort(next).await.unwrap();
+        sink.commit(next, &back).await.unwrap();
+    }
+    let mut sink = open(&disk, config, &commits).unwrap();
+    for (place, epoch) in (to + 1..=EPOCHS).enumerate() {
+        let number = Epoch(next.0 + 1 + place as u64);
+        for number in rows(epoch) {
+            sink.write(&batch(&[number])).await.unwrap();
+        }
+        let prepared = sink.prepare(number).await.unwrap();
+        sink.commit(number, &prepared).await.unwrap();
+    }
+    (once, shown(&disk))
+}
+
+#[tokio::test]
+async fn after_going_back_a_file_shows_every_row_once() {
+    for to in 0..EPOCHS {
+        for format in [FileFormat::Ndjson, FileFormat::Csv] {
+            let (once, after) = go_back(&output("/out/rows", format), to).await;
+            assert_eq!(after, once, "back to epoch {to}");
+        }
+    }
+    let (once, after) = go_back(&output("/out/parts", FileFormat::Parquet), 1).await;
+    assert_eq!(after, once.replace("part-2", "part-6").replace("part-4", "part-8"), "files of other epochs, same rows");
+}
+
+#[tokio::test]
+async fn what_someone_else_wrote_is_not_cut_off() {
+    let disk = SimDisk::new(1);
+    let config = output("/out/rows", FileFormat::Ndjson);
+    let mut commits = Commits::new();
+    run(&disk, &config, &mut commits).await.unwrap();
+    let undone: Vec<Prepared> = commits.range(Epoch(2)..).map(|(_, prepared)| prepared.clone()).collect();
+    let path = std::path::Path::new("/out/rows");
+    disk.damage(path, |bytes| bytes.extend_from_slice(b"{}\n"));
+    let mut sink = open(&disk, &config, &commits).unwrap();
+    assert_eq!(sink.take_back(commits.get(&Epoch(1)), Some(&undone)).await.unwrap(), None);
+    assert_eq!(
+        sink.take_back(commits.get(&Epoch(1)), None).await.unwrap(),
+        None,
+        "nor without knowing what was written"
+    );
+    let before = shown(&disk);
+    let stands = sink.let_stand().await.unwrap();
+    sink.abort(Epoch(9)).await.unwrap();
+    sink.commit(Epoch(9), &stands).await.unwrap();
+    assert_eq!(shown(&disk), before);
+}

@@ -113,4 +113,21 @@ impl Sink for KafkaSink {
         };
         self.way.run(abort).await
     }
+
+    async fn take_back(&mut self, _: Option<&Prepared>, undone: Option<&[Prepared]>) -> SeamResult<Option<Prepared>> {
+        let Some(undone) = undone.map(<[_]>::to_vec) else { return Ok(None) };
+        let take_back = move |way: &mut Way| match way {
+            Way::AtOnce { .. } => Ok(None),
+            Way::Staged(_) => staged::take_back(&undone),
+        };
+        self.way.run(take_back).await
+    }
+
+    async fn let_stand(&mut self) -> SeamResult<Prepared> {
+        let let_stand = |way: &mut Way| match way {
+            Way::AtOnce { .. } => Ok(Prepared::default()),
+            Way::Staged(staged) => staged.let_stand(),
+        };
+        self.way.run(let_stand).await
+    }
 }

@@ -156,9 +156,7 @@ impl Staged {
                 Some(Rows { file, bytes: published.bytes, checksum: published.checksum })
             }
         };
-        let text = serde_json::to_string(&Note { rows, after })
-            .map_err(|error| SeamError::caused(ErrorKind::Closed, "a note cannot be written", error))?;
-        let prepared = Prepared { segments: Vec::new(), roll_forward: Some(text) };
+        let prepared = prepared_of(&Note { rows, after })?;
         self.prepared = Some((epoch, prepared.clone()));
         Ok(prepared)
     }
@@ -206,6 +204,15 @@ impl Staged {
             }
             Sent::UpTo(_) | Sent::Nothing => Ok(()),
         }
+    }
+
+    /// What a commit has to hold when what was sent stays and other rows follow.
+    pub(super) fn let_stand(&mut self) -> SeamResult<Prepared> {
+        let after = match self.contact()?.sent {
+            Sent::UpTo(epoch) => Some(epoch),
+            Sent::Nothing => None,
+        };
+        prepared_of(&Note { rows: None, after })
     }
 
     /// The one producer of this name. Whatever an earlier one left undecided is decided before this returns.
@@ -302,6 +309,21 @@ fn sent(group: &BaseConsumer<Speaker>, topic: &str) -> SeamResult<Sent> {
         }
         group.poll(ASKED_AGAIN_AFTER);
     }
+}
+
+/// What a commit that goes back behind `undone` has to hold; `None` when these sent rows, which nobody can take back.
+pub(super) fn take_back(undone: &[Prepared]) -> SeamResult<Option<Prepared>> {
+    let notes = undone.iter().map(note).collect::<SeamResult<Vec<_>>>()?;
+    match notes.last() {
+        Some(newest) if notes.iter().all(|note| note.rows.is_none()) => prepared_of(newest).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn prepared_of(note: &Note) -> SeamResult<Prepared> {
+    let text = serde_json::to_string(note)
+        .map_err(|error| SeamError::caused(ErrorKind::Closed, "a note cannot be written", error))?;
+    Ok(Prepared { segments: Vec::new(), roll_forward: Some(text) })
 }
 
 fn note(prepared: &Prepared) -> SeamResult<Note> {

@@ -113,6 +113,7 @@ pub struct PipelineHandle {
     state_bytes: AtomicU64,
     snapshot_bytes: AtomicU64,
     checkpoints_failed: AtomicU64,
+    fallbacks: AtomicU64,
     busy_nanos: [AtomicU64; Stage::ALL.len()],
     backpressure_nanos: AtomicU64,
     checkpoint_seconds: Histogram,
@@ -139,6 +140,7 @@ impl PipelineHandle {
             state_bytes: AtomicU64::default(),
             snapshot_bytes: AtomicU64::default(),
             checkpoints_failed: AtomicU64::default(),
+            fallbacks: AtomicU64::default(),
             busy_nanos: Default::default(),
             backpressure_nanos: AtomicU64::default(),
             checkpoint_seconds: Histogram::new(CHECKPOINT_BUCKETS),
@@ -281,6 +283,12 @@ impl PipelineHandle {
         self.checkpoints_failed.fetch_add(1, Relaxed);
     }
 
+    /// Recovery had to go back to an older commit than the newest, because of what `message` says.
+    pub fn fell_back(&self, message: &str, now: ProcessingTime) {
+        self.fallbacks.fetch_add(1, Relaxed);
+        self.trouble(message, now);
+    }
+
     /// How many bytes the state holds in memory.
     pub fn set_state_bytes(&self, bytes: u64) {
         self.state_bytes.store(bytes, Relaxed);
@@ -356,6 +364,7 @@ impl PipelineHandle {
             state_bytes: self.state_bytes.load(Relaxed),
             snapshot_bytes: self.snapshot_bytes.load(Relaxed),
             checkpoints_failed: self.checkpoints_failed.load(Relaxed),
+            fallbacks: self.fallbacks.load(Relaxed),
             busy_seconds: std::array::from_fn(|stage| seconds(&self.busy_nanos[stage])),
             backpressure_seconds: seconds(&self.backpressure_nanos),
             epoch: rest.epoch,
@@ -380,6 +389,7 @@ pub(crate) struct Measured {
     pub(crate) state_bytes: u64,
     pub(crate) snapshot_bytes: u64,
     pub(crate) checkpoints_failed: u64,
+    pub(crate) fallbacks: u64,
     pub(crate) busy_seconds: [f64; Stage::ALL.len()],
     pub(crate) backpressure_seconds: f64,
     pub(crate) epoch: Epoch,

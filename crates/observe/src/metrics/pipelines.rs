@@ -133,6 +133,13 @@ impl<'a> Measures<'a> {
         gauge(to, "pipeline_checkpoint_size_bytes", "Size of the last committed snapshot", bytes)?;
         let failed = self.each(|p| p.checkpoints_failed as f64);
         counter(to, "pipeline_checkpoint_failures", "Epochs that could not be committed", failed)?;
+        let fallbacks = self.each(|p| p.fallbacks as f64);
+        counter(
+            to,
+            "pipeline_fallbacks",
+            "Recoveries from an older commit, because the newest was damaged",
+            fallbacks,
+        )?;
         gauge(to, "pipeline_state_bytes", "Bytes of state in memory", self.each(|p| p.state_bytes as f64))
     }
 

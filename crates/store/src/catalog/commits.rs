@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 use weir_disk::checksum_of;
-use weir_model::{Committed, Epoch, EpochCommit, ErrorKind, NewSegment, SeamError, SeamResult};
+use weir_model::{Committed, Epoch, EpochCommit, ErrorKind, KeptCommit, NewSegment, SeamError, SeamResult};
 
-use super::tables::{bury, insert, widen};
+use super::tables::{insert, widen};
 use super::{Catalog, catalog_error};
 
 /// A commit to be made, with what the catalog needs to know besides.
@@ -26,8 +26,7 @@ impl Catalog {
     /// was made before.
     pub(crate) fn commit(&mut self, new: &NewCommit<'_>) -> SeamResult<BTreeMap<String, i64>> {
         let commit = new.commit;
-        let body = serde_json::to_string(commit)
-            .map_err(|error| SeamError::caused(ErrorKind::Closed, "cannot write a commit as JSON", error))?;
+        let body = body_of(commit)?;
         let path = self.path.clone();
         let failed = |error| catalog_error("commit to", &path, error);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
@@ -43,16 +42,7 @@ impl Catalog {
             ids.insert(segment.path.clone(), id);
         }
         let record = || -> rusqlite::Result<()> {
-            transaction.execute(
-                "INSERT INTO commits (pipeline, epoch, body, checksum, committed_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![
-                    commit.pipeline,
-                    commit.epoch.0.cast_signed(),
-                    body,
-                    checksum_of(body.as_bytes()).cast_signed(),
-                    new.now
-                ],
-            )?;
+            record(&transaction, commit, &body, new.now)?;
             transaction.execute(
                 "DELETE FROM commits WHERE pipeline = ?1 AND epoch NOT IN
                  (SELECT epoch FROM commits WHERE pipeline = ?1 ORDER BY epoch DESC LIMIT ?2)",
@@ -66,7 +56,7 @@ impl Catalog {
     }
 
     /// The kept commits of `pipeline`, newest first.
-    pub(crate) fn commits(&self, pipeline: &str) -> SeamResult<Vec<Committed>> {
+    pub(crate) fn commits(&self, pipeline: &str) -> SeamResult<Vec<KeptCommit>> {
         let read = || -> rusqlite::Result<Vec<(i64, String, i64)>> {
             self.connection
                 .prepare("SELECT epoch, body, checksum FROM commits WHERE pipeline = ?1 ORDER BY epoch DESC")?
@@ -74,7 +64,11 @@ impl Catalog {
                 .collect()
         };
         let found = read().map_err(|error| self.error("read", error))?;
-        found.into_iter().map(|(epoch, body, checksum)| self.checked(pipeline, epoch, &body, checksum)).collect()
+        let kept = |(epoch, body, checksum): (i64, String, i64)| KeptCommit {
+            epoch: Epoch(epoch.cast_unsigned()),
+            commit: self.checked(pipeline, epoch, &body, checksum),
+        };
+        Ok(found.into_iter().map(kept).collect())
     }
 
     /// The newest commit of `pipeline`.
@@ -115,34 +109,25 @@ impl Catalog {
         };
         read().map_err(|error| self.error("read", error))
     }
+}
 
-    /// Undoes the commits of `pipeline` after `to`. Their files go to the graves.
-    pub(crate) fn rewind(&mut self, pipeline: &str, to: Epoch, now: i64) -> SeamResult<()> {
-        let path = self.path.clone();
-        let to = to.0.cast_signed();
-        let mut rewind = || -> rusqlite::Result<bool> {
-            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let kept = "SELECT 1 FROM commits WHERE pipeline = ?1 AND epoch = ?2";
-            if transaction.query_row(kept, params![pipeline, to], |_| Ok(())).optional()?.is_none() {
-                return Ok(false);
-            }
-            let files: Vec<String> = transaction
-                .prepare("DELETE FROM segments WHERE pipeline = ?1 AND epoch > ?2 RETURNING path")?
-                .query_map(params![pipeline, to], |row| row.get(0))?
-                .collect::<Result<_, _>>()?;
-            for file in files {
-                bury(&transaction, &file, now)?;
-            }
-            transaction.execute("DELETE FROM commits WHERE pipeline = ?1 AND epoch > ?2", params![pipeline, to])?;
-            transaction.commit()?;
-            Ok(true)
-        };
-        if rewind().map_err(|error| catalog_error("rewind", &path, error))? {
-            return Ok(());
-        }
-        let message = format!("pipeline {pipeline} cannot go back to epoch {to}: its commit is not kept any more");
-        Err(SeamError::new(ErrorKind::Config, message))
-    }
+/// A commit as the catalog holds it.
+pub(super) fn body_of(commit: &EpochCommit) -> SeamResult<String> {
+    serde_json::to_string(commit)
+        .map_err(|error| SeamError::caused(ErrorKind::Closed, "cannot write a commit as JSON", error))
+}
+
+/// Writes a commit down.
+pub(super) fn record(
+    transaction: &Transaction<'_>,
+    commit: &EpochCommit,
+    body: &str,
+    now: i64,
+) -> rusqlite::Result<usize> {
+    transaction.execute(
+        "INSERT INTO commits (pipeline, epoch, body, checksum, committed_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![commit.pipeline, commit.epoch.0.cast_signed(), body, checksum_of(body.as_bytes()).cast_signed(), now],
+    )
 }
 
 /// The segments of all outputs.

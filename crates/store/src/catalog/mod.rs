@@ -2,6 +2,7 @@
 //! One SQLite database, `catalog.sqlite`, in WAL mode with `synchronous=FULL`: a transaction survives power loss.
 //! Knows nothing of what is in the files.
 
+mod back;
 mod commits;
 mod graves;
 mod migrations;

@@ -79,15 +79,24 @@ fn going_back_to_an_older_commit_undoes_positions_and_rows_together() {
         commit(&store, &mut writer, epoch.cast_unsigned(), epoch.cast_unsigned());
         while store.compact_once().expect("compacted").is_some() {}
     }
-    let kept: Vec<u64> = store.commits("p").expect("read").iter().map(|commit| commit.epoch.0).collect();
-    assert_eq!(kept, [12, 11, 10, 9, 8, 7, 6, 5], "the newest first, and no more than are kept");
-    assert_eq!(store.rewind("p", Epoch(4)).expect_err("too old").kind, ErrorKind::Config);
-    store.rewind("p", Epoch(10)).expect("back");
+    let kept = || -> Vec<u64> { store.commits("p").expect("read").iter().map(|commit| commit.epoch.0).collect() };
+    assert_eq!(kept(), [12, 11, 10, 9, 8, 7, 6, 5], "the newest first, and no more than are kept");
+    let as_epoch = |epoch| commit_of("p", epoch, 10, Prepared::default());
+    assert_eq!(block_on(store.go_back(Epoch(4), as_epoch(13))).expect_err("too old").kind, ErrorKind::Config);
+    assert_eq!(block_on(store.go_back(Epoch(10), as_epoch(12))).expect_err("an epoch twice").kind, ErrorKind::Config);
+    assert_eq!(visible(&store), (10..130).collect::<Vec<_>>(), "what is refused changes nothing");
+    block_on(store.go_back(Epoch(10), as_epoch(13))).expect("back");
     assert_eq!(visible(&store), (10..110).collect::<Vec<_>>());
-    assert_eq!(block_on(store.last("p")).expect("read").expect("a commit").epoch, Epoch(10));
+    assert_eq!(kept(), [13, 10, 9, 8, 7, 6, 5], "epochs go on where they were");
     drop((writer, store));
     let store = setting.open().expect("opened again");
     assert_eq!(visible(&store), (10..110).collect::<Vec<_>>());
+    let last = block_on(store.last("p")).expect("read").expect("a commit");
+    assert_eq!(last, as_epoch(13));
+    setting.pass(StoreConfig::default().grace + Duration::from_secs(1));
+    store.sweep().expect("swept");
+    let held = store.snapshot().expect("a snapshot");
+    assert_eq!(files(&setting).len(), held.tables["logs"].segments.len(), "the files that were taken back are gone");
 }
 
 #[test]

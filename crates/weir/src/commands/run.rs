@@ -17,7 +17,8 @@ use crate::signals;
 /// # Errors
 /// When the pipeline is wrong, fails, meets trouble on the way, or is interrupted.
 pub async fn run(args: &RunArgs) -> Result<(), Failure> {
-    let job = load::job(&args.pipeline, &args.overrides)?;
+    let mut job = load::job(&args.pipeline, &args.overrides)?;
+    job.recovery.fall_back |= args.fall_back;
     let shared = Shared::open(&args.data, Arc::new(SqlCompiler::new()))?;
     let (name, board) = (job.plan.pipeline.clone(), shared.board.clone());
     let mut supervisor = Supervisor::new(shared);

@@ -25,7 +25,8 @@ const DEFAULT_PIPELINE: &str = include_str!("default.yaml");
 /// # Errors
 /// When a pipeline is wrong, the data folder or the address cannot be used, or the disk can no longer be trusted.
 pub async fn run(args: &UpArgs) -> Result<(), Failure> {
-    let jobs = jobs(args)?;
+    let mut jobs = jobs(args)?;
+    jobs.iter_mut().for_each(|job| job.recovery.fall_back |= args.fall_back);
     let shared = Shared::open(&args.data, Arc::new(SqlCompiler::new()))?;
     let health = Arc::clone(&shared.health);
     let state = AppState {

@@ -22,6 +22,7 @@ use weir_model::{EventTime, Wanted};
 use weir_pipeline::{PipelineConfig, SourceEntry, Step, StepKind, TimeConfig, WatermarkConfig, WindowConfig};
 use weir_sql::{AggregateCall, Parameter, SqlError, parse_aggregate};
 
+use crate::running::Recovery;
 pub use crate::running::{Job, JobOutput, JobSource};
 
 /// The most threads that a pipeline takes of itself: its steps run on one of them, which keeps up with about so many.
@@ -94,6 +95,7 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
         ),
         epoch: config.epoch.std(),
         tasks: config.tasks.map_or_else(tasks_of_itself, |tasks| tasks as usize),
+        recovery: Recovery::default(),
         plan,
         sources,
     })

@@ -7,6 +7,7 @@ mod bad_input;
 mod contract;
 mod examples;
 mod explain;
+mod fallback;
 mod harness;
 mod kafka;
 mod kill;
