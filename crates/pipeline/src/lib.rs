@@ -19,12 +19,12 @@ mod validate;
 mod write;
 mod yaml;
 
+pub use config::{AsOfConfig, BetweenConfig, JoinConfig, JoinKind, JoinSpan};
 pub use config::{
     BeginConfig, ClashConfig, EmptyConfig, ExplodeConfig, FlattenConfig, HashConfig, IntoConfig, JoinLinesConfig,
     KeyValueConfig, MaskConfig, MatchConfig, OnFailureConfig, OverConfig, ParseConfig, ParseJsonConfig, ParseKind,
     PiiConfig, RateLimitConfig, RouteConfig, SampleConfig,
 };
-pub use config::{BetweenConfig, JoinConfig, JoinKind, JoinSpan};
 pub use config::{
     BoundedConfig, CalendarConfig, CalendarUnit, EmitConfig, FieldType, GlobalConfig, LateConfig, ModeConfig, Named,
     OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind,

@@ -10,7 +10,7 @@ use weir_decode::{JsonConfig, SparkLogConfig, TextConfig};
 use weir_deliver::{FileOutput, KafkaOutput, StdoutOutput};
 use weir_kafka::{Login, TlsConfig};
 
-use crate::config::{BetweenConfig, DeduplicateConfig, EnrichConfig, JoinConfig, LookupTable};
+use crate::config::{AsOfConfig, BetweenConfig, DeduplicateConfig, EnrichConfig, JoinConfig, LookupTable};
 use crate::config::{
     BoundedConfig, CalendarConfig, EmitConfig, GlobalConfig, OutputEntry, PeriodicConfig, PipelineConfig,
     PunctuatedConfig, SlidingConfig, SourceEntry, Step, TimeConfig, WindowConfig,
@@ -89,6 +89,7 @@ const SECTIONS: &[Section] = &sections! {
     "LookupTable", "Enrich: table", "steps[N].enrich.table", LookupTable::keys;
     "JoinConfig", "Step: join", "steps[N].join", JoinConfig::keys;
     "BetweenConfig", "Join: between", "steps[N].join.between", fields::<BetweenConfig>;
+    "AsOfConfig", "Join: as_of", "steps[N].join.as_of", fields::<AsOfConfig>;
     "OutputEntry", "Outputs", "outputs[N]", OutputEntry::keys;
     "TableOutput", "Output: table", "outputs[N].table", unordered;
     "FileOutput", "Output: file", "outputs[N].file", fields::<FileOutput>;

@@ -26,7 +26,7 @@
 //!
 //! `sources left right` names several sources, whose partitions are called `left/p0` and so on; `join with right on key=key
 //! within=5s` takes the source before it as the left one, and `kind=left`, `lateness=`, `rows=` (its limit), `before=` and
-//! `after=` or `tumbling=` instead of `within=`.
+//! `after=` or `tumbling=` instead of `within=`, or `as_of` (then `ttl=`, and `deleted CONDITION` at the end).
 //!
 //! `enrich on key=id take team,owner` takes `missing=filter` or `missing=dead_letter`, and gets its table by a line such as
 //! `table 0: id team owner | a red ann | b blue -` (0 is the index of the step).

@@ -22,8 +22,11 @@ pub(crate) fn enrich(text: &str) -> Result<EnrichPlan, String> {
     })
 }
 
-/// `with right on key=key within=5s kind=left lateness=1s rows=10`, `before=` and `after=`, or `tumbling=`.
+/// `with right on key=key within=5s kind=left lateness=1s rows=10`, `before=` and `after=`, or `tumbling=`, or `as_of` with
+/// `ttl=` and at the end `deleted CONDITION`.
 pub(crate) fn join(text: &str, plan: &Plan) -> Result<JoinPlan, String> {
+    let (text, deleted) =
+        text.split_once(" deleted ").map_or((text, None), |(text, rest)| (text, Some(rest.to_owned())));
     let word = |name: &str| {
         let rest = text.split_once(name).map(|(_, rest)| rest.split(' ').next().unwrap_or(rest));
         rest.ok_or_else(|| format!("a join needs {name}"))
@@ -39,6 +42,9 @@ pub(crate) fn join(text: &str, plan: &Plan) -> Result<JoinPlan, String> {
         on: word("on ")?.split(',').map(named).collect::<Result<_, _>>()?,
         span: match option(text, "tumbling")? {
             Some(size) => JoinSpan::Tumbling { size, offset: option(text, "offset")?.unwrap_or_default() },
+            None if text.split(' ').any(|word| word == "as_of") => {
+                JoinSpan::AsOf { ttl: option(text, "ttl")?, deleted }
+            }
             None => JoinSpan::Within {
                 before: option(text, "before")?.unwrap_or(within),
                 after: option(text, "after")?.unwrap_or(within),

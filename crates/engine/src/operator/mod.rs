@@ -42,7 +42,6 @@ pub use explode::{Empty, ExplodePlan, exploded_schema};
 pub use fault::PlanFault;
 use fault::distinct;
 pub use flatten::{Clash, FlattenPlan, flat_schema};
-use join::Join;
 pub use join::{JoinKind, JoinPlan, JoinSpan};
 pub use join_lines::{Begin, JoinLinesPlan};
 pub use mask::{MaskPlan, MaskWith, Pii};
@@ -187,7 +186,7 @@ pub(crate) fn build(plan: &Plan, node: usize, compiler: &Arc<dyn Compiler>) -> B
         OperatorPlan::Where(text) => Box::new(Where::new(text, compiler.clone())),
         OperatorPlan::Select(columns) => Box::new(Select::new(columns, compiler.clone())),
         OperatorPlan::Rows(rows) => rows.build(plan, node, compiler),
-        OperatorPlan::Join(join) => Box::new(Join::new(join, plan, node, compiler)),
+        OperatorPlan::Join(join) => join::build(join, plan, node, compiler),
         OperatorPlan::Enrich(enrich) => Box::new(Enrich::new(enrich, plan, node, compiler.clone())),
         OperatorPlan::Deduplicate(plan_of) => Box::new(Deduplicate::new(plan_of, plan, node, compiler.clone())),
         OperatorPlan::Window(window) => crate::window::build(window, plan, node, compiler.clone()),

@@ -10,7 +10,8 @@ use crate::tagged;
 /// A step that pairs rows of two streams whose keys are equal and whose event times lie close to each other. The left rows
 /// are those that the step takes as any step does (`from`, or the step before it), the right ones are those of `with`. A
 /// pair has the left row's columns and the right row's, these with a prefix before their names; its event time, as far as
-/// later windows go, is the later of the two.
+/// later windows go, is the later of the two. With `as_of` the right stream is a table, and each left row gets at most one of
+/// its rows.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct JoinConfig {
@@ -36,7 +37,9 @@ pub struct JoinConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["paid_"]))]
     pub prefix: Option<String>,
-    /// The most rows of both sides that are held at a time. Rows that would be more go to the dead letters.
+    /// The most rows of both sides that are held at a time. Rows that would be more go to the dead letters. With `as_of`: left
+    /// rows that wait, and rows of the table, of which the last one of each key and those that are newer than the watermark
+    /// are held.
     #[serde(default = "default_rows_max", skip_serializing_if = "is_default_rows_max")]
     #[schemars(range(min = 1))]
     pub rows_max: u64,
@@ -55,6 +58,27 @@ pub enum JoinSpan {
     /// Both in one of the windows of this length that follow each other from 1970-01-01T00:00:00Z.
     #[schemars(extend("examples" = ["10s"]))]
     Tumbling(DurationText),
+    /// The right stream is a table (a temporal join): each of its rows holds from its event time until the next one of its
+    /// key, and each left row gets the one that held at its own event time, once the watermark of both has passed that.
+    /// `as_of: {}` for the defaults.
+    #[schemars(extend("examples" = [{ "ttl": "30d", "deleted": "op = 'd'" }]))]
+    AsOf(AsOfConfig),
+}
+
+/// For how long the row of a table holds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AsOfConfig {
+    /// How long after its event time a row of the table holds at most. Without it the last row of each key is kept for ever,
+    /// and the number of keys is bounded by `rows_max` alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["30d"]))]
+    pub ttl: Option<DurationText>,
+    /// A condition (SQL) over the columns of a row of the table: where it is true, the table has no row of this key from its
+    /// event time on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["op = 'd'"]))]
+    pub deleted: Option<String>,
 }
 
 /// How much earlier and later than the left row the right one may be.

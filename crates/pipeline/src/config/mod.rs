@@ -24,7 +24,7 @@ use weir_model::DurationText;
 
 pub use deduplicate::{DeduplicateConfig, LateRows};
 pub use enrich::{EnrichConfig, LookupFile, LookupTable, MissingRows};
-pub use join::{BetweenConfig, JoinConfig, JoinKind, JoinSpan};
+pub use join::{AsOfConfig, BetweenConfig, JoinConfig, JoinKind, JoinSpan};
 pub use ordered::Named;
 pub use output::OutputEntry;
 pub use route::{MatchConfig, RouteConfig};

@@ -10,7 +10,7 @@ use super::examples::example;
 use super::round_trip::{durations, named, texts};
 use super::{load_text, rendered};
 use crate::builder::{File, Format, Pipeline, Tumbling};
-use crate::{BetweenConfig, JoinConfig, JoinKind, JoinSpan};
+use crate::{AsOfConfig, BetweenConfig, JoinConfig, JoinKind, JoinSpan};
 use crate::{DeduplicateConfig, EnrichConfig, FieldType, LateRows, LookupFile, LookupTable, MissingRows, StepKind};
 
 const fn secs(secs: i64) -> DurationText {
@@ -149,6 +149,8 @@ pub(super) fn kinds() -> impl Strategy<Value = StepKind> {
         durations().prop_map(JoinSpan::Within),
         (durations(), durations()).prop_map(|(before, after)| JoinSpan::Between(BetweenConfig { before, after })),
         durations().prop_map(JoinSpan::Tumbling),
+        (option::of(durations()), option::of(texts()))
+            .prop_map(|(ttl, deleted)| JoinSpan::AsOf(AsOfConfig { ttl, deleted })),
     ];
     let join = (texts(), named(), span, any::<bool>(), durations(), option::of(texts())).prop_map(
         |(with, on, span, left, lateness, prefix)| {
@@ -290,6 +292,36 @@ fn orders_paid() {
 }
 
 #[test]
+fn orders_in_euro() {
+    let file = |name: &str| File::new([format!("examples/data/rates/{name}.ndjson")]).once();
+    let span = JoinSpan::AsOf(AsOfConfig { ttl: Some(secs(86_400)), deleted: Some("euro IS NULL".to_owned()) });
+    let window = Tumbling::of(secs(3_600))
+        .compute("orders", "count(*)")
+        .compute("unknown", "count(*) filter (where euro IS NULL)")
+        .compute("euro", "sum(euro)");
+    let built = Pipeline::named("orders-in-euro")
+        .source("orders", file("orders"), json())
+        .field("orders", "order_id", FieldType::String)
+        .field("orders", "currency", FieldType::String)
+        .field("orders", "amount", FieldType::Float64)
+        .source("rates", file("rates"), json())
+        .field("rates", "currency", FieldType::String)
+        .field("rates", "euro", FieldType::Float64)
+        .time("ts")
+        .delay(secs(60))
+        .join(JoinConfig::with("rates", span).on("currency", "currency").left().prefix("rate_"))
+        .from("orders")
+        .add_columns([("euro", "amount * rate_euro")])
+        .called("valued")
+        .window(window)
+        .to_table("orders_in_euro")
+        .from("valued")
+        .to_table("euro_per_hour")
+        .build();
+    assert_eq!(built, example("orders-in-euro.yaml"));
+}
+
+#[test]
 fn a_join_needs_two_streams_keys_and_a_span() {
     let two = |join: &str| {
         with(join, "  - table: t").replace("sources:\n", "sources:\n  pays: { file: { paths: [y] }, format: json }\n")
@@ -340,6 +372,35 @@ fn a_join_needs_two_streams_keys_and_a_span() {
           |                   ^^^^
           = at: steps[0].join.with
           = help: did you mean `pays`?
+    "#]],
+    );
+    check(
+        &two("  - from: logs\n    join: { with: pays, on: { a: b }, as_of: { ttl: 0s, deleted: '' } }"),
+        expect![[r#"
+            p.yaml:8:53: error: 0s is too short: at least 1ms
+              |
+            8 |     join: { with: pays, on: { a: b }, as_of: { ttl: 0s, deleted: '' } }
+              |                                                     ^^
+              = at: steps[0].join.as_of.ttl
+
+            p.yaml:8:66: error: the condition is empty
+              |
+            8 |     join: { with: pays, on: { a: b }, as_of: { ttl: 0s, deleted: '' } }
+              |                                                                  ^^
+              = at: steps[0].join.as_of.deleted
+              = help: such as `op = 'd'` or `price IS NULL`, or leave it out
+        "#]],
+    );
+    check(
+        &two("  - from: logs\n    join: { with: pays, on: { a: b }, as_of: { tll: 1h } }"),
+        expect![[r#"
+        p.yaml:8:48: error: unknown key `tll`
+          |
+        8 |     join: { with: pays, on: { a: b }, as_of: { tll: 1h } }
+          |                                                ^^^
+          = at: steps[0].join.as_of.tll
+          = allowed: ttl, deleted
+          = did you mean `ttl`?
     "#]],
     );
     check(

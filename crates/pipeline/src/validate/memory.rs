@@ -93,6 +93,15 @@ fn check_join(path: &str, config: &JoinConfig, problems: &mut Vec<Problem>) {
         JoinSpan::Tumbling(size) => {
             between(&format!("{path}.tumbling"), *size, DurationText::millis(1), YEAR, problems);
         }
+        JoinSpan::AsOf(table) => {
+            if let Some(ttl) = table.ttl {
+                between(&format!("{path}.as_of.ttl"), ttl, DurationText::millis(1), YEAR, problems);
+            }
+            if table.deleted.as_ref().is_some_and(|deleted| deleted.trim().is_empty()) {
+                let problem = Problem::new(format!("{path}.as_of.deleted"), "the condition is empty");
+                problems.push(problem.hint("such as `op = 'd'` or `price IS NULL`, or leave it out"));
+            }
+        }
     }
     at_most(&format!("{path}.lateness"), config.lateness, YEAR, problems);
     if config.prefix.as_ref().is_some_and(|prefix| prefix.trim().is_empty()) {

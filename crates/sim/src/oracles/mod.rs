@@ -1,6 +1,7 @@
 //! Oracles: each knows by a rule of its own, naively, what must come of a random stream, and shares no code with the
 //! engine. How streams are played to the engine and compared is said once, here.
 
+mod as_of;
 mod calendar;
 mod deduplicate;
 mod global;

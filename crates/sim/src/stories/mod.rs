@@ -1,5 +1,6 @@
 //! Stories: each is one behaviour of the engine, told in text with what it says.
 
+mod as_of;
 mod calendar;
 mod chains;
 mod deduplicate;

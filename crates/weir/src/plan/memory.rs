@@ -60,6 +60,9 @@ pub(super) fn join(config: &JoinConfig, with: Upstream) -> JoinPlan {
             weir_pipeline::JoinSpan::Tumbling(size) => {
                 JoinSpan::Tumbling { size: size.delta(), offset: TimeDelta::ZERO }
             }
+            weir_pipeline::JoinSpan::AsOf(table) => {
+                JoinSpan::AsOf { ttl: table.ttl.map(|ttl| ttl.delta()), deleted: table.deleted.clone() }
+            }
         },
         kind: match config.kind {
             weir_pipeline::JoinKind::Inner => JoinKind::Inner,
@@ -80,7 +83,12 @@ pub(super) fn left_need(plan: &JoinPlan, need: &Need, index: usize) -> Result<Ne
 /// What a join needs of its right rows.
 pub(super) fn right_need(plan: &JoinPlan, need: &Need, index: usize) -> Result<Need, Problem> {
     let upstream = need.renamed(|name| name.strip_prefix(&plan.prefix).map(str::to_owned));
-    with_keys(plan, upstream, index, plan.on.iter().map(|(_, right)| right))
+    let mut need = with_keys(plan, upstream, index, plan.on.iter().map(|(_, right)| right))?;
+    if let JoinSpan::AsOf { deleted: Some(deleted), .. } = &plan.span {
+        let path = format!("steps[{index}].join.as_of.deleted");
+        need.add_uses(&columns(deleted).map_err(|error| Problem::sql(path, error))?);
+    }
+    Ok(need)
 }
 
 fn with_keys<'a>(
@@ -119,6 +127,9 @@ pub(super) fn join_check(checker: &mut Checker, index: usize, plan: &JoinPlan, l
         checker.expression(&path, own, left);
         checker.expression(&path, other, right);
     }
+    if let JoinSpan::AsOf { deleted: Some(deleted), .. } = &plan.span {
+        checker.condition(&format!("steps[{index}].join.as_of.deleted"), deleted, right);
+    }
     let (Some(left), Some(right)) = (left.columns(), right.columns()) else { return Known::Open };
     let plain = |field: &Field, name: String| {
         let data_type = match field.data_type() {
@@ -138,10 +149,15 @@ pub(super) fn join_check(checker: &mut Checker, index: usize, plan: &JoinPlan, l
 /// What a step does, in words.
 pub(crate) fn describe_join(plan: &JoinPlan) -> String {
     let on: Vec<String> = plan.on.iter().map(|(left, right)| format!("{left} = {right}")).collect();
-    let span = match plan.span {
+    let span = match &plan.span {
         JoinSpan::Within { before, after } if before == after => format!("within {before}"),
         JoinSpan::Within { before, after } => format!("at most {before} before and {after} after"),
         JoinSpan::Tumbling { size, .. } => format!("in the same window of {size}"),
+        JoinSpan::AsOf { ttl, deleted } => {
+            let ttl = ttl.map(|ttl| format!(", at most {ttl} old")).unwrap_or_default();
+            let deleted = deleted.as_ref().map(|deleted| format!(", none where {deleted}")).unwrap_or_default();
+            format!("as of the left row's event time{ttl}{deleted}")
+        }
     };
     let alone = match plan.kind {
         JoinKind::Inner => "rows without a partner are filtered",

@@ -164,7 +164,7 @@ impl Checker {
             .map_or(Known::Open, |fields| Known::Columns(Arc::new(Schema::new(fields))))
     }
 
-    fn condition(&mut self, path: &str, text: &str, input: &Known) {
+    pub(super) fn condition(&mut self, path: &str, text: &str, input: &Known) {
         if let Some(expression) = self.expression(path, text, input)
             && !matches!(expression.data_type(), DataType::Boolean | DataType::Null)
         {

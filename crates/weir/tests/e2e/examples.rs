@@ -172,6 +172,23 @@ fn the_example_of_days_in_berlin_has_days_of_23_and_25_hours() {
 }
 
 #[test]
+fn the_rates_example_values_each_order_at_the_rate_of_its_moment() {
+    let place = Place::new();
+    let mut command = place.weir(&["run"]);
+    let run = command.arg("examples/orders-in-euro.yaml").arg("--data").arg(place.data()).current_dir(repository());
+    well(&run.output().unwrap());
+    let orders = place.query("SELECT order_id, euro FROM orders_in_euro ORDER BY order_id");
+    let euro: Vec<Option<f64>> = orders.iter().map(|order| order["euro"].as_f64()).collect();
+    let expected =
+        [90.0, 92.0, 12.0, 10.0, 190.0, f64::NAN, f64::NAN, 25.0].map(|euro| Some(euro).filter(|euro| !euro.is_nan()));
+    assert_eq!(euro, expected, "the sixth currency is no longer traded, the seventh never was");
+    let hours = place.query("SELECT orders, unknown FROM euro_per_hour ORDER BY window_start");
+    let counts: Vec<_> = hours.iter().map(|hour| (hour["orders"].as_i64(), hour["unknown"].as_i64())).collect();
+    assert_eq!(counts, [(Some(3), Some(0)), (Some(4), Some(2)), (Some(1), Some(0))]);
+    assert_eq!(place.number("SELECT count(*) FROM late_events"), 0);
+}
+
+#[test]
 fn the_example_of_orders_finds_the_payment_of_each() {
     let place = Place::new();
     let mut command = place.weir(&["run"]);

@@ -15,15 +15,20 @@
 //! * A row with a key that is null has no partner.
 //!
 //! In the balance a row is open until it is in a pair, emitted without one, or filtered.
+//!
+//! A join with a table, each row of which holds until the next one of its key, is another operator: [`as_of`].
 
+mod as_of;
 mod columns;
+mod pairing;
 mod side;
+mod versions;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array, new_null_array};
 use arrow::compute::take;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::DataType;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use weir_model::{Compiler, TimeDelta};
@@ -35,6 +40,8 @@ use crate::plan::{Plan, Upstream};
 use crate::rows::{Rows, Timing};
 use crate::window::LateNames;
 use crate::{Effect, Run};
+use as_of::AsOfJoin;
+use pairing::Pairing;
 use side::{Place, Side, SideMeta};
 
 /// Pairs that are put together at a time.
@@ -66,7 +73,7 @@ pub struct JoinPlan {
 }
 
 /// Which event times reach each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JoinSpan {
     /// The right row's time is at most `before` earlier and at most `after` later than the left one's.
     Within {
@@ -82,6 +89,15 @@ pub enum JoinSpan {
         size: TimeDelta,
         /// How far the windows are shifted from multiples of `size`.
         offset: TimeDelta,
+    },
+    /// The right stream is a table: each of its rows holds from its event time until the next one of its key, and each left
+    /// row gets the one that holds at its own event time.
+    AsOf {
+        /// For how long after its event time a right row holds at most; without it the last one of each key is kept for
+        /// ever.
+        ttl: Option<TimeDelta>,
+        /// A condition over the right row: from those for which it is true on there is no row.
+        deleted: Option<String>,
     },
 }
 
@@ -106,12 +122,16 @@ impl JoinPlan {
         if self.rows_max == 0 {
             return Err("rows_max is 0; it must be at least 1".to_owned());
         }
-        let lengths = match self.span {
-            JoinSpan::Within { before, after } => [("before", before), ("after", after)],
-            JoinSpan::Tumbling { size, .. } if size <= TimeDelta::ZERO => {
+        let lengths = match &self.span {
+            JoinSpan::Within { before, after } => [("before", *before), ("after", *after)],
+            JoinSpan::Tumbling { size, .. } if *size <= TimeDelta::ZERO => {
                 return Err(format!("the window is {size}; it must be longer than nothing"));
             }
-            JoinSpan::Tumbling { size, offset } => [("the window", size), ("the offset", offset)],
+            JoinSpan::Tumbling { size, offset } => [("the window", *size), ("the offset", *offset)],
+            JoinSpan::AsOf { ttl: Some(ttl), .. } if *ttl <= TimeDelta::ZERO => {
+                return Err(format!("the ttl is {ttl}; it must be longer than nothing"));
+            }
+            JoinSpan::AsOf { .. } => [("ttl", TimeDelta::ZERO); 2],
         };
         for (name, length) in lengths.into_iter().chain([("lateness", self.lateness)]) {
             if length < TimeDelta::ZERO {
@@ -123,10 +143,12 @@ impl JoinPlan {
 
     /// How far behind the watermark the event time of rows that it makes may be.
     pub(crate) fn holds_back(&self) -> i64 {
-        match self.kind {
-            JoinKind::Inner => self.lateness.micros(),
-            JoinKind::Left => self.lateness.micros().saturating_add(Reach::of(self.span).held(LEFT)),
-        }
+        let waits = match (Reach::of(&self.span), self.kind) {
+            (Some(_), JoinKind::Inner) => 0,
+            (Some(reach), JoinKind::Left) => reach.held(LEFT),
+            (None, _) => as_of::GRID,
+        };
+        self.lateness.micros().saturating_add(waits)
     }
 }
 
@@ -138,10 +160,14 @@ enum Reach {
 }
 
 impl Reach {
-    fn of(span: JoinSpan) -> Self {
+    /// `None` where one side is a table.
+    fn of(span: &JoinSpan) -> Option<Self> {
         match span {
-            JoinSpan::Within { before, after } => Self::Within { before: before.micros(), after: after.micros() },
-            JoinSpan::Tumbling { size, offset } => Self::Tumbling { size: size.micros(), offset: offset.micros() },
+            JoinSpan::Within { before, after } => Some(Self::Within { before: before.micros(), after: after.micros() }),
+            JoinSpan::Tumbling { size, offset } => {
+                Some(Self::Tumbling { size: size.micros(), offset: offset.micros() })
+            }
+            JoinSpan::AsOf { .. } => None,
         }
     }
 
@@ -185,7 +211,6 @@ pub(crate) struct Join {
     kind: JoinKind,
     lateness: i64,
     rows_max: usize,
-    prefix: String,
     hold: i64,
     /// Of each side whether the balance has settled its rows already, as a step has made them.
     settled: [bool; 2],
@@ -193,22 +218,13 @@ pub(crate) struct Join {
     sides: [Side; 2],
     late_names: LateNames,
     reached: i64,
-    /// The columns of the pairs, and how many each side had when they were made out.
-    shape: Option<(Shape, [usize; 2])>,
+    pairing: Pairing,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct JoinMeta {
     reached: i64,
     sides: [SideMeta; 2],
-}
-
-/// The columns of the pairs.
-#[derive(Clone, Debug)]
-struct Shape {
-    schema: SchemaRef,
-    /// The left columns that make room for right ones of the same name.
-    hidden: Vec<usize>,
 }
 
 /// Rows of one port that are admitted.
@@ -219,10 +235,20 @@ struct Admitted {
     marks: Vec<i64>,
 }
 
+/// The operator of the join `plan`, the pipeline's `node`.
+pub(super) fn build(plan: &JoinPlan, pipeline: &Plan, node: usize, compiler: &Arc<dyn Compiler>) -> Box<dyn Operator> {
+    match (Reach::of(&plan.span), &plan.span) {
+        (_, JoinSpan::AsOf { ttl, deleted }) => {
+            Box::new(AsOfJoin::new((plan, *ttl, deleted.as_ref()), pipeline, node, compiler))
+        }
+        (Some(reach), _) => Box::new(Join::new((plan, reach), pipeline, node, compiler)),
+        (None, JoinSpan::Within { .. } | JoinSpan::Tumbling { .. }) => unreachable!("rows of these reach each other"),
+    }
+}
+
 impl Join {
-    pub(crate) fn new(plan: &JoinPlan, pipeline: &Plan, node: usize, compiler: &Arc<dyn Compiler>) -> Self {
+    fn new((plan, reach): (&JoinPlan, Reach), pipeline: &Plan, node: usize, compiler: &Arc<dyn Compiler>) -> Self {
         let (left, right) = plan.on.iter().cloned().unzip();
-        let reach = Reach::of(plan.span);
         let side =
             |port: usize| Side::new(reach.buckets(), reach.held(port) + plan.lateness.micros(), &plan.known[port]);
         Self {
@@ -232,14 +258,13 @@ impl Join {
             kind: plan.kind,
             lateness: plan.lateness.micros(),
             rows_max: plan.rows_max,
-            prefix: plan.prefix.clone(),
             hold: plan.holds_back(),
             settled: [pipeline.nodes[node].from, plan.with].map(|from| pipeline.is_made(from)),
             keys: [left, right].map(|texts| Compiled::new(texts, compiler.clone())),
             sides: [side(LEFT), side(RIGHT)],
             late_names: LateNames::new(&pipeline.pipeline),
             reached: crate::progress::UNKNOWN,
-            shape: None,
+            pairing: Pairing::new(&plan.prefix),
         }
     }
 
@@ -318,36 +343,8 @@ impl Join {
         self.made(columns, timing)
     }
 
-    fn made(&mut self, [mut left, right]: [Vec<ArrayRef>; 2], timing: Timing) -> Rows {
-        let shape = self.shape();
-        for column in shape.hidden.iter().rev() {
-            left.remove(*column);
-        }
-        let options = RecordBatchOptions::new().with_row_count(Some(timing.times.len()));
-        let columns = RecordBatch::try_new_with_options(shape.schema, [left, right].concat(), &options);
-        Rows { columns: columns.expect("the columns are those of the sides"), origin: None, made: Some(timing) }
-    }
-
-    fn shape(&mut self) -> Shape {
-        let sides = [LEFT, RIGHT].map(|port| self.sides[port].columns().fields());
-        let widths = sides.map(<[_]>::len);
-        match &self.shape {
-            // Sides only ever get more columns.
-            Some((shape, known)) if *known == widths => shape.clone(),
-            Some(_) | None => {
-                let right = sides[RIGHT].iter().map(|field| {
-                    Arc::new(Field::new(format!("{}{}", self.prefix, field.name()), field.data_type().clone(), true))
-                });
-                let right: Vec<Arc<Field>> = right.collect();
-                let is_hidden = |field: &Field| right.iter().any(|other| other.name() == field.name());
-                let hidden = (0..widths[LEFT]).filter(|column| is_hidden(&sides[LEFT][*column])).collect();
-                let left = sides[LEFT].iter().filter(|field| !is_hidden(field)).cloned();
-                let schema = Arc::new(Schema::new(left.chain(right.iter().cloned()).collect::<Vec<_>>()));
-                let shape = Shape { schema, hidden };
-                self.shape = Some((shape.clone(), widths));
-                shape
-            }
-        }
+    fn made(&mut self, columns: [Vec<ArrayRef>; 2], timing: Timing) -> Rows {
+        self.pairing.rows([self.sides[LEFT].columns(), self.sides[RIGHT].columns()], columns, timing)
     }
 
     /// Left rows that found no partner, as rows.

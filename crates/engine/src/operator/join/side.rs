@@ -115,6 +115,12 @@ impl Side {
         Ok(())
     }
 
+    /// The key of a row that is held.
+    pub(super) fn key(&self, place: Place) -> Option<Digest> {
+        let bucket = self.buckets.get(&place.bucket).expect("a place is of a bucket that is held");
+        Some(bucket.keys[place.row as usize]).filter(|key| *key != NO_KEY)
+    }
+
     /// The rows with this key and a time from `first` to `last`.
     pub(super) fn find(&self, key: Digest, first: i64, last: i64) -> &[Place] {
         let places = self.index.get(&key).map_or(&[][..], Vec::as_slice);
