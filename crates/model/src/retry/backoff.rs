@@ -71,7 +71,7 @@ impl Backoff {
 
 /// `whole * random / 2^64`.
 fn part_of(whole: Duration, random: u64) -> Duration {
-    let micros = (whole.as_micros() + 1) * u128::from(random) >> 64;
+    let micros = ((whole.as_micros() + 1) * u128::from(random)) >> 64;
     Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
 }
 
