@@ -71,7 +71,7 @@ impl Counters {
         };
         let (counts, node) = (&self.nodes[index], &plan.nodes[index]);
         for from in node.inputs() {
-            add(&mut balance, self.settled(plan, from));
+            balance += self.settled(plan, from);
         }
         balance.added += counts.added;
         balance.merged += counts.merged;
@@ -88,16 +88,4 @@ impl Counters {
         }
         balance
     }
-}
-
-fn add(sum: &mut Balance, other: Balance) {
-    let Balance { read, added, merged, results, filtered, late, rejected, open } = other;
-    sum.read += read;
-    sum.added += added;
-    sum.merged += merged;
-    sum.results += results;
-    sum.filtered += filtered;
-    sum.late += late;
-    sum.rejected += rejected;
-    sum.open += open;
 }

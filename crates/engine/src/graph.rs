@@ -6,7 +6,8 @@ use weir_model::{Compiler, PartitionId};
 
 use crate::compiled::Trouble;
 use crate::counters::Counters;
-use crate::operator::{News, Operator, Outcome, build};
+use crate::halves::{Groups, Half, Sent};
+use crate::operator::{News, Operator, Outcome};
 use crate::plan::{Node, Plan, Upstream};
 use crate::rows::Rows;
 use crate::{Effect, Run};
@@ -31,22 +32,27 @@ pub(crate) struct Graph {
 }
 
 impl Graph {
-    pub(crate) fn new(plan: &Plan, domains: Vec<Option<usize>>, compiler: &Arc<dyn Compiler>) -> Self {
+    pub(crate) fn new(plan: &Plan, domains: Vec<Option<usize>>, half: Half, compiler: &Arc<dyn Compiler>) -> Self {
+        let has = half.has(plan);
         Self {
-            operators: (0..plan.nodes.len()).map(|node| build(plan, node, compiler)).collect(),
+            operators: (0..plan.nodes.len()).map(|node| half.build(plan, node, compiler)).collect(),
             inputs: plan.nodes.iter().map(Node::inputs).collect(),
             outputs: plan.outputs.iter().map(|output| output.from).collect(),
             domains,
             holds: plan.holds(),
             changed: plan.changed_records(),
-            waits_for_rows: plan.nodes.iter().any(|node| node.operator.waits_for_rows()),
+            waits_for_rows: plan.nodes.iter().zip(has).any(|(node, has)| has && node.operator.waits_for_rows()),
             counters: Counters::new(plan),
         }
     }
 
     /// Lets rows flow from `from` to wherever they go, depth first, so that what comes of earlier rows comes earlier.
     pub(crate) fn flow(&mut self, from: Upstream, rows: Rows, effects: &mut Vec<Effect>) {
-        let mut waiting = vec![(from, rows)];
+        self.flow_on(vec![(from, rows)], effects);
+    }
+
+    /// The same for what waits already, the last first.
+    fn flow_on(&mut self, mut waiting: Vec<(Upstream, Rows)>, effects: &mut Vec<Effect>) {
         while let Some((from, rows)) = waiting.pop() {
             if rows.len() == 0 {
                 continue;
@@ -94,6 +100,43 @@ impl Graph {
             }
             Err(Trouble::Types(reason) | Trouble::Value(reason)) => self.reject(node, rows, &reason, effects),
         }
+    }
+
+    /// Puts rows through a node that come from where they were read, and lets flow what comes out.
+    pub(crate) fn enter(&mut self, place: (usize, usize), rows: &Rows, effects: &mut Vec<Effect>) {
+        let mut waiting = Vec::new();
+        self.through(place, rows, &mut waiting, effects);
+        self.flow_on(waiting, effects);
+    }
+
+    /// The same for rows that were folded there.
+    pub(crate) fn receive(&mut self, node: usize, groups: &Groups, effects: &mut Vec<Effect>) {
+        let mut outcome = self.operators[node].receive(groups, effects);
+        let results = std::mem::take(&mut outcome.rows);
+        self.count(node, &outcome, true);
+        for rows in results {
+            self.flow(Upstream::Node(node), rows, effects);
+        }
+    }
+
+    /// From which watermark on rows are folded where they are read.
+    pub(crate) fn fold_from(&mut self, mark: i64) {
+        self.operators.iter_mut().for_each(|operator| operator.fold_from(mark));
+    }
+
+    /// How many rows and groups wait to be sent.
+    pub(crate) fn unsent(&self) -> usize {
+        self.operators.iter().map(|operator| operator.unsent()).sum()
+    }
+
+    /// Takes out what nodes have for the owners of keys.
+    pub(crate) fn send(&mut self) -> Vec<(usize, Sent)> {
+        let mut all = Vec::new();
+        for (node, operator) in self.operators.iter_mut().enumerate() {
+            all.extend(operator.send().into_iter().map(|sent| (node, sent)));
+            self.counters.nodes[node].open = operator.open_rows();
+        }
+        all
     }
 
     /// Counts what became of rows. Those that a window made were counted when it fired.

@@ -26,6 +26,7 @@ mod counters;
 mod error;
 mod explain;
 mod graph;
+mod halves;
 mod keys;
 mod operator;
 mod plan;
@@ -40,9 +41,11 @@ mod window;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use serde::{Deserialize, Serialize};
 use weir_model::{Balance, Batch, Compiler, Epoch, EventTime, Offset, PartitionId, ProcessingTime, Watermark};
 
 use graph::Graph;
+use halves::Half;
 use operator::News;
 use progress::{Progress, Punctuation};
 
@@ -50,6 +53,7 @@ pub use aggregate::result_type;
 pub use chrono::Weekday;
 pub use error::EngineError;
 pub use explain::{Holding, StepStatus};
+pub use halves::{Fold, Held, KeyGroup, Merge, Partial, PartialError};
 pub use operator::{
     Begin, Clash, DeduplicatePlan, Empty, EnrichPlan, ExplodePlan, FlattenPlan, Into, JoinKind, JoinLinesPlan,
     JoinPlan, JoinSpan, LateRows, MaskPlan, MaskWith, Missing, OnFailure, Others, Over, ParseHow, ParsePlan, ParseType,
@@ -211,7 +215,8 @@ pub struct PartitionStatus {
 }
 
 /// What a partition is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PartitionState {
     /// There is more to read.
     Reading,
@@ -240,11 +245,17 @@ impl Engine {
     /// # Errors
     /// When the plan contradicts itself.
     pub fn new(plan: Plan, compiler: Arc<dyn Compiler>) -> Result<Self, EngineError> {
+        Self::of(Half::Whole, plan, compiler)
+    }
+
+    /// One that does only a part of the plan.
+    pub(crate) fn of(half: Half, plan: Plan, compiler: Arc<dyn Compiler>) -> Result<Self, EngineError> {
         plan.check()?;
-        let (domains, of_nodes) = plan.domains();
-        let progress = Progress::new(plan.time.clone(), domains);
-        let punctuation = plan.time.as_ref().and_then(|time| Punctuation::new(&time.watermark, &compiler));
-        let graph = Graph::new(&plan, of_nodes, &compiler);
+        let (domains, of_nodes) = half.domains(&plan);
+        let time = half.time(&plan);
+        let punctuation = time.as_ref().and_then(|time| Punctuation::new(&time.watermark, &compiler));
+        let progress = Progress::new(time, domains);
+        let graph = Graph::new(&plan, of_nodes, half, &compiler);
         Ok(Self { plan, progress, punctuation, graph, next_run: 0 })
     }
 
@@ -265,6 +276,11 @@ impl Engine {
     /// Takes one input and appends what is to be done to `effects`.
     pub fn step(&mut self, input: Input, effects: &mut Vec<Effect>) {
         self.take_input(input, effects);
+        self.tell_drifts(effects);
+    }
+
+    /// Says who is too far ahead from now on, and who no longer is.
+    pub(crate) fn tell_drifts(&mut self, effects: &mut Vec<Effect>) {
         let drifts = self.progress.drifts().into_iter();
         effects.extend(drifts.map(|(id, paused)| if paused { Effect::Pause(id) } else { Effect::Resume(id) }));
     }

@@ -167,6 +167,14 @@ impl OperatorPlan {
         }
     }
 
+    /// Whether what it does with a row depends on rows with equal keys, of whatever partition.
+    pub(crate) fn is_keyed(&self) -> bool {
+        match self {
+            Self::Where(_) | Self::Select(_) | Self::Rows(_) | Self::Enrich(_) => false,
+            Self::Window(_) | Self::Deduplicate(_) | Self::Join(_) => true,
+        }
+    }
+
     /// How far behind the watermark the event time of rows that it makes may be, in microseconds.
     fn holds_back(&self) -> i64 {
         match self {

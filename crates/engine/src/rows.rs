@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::AsArray;
 use arrow::array::{Array, BooleanArray, Int64Array, RecordBatch, UInt32Array, UInt64Array};
 use arrow::buffer::ScalarBuffer;
-use arrow::compute::{filter, filter_record_batch, take, take_record_batch};
+use arrow::compute::{concat_batches, filter, filter_record_batch, take, take_record_batch};
 use arrow::datatypes::{Int64Type, UInt64Type};
 use weir_model::{Offset, PartitionId};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -113,6 +113,30 @@ impl Rows {
                 effects.push(Effect::RejectResult { node, rows, reason: reason() });
             }
         }
+    }
+
+    /// Rows of one partition one after the other, as few batches as their columns allow.
+    pub(crate) fn joined(all: Vec<Self>) -> Vec<Self> {
+        let fits = |left: &Self, right: &Self| {
+            let name = |rows: &Self| rows.origin.as_ref().map(|origin| origin.name.clone());
+            left.columns.schema() == right.columns.schema() && name(left) == name(right)
+        };
+        let join = |rows: &[Self]| {
+            let [first, _, ..] = rows else { return rows[0].clone() };
+            let columns = concat_batches(&first.columns.schema(), rows.iter().map(|rows| &rows.columns));
+            let origins: Vec<&Origin> = rows.iter().filter_map(|rows| rows.origin.as_ref()).collect();
+            let longs = |of: fn(&Origin) -> &ScalarBuffer<i64>| {
+                origins.iter().flat_map(|origin| of(origin).iter().copied()).collect::<ScalarBuffer<i64>>()
+            };
+            let origin = origins.first().map(|first| Origin {
+                offsets: origins.iter().flat_map(|origin| origin.offsets.iter().copied()).collect(),
+                times: longs(|origin| &origin.times),
+                marks: longs(|origin| &origin.marks),
+                ..(*first).clone()
+            });
+            Self { columns: columns.expect("the schemas are equal"), origin, made: None }
+        };
+        all.chunk_by(fits).map(join).collect()
     }
 
     pub(crate) fn slice(&self, from: usize, rows: usize) -> Self {

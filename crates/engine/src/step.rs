@@ -160,7 +160,7 @@ impl Engine {
 }
 
 /// Joins the emissions since `from` that follow each other to the same output with the same columns.
-fn join_emits(effects: &mut Vec<Effect>, from: usize) {
+pub(crate) fn join_emits(effects: &mut Vec<Effect>, from: usize) {
     if effects.len() < from + 2 {
         return;
     }

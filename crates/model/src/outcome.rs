@@ -55,6 +55,20 @@ impl Balance {
     }
 }
 
+impl std::ops::AddAssign for Balance {
+    fn add_assign(&mut self, other: Self) {
+        let Self { read, added, merged, results, filtered, late, rejected, open } = other;
+        self.read += read;
+        self.added += added;
+        self.merged += merged;
+        self.results += results;
+        self.filtered += filtered;
+        self.late += late;
+        self.rejected += rejected;
+        self.open += open;
+    }
+}
+
 fn is_zero(rows: &u64) -> bool {
     *rows == 0
 }

@@ -16,7 +16,6 @@ mod logs;
 mod metrics;
 mod page;
 mod pipelines;
-mod search;
 mod server;
 mod sql;
 mod status;

@@ -44,6 +44,7 @@ mod memory;
 mod outcome;
 mod player;
 mod story;
+mod tasks;
 
 #[cfg(test)]
 mod oracles;
@@ -55,3 +56,4 @@ pub use interleave::interleave;
 pub use outcome::Outcome;
 pub use player::{PlayError, play, play_once, play_with_crashes, restore_with};
 pub use story::{Line, Row, Story, StoryError};
+pub use tasks::{Commits, Tasks, play_in_tasks};

@@ -28,6 +28,9 @@ pub enum PlayError {
         /// The balance.
         balance: String,
     },
+    /// Tasks do not understand each other.
+    #[error("in tasks: {0}")]
+    Tasks(String),
     /// Two plays of the same story told different things.
     #[error("{play} tells something else\nexpected: {expected:#?}\nfound: {found:#?}")]
     Differs {
@@ -201,11 +204,8 @@ impl Stage {
     }
 
     /// A second life. The source says again what it knows.
-    fn restore(plan: &Plan, mut snapshot: Snapshot, source: SourceState) -> Result<Self, EngineError> {
-        for run in &mut snapshot.runs {
-            run.batch = through_bytes(&run.batch);
-        }
-        let mut engine = Engine::restore(plan.clone(), Arc::new(Columns), snapshot)?;
+    fn restore(plan: &Plan, snapshot: Snapshot, source: SourceState) -> Result<Self, EngineError> {
+        let mut engine = Engine::restore(plan.clone(), Arc::new(Columns), kept(snapshot))?;
         let mut effects = Vec::new();
         for (node, table) in &source.tables {
             engine.step(Input::Table { node: *node, table: table.clone() }, &mut effects);
@@ -273,9 +273,17 @@ impl Stage {
 }
 
 /// The source of a partition: the one whose name stands before its first slash, or the only one.
-fn source_of(plan: &Plan, partition: &PartitionId) -> usize {
+pub(crate) fn source_of(plan: &Plan, partition: &PartitionId) -> usize {
     let name = partition.as_str().split('/').next().unwrap_or_default();
     plan.sources.iter().position(|source| source == name).unwrap_or(0)
+}
+
+/// A snapshot as it comes back from where it is kept.
+pub(crate) fn kept(mut snapshot: Snapshot) -> Snapshot {
+    for run in &mut snapshot.runs {
+        run.batch = through_bytes(&run.batch);
+    }
+    snapshot
 }
 
 /// The columns as they come back from where snapshots are kept.
@@ -287,7 +295,7 @@ fn through_bytes(batch: &RecordBatch) -> RecordBatch {
     StreamReader::try_new(Cursor::new(bytes), None).expect(why).next().expect(why).expect(why)
 }
 
-fn batch(partition: &PartitionId, offset: u64, rows: &[Row]) -> Batch {
+pub(crate) fn batch(partition: &PartitionId, offset: u64, rows: &[Row]) -> Batch {
     let keys: DictionaryArray<Int32Type> = rows.iter().map(|row| row.key.as_deref()).collect();
     let names: StringArray = rows.iter().map(|row| row.key.as_deref()).collect();
     let values: Float64Array = rows.iter().map(|row| row.value).collect();

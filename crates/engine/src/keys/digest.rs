@@ -7,7 +7,7 @@
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, StringArray, StringViewArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 /// The digest of a combination of key values.
 pub(crate) type Digest = u128;
@@ -24,6 +24,25 @@ pub(crate) fn digests(columns: &[ArrayRef], rows: usize) -> Result<Vec<Option<Di
         columns.iter().all(|values| values.write(row, &mut bytes)).then(|| xxh3_128(&bytes))
     };
     Ok((0..rows).map(digest).collect())
+}
+
+/// A hash of each row's keys, null being a value like any other: of equal keys the same, in every run, on every machine.
+///
+/// # Errors
+/// When a column is of a type that cannot be a key.
+pub(crate) fn key_hashes(columns: &[ArrayRef], rows: usize) -> Result<Vec<u64>, String> {
+    let columns = columns.iter().map(Values::of).collect::<Result<Vec<_>, _>>()?;
+    let mut bytes = Vec::new();
+    let hash = |row| {
+        bytes.clear();
+        for values in &columns {
+            if !values.write(row, &mut bytes) {
+                bytes.push(0);
+            }
+        }
+        xxh3_64(&bytes)
+    };
+    Ok((0..rows).map(hash).collect())
 }
 
 /// A key column in one of the few forms that keys are compared in.

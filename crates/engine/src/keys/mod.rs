@@ -15,7 +15,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::{SortColumn, SortOptions, lexsort_to_indices};
 
 use column::KeyColumn;
-pub(crate) use digest::{Digest, digest_column, digests, digests_of_column, times_of_column};
+pub(crate) use digest::{Digest, digest_column, digests, digests_of_column, key_hashes, times_of_column};
 pub(crate) use index::GroupIndex;
 use pairs::Pairs;
 

@@ -22,6 +22,7 @@ mod rows_plan;
 mod runs;
 mod sample;
 mod select;
+mod ship;
 mod where_;
 
 use std::fmt::Debug;
@@ -31,6 +32,7 @@ use serde_json::value::RawValue;
 use weir_model::{Compiler, PartitionId};
 
 use crate::compiled::Trouble;
+use crate::halves::{Groups, Sent};
 use crate::plan::{OperatorPlan, Plan};
 use crate::rows::Rows;
 use crate::{Effect, Holding, Run};
@@ -50,6 +52,7 @@ pub use rate_limit::{Over, RateLimitPlan};
 pub use rows_plan::RowsPlan;
 pub use sample::SamplePlan;
 use select::Select;
+pub(crate) use ship::{Absent, Ship};
 use where_::Where;
 
 /// A step at work.
@@ -106,6 +109,25 @@ pub(crate) trait Operator: Debug + Send {
     /// What is damaged.
     fn restore(&mut self, _meta: &RawValue, _runs: &[Run]) -> Result<(), String> {
         Err("a step that remembers nothing has a memory in it".to_owned())
+    }
+
+    /// Of the half where partitions are read: rows before which the watermark was here or further may be folded. Others are
+    /// sent as they are.
+    fn fold_from(&mut self, _mark: i64) {}
+
+    /// Of the half where partitions are read: how many rows and groups wait to be sent.
+    fn unsent(&self) -> usize {
+        0
+    }
+
+    /// Of the half where partitions are read: takes out what is for the owners of the keys.
+    fn send(&mut self) -> Vec<Sent> {
+        Vec::new()
+    }
+
+    /// Of the half that owns keys: takes what the other one has folded.
+    fn receive(&mut self, _groups: &Groups, _effects: &mut Vec<Effect>) -> Outcome {
+        unreachable!("a plan is cut at steps that fold or are sent rows")
     }
 
     /// What is held, to be shown, by an operator that groups rows.
@@ -191,4 +213,20 @@ pub(crate) fn build(plan: &Plan, node: usize, compiler: &Arc<dyn Compiler>) -> B
         OperatorPlan::Deduplicate(plan_of) => Box::new(Deduplicate::new(plan_of, plan, node, compiler.clone())),
         OperatorPlan::Window(window) => crate::window::build(window, plan, node, compiler.clone()),
     }
+}
+
+/// Makes what stands for a node where partitions are read, when its keys have owners elsewhere.
+pub(crate) fn build_shipping(plan: &Plan, node: usize, compiler: &Arc<dyn Compiler>) -> Box<dyn Operator> {
+    let keys = match &plan.nodes[node].operator {
+        OperatorPlan::Window(window) => return crate::window::build_folding(window, plan, node, compiler),
+        OperatorPlan::Deduplicate(step) => vec![step.by.clone()],
+        OperatorPlan::Join(join) => {
+            let (left, right) = join.on.iter().cloned().unzip();
+            vec![left, right]
+        }
+        OperatorPlan::Where(_) | OperatorPlan::Select(_) | OperatorPlan::Rows(_) | OperatorPlan::Enrich(_) => {
+            unreachable!("a plan is cut at steps that have keys")
+        }
+    };
+    Box::new(Ship::new(keys, compiler))
 }

@@ -1,7 +1,7 @@
 //! Event time: the watermark of each partition, and how far each set of sources has come.
 //!
 //! [`partition`] says how a watermark follows from records, [`domain`] how far sources have come together, [`drift`] who
-//! is too far ahead, [`punctuation`] which records count. Nothing here knows windows.
+//! is too far ahead, [`punctuation`] which records count, [`told`] what is known by hearsay. Nothing here knows windows.
 
 mod domain;
 mod drift;
@@ -9,6 +9,7 @@ mod partition;
 mod punctuation;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -144,11 +145,7 @@ impl Progress {
     /// before each of these rows.
     pub(crate) fn advance(&mut self, id: &PartitionId, moving: &[i64], stops: &[i64]) -> ScalarBuffer<i64> {
         let rule = self.rule;
-        let source = self.partitions[id].source;
-        let domains = self.domains.iter().zip(stops).filter(|(domain, _)| domain.sources.contains(&source));
-        let others = || self.partitions.iter().filter(|(other, _)| *other != id).map(|(_, other)| other);
-        let reachable = domains.filter(|(domain, stop)| self.held_at(domain, others()) >= **stop);
-        let stop = reachable.map(|(_, stop)| rule.reached_at(*stop)).min().unwrap_or(OVER);
+        let stop = self.stop_of(id, stops).map_or(OVER, |stop| rule.reached_at(stop));
         let partition = self.partitions.get_mut(id).expect("its rows were noted");
         let mut mark = rule.mark(partition.latest);
         let mut marks = Vec::with_capacity(moving.len());
@@ -163,6 +160,14 @@ impl Progress {
             }
         }
         marks.into()
+    }
+
+    /// The watermark of the partition with which the first domain reaches its entry in `stops`, if it can make one do so.
+    pub(crate) fn stop_of(&self, id: &PartitionId, stops: &[i64]) -> Option<i64> {
+        let source = self.partitions[id].source;
+        let domains = self.domains.iter().zip(stops).filter(|(domain, _)| domain.sources.contains(&source));
+        let others = || self.partitions.iter().filter(|(other, _)| *other != id).map(|(_, other)| other);
+        domains.filter(|(domain, stop)| self.held_at(domain, others()) >= **stop).map(|(_, stop)| *stop).min()
     }
 
     /// Every partition is finished, until it yields again.

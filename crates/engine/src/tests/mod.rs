@@ -2,6 +2,7 @@
 //! What windows compute and when they fire is told in the stories of `weir-sim`.
 
 mod global;
+mod halves;
 mod keys;
 mod plans;
 mod rows;

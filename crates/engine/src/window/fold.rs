@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::take;
 
 use super::shape::Shape;
 use super::spans::PaneId;
@@ -20,6 +21,42 @@ impl Fold {
     /// Folds rows into their pane. Returns the keys that its table did not hold.
     pub(crate) fn add(&mut self, pane: PaneId, keys: &[KeyId], inputs: &[ArrayRef], shape: &Shape) -> &[KeyId] {
         self.tables.entry(pane).or_default().update(keys, inputs, shape)
+    }
+
+    /// The same for the rows with these indices, ascending.
+    pub(crate) fn add_some(
+        &mut self,
+        pane: PaneId,
+        indices: &[u32],
+        keys: &[KeyId],
+        inputs: &[ArrayRef],
+        shape: &Shape,
+    ) -> &[KeyId] {
+        if indices.len() == keys.len() {
+            return self.add(pane, keys, inputs, shape);
+        }
+        let keys: Vec<KeyId> = indices.iter().map(|row| keys[*row as usize]).collect();
+        let indices = UInt32Array::from(indices.to_vec());
+        let pick = |input: &ArrayRef| take(input, &indices, None).expect("the indices are of rows of this batch");
+        let inputs: Vec<ArrayRef> = inputs.iter().map(pick).collect();
+        self.add(pane, &keys, &inputs, shape)
+    }
+
+    /// Adds groups that were folded elsewhere, with these keys. Returns those that the table of the pane did not hold.
+    pub(crate) fn absorb(&mut self, pane: PaneId, groups: &RecordBatch, keys: &[KeyId], shape: &Shape) -> &[KeyId] {
+        self.tables.entry(pane).or_default().absorb_new(groups, keys, shape)
+    }
+
+    /// Counts the rows that were added to a pane last into the counts of its groups.
+    pub(crate) fn count(&self, pane: PaneId, counts: &mut Vec<i64>) {
+        if let Some(table) = self.tables.get(&pane) {
+            table.count_last(counts);
+        }
+    }
+
+    /// How many groups all panes have together.
+    pub(crate) fn groups(&self) -> usize {
+        self.tables.values().map(|table| table.groups.len()).sum()
     }
 
     /// Takes the partial result of a pane out.

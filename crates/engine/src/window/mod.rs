@@ -6,9 +6,11 @@
 mod accumulators;
 mod calendar;
 mod fold;
+mod folding;
 mod global;
 mod late;
 mod merge;
+mod receive;
 mod results;
 mod session;
 mod shape;
@@ -22,18 +24,20 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
-use arrow::compute::take;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use weir_model::Compiler;
 
 use crate::compiled::Trouble;
+use crate::halves::Groups;
 use crate::keys::{KeyId, Keys};
-use crate::operator::{News, Operator, Outcome};
+use crate::operator::{News, Operator, Outcome, Ship};
 use crate::plan::{Limits, Plan, WindowPlan};
 use crate::rows::{Rows, Timing};
 use crate::{Effect, Holding, Run};
 use fold::Fold;
+use folding::Folding;
+pub(crate) use folding::PLACE_COLUMNS;
 use global::Global;
 pub(crate) use late::LateNames;
 use merge::{Merge, MergeMeta};
@@ -75,6 +79,33 @@ struct WindowMeta {
     merge: MergeMeta,
     #[serde(default)]
     rows_since: u64,
+}
+
+/// The first watermark after `reached` at which a window may have something to do.
+fn next_stop(spans: &Spans, lateness: i64, triggers: &Triggers, reached: i64) -> i64 {
+    if reached == crate::progress::UNKNOWN {
+        return reached + 1;
+    }
+    let fires = spans.end_after(reached);
+    if lateness == 0 {
+        return fires;
+    }
+    let drops = spans.end_after(reached.saturating_sub(lateness)).saturating_add(lateness);
+    fires.min(drops).min(triggers.next_late(reached))
+}
+
+/// What stands for the window `plan`, the pipeline's `node`, where partitions are read.
+pub(crate) fn build_folding(
+    plan: &WindowPlan,
+    pipeline: &Plan,
+    node: usize,
+    compiler: &Arc<dyn Compiler>,
+) -> Box<dyn Operator> {
+    match Spans::new(plan.window) {
+        Ok(spans) => Box::new(Folding::new(plan, spans, pipeline, node, compiler.clone())),
+        // What belongs together is known only where all rows of a key are.
+        Err(Spanless::Global(_) | Spanless::Session { .. }) => Box::new(Ship::new(vec![plan.by.clone()], compiler)),
+    }
 }
 
 /// The operator of the window `plan`, the pipeline's `node`.
@@ -121,16 +152,8 @@ impl Window {
 
     /// Folds the rows with these indices into their pane.
     fn take_into_pane(&mut self, pane: PaneId, indices: &[u32], inputs: &[ArrayRef]) {
-        if indices.len() == self.ids.len() {
-            let new = self.fold.add(pane, &self.ids, inputs, &self.shape);
-            return self.merge.note(pane, indices.len(), new, self.reached);
-        }
-        let ids: Vec<KeyId> = indices.iter().map(|row| self.ids[*row as usize]).collect();
-        let indices = UInt32Array::from(indices.to_vec());
-        let pick = |input: &ArrayRef| take(input, &indices, None).expect("the indices are of rows of this batch");
-        let inputs: Vec<ArrayRef> = inputs.iter().map(pick).collect();
-        let new = self.fold.add(pane, &ids, &inputs, &self.shape);
-        self.merge.note(pane, ids.len(), new, self.reached);
+        let new = self.fold.add_some(pane, indices, &self.ids, inputs, &self.shape);
+        self.merge.note(pane, indices.len(), new, self.reached);
     }
 
     /// Takes the rows that would make too many groups out of their panes, in the order of the rows, and rejects them.
@@ -143,14 +166,16 @@ impl Window {
         for (_, indices) in &mut self.assigned.panes {
             indices.retain(|row| over.binary_search(row).is_err());
         }
-        let reason = || {
-            format!(
-                "window {} holds {limit} groups already, its limit: a coarser key or a shorter lateness makes fewer",
-                self.identity.node()
-            )
-        };
-        rows.reject(self.node, &over, reason, effects);
+        rows.reject(self.node, &over, || self.over_limit_reason(), effects);
         over.len() as u64
+    }
+
+    fn over_limit_reason(&self) -> String {
+        format!(
+            "window {} holds {} groups already, its limit: a coarser key or a shorter lateness makes fewer",
+            self.identity.node(),
+            self.limits.groups_per_node
+        )
     }
 
     /// Folds rows into their panes, and speaks where that is due. Their keys are in `ids`.
@@ -279,15 +304,11 @@ impl Operator for Window {
     }
 
     fn next_stop(&self, reached: i64) -> i64 {
-        if reached == crate::progress::UNKNOWN {
-            return reached + 1;
-        }
-        let fires = self.spans.end_after(reached);
-        if self.lateness == 0 {
-            return fires;
-        }
-        let drops = self.spans.end_after(reached.saturating_sub(self.lateness)).saturating_add(self.lateness);
-        fires.min(drops).min(self.triggers.next_late(reached))
+        next_stop(&self.spans, self.lateness, &self.triggers, reached)
+    }
+
+    fn receive(&mut self, groups: &Groups, effects: &mut Vec<Effect>) -> Outcome {
+        self.receive(groups, effects)
     }
 
     fn hear(&mut self, news: News) -> Outcome {

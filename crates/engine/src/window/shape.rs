@@ -123,6 +123,28 @@ impl Shape {
         Ok(())
     }
 
+    /// Takes over types that somebody else has decided by other rows, where none is decided here.
+    ///
+    /// # Errors
+    /// With what is decided otherwise. Nothing was taken over then.
+    pub(crate) fn agree(&mut self, kinds: &[Option<String>]) -> Result<(), String> {
+        for ((own, (text, _)), other) in self.kinds_as_text().iter().zip(&self.inputs).zip(kinds) {
+            if let (Some(own), Some(other)) = (own, other)
+                && own != other
+            {
+                return Err(format!("{text}: is {other} there, and {own} came before"));
+            }
+        }
+        let open = self.kinds.iter().zip(kinds).map(|(own, other)| if own.is_none() { other.clone() } else { None });
+        let open: Vec<Option<String>> = open.collect();
+        let decided = std::mem::replace(&mut self.kinds, vec![None; open.len()]);
+        let read = self.read_kinds(open);
+        for (kind, decided) in self.kinds.iter_mut().zip(decided) {
+            *kind = decided.or(kind.take());
+        }
+        read
+    }
+
     /// Makes inputs what the aggregates take: conditions without nulls, arguments of the type that they had before.
     fn take_inputs(&mut self, inputs: &mut [ArrayRef]) -> Result<(), Trouble> {
         for (index, values) in inputs.iter_mut().enumerate() {

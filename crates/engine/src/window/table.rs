@@ -54,6 +54,19 @@ impl Table {
         self.accumulators.merge(&run.schema(), &columns, &groups, self.groups.len(), shape)
     }
 
+    /// The same for groups whose columns are known to be such states. Returns the keys that are new to this table.
+    pub(crate) fn absorb_new(&mut self, groups: &RecordBatch, keys: &[KeyId], shape: &Shape) -> &[KeyId] {
+        let before = self.groups.len();
+        self.absorb(groups, keys, false, shape).expect("the same aggregates made the states");
+        &self.groups.keys()[before..]
+    }
+
+    /// Adds the rows of the last update to the counts of their groups.
+    pub(crate) fn count_last(&self, counts: &mut Vec<i64>) {
+        counts.resize(self.groups.len(), 0);
+        self.row_groups.iter().for_each(|group| counts[*group as usize] += 1);
+    }
+
     /// Turns into a run and the keys of its rows.
     pub(crate) fn seal(self, keys: &Keys, shape: &Shape) -> (RecordBatch, Vec<KeyId>) {
         let ids = self.groups.keys().to_vec();

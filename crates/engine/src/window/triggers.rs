@@ -60,6 +60,14 @@ impl Triggers {
         stops
     }
 
+    /// What is due after so many rows of `pane` have come at once. `is_late` says whether they come too late for some window.
+    pub(crate) fn stop_after(&mut self, pane: PaneId, rows: u64, is_late: bool) -> Stop {
+        self.rows_since += rows;
+        let early = self.early_rows.is_some_and(|every| self.rows_since >= every);
+        self.rows_since %= self.early_rows.unwrap_or(u64::MAX);
+        Stop { late: (self.late == LateEmit::Immediately && is_late).then_some(pane), early }
+    }
+
     /// Whether what late rows have changed is told as the watermark goes from `before` to `reached`.
     pub(crate) fn tells_late(&self, before: i64, reached: i64) -> bool {
         let every = self.late_every();

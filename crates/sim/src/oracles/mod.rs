@@ -11,10 +11,11 @@ mod windows;
 
 use std::fmt::Debug;
 
-use proptest::prelude::Strategy;
+use proptest::prelude::{Strategy, prop_assert_eq};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
-use crate::{Outcome, PlayError, Story, interleave, play_once, play_with_crashes};
+use crate::player::next_random;
+use crate::{Commits, Line, Outcome, PlayError, Story, Tasks, interleave, play_in_tasks, play_once, play_with_crashes};
 
 /// Tasks that a stream is spread over, at most.
 const TASKS_MAX: usize = 8;
@@ -32,6 +33,17 @@ struct Check<C> {
     straight: fn(&C, &Outcome) -> Verdict,
     /// The same when several tasks read the partitions, each at a pace of its own; `None` where nothing can be said.
     tasks: Option<fn(&C, &Outcome) -> Verdict>,
+    /// Whether every result is the last of its kind, so that tasks must say to the byte what one engine says.
+    is_final: fn(&C) -> bool,
+}
+
+/// Who plays a story, and how: from 1 to 8 of either kind, over fewer key groups than keys and over more.
+fn tasks_of(story: &Story, commits: Commits) -> Tasks {
+    let rows = |line: &Line| if let Line::Rows(_, rows) = line { rows.len() as u64 } else { 1 };
+    let mut seed = story.lines.iter().map(rows).fold(commits as u64 + 1, |seed, rows| seed * 31 % 1_000_003 + rows);
+    let mut some = |most: u64| (next_random(&mut seed) % most + 1) as usize;
+    let (folds, merges, key_groups) = (some(TASKS_MAX as u64), some(TASKS_MAX as u64), some(5) as u16);
+    Tasks { folds, merges, key_groups, commits, crashes: some(4) - 1, seed }
 }
 
 impl<C: Debug> Check<C> {
@@ -47,12 +59,19 @@ impl<C: Debug> Check<C> {
     fn play(&self, case: &C) -> Verdict {
         let failed = |error: PlayError| TestCaseError::fail(error.to_string());
         let story = (self.story)(case);
-        let (_, outcome) = play_with_crashes(&story, self.crashes).map_err(failed)?;
-        (self.straight)(case, &outcome)?;
+        let (_, straight) = play_with_crashes(&story, self.crashes).map_err(failed)?;
+        (self.straight)(case, &straight)?;
         let Some(compare) = self.tasks else { return Ok(()) };
         for tasks in 1..=TASKS_MAX {
             let read = interleave(&story, tasks, (story.lines.len() * TASKS_MAX + tasks) as u64);
             compare(case, &play_once(&read).map_err(failed)?)?;
+        }
+        for commits in [Commits::Together, Commits::Each] {
+            let outcome = play_in_tasks(&story, tasks_of(&story, commits)).map_err(failed)?;
+            compare(case, &outcome)?;
+            if (self.is_final)(case) {
+                prop_assert_eq!(outcome.sorted(), straight.clone());
+            }
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ mod modes;
 mod rows;
 mod sessions;
 mod sliding;
+mod tasks;
 mod time;
 mod triggers;
 mod watermarks;
