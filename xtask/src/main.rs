@@ -18,6 +18,7 @@ usage: cargo xtask COMMAND
   tidy                  the rules of the tree that no compiler checks
   bench a [OPTIONS]     workload A: one-minute windows over a JSON file, all-in, checked
   bench b [OPTIONS]     workload B: windows of 10 s sliding by 1 s, the same way
+  bench c [OPTIONS]     workload C: sessions 30 s apart, the same way
       --file NDJSON       read this file instead of generating one
       --rows N            rows to generate (default 1000000)
       --seed S            seed of the generator (default 1)
@@ -28,6 +29,10 @@ usage: cargo xtask COMMAND
       --json              print one JSON object instead of a table
   bench rivals [--only NAMES] [--rows N] [--file NDJSON] [--runs N]
                         workload A by Weir, DuckDB, DataFusion, clink, bytewax, Spark and Flink (from PyPI)
+  bench nexmark [--events N] [--rate R] [--only QUERIES] [--runs N] [--seed S]
+                        the queries of Nexmark over events made in memory, beside what Flink is published to do
+  bench scaling [OPTIONS]
+                        workload A with one task and with several (--tasks, default 2), in turn
   bench emission [--rate N] [--seconds N]
                         how long results wait when rows come live
   bench counts          instructions per row of the core loop, into bench/history (needs valgrind)

@@ -40,7 +40,8 @@ pub(crate) fn run() -> Outcome {
 /// Everything in the workspace at `root` that breaks a rule, as `path: what, and why it matters`.
 fn check(root: &Path) -> Vec<String> {
     let mut problems = Vec::new();
-    for file in sources(&root.join("crates")).into_iter().chain(sources(&root.join("xtask"))) {
+    let folders = ["crates", "bench", "xtask"];
+    for file in folders.iter().flat_map(|folder| sources(&root.join(folder))) {
         let Ok(text) = fs::read_to_string(&file) else { continue };
         let shown = file.strip_prefix(root).unwrap_or(&file).display().to_string();
         problems.extend(check_source(&shown, &text).into_iter().map(|problem| format!("{shown}: {problem}")));

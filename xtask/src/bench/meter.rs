@@ -12,6 +12,8 @@ use crate::shell::Outcome;
 pub(crate) struct Cost {
     /// User and system seconds of the process and everything it started.
     pub(crate) cpu_secs: f64,
+    /// Of these, what the thread took that took most, as last seen: with a processor for every thread a run takes no less.
+    pub(crate) busiest_secs: f64,
     /// Seconds from start to end.
     pub(crate) wall_secs: f64,
     /// The largest resident set, in bytes: of the process by the kernel's own high-water mark; with children, of all
@@ -46,7 +48,7 @@ pub(crate) fn run(command: &mut Command) -> Outcome<Cost> {
     }
     // A child that nobody waited for (a JVM) is not in the kernel's sum, but it was seen.
     let cpu_secs = (children_cpu_secs()? - before).max(tree.cpu_secs());
-    Ok(Cost { cpu_secs, wall_secs, peak_bytes: tree.peak_bytes })
+    Ok(Cost { cpu_secs, busiest_secs: tree.busiest_secs, wall_secs, peak_bytes: tree.peak_bytes })
 }
 
 /// A process and its descendants over time.
@@ -54,6 +56,7 @@ pub(crate) fn run(command: &mut Command) -> Outcome<Cost> {
 struct Tree {
     /// Ticks of each, as last seen.
     ticks: HashMap<u32, f64>,
+    busiest_secs: f64,
     peak_bytes: u64,
 }
 
@@ -67,11 +70,12 @@ impl Tree {
             resident += kib(&status, "VmRSS:");
             self.peak_bytes = self.peak_bytes.max(kib(&status, "VmHWM:") * 1024);
             // Children belong to the thread that started them.
-            let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-            let children = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-            waiting.extend(children.flat_map(|children| {
-                children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()
-            }));
+            for thread in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+                let read = |name: &str| fs::read_to_string(thread.path().join(name)).unwrap_or_default();
+                waiting.extend(read("children").split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+                let nanos = read("schedstat").split(' ').next().and_then(|nanos| nanos.parse::<f64>().ok());
+                self.busiest_secs = self.busiest_secs.max(nanos.unwrap_or(0.0) / 1e9);
+            }
         }
         self.peak_bytes = self.peak_bytes.max(resident * 1024);
     }

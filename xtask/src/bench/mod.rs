@@ -7,6 +7,7 @@ mod fields;
 pub(crate) mod meter;
 mod options;
 mod rivals;
+mod scaling;
 mod truth;
 
 use std::fs;
@@ -22,10 +23,13 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
     match words {
         ["a", rest @ ..] => workload(&A, &options::parse(rest)?),
         ["b", rest @ ..] => workload(&B, &options::parse(rest)?),
+        ["c", rest @ ..] => workload(&C, &options::parse(rest)?),
+        ["nexmark", rest @ ..] => nexmark(rest),
         ["rivals", rest @ ..] => rivals::run(&options::parse(rest)?),
+        ["scaling", rest @ ..] => scaling::run(&options::parse(rest)?),
         ["emission", rest @ ..] => emission::run(&options::parse(rest)?),
         ["counts", rest @ ..] => counts::run(&options::parse(rest)?),
-        _ => Err("bench: name one of a, b, rivals, emission, counts".to_owned()),
+        _ => Err("bench: name one of a, b, c, nexmark, scaling, rivals, emission, counts".to_owned()),
     }
 }
 
@@ -38,6 +42,7 @@ struct Workload {
 
 const A: Workload = Workload { name: "a", pipeline: "examples/bench-a.yaml", check: truth::workload_a };
 const B: Workload = Workload { name: "b", pipeline: "examples/bench-b.yaml", check: truth::workload_b };
+const C: Workload = Workload { name: "c", pipeline: "examples/bench-c.yaml", check: truth::workload_c };
 
 fn workload(workload: &Workload, options: &Options) -> Outcome {
     let weir = build()?;
@@ -67,6 +72,12 @@ fn workload(workload: &Workload, options: &Options) -> Outcome {
     let is_right = verdict.is_right();
     report(workload, options, &Measured { rows, input, result, cost: Cost { wall_secs, ..cost }, verdict });
     if is_right { Ok(()) } else { Err("the result is wrong".to_owned()) }
+}
+
+/// The queries of Nexmark over events made in memory; the words are for that program.
+fn nexmark(words: &[&str]) -> Outcome {
+    let cargo = ["run", "--release", "--quiet", "--package", "weir-nexmark", "--"];
+    step("nexmark", "cargo", &[&cargo, words].concat(), &[])
 }
 
 /// What a workload took, at best, and what came of it.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::shell::Outcome;
 
 /// The options that every benchmark knows; each takes those that mean something to it.
+#[derive(Clone)]
 pub(super) struct Options {
     pub(super) file: Option<PathBuf>,
     pub(super) rows: u64,
