@@ -99,7 +99,12 @@ impl Cutter {
 
     /// A buffer to append the next piece to and hand to [`Cutter::push`].
     pub(crate) fn buffer(&mut self, expected: usize) -> Vec<u8> {
-        let mut buffer = Vec::with_capacity(self.tail.len() + expected);
+        self.buffer_from(expected, Vec::with_capacity)
+    }
+
+    /// The same, of what `make` gives: an empty buffer with room for so many bytes.
+    pub(crate) fn buffer_from(&mut self, expected: usize, make: impl FnOnce(usize) -> Vec<u8>) -> Vec<u8> {
+        let mut buffer = make(self.tail.len() + expected);
         buffer.append(&mut self.tail);
         self.tail = Vec::new();
         buffer

@@ -22,10 +22,29 @@ const ROWS: u64 = 100_000;
 /// As many thousands, for the example.
 const THOUSANDS: &str = "100";
 
-const CASES: [Case; 4] = [
+const CASES: [Case; 7] = [
     Case { name: "engine A", example: "workload_a", arguments: &["once", "A", THOUSANDS], inside: "*Engine*step*" },
     Case { name: "engine A0", example: "workload_a", arguments: &["once", "A0", THOUSANDS], inside: "*Engine*step*" },
     Case { name: "engine B", example: "workload_a", arguments: &["once", "B", THOUSANDS], inside: "*Engine*step*" },
+    // The cost of a row, without that of results, must be flat in the number of windows that cover it.
+    Case {
+        name: "1h rows",
+        example: "workload_a",
+        arguments: &["once", "1h rows", THOUSANDS],
+        inside: "*Engine*step*",
+    },
+    Case {
+        name: "1h by 1s rows",
+        example: "workload_a",
+        arguments: &["once", "1h by 1s rows", THOUSANDS],
+        inside: "*Engine*step*",
+    },
+    Case {
+        name: "1h by 1s",
+        example: "workload_a",
+        arguments: &["once", "1h by 1s", THOUSANDS],
+        inside: "*Engine*step*",
+    },
     Case { name: "decode A", example: "json_speed", arguments: &["INPUT", "1"], inside: "*ProjectedDecoder*decode*" },
 ];
 
@@ -42,7 +61,7 @@ pub(super) fn run(options: &Options) -> Outcome {
     for case in &CASES {
         let instructions = count(case, &input)?;
         let per_row = instructions as f64 / ROWS as f64;
-        println!("{:<10} {per_row:>9.1} instructions per row", case.name);
+        println!("{:<14} {per_row:>9.1} instructions per row", case.name);
         lines.push_str(&format!("{commit}\t{}\t{per_row:.1}\n", case.name));
     }
     let history = root().join("bench/history/counts.tsv");

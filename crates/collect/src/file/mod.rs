@@ -1,6 +1,7 @@
 //! Files as a source: found by patterns, recognised after rotation, read a chunk each in turn.
 //! Refuses to look inside a record.
 
+mod buffers;
 mod config;
 mod content;
 mod discover;

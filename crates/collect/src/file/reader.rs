@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 use weir_model::{ErrorKind, Framer, PartitionId, Positions, SeamError, SeamResult, SourceEvent};
 
+use super::buffers::Buffers;
 use super::config::{FileConfig, StartAt};
 use super::content::{self, Packing};
 use super::discover::{Found, Patterns, Scan, cannot_read};
@@ -53,6 +54,7 @@ pub(crate) struct Reader {
     /// Counts reads.
     reads: u64,
     queue: VecDeque<SourceEvent>,
+    buffers: Buffers,
     /// Files that were looked at and hold nothing new, as they were then.
     done: BTreeMap<FileNumber, Found>,
     /// Archives that were found just now and may still be being written.
@@ -89,6 +91,7 @@ impl Reader {
             turn: 0,
             reads: 0,
             queue: VecDeque::new(),
+            buffers: Buffers::default(),
             done: BTreeMap::new(),
             settling: BTreeMap::new(),
             complained: BTreeSet::new(),
@@ -159,6 +162,7 @@ impl Reader {
                 return Step::Event(event);
             }
         }
+        self.buffers.rest();
         match self.ready() {
             Some(event) => Step::Event(event),
             None if !self.manner.follow && self.tails.is_empty() && self.queue.is_empty() => Step::End,
@@ -207,7 +211,7 @@ impl Reader {
         self.turn = index + 1;
         let tail = &mut self.tails[index];
         tail.used = self.reads;
-        let events = tail.read(now, &self.manner);
+        let events = tail.read(now, &self.manner, &mut self.buffers);
         self.queue.extend(events);
         if self.tails[index].is_finished() {
             self.retire(index);

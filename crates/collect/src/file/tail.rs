@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use weir_model::{Framer, Offset, PartitionId, Position, Raw, SourceEvent};
 
+use super::buffers::Buffers;
 use super::content::{Content, Packing};
 use super::discover::{Found, cannot_read};
 use super::identity::{HEAD_BYTES_MAX, Identity, Known};
@@ -195,7 +196,7 @@ impl Tail {
     }
 
     /// Reads the next piece, or decides at a deadline.
-    pub(crate) fn read(&mut self, now: Instant, manner: &Manner) -> Vec<SourceEvent> {
+    pub(super) fn read(&mut self, now: Instant, manner: &Manner, buffers: &mut Buffers) -> Vec<SourceEvent> {
         if let State::CaughtUp { .. } = self.state {
             return self.decide();
         }
@@ -205,7 +206,8 @@ impl Tail {
         {
             return self.unreadable(&error);
         }
-        let mut buffer = self.cutter.buffer(self.expected_bytes());
+        let expected = self.expected_bytes();
+        let mut buffer = self.cutter.buffer_from(expected, |bytes| buffers.take(bytes));
         let before = buffer.len();
         let result = match &mut self.content {
             Some(content) => content.append(CHUNK_BYTES as u64, &mut buffer),
@@ -214,12 +216,16 @@ impl Tail {
         let read = buffer.len() - before;
         self.extend_head(&buffer[before..]);
         let at_end = read < CHUNK_BYTES;
-        match result {
+        let events = match result {
             Ok(_) if at_end && !manner.follow => self.finish_with(buffer),
             Ok(_) if at_end => self.caught_up(buffer, now, manner),
             Ok(_) => self.cut(buffer, false),
             Err(error) => self.broken(buffer, error, now, manner),
+        };
+        if let Some(SourceEvent::Records(raw)) = events.first() {
+            buffers.lend(&raw.bytes);
         }
+        events
     }
 
     fn open(&mut self) -> Result<()> {
