@@ -7,12 +7,12 @@ use std::process::{Child, Stdio};
 use crate::kafka;
 use crate::shell::{Outcome, command, has, root, step, target};
 use crate::tally::Tally;
-use crate::{seeds, tidy};
+use crate::{seeds, sim, tidy};
 
 /// What must be installed, and the Debian package of each; `./x` reads the same list.
 const PROGRAMS: &str = include_str!("../programs");
 
-const STEPS: [&str; 8] = ["programs", "format", "lints", "tidy", "kafka", "tests", "seeds", "page"];
+const STEPS: [&str; 9] = ["programs", "format", "lints", "tidy", "kafka", "tests", "seeds", "sim", "page"];
 
 /// What `ci` runs.
 pub(crate) fn list() -> Outcome {
@@ -30,6 +30,7 @@ pub(crate) fn run() -> Outcome {
     let mut tally = Tally::default();
     tally.run("tests", "cargo", &["test", "--workspace", "--exclude", "weir-sim", "--no-fail-fast"], &[])?;
     seeds::play(&mut tally, seeds::CI)?;
+    sim::ci()?;
     page(&mut tally)?;
     tally.finish()
 }

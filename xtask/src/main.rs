@@ -5,6 +5,7 @@ mod ci;
 mod kafka;
 mod seeds;
 mod shell;
+mod sim;
 mod tally;
 mod tidy;
 
@@ -39,6 +40,10 @@ usage: cargo xtask COMMAND
   seeds [OPTIONS]       random streams against the oracles, in a fast build that checks itself
       --cases N           streams per oracle (default 10000)
       --seed S            the streams of this seed (default: new ones)
+  sim [OPTIONS]         the running pipeline with faults: crashes, torn writes, failing and full disks, flipped bits
+      --seed N            this seed; a failure is shrunk and shown whole
+      --seeds N           so many (default 1000)
+      --from N            beginning with this one (default 0)
   nightly               what takes too long for every change: 200,000 streams per oracle
   kafka fetch           put the jars of the tests' Kafka into the cache
   kafka up [3]          run the tests' Kafka (one broker, or 3) until Enter is pressed
@@ -55,7 +60,8 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["bench", words @ ..] => bench::run(words),
         ["seeds", options @ ..] => seeds::run(options),
-        ["nightly"] => seeds::nightly(),
+        ["sim", options @ ..] => sim::run(options),
+        ["nightly"] => seeds::nightly().and(sim::nightly()),
         ["kafka", "fetch"] => kafka::fetch(),
         ["kafka", "up"] => kafka::up(1),
         ["kafka", "up", "3"] => kafka::up(3),

@@ -131,7 +131,13 @@ impl Writer {
             true => topic.vfs.sync_folder(&topic.folder).map_err(|error| sync_error(&topic.folder, error)),
             false => Ok(()),
         });
-        synced.inspect_err(|error| self.close(error))?;
+        if let Err(error) = synced {
+            // The kernel takes what it could not write for written: the next process would find it, a sync would say yes,
+            // and a loss of power would take it. Nobody was told of it, so it goes.
+            let _ = topic.vfs.truncate(&path, before);
+            self.close(&error);
+            return Err(error);
+        }
         open.is_new = false;
         self.open = Some(open);
         let records: u64 = group.iter().map(|append| append.records.len() as u64).sum();

@@ -32,6 +32,8 @@ mod error;
 mod expression;
 mod laws;
 mod outcome;
+#[cfg(feature = "planted")]
+mod planted;
 mod position;
 mod raw;
 mod retry;
@@ -51,6 +53,8 @@ pub use error::{ErrorKind, SeamError, SeamResult};
 pub use expression::{Accumulator, Compiler, Expression};
 pub use laws::{Laws, same_bytes};
 pub use outcome::{Balance, Rejected};
+#[cfg(feature = "planted")]
+pub use planted::{Planted, is_planted, plant};
 pub use position::{Epoch, Offset, PartitionId, Position, Positions};
 pub use raw::{Framed, Raw, RecordSpan};
 pub use retry::{Backoff, BackoffConfig, Breaker, BreakerConfig, BreakerState, FailureRate, Permit};
@@ -61,3 +65,21 @@ pub use text::{ByteSize, DurationText};
 pub use time::{EventTime, ProcessingTime, TimeDelta, Watermark};
 pub use vfs::{FileKind, Vfs, VfsFile};
 pub use zone::TimeZone;
+
+/// Whether the bug of that name is planted, see [`Planted`].
+#[cfg(feature = "planted")]
+#[macro_export]
+macro_rules! planted {
+    ($bug:ident) => {
+        $crate::is_planted($crate::Planted::$bug)
+    };
+}
+
+/// Whether the bug of that name is planted: never, without the feature `planted`.
+#[cfg(not(feature = "planted"))]
+#[macro_export]
+macro_rules! planted {
+    ($bug:ident) => {
+        false
+    };
+}

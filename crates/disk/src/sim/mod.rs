@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use weir_model::{FileKind, Vfs, VfsFile};
 
-use state::{Node, Operation, State};
+use state::{Condition, Node, Operation, State};
 
 /// What can go wrong with one operation that changes the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub enum Fault {
     PowerLoss,
     /// The power fails after the operation was done, before its caller knows.
     PowerLossAfter,
+    /// The process is killed before the operation; everything fails until [`SimDisk::restart`], but nothing is lost.
+    Kill,
+    /// The process is killed after the operation was done.
+    KillAfter,
     /// The disk is full.
     Full,
     /// The disk answers with an error (EIO).
@@ -64,33 +68,32 @@ impl SimDisk {
         self.lock().capacity = bytes;
     }
 
-    /// The power fails now.
-    pub fn crash(&self) {
-        self.lock().powered = false;
+    /// Bytes of all files.
+    pub fn used_bytes(&self) -> u64 {
+        self.lock().used()
     }
 
-    /// The power comes back: what was not durable is lost or torn, files that were open stay dead.
+    /// The power fails now.
+    pub fn crash(&self) {
+        self.lock().condition = Condition::PowerFailed;
+    }
+
+    /// A new process begins; files that were open stay dead, and what was planned to go wrong does not. If the power had
+    /// failed, what was not durable is lost or torn.
     pub fn restart(&self) {
         self.lock().restart();
     }
 
-    /// Whether there is power.
+    /// Whether neither the power has failed nor the process was killed.
     pub fn is_powered(&self) -> bool {
-        self.lock().powered
-    }
-
-    /// The process ends now and another begins: nothing is lost, but files that were open stay dead. With the power off it
-    /// comes back, as by [`SimDisk::restart`].
-    pub fn kill(&self) {
-        let mut state = self.lock();
-        if state.powered { state.kill() } else { state.restart() }
+        self.lock().condition == Condition::Running
     }
 
     /// Does something durable that is not on this disk, such as a transaction of a database, as one of its operations:
     /// counted like them, and what goes wrong with them goes wrong with it.
     ///
     /// # Errors
-    /// As planned by [`SimDisk::fail_at`]; after [`Fault::PowerLossAfter`] it was done all the same.
+    /// As planned by [`SimDisk::fail_at`]; after [`Fault::PowerLossAfter`] and [`Fault::KillAfter`] it was done all the same.
     pub async fn act<T>(&self, what: &'static str, subject: &[u8], work: impl Future<Output = T>) -> io::Result<T> {
         let done = Operation { what, path: Path::new(""), bytes: subject };
         let fault = self.lock().begin(&done)?;
@@ -174,7 +177,7 @@ impl VfsFile for SimFile {
         let sync = Operation::on("sync", &self.path);
         let synced = state.change(&sync, |state| state.sync(self.inode, self.life));
         if synced.is_err() {
-            state.inodes[self.inode].forsaken = true;
+            state.forsake(self.inode);
         }
         synced
     }

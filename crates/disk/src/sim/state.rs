@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -26,8 +27,9 @@ pub(super) struct Inode {
     pub(super) content: Vec<u8>,
     /// How many bytes of `content` survive a loss of power for certain.
     pub(super) durable: usize,
-    /// A sync has failed: later ones claim to work and do not, as the kernel's do.
-    pub(super) forsaken: bool,
+    /// What a failed sync should have written: the kernel forgets that it did not, so that a later sync says yes and
+    /// leaves it as it is.
+    pub(super) forsaken: Range<usize>,
 }
 
 /// A change of a folder that was not synced yet.
@@ -82,6 +84,15 @@ impl<'a> Operation<'a> {
     }
 }
 
+/// How the machine is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Condition {
+    Running,
+    /// The process is gone; the kernel writes what it has.
+    Killed,
+    PowerFailed,
+}
+
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) names: BTreeMap<PathBuf, Node>,
@@ -91,7 +102,7 @@ pub(super) struct State {
     pub(super) faults: BTreeMap<u64, Fault>,
     pub(super) operations: u64,
     pub(super) capacity: Option<u64>,
-    pub(super) powered: bool,
+    pub(super) condition: Condition,
     pub(super) life: u64,
     pub(super) trace: u64,
     pub(super) mishaps: Vec<String>,
@@ -111,7 +122,7 @@ impl State {
             faults: BTreeMap::new(),
             operations: 0,
             capacity: None,
-            powered: true,
+            condition: Condition::Running,
             life: 0,
             trace: 0,
             mishaps: Vec::new(),
@@ -141,18 +152,17 @@ impl State {
         let place = what.place();
         self.trace = xxh3_64(format!("{} {} {place} {}", self.trace, what.what, xxh3_64(what.bytes)).as_bytes());
         if let Some(journal) = &mut self.journal {
-            journal.push(format!("{number} {} {place} ({} bytes)", what.what, what.bytes.len()));
+            let (what, bytes) = (what.what, what.bytes);
+            journal.push(format!("{number} {what} {place} ({} bytes, {:016x})", bytes.len(), xxh3_64(bytes)));
         }
         let fault = self.faults.get(&number).copied();
         if let Some(fault) = fault {
             self.mishaps.push(format!("{fault:?} at operation {number}: {} {place}", what.what));
         }
         match fault {
-            None | Some(Fault::PowerLossAfter) => Ok(fault),
-            Some(Fault::PowerLoss) => {
-                self.powered = false;
-                Err(power_off())
-            }
+            None | Some(Fault::PowerLossAfter | Fault::KillAfter) => Ok(fault),
+            Some(Fault::PowerLoss) => Err(self.stop(Condition::PowerFailed)),
+            Some(Fault::Kill) => Err(self.stop(Condition::Killed)),
             Some(Fault::Full) => Err(io::ErrorKind::StorageFull.into()),
             Some(Fault::Broken) => Err(io::Error::other("input/output error")),
         }
@@ -160,15 +170,20 @@ impl State {
 
     /// The operation was done.
     pub(super) fn end(&mut self, fault: Option<Fault>) -> io::Result<()> {
-        if fault != Some(Fault::PowerLossAfter) {
-            return Ok(());
+        match fault {
+            Some(Fault::PowerLossAfter) => Err(self.stop(Condition::PowerFailed)),
+            Some(Fault::KillAfter) => Err(self.stop(Condition::Killed)),
+            _ => Ok(()),
         }
-        self.powered = false;
-        Err(power_off())
+    }
+
+    fn stop(&mut self, condition: Condition) -> io::Error {
+        self.condition = condition;
+        stopped()
     }
 
     pub(super) fn check_power(&self) -> io::Result<()> {
-        if self.powered { Ok(()) } else { Err(power_off()) }
+        if self.condition == Condition::Running { Ok(()) } else { Err(stopped()) }
     }
 
     pub(super) fn file(&self, path: &Path) -> io::Result<usize> {
@@ -220,10 +235,15 @@ impl State {
     pub(super) fn sync(&mut self, inode: usize, life: u64) -> io::Result<()> {
         self.check_life(life)?;
         let inode = &mut self.inodes[inode];
-        if !inode.forsaken {
-            inode.durable = inode.content.len();
-        }
+        inode.durable = inode.content.len();
         Ok(())
+    }
+
+    /// A sync has failed.
+    pub(super) fn forsake(&mut self, inode: usize) {
+        let Inode { content, durable, forsaken } = &mut self.inodes[inode];
+        let from = if Range::is_empty(forsaken) { *durable } else { forsaken.start.min(*durable) };
+        *forsaken = from..content.len();
     }
 
     pub(super) fn truncate(&mut self, path: &Path, bytes: u64) -> io::Result<()> {
@@ -232,6 +252,7 @@ impl State {
         let inode = &mut self.inodes[inode];
         inode.content.resize(bytes, 0);
         inode.durable = bytes;
+        inode.forsaken = inode.forsaken.start..inode.forsaken.end.min(bytes);
         Ok(())
     }
 
@@ -273,6 +294,16 @@ impl State {
     }
 
     pub(super) fn restart(&mut self) {
+        if self.condition == Condition::PowerFailed {
+            self.lose();
+        }
+        self.faults.clear();
+        self.life += 1;
+        self.condition = Condition::Running;
+    }
+
+    /// What is not durable is lost or torn.
+    fn lose(&mut self) {
         for change in std::mem::take(&mut self.pending) {
             if self.next_random().is_multiple_of(2) {
                 change.apply(&mut self.durable_names);
@@ -282,19 +313,13 @@ impl State {
         for inode in 0..self.inodes.len() {
             self.tear(inode);
         }
-        self.kill();
-        self.powered = true;
-    }
-
-    /// Files that were open are dead.
-    pub(super) fn kill(&mut self) {
-        self.faults.clear();
-        self.life += 1;
     }
 
     /// Of what was not synced a random part stays, and each of its sectors as written or as zeros.
     fn tear(&mut self, inode: usize) {
-        let Inode { mut content, durable, .. } = std::mem::take(&mut self.inodes[inode]);
+        let Inode { mut content, durable, forsaken } = std::mem::take(&mut self.inodes[inode]);
+        // What a disk could not write it did not write.
+        content[forsaken].fill(0);
         let unsynced = content.len() - durable;
         if unsynced > 0 {
             let kept = usize::try_from(self.next_random() % (unsynced as u64 + 1)).unwrap_or(0);
@@ -308,7 +333,7 @@ impl State {
                 at = end;
             }
         }
-        self.inodes[inode] = Inode { durable: content.len(), content, forsaken: false };
+        self.inodes[inode] = Inode { durable: content.len(), content, forsaken: 0..0 };
     }
 
     fn record(&mut self, change: Change) {
@@ -330,6 +355,6 @@ impl State {
     }
 }
 
-fn power_off() -> io::Error {
+fn stopped() -> io::Error {
     io::Error::other("the power is off")
 }

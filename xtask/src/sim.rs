@@ -1,0 +1,42 @@
+//! The running pipeline under seeds, with faults: starts the simulator and says how to play a seed again.
+
+use crate::shell::{Outcome, command, step, target};
+
+/// Seeds that every change must pass, always the same ones.
+const CI_SEEDS: &str = "5000";
+/// Seeds of a night, after those of every change.
+const NIGHT_SEEDS: &str = "200000";
+/// How the simulator is built: with the features of the whole workspace, so that nothing is compiled that the tests do
+/// not need too.
+const BUILD: [&str; 5] = ["build", "--quiet", "--workspace", "--bin", "weir-faults"];
+
+/// `cargo xtask sim [--seed N | --seeds N --from N ...]`.
+pub(crate) fn run(options: &[&str]) -> Outcome {
+    step("build the simulator", "cargo", &BUILD, &[])?;
+    play("debug", options)
+}
+
+/// What every change must pass.
+pub(crate) fn ci() -> Outcome {
+    run(&["--seeds", CI_SEEDS])
+}
+
+/// What takes too long for every change, in a build that is fast and checks itself all the same.
+pub(crate) fn nightly() -> Outcome {
+    let build = [&BUILD[..], &["--profile", "seeds"]].concat();
+    step("build the simulator", "cargo", &build, &[])?;
+    play("seeds", &["--from", CI_SEEDS, "--seeds", NIGHT_SEEDS])
+}
+
+fn play(profile: &str, options: &[&str]) -> Outcome {
+    let simulator = target().join(profile).join("weir-faults");
+    let commit = commit();
+    let arguments = [&["--commit", commit.as_str()], options].concat();
+    step("simulation", &simulator.to_string_lossy(), &arguments, &[])
+}
+
+/// The commit that is played, for whoever reads of a failure.
+fn commit() -> String {
+    let said = command("git", &["describe", "--always", "--dirty"]).output();
+    said.map_or_else(|_| "unknown".to_owned(), |said| String::from_utf8_lossy(&said.stdout).trim().to_owned())
+}
