@@ -9,7 +9,7 @@ use crate::shell::{Outcome, root};
 const LINES_MAX: usize = 800;
 
 /// Crates whose results depend on their arguments alone.
-const PURE: [&str; 3] = ["model", "decode", "engine"];
+const PURE: [&str; 4] = ["model", "schema", "decode", "engine"];
 
 /// What a pure crate must not depend on.
 const IMPURE_DEPENDENCIES: [&str; 7] = ["tokio", "tracing", "rand", "ulid", "rusqlite", "hyper", "axum"];

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, Int64Array, NullBufferBuilder, StringViewArray, TimestampMicrosecondArray,
-    make_view,
+    ArrayRef, BinaryViewArray, BooleanArray, Float64Array, Int64Array, NullBufferBuilder, StringViewArray,
+    TimestampMicrosecondArray, make_view,
 };
 use arrow::buffer::{Buffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, TimeUnit};
@@ -52,6 +52,11 @@ impl Presence {
         self.0.len()
     }
 
+    /// Whether the last row has a value.
+    pub(crate) fn is_last(&self) -> bool {
+        !self.0.is_empty() && self.0.is_valid(self.0.len() - 1)
+    }
+
     pub(crate) fn finish(&mut self) -> Option<NullBuffer> {
         self.0.finish()
     }
@@ -95,7 +100,13 @@ impl<T: Copy + Default> Numbers<T> {
         self.values.len()
     }
 
-    fn take(&mut self) -> (Vec<T>, Option<NullBuffer>) {
+    /// The last value, if it is there.
+    pub(crate) fn last(&self) -> Option<T> {
+        self.values.last().copied().filter(|_| self.presence.is_last())
+    }
+
+    /// The values and which of them there are; begins anew.
+    pub(crate) fn take(&mut self) -> (Vec<T>, Option<NullBuffer>) {
         let rows = self.values.len();
         (std::mem::replace(&mut self.values, Vec::with_capacity(rows)), self.presence.finish())
     }
@@ -198,6 +209,19 @@ impl Texts {
 
     /// The column; `buffer` is what the records came in. All text in it must have been UTF-8.
     pub(crate) fn finish(&mut self, buffer: &Buffer) -> ArrayRef {
+        let (views, buffers, presence) = self.take(buffer);
+        let array = StringViewArray::try_new(views.into(), buffers, presence);
+        Arc::new(array.expect("records were found to be UTF-8 and the views lie in them"))
+    }
+
+    /// The same of bytes that need not be text.
+    pub(crate) fn finish_bytes(&mut self, buffer: &Buffer) -> ArrayRef {
+        let (views, buffers, presence) = self.take(buffer);
+        let array = BinaryViewArray::try_new(views.into(), buffers, presence);
+        Arc::new(array.expect("the views lie in the records"))
+    }
+
+    fn take(&mut self, buffer: &Buffer) -> (Vec<u128>, Vec<Buffer>, Option<NullBuffer>) {
         let rows = self.views.len();
         let views = std::mem::replace(&mut self.views, Vec::with_capacity(rows));
         let made = std::mem::take(&mut self.made);
@@ -208,8 +232,7 @@ impl Texts {
             (false, false) => vec![Buffer::from_vec(Vec::<u8>::new()), Buffer::from_vec(made)],
         };
         self.is_buffer_used = false;
-        let array = StringViewArray::try_new(views.into(), buffers, self.presence.finish());
-        Arc::new(array.expect("records were found to be UTF-8 and the views lie in them"))
+        (views, buffers, self.presence.finish())
     }
 }
 
@@ -237,6 +260,10 @@ impl KeyColumn {
     pub(crate) fn truncate(&mut self, rows: usize) {
         self.ids.truncate(rows);
         self.presence.truncate(rows);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ids.len()
     }
 
     pub(crate) fn finish(&mut self) -> ArrayRef {

@@ -10,15 +10,17 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use weir_model::{Decoder, Framer, SeamResult, Wanted};
 
+use crate::avro::{self, AvroConfig, AvroDecoder};
 use crate::json;
 use crate::line_framer::LineFramer;
 use crate::line_pattern::LinePattern;
 use crate::pattern_framer::PatternFramer;
 use crate::spark::{SparkDecoder, SparkFramer};
 use crate::text::{TextDecoder, text_schema};
+use crate::whole_framer::WholeFramer;
 use crate::zone::Zone;
 
-/// How the bytes of a source are read: `json`, `text` or `spark_log`.
+/// How the bytes of a source are read: `json`, `text`, `spark_log` or `avro`.
 ///
 /// A bare word means the format with its defaults: `format: json` is `format: { json: {} }`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -30,6 +32,8 @@ pub enum FormatConfig {
     Text(TextConfig),
     /// Log files of Apache Spark: one record per log event.
     SparkLog(SparkLogConfig),
+    /// Records of Apache Avro.
+    Avro(Box<AvroConfig>),
 }
 
 /// One JSON object per line (NDJSON).
@@ -76,8 +80,17 @@ pub struct SparkLogConfig {
     pub zone: Zone,
 }
 
+/// A schema that is none, or cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrongSchema {
+    /// Which key of the format, such as `avro.schema`.
+    pub key: String,
+    /// What is wrong.
+    pub reason: String,
+}
+
 /// The words that name a format, for error messages.
-const WORDS: [&str; 3] = ["json", "text", "spark_log"];
+const WORDS: [&str; 4] = ["json", "text", "spark_log", "avro"];
 
 impl Default for FormatConfig {
     fn default() -> Self {
@@ -92,6 +105,7 @@ impl FormatConfig {
             Self::Text(TextConfig { record_start: Some(start) }) => Arc::new(PatternFramer::new(start.clone())),
             Self::Json(_) | Self::Text(TextConfig { record_start: None }) => Arc::new(LineFramer),
             Self::SparkLog(_) => Arc::new(SparkFramer),
+            Self::Avro(_) => Arc::new(WholeFramer),
         }
     }
 
@@ -104,6 +118,7 @@ impl FormatConfig {
             Self::Json(config) => json::decoder(config, &wanted)?,
             Self::Text(_) => Box::new(TextDecoder::new(wanted)?),
             Self::SparkLog(config) => Box::new(SparkDecoder::new(config, &wanted)?),
+            Self::Avro(config) => Box::new(AvroDecoder::new(config, &wanted)?),
         })
     }
 
@@ -113,13 +128,31 @@ impl FormatConfig {
             Self::Json(_) => None,
             Self::Text(_) => Some(text_schema()),
             Self::SparkLog(_) => Some(crate::spark::schema()),
+            Self::Avro(config) => avro::fixed_schema(config),
         }
+    }
+
+    /// Puts the schemas that are in files in the place of the files' names, as `read` gives them, and checks all of them.
+    ///
+    /// # Errors
+    /// Which key of the format is wrong, and why.
+    pub fn read_schemas(&mut self, mut read: impl FnMut(&str) -> std::io::Result<String>) -> Result<(), WrongSchema> {
+        let Self::Avro(config) = self else { return Ok(()) };
+        let own = config.schema.iter_mut().map(|source| ("avro.schema".to_owned(), source));
+        let written = config.written_with.iter_mut().enumerate();
+        let written = written.map(|(index, source)| (format!("avro.written_with[{index}]"), source));
+        for (key, source) in own.chain(written) {
+            let wrong = |reason: String| WrongSchema { key: key.clone(), reason };
+            source.read(&mut read).map_err(wrong)?;
+            avro::check(source).map_err(wrong)?;
+        }
+        config.check().map_err(|reason| WrongSchema { key: "avro".to_owned(), reason })
     }
 
     /// The field that holds the event time when the pipeline names none.
     pub fn default_time_field(&self) -> Option<&str> {
         match self {
-            Self::Json(_) | Self::Text(_) => None,
+            Self::Json(_) | Self::Text(_) | Self::Avro(_) => None,
             Self::SparkLog(_) => Some("ts"),
         }
     }
@@ -129,6 +162,7 @@ impl FormatConfig {
             "json" => Ok(Self::Json(JsonConfig::default())),
             "text" => Ok(Self::Text(TextConfig::default())),
             "spark_log" => Ok(Self::SparkLog(SparkLogConfig::default())),
+            "avro" => Ok(Self::Avro(Box::default())),
             _ => Err(E::unknown_variant(word, &WORDS)),
         }
     }
@@ -147,7 +181,7 @@ impl<'de> Visitor<'de> for FormatVisitor {
     type Value = FormatConfig;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a format: json, text or spark_log, or one of these with its settings")
+        f.write_str("a format: json, text, spark_log or avro, or one of these with its settings")
     }
 
     fn visit_str<E: Error>(self, word: &str) -> Result<FormatConfig, E> {
@@ -155,13 +189,17 @@ impl<'de> Visitor<'de> for FormatVisitor {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<FormatConfig, M::Error> {
-        let word: String =
-            map.next_key()?.ok_or_else(|| M::Error::custom("no format is named; name one of json, text, spark_log"))?;
+        let word: String = map
+            .next_key()?
+            .ok_or_else(|| M::Error::custom("no format is named; name one of json, text, spark_log, avro"))?;
         let format = match FormatConfig::from_word::<M::Error>(&word)? {
             FormatConfig::Json(_) => FormatConfig::Json(map.next_value::<Option<JsonConfig>>()?.unwrap_or_default()),
             FormatConfig::Text(_) => FormatConfig::Text(map.next_value::<Option<TextConfig>>()?.unwrap_or_default()),
             FormatConfig::SparkLog(_) => {
                 FormatConfig::SparkLog(map.next_value::<Option<SparkLogConfig>>()?.unwrap_or_default())
+            }
+            FormatConfig::Avro(_) => {
+                FormatConfig::Avro(Box::new(map.next_value::<Option<AvroConfig>>()?.unwrap_or_default()))
             }
         };
         match map.next_key::<String>()? {
@@ -192,9 +230,10 @@ impl JsonSchema for FormatConfig {
             "Log files of Apache Spark: one record per log event.",
             generator.subschema_for::<SparkLogConfig>(),
         );
+        let avro = one("avro", "Records of Apache Avro.", generator.subschema_for::<AvroConfig>());
         json_schema!({
             "description": "How the bytes of a source are read. A bare word means the format with its defaults.",
-            "oneOf": [{ "enum": WORDS }, json, text, spark_log],
+            "oneOf": [{ "enum": WORDS }, json, text, spark_log, avro],
         })
     }
 }

@@ -7,12 +7,15 @@
 //! |---|---|---|
 //! | `json` | a line | as the data has them, or just those that a plan needs |
 //! | `text` | a line, or what begins with one of a certain look | `ts`, `message` |
+//! | `avro` | a value with a schema | as its schema has them, or just those that a plan needs |
 //! | `spark_log` | a log event with its stack trace | see [`spark`] |
 
+mod avro;
 mod columns;
 mod config;
 #[cfg(test)]
 mod cutting;
+mod framing;
 mod json;
 mod keys;
 mod line_framer;
@@ -22,9 +25,12 @@ mod reject;
 pub mod spark;
 mod text;
 mod time;
+mod typed;
 mod utf8;
+mod whole_framer;
 mod zone;
 
-pub use config::{FormatConfig, JsonConfig, SparkLogConfig, TextConfig};
+pub use avro::{AvroConfig, AvroFraming};
+pub use config::{FormatConfig, JsonConfig, SparkLogConfig, TextConfig, WrongSchema};
 pub use line_pattern::LinePattern;
 pub use zone::Zone;

@@ -62,6 +62,17 @@ pub(crate) fn from_number(text: &[u8]) -> Option<i64> {
     i64::try_from(whole.checked_mul(micros_per_unit)?.checked_add(part)?).ok()
 }
 
+/// The same of a whole number.
+pub(crate) fn from_whole(whole: u64) -> Option<i64> {
+    let micros = match whole {
+        ..SECONDS_BELOW => whole.checked_mul(1_000_000)?,
+        SECONDS_BELOW..MILLIS_BELOW => whole.checked_mul(1_000)?,
+        MILLIS_BELOW..MICROS_BELOW => whole,
+        MICROS_BELOW.. => whole / 1_000,
+    };
+    i64::try_from(micros).ok()
+}
+
 /// The date and time at the front of `text`, in the shape `yyyy-MM-ddTHH:mm:ss` with an optional fraction.
 #[inline]
 pub(crate) fn iso(text: &[u8]) -> Option<LocalTime> {

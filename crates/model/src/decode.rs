@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 
-use crate::{Batch, EventTime, Framed, PartitionId, Raw, Rejected};
+use crate::{Batch, EventTime, Framed, KnownSchema, PartitionId, Raw, Rejected, SchemaId};
 
 /// Finds where records end. Belongs to a format: lines for JSON, whole log events for logs with stack traces.
 ///
@@ -74,6 +74,9 @@ pub struct Decoded {
     pub batches: Vec<Batch>,
     /// Records that could not be decoded.
     pub rejected: Vec<Rejected>,
+    /// Schemas that are needed first. When there are any, nothing of the batch was decoded: it is decoded again once the
+    /// decoder has [learned](Decoder::learn) all of them, or that there is none.
+    pub wanted_schemas: Vec<SchemaId>,
 }
 
 /// What a decoder's answer to a batch depends on besides the batch itself and what it was made for. It says how the work
@@ -92,6 +95,10 @@ pub enum Remembers {
 pub trait Decoder: Send {
     /// Decodes `raw`. `raw.records` are whole records as this format's [`Framer`] cut them.
     fn decode(&mut self, raw: &Raw) -> Decoded;
+
+    /// Takes a schema that was wanted, or why it cannot be had: then the records that need it are rejected with that reason
+    /// by the next call of [`Decoder::decode`], and wanted again after it.
+    fn learn(&mut self, _id: SchemaId, _schema: Result<&KnownSchema, &str>) {}
 
     /// What its answers depend on; always the same. A decoder that does not say is never shared.
     fn remembers(&self) -> Remembers {

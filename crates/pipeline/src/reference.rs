@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use weir_collect::{FileConfig, HttpConfig, KafkaConfig, LogConfig, StdinConfig};
-use weir_decode::{JsonConfig, SparkLogConfig, TextConfig};
+use weir_decode::{AvroConfig, JsonConfig, SparkLogConfig, TextConfig};
 use weir_deliver::{FileOutput, KafkaOutput, StdoutOutput};
 use weir_kafka::{Login, TlsConfig};
 
@@ -62,6 +62,10 @@ const SECTIONS: &[Section] = &sections! {
     "JsonConfig", "Format: JSON", "sources.NAME.format.json", fields::<JsonConfig>;
     "TextConfig", "Format: text", "sources.NAME.format.text", fields::<TextConfig>;
     "SparkLogConfig", "Format: Spark logs", "sources.NAME.format.spark_log", fields::<SparkLogConfig>;
+    "AvroConfig", "Format: Avro", "sources.NAME.format.avro", fields::<AvroConfig>;
+    "SchemaSource", "Schemas", "sources.NAME.format.avro.schema", unordered;
+    "RegistryConfig", "Schema registry", "sources.NAME.format.avro.registry", unordered;
+    "RegistryAuth", "Schema registry: authentication", "sources.NAME.format.avro.registry.auth", unordered;
     "TimeConfig", "Event time", "time", fields::<TimeConfig>;
     "WatermarkConfig", "Watermarks", "time.watermark", unordered;
     "BoundedConfig", "Watermark: bounded", "time.watermark.bounded", fields::<BoundedConfig>;

@@ -32,13 +32,13 @@ fn what_is_written_is_read_again() {
 #[test]
 fn mistakes_name_what_is_allowed() {
     let error = |value| read(value).expect_err("refused");
-    assert_eq!(error(json!("jsonl")), "unknown variant `jsonl`, expected one of `json`, `text`, `spark_log`");
+    assert_eq!(error(json!("jsonl")), "unknown variant `jsonl`, expected one of `json`, `text`, `spark_log`, `avro`");
     assert_eq!(error(json!({"json": {"zon": "UTC"}})), "unknown field `zon`, expected `zone`");
     assert_eq!(
         error(json!({"spark_log": {"zone": "Berlin"}})),
         "\"Berlin\" is not an offset from UTC such as UTC, +02:00 or -05:30"
     );
-    assert_eq!(error(json!({})), "no format is named; name one of json, text, spark_log");
+    assert_eq!(error(json!({})), "no format is named; name one of json, text, spark_log, avro");
     assert_eq!(error(json!({"json": {}, "text": {}})), "a source has one format, here are two: json and text");
     assert!(error(json!(5)).contains("expected a format: json, text or spark_log"), "{}", error(json!(5)));
 }
@@ -59,7 +59,7 @@ fn formats_say_what_their_records_have() {
 #[test]
 fn the_schema_of_a_format_offers_words_and_settings() {
     let schema = serde_json::to_value(schemars::schema_for!(FormatConfig)).expect("always writable");
-    assert_eq!(schema["oneOf"][0]["enum"], json!(["json", "text", "spark_log"]));
+    assert_eq!(schema["oneOf"][0]["enum"], json!(["json", "text", "spark_log", "avro"]));
     assert_eq!(schema["oneOf"][3]["required"], json!(["spark_log"]));
     assert!(schema["$defs"]["SparkLogConfig"]["properties"]["zone"].is_object());
 }

@@ -17,12 +17,12 @@ const BRANCHES_MAX: usize = 100;
 pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
     for (name, source) in &config.sources {
         let kind = match source.format {
-            FormatConfig::Json(_) => continue,
+            FormatConfig::Json(_) | FormatConfig::Avro(_) => continue,
             FormatConfig::Text(_) => "text",
             FormatConfig::SparkLog(_) => "spark_log",
         };
         if !source.schema.is_empty() {
-            let message = format!("the columns of `{kind}` are fixed: a schema can be declared for `json` only");
+            let message = format!("the columns of `{kind}` are fixed: a schema can be declared for `json` and `avro` only");
             problems.push(Problem::new(format!("sources.{name}.schema"), message));
         }
     }

@@ -251,7 +251,7 @@ pub(super) fn wanted(
             return FieldKind::Value(timestamp());
         }
         let known = declared.get(name).map(|declared| data_type(*declared));
-        let known = known.or_else(|| Some(fixed?.field_with_name(name).ok()?.data_type().clone()));
+        let known = known.or_else(|| fixed_type(fixed?, name));
         match known {
             Some(DataType::Utf8 | DataType::Utf8View | DataType::Dictionary(..)) if used.key => FieldKind::Key,
             Some(known) => FieldKind::Value(known),
@@ -264,6 +264,26 @@ pub(super) fn wanted(
     let fields =
         need.fields.iter().map(|(name, used)| WantedField { name: name.as_str().into(), kind: kind(name, *used) });
     Fields::These(fields.collect())
+}
+
+/// The type of the field `name` of a fixed schema; dots lead into structs and maps.
+fn fixed_type(fixed: &SchemaRef, name: &str) -> Option<DataType> {
+    let mut parts = name.split('.');
+    let mut found = fixed.field_with_name(parts.next()?).ok()?.data_type();
+    for part in parts {
+        found = match found {
+            DataType::Struct(members) => members.find(part)?.1.data_type(),
+            DataType::Map(entries, _) => match entries.data_type() {
+                DataType::Struct(entry) if !entry.get(1)?.data_type().is_nested() => {
+                    return Some(entry[1].data_type().clone());
+                }
+                DataType::Struct(entry) => entry.get(1)?.data_type(),
+                _ => return None,
+            },
+            _ => return None,
+        };
+    }
+    Some(found.clone())
 }
 
 /// The declared types, for a source whose fields are all built.

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use lowering::{Lowered, Place};
 pub use steps::{StepColumns, step_columns};
+use weir_decode::WrongSchema;
 use weir_deliver::OutputConfig;
 use weir_engine::{
     Aggregate, AggregatePlan, Limits, Node, OperatorPlan, Output, Plan, RowsPlan, TimePlan, Upstream, WatermarkPlan,
@@ -211,8 +212,14 @@ fn time_plan(time: &TimeConfig) -> TimePlan {
 
 fn job_sources(config: &PipelineConfig, plan: &Plan, places: &[Place]) -> Result<Vec<JobSource>, Vec<Problem>> {
     let needs = fields::needs(plan, places)?;
-    let sources = config.sources.iter().zip(needs).map(|((name, entry), need)| {
+    let (mut sources, mut problems) = (Vec::new(), Vec::new());
+    for ((name, entry), need) in config.sources.iter().zip(needs) {
         let SourceEntry { source, format, schema } = entry;
+        let mut format = format.clone();
+        if let Err(WrongSchema { key, reason }) = format.read_schemas(|file| std::fs::read_to_string(file)) {
+            let path = format!("sources.{name}.format.{key}");
+            problems.push(Problem { path, column: None, message: reason, hint: None });
+        }
         let time = config.time.as_ref();
         let wanted = Wanted {
             declared: fields::declared(schema),
@@ -220,9 +227,9 @@ fn job_sources(config: &PipelineConfig, plan: &Plan, places: &[Place]) -> Result
             not_before: time.map_or(EventTime::MIN, |time| time.not_before.0),
             fields: fields::wanted(need, schema, format.fixed_schema().as_ref(), time.map(|time| time.field.as_str())),
         };
-        JobSource { name: name.clone(), source: source.clone(), format: format.clone(), wanted }
-    });
-    Ok(sources.collect())
+        sources.push(JobSource { name: name.clone(), source: source.clone(), format, wanted });
+    }
+    if problems.is_empty() { Ok(sources) } else { Err(problems) }
 }
 
 /// The column that rows from `from` are kept by: the start of the window they come from, else the time field.

@@ -1,0 +1,9 @@
+//! Schemas of records that are not text: read, compared, and told apart; and where people say they are. Pure: knows no bytes
+//! of records, reads no file and asks no registry.
+
+pub mod avro;
+mod registry;
+mod source;
+
+pub use registry::{RegistryAuth, RegistryConfig};
+pub use source::SchemaSource;
