@@ -66,6 +66,8 @@ const SECTIONS: &[Section] = &sections! {
     "SchemaSource", "Schemas", "sources.NAME.format.avro.schema", unordered;
     "RegistryConfig", "Schema registry", "sources.NAME.format.avro.registry", unordered;
     "RegistryAuth", "Schema registry: authentication", "sources.NAME.format.avro.registry.auth", unordered;
+    "BasicAuth", "Schema registry: name and password", "sources.NAME.format.avro.registry.auth.basic", unordered;
+    "BearerAuth", "Schema registry: token", "sources.NAME.format.avro.registry.auth.bearer", unordered;
     "TimeConfig", "Event time", "time", fields::<TimeConfig>;
     "WatermarkConfig", "Watermarks", "time.watermark", unordered;
     "BoundedConfig", "Watermark: bounded", "time.watermark.bounded", fields::<BoundedConfig>;

@@ -5,5 +5,5 @@ pub mod avro;
 mod registry;
 mod source;
 
-pub use registry::{RegistryAuth, RegistryConfig};
+pub use registry::{BasicAuth, BearerAuth, RegistryAuth, RegistryConfig};
 pub use source::SchemaSource;

@@ -31,17 +31,27 @@ pub struct RegistryConfig {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RegistryAuth {
     /// A name and a password.
-    Basic {
-        /// The name.
-        username: String,
-        /// The password.
-        password: Secret,
-    },
+    Basic(BasicAuth),
     /// A token.
-    Bearer {
-        /// The token.
-        token: Secret,
-    },
+    Bearer(BearerAuth),
+}
+
+/// A name and a password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BasicAuth {
+    /// The name.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
+}
+
+/// A token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BearerAuth {
+    /// The token.
+    pub token: Secret,
 }
 
 fn request_timeout() -> DurationText {
