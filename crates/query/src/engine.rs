@@ -21,7 +21,7 @@ use weir_model::{ErrorKind, SeamError, SeamResult};
 use crate::error::{QueryError, QueryErrorCode};
 use crate::guard::Stop;
 use crate::limits::{Limits, RunOptions};
-use crate::plan::{Planned, Session, on_own_thread};
+use crate::plan::{Planned, Session, limited, on_own_thread};
 use crate::reader::Damage;
 use crate::result::{BATCHES_AHEAD, QueryResult};
 use crate::snapshot::{Snapshot, TableSource};
@@ -124,11 +124,33 @@ impl QueryEngine {
         snapshot: &Arc<Snapshot>,
         make: impl FnOnce(&Session) -> Result<LogicalPlan, QueryError> + Send + 'static,
     ) -> Result<QueryResult, QueryError> {
+        self.start_plan(snapshot, RunOptions::default(), make).await
+    }
+
+    /// Runs a plan that a person asked for, under the limits for people.
+    pub(crate) async fn run_plan_with(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        options: RunOptions,
+        make: impl FnOnce(&Session) -> Result<LogicalPlan, QueryError> + Send + 'static,
+    ) -> Result<QueryResult, QueryError> {
+        self.check(&options)?;
+        let rows = options.max_rows;
+        let make = move |session: &Session| limited(make(session)?, rows);
+        self.start_plan(snapshot, options, make).await
+    }
+
+    async fn start_plan(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        options: RunOptions,
+        make: impl FnOnce(&Session) -> Result<LogicalPlan, QueryError> + Send + 'static,
+    ) -> Result<QueryResult, QueryError> {
         let make = move |session: Session| async move {
             let plan = make(&session)?;
             session.plan_logical(plan, "").await
         };
-        self.start(Some(Arc::clone(snapshot)), RunOptions::default(), String::new(), make).await
+        self.start(Some(Arc::clone(snapshot)), options, String::new(), make).await
     }
 
     fn runtime(&self) -> &Runtime {

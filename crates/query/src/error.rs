@@ -12,6 +12,8 @@ use weir_sql::{SqlError, SqlErrorKind, nearest};
 pub enum QueryErrorCode {
     /// The text is not SQL.
     SqlSyntax,
+    /// The text is no search.
+    SearchSyntax,
     /// There is no such table.
     UnknownTable,
     /// There is no such column.
@@ -51,6 +53,7 @@ impl QueryErrorCode {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SqlSyntax => "sql_syntax",
+            Self::SearchSyntax => "search_syntax",
             Self::UnknownTable => "unknown_table",
             Self::UnknownColumn => "unknown_column",
             Self::UnknownFunction => "unknown_function",
@@ -80,6 +83,7 @@ impl QueryErrorCode {
             Self::Memory => 507,
             Self::CorruptSegment | Self::Internal => 500,
             Self::SqlSyntax
+            | Self::SearchSyntax
             | Self::UnknownColumn
             | Self::UnknownFunction
             | Self::InvalidQuery
@@ -104,7 +108,7 @@ pub struct Place {
 
 impl Place {
     /// The place of the `nth` character of `text`, counted from 1.
-    fn of(text: &str, nth: usize) -> Self {
+    pub(crate) fn of(text: &str, nth: usize) -> Self {
         let before: Vec<char> = text.chars().take(nth.saturating_sub(1)).collect();
         let line_start = before.iter().rposition(|&c| c == '\n').map_or(0, |at| at + 1);
         Self { line: before.iter().filter(|&&c| c == '\n').count() + 1, column: before.len() - line_start + 1 }

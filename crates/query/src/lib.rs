@@ -10,6 +10,7 @@ pub mod encode;
 mod engine;
 mod error;
 mod guard;
+mod language;
 mod limits;
 pub mod logs;
 mod plan;
@@ -25,6 +26,7 @@ mod testing;
 
 pub use engine::QueryEngine;
 pub use error::{Place, QueryError, QueryErrorCode};
+pub use language::{Candidate, CandidateKind, Completion, Search};
 pub use limits::{Limits, RunOptions};
 pub use result::QueryResult;
 pub use snapshot::{Keep, Segment, Snapshot, Table, TableSource};

@@ -107,10 +107,9 @@ impl Session {
             .verify_plan(&plan)
             .map_err(|error| QueryError::new(QueryErrorCode::ReadOnly, error.strip_backtrace()))?;
         guard::refuse_bombs(&plan)?;
-        let plan = match (&plan, options.max_rows) {
-            (LogicalPlan::Explain(_) | LogicalPlan::Analyze(_), _) | (_, None) => plan,
-            // one more than asked for, to know whether there are more
-            (_, Some(rows)) => limited(plan, rows.saturating_add(1)).map_err(failed)?,
+        let plan = match &plan {
+            LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => plan,
+            _ => limited(plan, options.max_rows)?,
         };
         self.plan_logical(plan, sql).await
     }
@@ -129,8 +128,12 @@ impl Session {
     }
 }
 
-fn limited(plan: LogicalPlan, rows: u64) -> datafusion::error::Result<LogicalPlan> {
-    LogicalPlanBuilder::from(plan).limit(0, Some(usize::try_from(rows).unwrap_or(usize::MAX)))?.build()
+/// One row more than asked for, to know whether there are more.
+pub(crate) fn limited(plan: LogicalPlan, rows: Option<u64>) -> Result<LogicalPlan, QueryError> {
+    let Some(rows) = rows else { return Ok(plan) };
+    let rows = usize::try_from(rows.saturating_add(1)).unwrap_or(usize::MAX);
+    let limited = LogicalPlanBuilder::from(plan).limit(0, Some(rows)).and_then(LogicalPlanBuilder::build);
+    limited.map_err(|error| QueryError::from_datafusion(&error, ""))
 }
 
 /// Whether few rows of many columns are wanted. Then rows are filtered while they are decoded, column by column, which

@@ -20,7 +20,7 @@ use weir_query::{QueryEngine, Snapshot};
 use crate::body::Bodies;
 use crate::error::{ApiError, ApiResult, ErrorCode, nearest};
 use crate::guard::Guard;
-use crate::{Ingest, Limits, health, ingest, logs, metrics, page, pipelines, sql, status, tables, tail};
+use crate::{Ingest, Limits, health, ingest, logs, metrics, page, pipelines, search, sql, status, tables, tail};
 
 /// What the resources answer from.
 #[derive(Clone)]
@@ -60,9 +60,11 @@ pub(crate) struct App {
 }
 
 /// Every path of the API, for suggestions. A test compares it with the router.
-pub(crate) const ROUTES: [&str; 13] = [
+pub(crate) const ROUTES: [&str; 15] = [
     "/api/v1/ingest/{stream}",
     "/api/v1/sql",
+    "/api/v1/search",
+    "/api/v1/search/complete",
     "/api/v1/tables",
     "/api/v1/logs",
     "/api/v1/logs/histogram",
@@ -109,6 +111,8 @@ impl App {
         Router::new()
             .route("/api/v1/ingest/{stream}", post(ingest::post))
             .route("/api/v1/sql", post(sql::post))
+            .route("/api/v1/search", post(search::post))
+            .route("/api/v1/search/complete", get(search::complete))
             .route("/api/v1/tables", get(tables::get))
             .route("/api/v1/logs", get(logs::get))
             .route("/api/v1/logs/histogram", get(logs::histogram))

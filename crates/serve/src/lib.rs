@@ -16,6 +16,7 @@ mod logs;
 mod metrics;
 mod page;
 mod pipelines;
+mod search;
 mod server;
 mod sql;
 mod status;

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use weir_model::EventTime;
 use weir_observe::QuerySource;
+use weir_query::Search;
 use weir_query::encode::write_object;
 use weir_query::logs::{Histogram, LogFilter, LogHistogram, LogSearch};
 
@@ -35,6 +36,7 @@ const BUCKETS_MAX: usize = 1_000;
 pub(crate) struct Asked {
     pub(crate) table: String,
     q: Option<String>,
+    search: Option<String>,
     levels: Option<String>,
     from: Option<String>,
     to: Option<String>,
@@ -44,15 +46,22 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    pub(crate) fn filter(&self) -> LogFilter {
+    /// # Errors
+    /// When the search is none, or makes something of the rows: that is for `/api/v1/search`.
+    pub(crate) fn filter(&self) -> ApiResult<LogFilter> {
         let levels = self.levels.iter().flat_map(|levels| levels.split(','));
         let levels = levels.map(str::trim).filter(|level| !level.is_empty()).map(str::to_owned).collect();
-        LogFilter { text: self.q.clone().filter(|text| !text.is_empty()), levels }
+        let search = self.search.as_deref().map(Search::parse).transpose()?;
+        if search.as_ref().is_some_and(Search::has_stages) {
+            let message = "the search has stages (|), and this answers with lines as they are";
+            return Err(ApiError::bad_request("bad_parameter", message).hint("ask POST /api/v1/search"));
+        }
+        Ok(LogFilter { text: self.q.clone().filter(|text| !text.is_empty()), levels, search })
     }
 }
 
 /// Microseconds of a time like `2026-01-01T00:00:00Z`; without a zone it is UTC.
-fn micros(name: &str, text: Option<&str>) -> ApiResult<Option<i64>> {
+pub(crate) fn micros(name: &str, text: Option<&str>) -> ApiResult<Option<i64>> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
     let nanos = string_to_timestamp_nanos(text).map_err(|_| {
         let message = format!("{name} is \"{text}\"; it should be a time such as 2026-01-01T00:00:00Z");
@@ -78,7 +87,7 @@ pub(crate) fn object(batch: &RecordBatch, row: usize) -> String {
 pub(crate) async fn get(State(app): State<Arc<App>>, uri: Uri) -> ApiResult<Response> {
     let asked: Asked = params(&uri)?;
     let search = LogSearch {
-        filter: asked.filter(),
+        filter: asked.filter()?,
         from: micros("from", asked.from.as_deref())?,
         to: micros("to", asked.to.as_deref())?,
         limit: at_most("limit", asked.limit.unwrap_or(LINES), LINES_MAX)?,
@@ -139,7 +148,7 @@ impl From<Histogram> for Shown {
 pub(crate) async fn histogram(State(app): State<Arc<App>>, uri: Uri) -> ApiResult<Json<Shown>> {
     let asked: Asked = params(&uri)?;
     let wanted = LogHistogram {
-        filter: asked.filter(),
+        filter: asked.filter()?,
         from: micros("from", asked.from.as_deref())?,
         to: micros("to", asked.to.as_deref())?,
         buckets: at_most("buckets", asked.buckets.unwrap_or(BUCKETS), BUCKETS_MAX)?,

@@ -13,7 +13,7 @@ use futures::{Stream, StreamExt, stream};
 use serde::Deserialize;
 use weir_observe::QuerySource;
 use weir_query::encode::{Chunks, Format, WriteError};
-use weir_query::{QueryError, RunOptions};
+use weir_query::{QueryError, QueryResult, RunOptions};
 
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
@@ -26,7 +26,7 @@ const JSON_ROWS_MAX: u64 = 100_000;
 /// The most bytes of an answer as one JSON value, as columns in memory.
 const JSON_BYTES_MAX: u64 = 64 << 20;
 /// Bytes of the body: the text may be escaped, and everything else is short.
-const BODY_BYTES_MAX: usize = 512 << 10;
+pub(crate) const BODY_BYTES_MAX: usize = 512 << 10;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,7 +37,7 @@ struct Asked {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Params {
+pub(crate) struct Params {
     format: Option<String>,
 }
 
@@ -53,7 +53,7 @@ fn named(name: &str) -> Option<Format> {
 }
 
 /// The format of the parameter, else the first of ours that `Accept` names, else JSON.
-fn wanted(params: &Params, headers: &HeaderMap) -> ApiResult<Format> {
+pub(crate) fn wanted(params: &Params, headers: &HeaderMap) -> ApiResult<Format> {
     if let Some(name) = &params.format {
         return named(name).ok_or_else(|| {
             let message = format!("there is no format \"{name}\"; there are {}", FORMATS.join(", "));
@@ -69,7 +69,7 @@ fn wanted(params: &Params, headers: &HeaderMap) -> ApiResult<Format> {
 }
 
 /// How much is returned: all of it for what streams, a page for what is one JSON value.
-fn options(format: Format, limit: Option<u64>) -> ApiResult<RunOptions> {
+pub(crate) fn options(format: Format, limit: Option<u64>) -> ApiResult<RunOptions> {
     if format != Format::Json {
         return Ok(RunOptions { max_rows: limit, ..RunOptions::default() });
     }
@@ -87,18 +87,17 @@ pub(crate) async fn post(State(app): State<Arc<App>>, request: Request) -> ApiRe
     let received = app.bodies.receive(&head.headers, body, BODY_BYTES_MAX).await?;
     let asked: Asked = json(&received.bytes)?;
     let options = options(format, asked.limit)?;
-    let counted = Counted { app: Arc::clone(&app), began: Instant::now(), error: Some("gone".to_owned()) };
-    answer(&app, format, &asked.sql, options, counted).await
+    let counted = Counted::new(&app, QuerySource::Sql);
+    answer(app.state.queries.run(&asked.sql, options).await, format, counted).await
 }
 
-async fn answer(
-    app: &App,
+/// Writes what a question has for an answer.
+pub(crate) async fn answer(
+    result: Result<QueryResult, QueryError>,
     format: Format,
-    sql: &str,
-    options: RunOptions,
     mut counted: Counted,
 ) -> ApiResult<Response> {
-    let result = counted.note(app.state.queries.run(sql, options).await)?;
+    let result = counted.note(result)?;
     let mut chunks = Chunks::new(result, format).map_err(|error| counted.fail(error))?;
     let first = chunks.next().await.transpose().map_err(|error| counted.fail(error))?;
     let body = if format == Format::Json {
@@ -138,13 +137,18 @@ fn code(error: &WriteError) -> String {
 }
 
 /// Counts a question when its answer has ended, however that was.
-struct Counted {
+pub(crate) struct Counted {
     app: Arc<App>,
+    source: QuerySource,
     began: Instant,
     error: Option<String>,
 }
 
 impl Counted {
+    pub(crate) fn new(app: &Arc<App>, source: QuerySource) -> Self {
+        Self { app: Arc::clone(app), source, began: Instant::now(), error: Some("gone".to_owned()) }
+    }
+
     fn note<T>(&mut self, outcome: Result<T, QueryError>) -> ApiResult<T> {
         outcome.map_err(|error| self.fail(error.into()))
     }
@@ -164,6 +168,6 @@ impl Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.app.state.metrics.query(QuerySource::Sql, self.began.elapsed(), self.error.as_deref());
+        self.app.state.metrics.query(self.source, self.began.elapsed(), self.error.as_deref());
     }
 }

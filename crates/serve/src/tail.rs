@@ -93,12 +93,13 @@ pub(crate) async fn get(State(app): State<Arc<App>>, uri: Uri) -> ApiResult<Resp
         ApiError::unavailable("too_many_tails", message, Duration::from_secs(5)).hint("close another one first")
     })?;
     let asked: Asked = params(&uri)?;
-    let (filter, name) = (asked.filter(), asked.table);
+    let (filter, name) = (asked.filter()?, asked.table);
     let mut tables = app.snapshot().await?.tables;
     let Some(table) = tables.remove(&name) else {
         let error = ApiError::new(StatusCode::NOT_FOUND, "unknown_table", format!("there is no table \"{name}\""));
         return Err(error.maybe_hint(nearest(&name, tables.keys().map(String::as_str))));
     };
+    filter.compile(&table.schema)?;
     let follower = Follower::from_now(Some(&table));
     let (mut outbox, waiting) = Outbox::new();
     outbox.offer("retry: 2000\n\n".to_owned());

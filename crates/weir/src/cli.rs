@@ -43,6 +43,8 @@ pub enum Command {
     Test(TestArgs),
     /// Answers a question in SQL.
     Query(QueryArgs),
+    /// Finds rows in the short language of searches, and counts or orders them.
+    Search(SearchArgs),
     /// Shows the rows of a table as they arrive.
     Tail(TailArgs),
     /// Looks at records that could not be processed.
@@ -217,6 +219,27 @@ docs/guide/testing-pipelines.md says everything that can stand in one.";
 pub struct QueryArgs {
     /// The question, in SQL. `-` reads it from standard input.
     pub sql: String,
+    /// How it is answered.
+    #[command(flatten)]
+    pub answer: AnswerArgs,
+}
+
+/// Arguments of `weir search`.
+#[derive(Debug, Args)]
+pub struct SearchArgs {
+    /// The table.
+    pub table: String,
+    /// What is looked for, and what is made of it: `level:error "out of memory" | count by host`. Empty finds every row.
+    #[arg(default_value = "", allow_hyphen_values = true)]
+    pub search: String,
+    /// How it is answered.
+    #[command(flatten)]
+    pub answer: AnswerArgs,
+}
+
+/// How a question is answered.
+#[derive(Debug, Args)]
+pub struct AnswerArgs {
     /// The data folder to ask.
     #[arg(long, default_value = "./data", env = "WEIR_DATA")]
     pub data: PathBuf,

@@ -37,6 +37,7 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Test(args) => commands::test::run(args),
         Command::Explain(args) => asynchronous(commands::explain::run(args)),
         Command::Query(args) => asynchronous(commands::query::run(args)),
+        Command::Search(args) => asynchronous(commands::query::search(args)),
         Command::Tail(args) => asynchronous(commands::tail::run(args)),
         Command::Dlq(args) => asynchronous(commands::dlq::run(args)),
         Command::Gen(args) => commands::generate::run(args),

@@ -38,6 +38,8 @@ const REQUEST_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 pub enum QuerySource {
     /// SQL text.
     Sql,
+    /// The short language of searches.
+    Search,
     /// The rows of the log explorer.
     Logs,
     /// The histogram of the log explorer.
@@ -48,6 +50,7 @@ impl QuerySource {
     fn as_str(self) -> &'static str {
         match self {
             Self::Sql => "sql",
+            Self::Search => "search",
             Self::Logs => "logs",
             Self::Histogram => "histogram",
         }

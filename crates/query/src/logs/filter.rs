@@ -16,6 +16,7 @@ use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::prelude::ident;
 
 use crate::error::{QueryError, QueryErrorCode};
+use crate::language::{Search, matches};
 
 /// The column that texts are searched in, if the table has it; otherwise all columns of texts.
 pub(super) const MESSAGE: &str = "message";
@@ -29,14 +30,22 @@ pub struct LogFilter {
     pub text: Option<String>,
     /// The levels, as written in the data. Empty: any level.
     pub levels: Vec<String>,
+    /// What else is looked for; what a search makes of its rows is no part of a filter.
+    pub search: Option<Search>,
 }
 
 impl LogFilter {
     /// The conditions on rows with `schema`.
-    pub(super) fn conditions(&self, schema: &Schema) -> Vec<Expr> {
-        let text = self.text.as_deref().filter(|text| !text.is_empty()).map(|text| contains(text, schema));
+    ///
+    /// # Errors
+    /// `UnknownColumn`, `InvalidQuery` when the search does not fit the schema.
+    pub(super) fn conditions(&self, schema: &Schema) -> Result<Vec<Expr>, QueryError> {
+        let text = self.text.as_deref().filter(|text| !text.is_empty());
+        let text = text.map(|text| message_like(&format!("%{}%", escaped(text)), schema));
         let levels = (!self.levels.is_empty()).then(|| self.of_levels(schema));
-        text.into_iter().chain(levels).collect()
+        let search =
+            self.search.as_ref().map(|search| matches(&search.condition, schema, search.text())).transpose()?;
+        Ok(text.into_iter().chain(levels).chain(search.flatten()).collect())
     }
 
     fn of_levels(&self, schema: &Schema) -> Expr {
@@ -49,9 +58,9 @@ impl LogFilter {
     /// The filter for batches with `schema`, for lines that come in live.
     ///
     /// # Errors
-    /// `Internal` when it cannot be compiled.
+    /// `UnknownColumn`, `InvalidQuery` when the search does not fit the schema; `Internal` when it cannot be compiled.
     pub fn compile(&self, schema: &SchemaRef) -> Result<RowFilter, QueryError> {
-        let compiled = self.conditions(schema).into_iter().reduce(Expr::and).map(|condition| {
+        let compiled = self.conditions(schema)?.into_iter().reduce(Expr::and).map(|condition| {
             let schema = DFSchema::try_from(Schema::clone(schema))?;
             let context = SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
             let condition = ExprSimplifier::new(context).coerce(condition, &schema)?;
@@ -84,20 +93,21 @@ impl RowFilter {
     }
 }
 
-/// `message ILIKE '%text%'`, with what is special in patterns taken literally.
-fn contains(text: &str, schema: &Schema) -> Expr {
-    let mut pattern = String::with_capacity(text.len() + 2);
-    pattern.push('%');
+/// `text` as a pattern of `LIKE` in which nothing is special.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
     for c in text.chars() {
         if matches!(c, '%' | '_' | '\\') {
             pattern.push('\\');
         }
         pattern.push(c);
     }
-    pattern.push('%');
-    let like = |column: &str| {
-        Expr::Like(Like::new(false, Box::new(ident(column)), Box::new(lit(pattern.as_str())), None, true))
-    };
+    pattern
+}
+
+/// `message ILIKE pattern`; without a message, any text may match.
+pub(crate) fn message_like(pattern: &str, schema: &Schema) -> Expr {
+    let like = |column: &str| Expr::Like(Like::new(false, Box::new(ident(column)), Box::new(lit(pattern)), None, true));
     if schema.index_of(MESSAGE).is_ok() {
         return like(MESSAGE);
     }
@@ -105,7 +115,8 @@ fn contains(text: &str, schema: &Schema) -> Expr {
     texts.map(|field| like(field.name())).reduce(Expr::or).unwrap_or_else(|| lit(false))
 }
 
-fn is_text(kind: &DataType) -> bool {
+/// Whether a column of this type holds texts.
+pub(crate) fn is_text(kind: &DataType) -> bool {
     match kind {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
         DataType::Dictionary(_, values) => is_text(values),

@@ -122,7 +122,7 @@ impl QueryEngine {
         let to = to.max(from.saturating_add(1));
         let grid = Grid::over(from, to, asked.buckets.clamp(1, BUCKETS_MAX));
         let (table, time) = (table.clone(), time.to_owned());
-        let conditions = asked.filter.conditions(&table.schema);
+        let conditions = asked.filter.conditions(&table.schema)?;
         let make = move |session: &Session| -> Result<LogicalPlan, QueryError> {
             let plan = scan_range(session, &table, &time, conditions, from, to - 1);
             let level = table.schema.index_of(LEVEL).is_ok();

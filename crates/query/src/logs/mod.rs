@@ -7,10 +7,13 @@ mod filter;
 mod histogram;
 mod row_key;
 mod search;
+mod staged;
 
 pub use filter::{LogFilter, RowFilter};
+pub(crate) use filter::{escaped, is_text, message_like};
 pub use histogram::{Histogram, LogHistogram, Series};
 pub use search::{LogPage, LogSearch};
+pub use staged::StagedSearch;
 
 use crate::error::{QueryError, QueryErrorCode};
 use crate::snapshot::{Snapshot, Table};

@@ -72,7 +72,7 @@ impl QueryEngine {
             engine: self,
             table: table.clone(),
             time: time.to_owned(),
-            conditions: search.filter.conditions(&table.schema),
+            conditions: search.filter.conditions(&table.schema)?,
             snapshot: Arc::clone(&snapshot),
         };
         let range =
@@ -223,9 +223,20 @@ pub(super) fn scan_range(
 ) -> datafusion::error::Result<LogicalPlanBuilder> {
     let instant = |micros| lit(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
     let in_range = ident(time).gt_eq(instant(min)).and(ident(time).lt_eq(instant(max)));
-    let condition = conditions.into_iter().fold(in_range, Expr::and);
+    scan_all(session, table, std::iter::once(in_range).chain(conditions).collect())
+}
+
+/// The rows of `table` that fulfil all conditions.
+pub(super) fn scan_all(
+    session: &Session,
+    table: &Table,
+    conditions: Vec<Expr>,
+) -> datafusion::error::Result<LogicalPlanBuilder> {
     let scan = LogicalPlanBuilder::scan("logs", provider_as_source(session.scanned(table)), None)?;
-    scan.filter(condition)
+    match conditions.into_iter().reduce(Expr::and) {
+        Some(condition) => scan.filter(condition),
+        None => Ok(scan),
+    }
 }
 
 /// The cursor after the last of `rows`, which come after `before`.

@@ -20,7 +20,7 @@ fn search(limit: usize) -> LogSearch {
 
 fn filter(text: &str, levels: &[&str]) -> LogFilter {
     let text = (!text.is_empty()).then(|| text.to_owned());
-    LogFilter { text, levels: levels.iter().map(ToString::to_string).collect() }
+    LogFilter { text, levels: levels.iter().map(ToString::to_string).collect(), search: None }
 }
 
 /// The messages of rows with their seconds: `12:message`.

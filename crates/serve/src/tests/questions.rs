@@ -181,3 +181,38 @@ async fn wrong_parameters_are_named() {
         assert_eq!(stage.get(address).await.error(), (status, code.to_owned()), "{address}");
     }
 }
+
+async fn search(stage: &Stage, path: &str, search: &str) -> super::stage::Answer {
+    let body = serde_json::json!({ "table": "spark_logs", "search": search }).to_string();
+    stage.post(path, JSON, body.as_bytes()).await
+}
+
+#[tokio::test]
+async fn a_search_is_answered_like_sql() {
+    let (stage, _writer) = with_logs().await;
+    let json = search(&stage, "/api/v1/search", "failed | count by level").await.json();
+    assert_eq!(json["rows"], serde_json::json!([["ERROR", 2]]));
+    assert_eq!((&json["columns"][0]["name"], &json["columns"][1]["name"]), (&"level".into(), &"count".into()));
+    let lines = search(&stage, "/api/v1/search?format=ndjson", "level:(warn OR info) | fields message").await;
+    assert_eq!(lines.text(), "{\"message\":\"slow disk\"}\n{\"message\":\"started\"}\n", "the newest first");
+    assert!(stage.scrape().contains(r#"weir_queries_total{source="search"} 2"#));
+    let wrong = search(&stage, "/api/v1/search", "failed | conut").await;
+    assert_eq!(wrong.error(), (400, "search_syntax".to_owned()));
+    assert_eq!(search(&stage, "/api/v1/search", "lvel:x").await.error(), (400, "unknown_column".to_owned()));
+}
+
+#[tokio::test]
+async fn lines_are_found_by_searches_and_what_could_be_written_is_offered() {
+    let (stage, _writer) = with_logs().await;
+    let page = stage.get("/api/v1/logs?table=spark_logs&search=level:error%20-again").await.json();
+    assert_eq!(page["rows"].as_array().map(Vec::len), Some(1), "{page}");
+    let histogram = stage.get("/api/v1/logs/histogram?table=spark_logs&search=failed").await.json();
+    assert_eq!(histogram["total"], 2);
+    let staged = stage.get("/api/v1/logs?table=spark_logs&search=failed%20%7C%20count").await;
+    assert_eq!(staged.error(), (400, "bad_parameter".to_owned()));
+    let tail = stage.get("/api/v1/logs/tail?table=spark_logs&search=lvel:x").await;
+    assert_eq!(tail.error(), (400, "unknown_column".to_owned()));
+    let offered = stage.get("/api/v1/search/complete?table=spark_logs&search=level:e").await.json();
+    assert_eq!((&offered["from"], &offered["to"]), (&6.into(), &7.into()));
+    assert_eq!(offered["candidates"][0]["text"], "ERROR");
+}

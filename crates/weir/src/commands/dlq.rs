@@ -18,5 +18,5 @@ pub async fn run(args: &DlqArgs) -> Result<(), Failure> {
     let sql = format!(
         "SELECT time, pipeline, source_file, source_offset, reason, payload FROM {table}{only} ORDER BY time DESC LIMIT {limit}"
     );
-    query::ask(data, &sql, RunOptions::default(), *format).await
+    query::ask_sql(data, &sql, RunOptions::default(), *format).await
 }

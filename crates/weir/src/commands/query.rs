@@ -1,4 +1,4 @@
-//! `weir query`: one question, one answer. An instance that is up on the data folder is asked, since it has the freshest
+//! `weir query` and `weir search`: one question, one answer. An instance that is up on the data folder is asked, since it has the freshest
 //! rows; without one the folder is read as it is committed.
 
 use std::io::{self, IsTerminal, Read, Write};
@@ -14,10 +14,11 @@ use arrow::ipc::reader::StreamDecoder;
 use http_body_util::BodyExt;
 use weir_disk::DataFolder;
 use weir_query::encode::{Encoder, Format, Summary};
-use weir_query::{Limits, QueryEngine, RunOptions};
+use weir_query::logs::StagedSearch;
+use weir_query::{Limits, QueryEngine, QueryResult, RunOptions, Search};
 use weir_store::Store;
 
-use crate::cli::{QueryArgs, QueryFormat};
+use crate::cli::{AnswerArgs, QueryArgs, QueryFormat, SearchArgs};
 use crate::client::Client;
 use crate::exit::Failure;
 
@@ -30,22 +31,67 @@ const QUESTION_BYTES_MAX: u64 = 1 << 20;
 /// When there is no data, the question is refused, or the answer cannot be had or written.
 pub async fn run(args: &QueryArgs) -> Result<(), Failure> {
     let sql = if args.sql == "-" { read_question()? } else { args.sql.clone() };
-    let max_rows = (args.limit > 0).then_some(args.limit as u64);
-    let options = RunOptions { max_rows, timeout: Some(args.timeout.std()), ..RunOptions::default() };
-    ask(&args.data, &sql, options, args.format).await
+    ask(&Question::Sql(&sql), &args.answer).await
 }
 
-/// Asks the data folder `data` and writes the answer to standard output.
-pub(super) async fn ask(data: &Path, sql: &str, options: RunOptions, format: QueryFormat) -> Result<(), Failure> {
+/// Runs `weir search`.
+///
+/// # Errors
+/// As [`run`].
+pub async fn search(args: &SearchArgs) -> Result<(), Failure> {
+    let search = Search::parse(&args.search).map_err(|error| Failure::refused(error.to_string()))?;
+    ask(&Question::Search(StagedSearch { table: args.table.clone(), search, from: None, to: None }), &args.answer).await
+}
+
+async fn ask(question: &Question<'_>, how: &AnswerArgs) -> Result<(), Failure> {
+    let max_rows = (how.limit > 0).then_some(how.limit as u64);
+    let options = RunOptions { max_rows, timeout: Some(how.timeout.std()), ..RunOptions::default() };
+    answer(&how.data, question, options, how.format).await
+}
+
+/// Asks the data folder `data` in SQL and writes the answer to standard output.
+pub(super) async fn ask_sql(data: &Path, sql: &str, options: RunOptions, format: QueryFormat) -> Result<(), Failure> {
+    answer(data, &Question::Sql(sql), options, format).await
+}
+
+async fn answer(data: &Path, question: &Question<'_>, options: RunOptions, format: QueryFormat) -> Result<(), Failure> {
     let mut out = Answer { format: encoding(format), encoder: None };
-    let (schema, summary) = each_batch(data, sql, options, &mut |schema, batch| out.batch(schema, batch)).await?;
+    let (schema, summary) = each_batch(data, question, options, &mut |schema, batch| out.batch(schema, batch)).await?;
     out.end(&schema, &summary)
+}
+
+/// What is asked.
+enum Question<'a> {
+    Sql(&'a str),
+    Search(StagedSearch),
+}
+
+impl Question<'_> {
+    async fn of(&self, engine: &QueryEngine, options: RunOptions) -> Result<QueryResult, Failure> {
+        let result = match self {
+            Self::Sql(sql) => engine.run(sql, options).await,
+            Self::Search(search) => engine.search(search, options).await,
+        };
+        result.map_err(|error| Failure::run(error.to_string()))
+    }
+
+    /// The same as a request: its path and its body.
+    fn request(&self, options: &RunOptions) -> (&'static str, serde_json::Value) {
+        let limit = options.max_rows;
+        match self {
+            Self::Sql(sql) => ("/api/v1/sql?format=arrow", serde_json::json!({ "sql": sql, "limit": limit })),
+            Self::Search(StagedSearch { table, search, .. }) => {
+                let body = serde_json::json!({ "table": table, "search": search.text(), "limit": limit });
+                ("/api/v1/search?format=arrow", body)
+            }
+        }
+    }
 }
 
 /// The rows of an answer that is small.
 pub(super) async fn rows(data: &Path, sql: &str) -> Result<Vec<RecordBatch>, Failure> {
     let mut batches = Vec::new();
-    each_batch(data, sql, RunOptions::default(), &mut |_, batch| {
+    each_batch(data, &Question::Sql(sql), RunOptions::default(), &mut |_, batch| {
         batches.push(batch.clone());
         Ok(())
     })
@@ -58,13 +104,13 @@ type Take<'a> = &'a mut dyn FnMut(&SchemaRef, &RecordBatch) -> Result<(), Failur
 
 async fn each_batch(
     data: &Path,
-    sql: &str,
+    question: &Question<'_>,
     options: RunOptions,
     take: Take<'_>,
 ) -> Result<(SchemaRef, Summary), Failure> {
     match DataFolder::peek(data)?.and_then(|occupant| occupant.http) {
-        Some(address) => ask_instance(address, sql, &options, take).await,
-        None => ask_folder(data, sql, options, take).await,
+        Some(address) => ask_instance(address, question, &options, take).await,
+        None => ask_folder(data, question, options, take).await,
     }
 }
 
@@ -87,14 +133,14 @@ fn read_question() -> Result<String, Failure> {
 
 async fn ask_folder(
     data: &Path,
-    sql: &str,
+    question: &Question<'_>,
     options: RunOptions,
     take: Take<'_>,
 ) -> Result<(SchemaRef, Summary), Failure> {
     let store = Store::open_read_only(data)?;
     let limits = Limits { timeout: options.timeout.unwrap_or(Limits::default().timeout), ..Limits::for_machine() };
     let engine = QueryEngine::new(store, limits)?;
-    let mut result = engine.run(sql, options).await.map_err(|error| Failure::run(error.to_string()))?;
+    let mut result = question.of(&engine, options).await?;
     let schema = Arc::clone(result.schema());
     while let Some(batch) = result.next().await {
         take(&schema, &batch.map_err(|error| Failure::run(error.to_string()))?)?;
@@ -104,13 +150,13 @@ async fn ask_folder(
 
 async fn ask_instance(
     address: SocketAddr,
-    sql: &str,
+    question: &Question<'_>,
     options: &RunOptions,
     take: Take<'_>,
 ) -> Result<(SchemaRef, Summary), Failure> {
     let started = Instant::now();
-    let question = serde_json::json!({ "sql": sql, "limit": options.max_rows });
-    let answer = Client::new(address.to_string()).post_json("/api/v1/sql?format=arrow", &question).await?;
+    let (path, body) = question.request(options);
+    let answer = Client::new(address.to_string()).post_json(path, &body).await?;
     let broken =
         |error: &dyn std::fmt::Display| Failure::run(format!("the answer of http://{address} ends early: {error}"));
     let (mut body, mut decoder, mut rows) = (answer.into_body(), StreamDecoder::new(), 0);

@@ -100,6 +100,26 @@ fn line_end(csv: &[u8]) -> &'static str {
 }
 
 #[test]
+fn a_search_counts_what_sql_counts() {
+    let place = stored();
+    let search = "level:(error OR warn) took:* | count by service | sort count desc, service | fields service, count";
+    let search = search.replace("took", "duration_ms");
+    let data = place.data();
+    let found =
+        place.weir(&["search", "logs", &search, "--format", "csv", "--data", data.to_str().unwrap()]).output().unwrap();
+    well(&found);
+    let sql = "SELECT service, count(*) AS count FROM logs WHERE level IN ('ERROR', 'WARN') AND duration_ms IS NOT NULL
+               GROUP BY service ORDER BY count DESC, service";
+    let rows = place.query(sql).into_iter().map(|row| format!("{},{}", row["service"].as_str().unwrap(), row["count"]));
+    let expected: Vec<String> = std::iter::once("service,count".to_owned()).chain(rows).collect();
+    assert!(expected.len() > 2, "there are services");
+    assert_eq!(String::from_utf8_lossy(&found.stdout).lines().collect::<Vec<_>>(), expected);
+    let wrong = place.weir(&["search", "logs", "| conut", "--data", data.to_str().unwrap()]).output().unwrap();
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(said(&wrong).contains("did you mean count?"), "{}", said(&wrong));
+}
+
+#[test]
 fn a_wrong_question_is_refused_with_what_would_be_right() {
     let place = stored();
     for (sql, wanted) in [
