@@ -9,12 +9,11 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use weir_model::Guarantee;
 
-use crate::KafkaOutput;
+use crate::{HttpOutput, KafkaOutput};
 
 /// Where results go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-#[expect(clippy::large_enum_variant, reason = "a pipeline has a few of them")]
 pub enum OutputConfig {
     /// A table of the embedded store.
     Table(TableOutput),
@@ -24,6 +23,8 @@ pub enum OutputConfig {
     Stdout(StdoutOutput),
     /// A topic of Apache Kafka.
     Kafka(KafkaOutput),
+    /// An HTTP endpoint: a webhook.
+    Http(HttpOutput),
 }
 
 impl OutputConfig {
@@ -39,6 +40,7 @@ impl OutputConfig {
             Self::File(_) => "file",
             Self::Stdout(_) => "stdout",
             Self::Kafka(_) => "kafka",
+            Self::Http(_) => "http",
         }
     }
 
@@ -46,19 +48,20 @@ impl OutputConfig {
     pub fn guarantee(&self) -> Guarantee {
         match self {
             Self::Table(_) | Self::File(_) => Guarantee::ExactlyOnce,
-            Self::Stdout(_) => Guarantee::AtLeastOnce,
+            Self::Stdout(_) | Self::Http(_) => Guarantee::AtLeastOnce,
             Self::Kafka(kafka) => kafka.delivery.guarantee(),
         }
     }
 
     /// What the output is called when nobody names it: the table's name, the file's name without what follows its
-    /// first dot (in lower case, other characters than letters, digits, `_` and `-` as `_`), the topic's name, or `stdout`.
+    /// first dot (in lower case, other characters than letters, digits, `_` and `-` as `_`), the topic's name, the host with `_` for `.`, or `stdout`.
     pub fn default_name(&self) -> String {
         match self {
             Self::Table(table) => table.name.clone(),
             Self::File(file) => name_of_file(&file.path),
             Self::Stdout(_) => "stdout".to_owned(),
             Self::Kafka(kafka) => name_of_file(&kafka.topic.replace('.', "_")),
+            Self::Http(http) => name_of_file(&http.host().unwrap_or_else(|| "http".to_owned())),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use weir_model::{Offset, PartitionId, ProcessingTime, Rejected};
+use weir_model::{Epoch, Offset, PartitionId, ProcessingTime, Rejected, RejectedRow};
 
 use crate::encode::{base64, ndjson};
 
@@ -52,6 +52,20 @@ pub fn dead_letter_batch(rejected: &[Rejected], pipeline: &str, now: ProcessingT
         numbers(&|letter| letter.original_bytes),
     ];
     RecordBatch::try_new(dead_letter_schema(), columns).expect("the columns are made to the schema")
+}
+
+/// A row that an output will never take, found at or after the commit of `epoch`: its partition is `output:` and the name of
+/// the output, its offset the row's place among those that were written together.
+pub fn rejected_result(output: &str, epoch: Epoch, row: RejectedRow) -> Rejected {
+    let RejectedRow { row, payload, reason } = row;
+    Rejected {
+        partition: PartitionId::new(format!("output:{output}")),
+        origin: format!("output {output}").into(),
+        offset: Offset(row),
+        reason: format!("the output {output} does not take it (epoch {epoch}): {reason}"),
+        original_bytes: payload.len() as u64,
+        payload,
+    }
 }
 
 /// A row as it is at a step that cannot process it, as JSON in place of the record that it comes from: that may hold what

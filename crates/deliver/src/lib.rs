@@ -1,19 +1,22 @@
-//! Where results go out, once: tables, files, topics of Kafka and standard output as sinks, and what dead letters look like. Refuses to
+//! Where results go out, once: tables, files, topics of Kafka, HTTP endpoints and standard output as sinks, and what dead letters look like. Refuses to
 //! decide what is a result: that is the engine.
 
 mod config;
 mod dead_letters;
 mod encode;
 mod file;
+mod http;
 mod kafka;
 mod off_thread;
+mod staging;
 mod stdout;
 mod table;
 
 pub use config::{FileFormat, FileMode, FileOutput, OutputConfig, StdoutFormat, StdoutOutput, TableOutput};
-pub use dead_letters::{dead_letter_batch, dead_letter_schema, rejected_row};
+pub use dead_letters::{dead_letter_batch, dead_letter_schema, rejected_result, rejected_row};
 pub use encode::ndjson;
 pub use file::FileSink;
+pub use http::{HttpBatch, HttpFormat, HttpMethod, HttpOutput, HttpSink};
 pub use kafka::{Compression, Delivery, KafkaOutput, KafkaSink};
 pub use stdout::StdoutSink;
 pub use table::TableSink;

@@ -17,7 +17,7 @@ impl<T: Send + 'static> OffThread<T> {
         &mut self,
         work: impl FnOnce(&mut T) -> SeamResult<R> + Send + 'static,
     ) -> SeamResult<R> {
-        let lost = || SeamError::new(ErrorKind::Closed, "an earlier call to this output was given up in the middle");
+        let lost = || SeamError::new(ErrorKind::Unknown, "an earlier call to this output was given up in the middle");
         let mut inner = self.0.take().ok_or_else(lost)?;
         let task = blocking(move || {
             let result = work(&mut inner);

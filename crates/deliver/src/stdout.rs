@@ -8,7 +8,7 @@ use std::io::{ErrorKind as IoErrorKind, Write};
 use arrow::array::RecordBatch;
 use arrow::util::pretty::pretty_format_batches;
 use async_trait::async_trait;
-use weir_model::{Epoch, ErrorKind, Guarantee, Prepared, SeamError, SeamResult, Sink};
+use weir_model::{Delivered, Epoch, ErrorKind, Guarantee, Prepared, SeamError, SeamResult, Sink};
 
 use crate::off_thread::OffThread;
 use crate::{StdoutFormat, StdoutOutput, encode};
@@ -59,12 +59,13 @@ impl Sink for StdoutSink {
         Guarantee::AtLeastOnce
     }
 
-    async fn write(&mut self, rows: &RecordBatch) -> SeamResult<()> {
+    async fn write(&mut self, rows: &RecordBatch) -> SeamResult<Delivered> {
         if rows.num_rows() == 0 {
-            return Ok(());
+            return Ok(Delivered::all());
         }
         let (format, rows) = (self.format, rows.clone());
-        self.out.run(move |out| out.write_all(&encoded(format, &rows)?).map_err(closed)).await
+        self.out.run(move |out| out.write_all(&encoded(format, &rows)?).map_err(closed)).await?;
+        Ok(Delivered::all())
     }
 
     async fn prepare(&mut self, _: Epoch) -> SeamResult<Prepared> {
@@ -72,8 +73,8 @@ impl Sink for StdoutSink {
         Ok(Prepared::default())
     }
 
-    async fn commit(&mut self, _: Epoch, _: &Prepared) -> SeamResult<()> {
-        Ok(())
+    async fn commit(&mut self, _: Epoch, _: &Prepared) -> SeamResult<Delivered> {
+        Ok(Delivered::all())
     }
 
     async fn abort(&mut self, _: Epoch) -> SeamResult<()> {

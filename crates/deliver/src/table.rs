@@ -2,7 +2,7 @@
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
-use weir_model::{Epoch, Guarantee, Prepared, SeamResult, Sink};
+use weir_model::{Delivered, Epoch, Guarantee, Prepared, SeamResult, Sink};
 use weir_store::TableWriter;
 
 use crate::off_thread::OffThread;
@@ -26,17 +26,19 @@ impl Sink for TableSink {
         Guarantee::ExactlyOnce
     }
 
-    async fn write(&mut self, rows: &RecordBatch) -> SeamResult<()> {
+    async fn write(&mut self, rows: &RecordBatch) -> SeamResult<Delivered> {
         let rows = rows.clone();
-        self.writer.run(move |writer| writer.append(&rows)).await
+        self.writer.run(move |writer| writer.append(&rows)).await?;
+        Ok(Delivered::all())
     }
 
     async fn prepare(&mut self, epoch: Epoch) -> SeamResult<Prepared> {
         self.writer.run(move |writer| writer.prepare(epoch)).await
     }
 
-    async fn commit(&mut self, epoch: Epoch, _: &Prepared) -> SeamResult<()> {
-        self.writer.run(move |writer| writer.committed(epoch)).await
+    async fn commit(&mut self, epoch: Epoch, _: &Prepared) -> SeamResult<Delivered> {
+        self.writer.run(move |writer| writer.committed(epoch)).await?;
+        Ok(Delivered::all())
     }
 
     async fn abort(&mut self, _: Epoch) -> SeamResult<()> {

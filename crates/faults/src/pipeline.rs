@@ -11,7 +11,7 @@ use weir_engine::{
     Aggregate, AggregatePlan, DeduplicatePlan, EmitPlan, LateEmit, LateRows, Limits, Node, OperatorPlan, Output, Plan,
     TimePlan, Upstream, WatermarkPlan, WindowKind, WindowPlan,
 };
-use weir_model::{EventTime, FieldKind, Fields, TimeDelta, Wanted, WantedField};
+use weir_model::{BackoffConfig, EventTime, FieldKind, Fields, TimeDelta, Wanted, WantedField};
 use weir_running::{Job, JobOutput, JobSource, Recovery};
 
 use crate::scenario::{Kind, Setup};
@@ -43,6 +43,7 @@ pub(crate) fn job(setup: &Setup, root: &Path, follow: bool) -> Job {
         output: output(root, setup.kinds[index], OUTPUTS[index]),
         time_column: None,
         columns: None,
+        retry: BackoffConfig::default(),
     };
     let sources = (0..setup.sources).map(|index| JobSource {
         name: source(index),

@@ -1,12 +1,15 @@
 //! The error of the seams: its kind says what the caller does.
 
 use std::fmt;
+use std::time::Duration;
 
 /// What the caller of a seam does about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// Back off and try the same again.
     Retry,
+    /// Nobody knows whether it happened, or it happened in part: go back to the last commit and begin anew from there.
+    Unknown,
     /// Do not start: the configuration or the environment is wrong, and trying again will not help.
     Config,
     /// What was stored is damaged: use an older copy, and say so.
@@ -19,6 +22,7 @@ impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Retry => "retry",
+            Self::Unknown => "unknown",
             Self::Config => "config",
             Self::Corrupt => "corrupt",
             Self::Closed => "closed",
@@ -37,6 +41,8 @@ pub struct SeamError {
     /// What caused it.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// How long the other side wants to be left alone before it is tried again.
+    pub retry_after: Option<Duration>,
 }
 
 /// The result of a seam.
@@ -45,7 +51,7 @@ pub type SeamResult<T> = Result<T, SeamError>;
 impl SeamError {
     /// An error of `kind` without a cause.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), source: None, retry_after: None }
     }
 
     /// An error of `kind` that `source` caused.
@@ -54,7 +60,13 @@ impl SeamError {
         message: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self { kind, message: message.into(), source: Some(source.into()) }
+        Self { kind, message: message.into(), source: Some(source.into()), retry_after: None }
+    }
+
+    /// The same error, not to be tried again for `pause`.
+    #[must_use]
+    pub fn after(self, pause: Duration) -> Self {
+        Self { retry_after: Some(pause), ..self }
     }
 
     /// The message and everything that caused it, on one line.

@@ -61,7 +61,7 @@ pub use raw::{Framed, Raw, RecordSpan};
 pub use retry::{Backoff, BackoffConfig, Breaker, BreakerConfig, BreakerState, FailureRate, Permit};
 pub use schema::{KnownSchema, ReferencedSchema, SchemaId, SchemaLanguage};
 pub use secret::Secret;
-pub use sink::{Guarantee, Prepared, Sink};
+pub use sink::{Delivered, Guarantee, Prepared, RejectedRow, Sink};
 pub use source::{Source, SourceEvent};
 pub use text::{ByteSize, DurationText};
 pub use time::{EventTime, ProcessingTime, TimeDelta, Watermark};

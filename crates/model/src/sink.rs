@@ -4,6 +4,7 @@ use std::fmt;
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{Epoch, NewSegment, SeamResult};
@@ -41,6 +42,32 @@ pub struct Prepared {
     pub roll_forward: Option<String>,
 }
 
+/// A row that the other side will never take, however often it is tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedRow {
+    /// Which one: its index among the rows of the call that wrote it, or, found at the commit, among those of the epoch.
+    pub row: u64,
+    /// The row as it was to be sent.
+    pub payload: Bytes,
+    /// Why it was not taken, in the words of the other side where it has some.
+    pub reason: String,
+}
+
+/// What became of rows that a sink was given: delivered, but for some that were rejected. The other outcomes are errors:
+/// `Retry` when the other side cannot take rows now, `Unknown` when nobody can tell what became of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// The rows that will never be taken, in their order. They count as done: nobody gives them to the sink again.
+    pub rejected: Vec<RejectedRow>,
+}
+
+impl Delivered {
+    /// Every row was taken.
+    pub fn all() -> Self {
+        Self::default()
+    }
+}
+
 /// Takes results. Between two [`Sink::prepare`]s lie the results of one epoch.
 #[async_trait]
 pub trait Sink: Send {
@@ -50,8 +77,9 @@ pub trait Sink: Send {
     /// Takes rows of the epoch that is being built. The schema may grow from one call to the next.
     ///
     /// # Errors
-    /// `Retry` when the other side is busy, `Closed` when it is gone.
-    async fn write(&mut self, rows: &RecordBatch) -> SeamResult<()>;
+    /// `Retry` when the other side cannot take rows now and nothing of `rows` was taken; `Unknown` when that is not known;
+    /// `Closed` when it is gone.
+    async fn write(&mut self, rows: &RecordBatch) -> SeamResult<Delivered>;
 
     /// Makes the rows since the last prepare durable without showing them to anyone.
     ///
@@ -59,11 +87,12 @@ pub trait Sink: Send {
     /// As [`Sink::write`].
     async fn prepare(&mut self, epoch: Epoch) -> SeamResult<Prepared>;
 
-    /// Shows what was prepared, after the commit. Idempotent: recovery calls it again for the last committed epoch.
+    /// Shows what was prepared, after the commit. Idempotent: recovery calls it again for the last committed epoch, and
+    /// rows that were rejected are rejected again.
     ///
     /// # Errors
     /// As [`Sink::write`].
-    async fn commit(&mut self, epoch: Epoch, prepared: &Prepared) -> SeamResult<()>;
+    async fn commit(&mut self, epoch: Epoch, prepared: &Prepared) -> SeamResult<Delivered>;
 
     /// Forgets what was written or prepared after the last committed epoch, `last`. Idempotent; recovery calls it first.
     ///

@@ -28,12 +28,15 @@ pub struct HealthReport {
     pub status: HealthStatus,
     /// Why it is not `ok`; empty when it is.
     pub reasons: Vec<String>,
+    /// What is not as it should be and no reason to restart or avoid this process: an output that takes no rows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl HealthReport {
     fn of(reasons: Vec<String>) -> Self {
         let status = if reasons.is_empty() { HealthStatus::Ok } else { HealthStatus::NotReady };
-        Self { status, reasons }
+        Self { status, reasons, notes: Vec::new() }
     }
 
     /// Whether the answer is `ok`.
@@ -48,6 +51,8 @@ struct Reasons {
     starting: BTreeMap<String, String>,
     /// What keeps it from accepting, by whoever says so.
     refusing: BTreeMap<String, String>,
+    /// What waits for somebody else, by its name.
+    waiting: BTreeMap<String, String>,
 }
 
 /// What the probes answer, written by those who know.
@@ -88,6 +93,16 @@ impl Health {
         self.reasons().refusing.remove(who);
     }
 
+    /// `who` (an output of a pipeline) waits for somebody else, because of `why`; until [`Health::goes_on`].
+    pub fn waits(&self, who: &str, why: impl Into<String>) {
+        self.reasons().waiting.insert(who.to_owned(), why.into());
+    }
+
+    /// `who` waits no longer.
+    pub fn goes_on(&self, who: &str) {
+        self.reasons().waiting.remove(who);
+    }
+
     /// Whether the own loop still goes round.
     pub fn live(&self, now: ProcessingTime) -> HealthReport {
         let age = now - ProcessingTime::from_micros(self.heartbeat_micros.load(Relaxed));
@@ -109,7 +124,8 @@ impl Health {
     /// Whether new data and questions are welcome: started, and nobody refuses.
     pub fn ready(&self) -> HealthReport {
         let reasons = self.reasons();
-        HealthReport::of(reasons.starting.values().chain(reasons.refusing.values()).cloned().collect())
+        let report = HealthReport::of(reasons.starting.values().chain(reasons.refusing.values()).cloned().collect());
+        HealthReport { notes: reasons.waiting.values().cloned().collect(), ..report }
     }
 
     fn reasons(&self) -> MutexGuard<'_, Reasons> {
@@ -153,6 +169,16 @@ mod tests {
         assert_eq!(health.ready().reasons, ["the disk is full"]);
         health.accept("disk");
         assert!(health.ready().is_ok());
+    }
+
+    #[test]
+    fn waiting_for_somebody_else_is_said_and_no_reason_to_be_avoided() {
+        let health = Health::new(at(0));
+        health.waits("p/hook", "output hook of p takes no rows");
+        assert!(health.ready().is_ok());
+        assert_eq!(health.ready().notes, ["output hook of p takes no rows"]);
+        health.goes_on("p/hook");
+        assert!(health.ready().notes.is_empty());
     }
 
     #[test]

@@ -7,9 +7,9 @@ mod logging;
 mod metrics;
 
 pub use board::{
-    BusySeconds, Checkpoint, NewOutput, OutputStatus, PARTITIONS_SHOWN_MAX, PartitionState, PartitionStatus,
-    PipelineBoard, PipelineHandle, PipelineState, PipelineStatus, Stage, StepStatus, TROUBLE_KEPT_MAX, Taken, Trouble,
-    WindowSpan,
+    BusySeconds, Checkpoint, NewOutput, OutputStatus, OutputWaiting, PARTITIONS_SHOWN_MAX, PartitionState,
+    PartitionStatus, PipelineBoard, PipelineHandle, PipelineState, PipelineStatus, Stage, StepStatus, TROUBLE_KEPT_MAX,
+    Taken, Trouble, WindowSpan,
 };
 pub use health::{HEARTBEAT_AGE_MAX, Health, HealthReport, HealthStatus};
 pub use logging::{LogFormat, init_logging};

@@ -18,7 +18,7 @@
 
 use weir_collect::{FileConfig, HttpConfig, KafkaConfig, LogConfig, SourceConfig, StdinConfig};
 use weir_decode::FormatConfig;
-use weir_deliver::{FileFormat, FileMode, FileOutput, OutputConfig, StdoutOutput};
+use weir_deliver::{FileFormat, FileMode, FileOutput, HttpOutput, OutputConfig, StdoutOutput};
 use weir_model::DurationText;
 
 use crate::config::{
@@ -28,7 +28,7 @@ use crate::config::{
 };
 use crate::config::{
     DeduplicateConfig, EnrichConfig, ExplodeConfig, FlattenConfig, JoinConfig, JoinLinesConfig, MaskConfig,
-    MatchConfig, ParseConfig, RateLimitConfig, RouteConfig, SampleConfig,
+    MatchConfig, ParseConfig, RateLimitConfig, RetryConfig, RouteConfig, SampleConfig,
 };
 
 /// Files as a source.
@@ -280,9 +280,23 @@ impl Pipeline {
         self.to(OutputConfig::Stdout(StdoutOutput::default()))
     }
 
+    /// Sends the rows to an HTTP endpoint: see [`HttpOutput::new`].
+    pub fn to_http(self, http: HttpOutput) -> Self {
+        self.to(OutputConfig::Http(http))
+    }
+
+    /// How long the output that was added last is waited for when it takes no rows.
+    ///
+    /// # Panics
+    /// Before any output.
+    pub fn retry(mut self, retry: RetryConfig) -> Self {
+        self.config.outputs.last_mut().expect("an output was added before").retry = Some(retry);
+        self
+    }
+
     /// Writes the rows anywhere.
     pub fn to(mut self, output: OutputConfig) -> Self {
-        self.config.outputs.push(OutputEntry { output, from: None, name: None });
+        self.config.outputs.push(OutputEntry { output, from: None, name: None, retry: None });
         self.last = Some(Last::Output);
         self
     }

@@ -19,6 +19,7 @@ mod validate;
 mod write;
 mod yaml;
 
+pub use config::RetryConfig;
 pub use config::{AsOfConfig, BetweenConfig, JoinConfig, JoinKind, JoinSpan};
 pub use config::{
     BeginConfig, ClashConfig, EmptyConfig, ExplodeConfig, FlattenConfig, HashConfig, IntoConfig, JoinLinesConfig,

@@ -7,10 +7,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use weir_collect::{FileConfig, HttpConfig, KafkaConfig, LogConfig, StdinConfig};
 use weir_decode::{AvroConfig, JsonConfig, SparkLogConfig, TextConfig};
-use weir_deliver::{FileOutput, KafkaOutput, StdoutOutput};
+use weir_deliver::{FileOutput, HttpBatch, HttpOutput, KafkaOutput, StdoutOutput};
 use weir_kafka::{Login, TlsConfig};
 
-use crate::config::{AsOfConfig, BetweenConfig, DeduplicateConfig, EnrichConfig, JoinConfig, LookupTable};
+use crate::config::{AsOfConfig, BetweenConfig, DeduplicateConfig, EnrichConfig, JoinConfig, LookupTable, RetryConfig};
 use crate::config::{
     BoundedConfig, CalendarConfig, EmitConfig, GlobalConfig, OutputEntry, PeriodicConfig, PipelineConfig,
     PunctuatedConfig, SlidingConfig, SourceEntry, Step, TimeConfig, WindowConfig,
@@ -101,6 +101,9 @@ const SECTIONS: &[Section] = &sections! {
     "FileOutput", "Output: file", "outputs[N].file", fields::<FileOutput>;
     "StdoutOutput", "Output: standard output", "outputs[N].stdout", fields::<StdoutOutput>;
     "KafkaOutput", "Output: Kafka", "outputs[N].kafka", fields::<KafkaOutput>;
+    "HttpOutput", "Output: HTTP", "outputs[N].http", fields::<HttpOutput>;
+    "HttpBatch", "Output: HTTP, batches", "outputs[N].http.batch", fields::<HttpBatch>;
+    "RetryConfig", "Output: tries", "outputs[N].retry", fields::<RetryConfig>;
     "TlsConfig", "Kafka: encryption", "sources.NAME.kafka.tls", fields::<TlsConfig>;
     "SaslConfig", "Kafka: authentication", "sources.NAME.kafka.sasl", unordered;
     "Login", "Kafka: name and password", "sources.NAME.kafka.sasl.plain", fields::<Login>;

@@ -228,7 +228,9 @@ impl From<SeamError> for QueryError {
         let code = match error.kind {
             weir_model::ErrorKind::Corrupt => QueryErrorCode::CorruptSegment,
             weir_model::ErrorKind::Retry => QueryErrorCode::Busy,
-            weir_model::ErrorKind::Config | weir_model::ErrorKind::Closed => QueryErrorCode::Internal,
+            weir_model::ErrorKind::Unknown | weir_model::ErrorKind::Config | weir_model::ErrorKind::Closed => {
+                QueryErrorCode::Internal
+            }
         };
         Self::new(code, error.full())
     }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use weir_engine::{Plan, Snapshot};
-use weir_model::{Committed, Epoch, EpochCommit, ErrorKind, Positions, SeamError, SeamResult};
+use weir_model::{Committed, Epoch, EpochCommit, ErrorKind, Positions, RejectedRow, SeamError, SeamResult};
 
 use super::Shared;
 use super::outlet::Outlet;
@@ -27,6 +27,9 @@ pub(super) struct Ledger {
 pub(super) struct Done {
     pub(super) epoch: Epoch,
     pub(super) snapshot_bytes: u64,
+    /// Rows of the epoch that outputs will never take, by the outlet's index. The next epoch holds them as dead letters;
+    /// should there be none, recovery shows this one again and hears of them again.
+    pub(super) rejected: Vec<(usize, RejectedRow)>,
 }
 
 impl Ledger {
@@ -71,12 +74,14 @@ impl Ledger {
             counters,
         };
         shared.commits.commit(commit.clone()).await?;
-        for outlet in outlets.iter_mut() {
-            outlet.commit(epoch, &commit.prepared[&outlet.name]).await?;
+        let mut rejected = Vec::new();
+        for (index, outlet) in outlets.iter_mut().enumerate() {
+            let delivered = outlet.commit(epoch, &commit.prepared[&outlet.name]).await?;
+            rejected.extend(delivered.rejected.into_iter().map(|row| (index, row)));
         }
         self.last = epoch;
         self.forget_old_snapshots(name, shared);
-        Ok(Done { epoch, snapshot_bytes })
+        Ok(Done { epoch, snapshot_bytes, rejected })
     }
 
     /// Removes snapshots that no recovery can ask for any more. A failure only leaves files behind, until the next time.

@@ -7,7 +7,7 @@ use weir_collect::SourceConfig;
 use weir_decode::FormatConfig;
 use weir_deliver::OutputConfig;
 use weir_engine::Plan;
-use weir_model::Wanted;
+use weir_model::{BackoffConfig, Wanted};
 
 use crate::recover::Recovery;
 use crate::tables::JobTable;
@@ -59,4 +59,6 @@ pub struct JobOutput {
     pub time_column: Option<String>,
     /// The columns that its rows have at least, where they are known before any data is.
     pub columns: Option<SchemaRef>,
+    /// How long it is waited for when it takes no rows.
+    pub retry: BackoffConfig,
 }

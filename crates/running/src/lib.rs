@@ -10,6 +10,7 @@ mod inlet;
 mod job;
 mod outlet;
 mod pace;
+mod patience;
 mod recover;
 mod supervisor;
 mod tables;

@@ -1,37 +1,37 @@
-//! The way out: opens the sinks of a job, tries again what is worth it, and counts what goes through.
+//! The way out: opens the sinks of a job and gives them rows, with patience. Refuses to decide what becomes of rows that a
+//! sink rejects.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use weir_deliver::{FileSink, KafkaSink, OutputConfig, StdoutSink, TableSink};
-use weir_model::{Epoch, ErrorKind, Prepared, SeamError, SeamResult, Sink, Vfs};
+use weir_deliver::{FileSink, HttpSink, KafkaSink, OutputConfig, StdoutSink, TableSink};
+use weir_model::{Delivered, Epoch, Prepared, SeamResult, Sink, Vfs};
+use weir_observe::PipelineHandle;
 use weir_store::TableConfig;
 
 use super::Shared;
+use super::patience::{Patience, Stopping};
 use crate::JobOutput;
-
-/// How often a sink is tried before the pipeline is restarted from its last commit.
-const ATTEMPTS_MAX: u32 = 6;
-/// The first pause between two attempts; it doubles with each.
-const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// A sink and its name.
 pub(super) struct Outlet {
     pub(super) name: String,
     sink: Box<dyn Sink>,
+    patience: Patience,
     /// Whether rows were written since the last prepare.
     pub(super) dirty: bool,
 }
 
 impl Outlet {
-    /// Opens the sink of `output` of `pipeline`; `committed` is what the last commit holds for it.
+    /// Opens the sink of `output` of the pipeline of `handle`; `committed` is what the last commit holds for it.
     pub(super) fn open(
-        pipeline: &str,
         output: &JobOutput,
         shared: &Shared,
         committed: Option<&Prepared>,
+        handle: &Arc<PipelineHandle>,
+        stopping: &Stopping,
     ) -> SeamResult<Self> {
+        let folder = shared.folder.path().join("outputs").join(handle.name()).join(&output.name);
         let sink: Box<dyn Sink> = match &output.output {
             OutputConfig::Table(table) => {
                 let time_column = table.time.clone().or_else(|| output.time_column.clone());
@@ -47,56 +47,45 @@ impl Outlet {
             }
             OutputConfig::Stdout(stdout) => Box::new(StdoutSink::open(stdout)),
             OutputConfig::Kafka(kafka) => {
-                let folder = shared.folder.path().join("outputs").join(pipeline).join(&output.name);
                 Box::new(KafkaSink::open(Arc::clone(shared.folder.vfs()), &folder, kafka, committed)?)
             }
+            OutputConfig::Http(http) => {
+                let name = format!("{}/{}", handle.name(), output.name);
+                Box::new(HttpSink::open(Arc::clone(shared.folder.vfs()), &folder, name, http, committed)?)
+            }
         };
-        Ok(Self { name: output.name.clone(), sink, dirty: false })
+        let patience = Patience::new(&output.name, output.retry, shared, handle, stopping);
+        Ok(Self { name: output.name.clone(), sink, patience, dirty: false })
     }
 
     /// Writes rows of the epoch that is being built.
-    pub(super) async fn write(&mut self, rows: &RecordBatch) -> SeamResult<()> {
+    pub(super) async fn write(&mut self, rows: &RecordBatch) -> SeamResult<Delivered> {
         self.dirty = true;
-        let mut attempt = 0;
-        loop {
-            match self.sink.write(rows).await {
-                Ok(()) => return Ok(()),
-                Err(error) => self.pause_or_fail(error, &mut attempt).await?,
-            }
-        }
+        let Self { sink, patience, .. } = self;
+        patience.insist(async || sink.write(rows).await).await
     }
 
     /// Makes them durable.
     pub(super) async fn prepare(&mut self, epoch: Epoch) -> SeamResult<Prepared> {
-        let mut attempt = 0;
-        loop {
-            match self.sink.prepare(epoch).await {
-                Ok(prepared) => {
-                    self.dirty = false;
-                    return Ok(prepared);
-                }
-                Err(error) => self.pause_or_fail(error, &mut attempt).await?,
-            }
-        }
+        let Self { sink, patience, .. } = self;
+        let prepared = patience.insist(async || sink.prepare(epoch).await).await?;
+        self.dirty = false;
+        Ok(prepared)
     }
 
     /// Shows them.
-    pub(super) async fn commit(&mut self, epoch: Epoch, prepared: &Prepared) -> SeamResult<()> {
-        let mut attempt = 0;
-        loop {
-            match self.sink.commit(epoch, prepared).await {
-                Ok(()) => return Ok(()),
-                Err(error) => self.pause_or_fail(error, &mut attempt).await?,
-            }
-        }
+    pub(super) async fn commit(&mut self, epoch: Epoch, prepared: &Prepared) -> SeamResult<Delivered> {
+        let Self { sink, patience, .. } = self;
+        patience.insist(async || sink.commit(epoch, prepared).await).await
     }
 
     /// Forgets everything after `last`, and shows what `last` prepared.
-    pub(super) async fn recover(&mut self, last: Epoch, prepared: Option<&Prepared>) -> SeamResult<()> {
-        self.sink.abort(last).await.map_err(|error| self.named(error))?;
+    pub(super) async fn recover(&mut self, last: Epoch, prepared: Option<&Prepared>) -> SeamResult<Delivered> {
+        let Self { sink, patience, .. } = self;
+        patience.insist(async || sink.abort(last).await).await?;
         match prepared {
             Some(prepared) => self.commit(last, prepared).await,
-            None => Ok(()),
+            None => Ok(Delivered::all()),
         }
     }
 
@@ -106,25 +95,11 @@ impl Outlet {
         kept: Option<&Prepared>,
         undone: Option<&[Prepared]>,
     ) -> SeamResult<Option<Prepared>> {
-        self.sink.take_back(kept, undone).await.map_err(|error| self.named(error))
+        self.sink.take_back(kept, undone).await.map_err(|error| self.patience.named(error))
     }
 
     /// As [`Sink::let_stand`].
     pub(super) async fn let_stand(&mut self) -> SeamResult<Prepared> {
-        self.sink.let_stand().await.map_err(|error| self.named(error))
-    }
-
-    async fn pause_or_fail(&self, error: SeamError, attempt: &mut u32) -> SeamResult<()> {
-        *attempt += 1;
-        if error.kind != ErrorKind::Retry || *attempt >= ATTEMPTS_MAX {
-            return Err(self.named(error));
-        }
-        tracing::warn!(output = self.name, attempt, error = error.full(), "trying again after a pause");
-        tokio::time::sleep(RETRY_PAUSE * 2_u32.pow(*attempt)).await;
-        Ok(())
-    }
-
-    fn named(&self, error: SeamError) -> SeamError {
-        SeamError { message: format!("output {}: {}", self.name, error.message), ..error }
+        self.sink.let_stand().await.map_err(|error| self.patience.named(error))
     }
 }

@@ -12,6 +12,7 @@ use weir_observe::PipelineHandle;
 use super::Shared;
 use super::epoch::Ledger;
 use super::outlet::Outlet;
+use super::patience::Stopping;
 use crate::job::{Job, JobOutput};
 
 /// What may be done about state that cannot be used.
@@ -31,7 +32,12 @@ pub(super) struct Start {
 
 impl Start {
     /// Finds it, and goes back where that is needed.
-    pub(super) async fn find(job: &Job, shared: &Shared, handle: &PipelineHandle) -> SeamResult<Self> {
+    pub(super) async fn find(
+        job: &Job,
+        shared: &Shared,
+        handle: &Arc<PipelineHandle>,
+        stopping: &Stopping,
+    ) -> SeamResult<Self> {
         let kept = shared.commits.kept(&job.plan.pipeline).await?;
         if kept.is_empty() {
             shared.snapshots.forget(&job.plan.pipeline);
@@ -47,7 +53,9 @@ impl Start {
                     let (newer, older) = (&kept[..at], &kept[at..]);
                     let committed = match newer {
                         [] => committed.clone(),
-                        newer => GoingBack { job, shared, newer, to: committed }.go(older, &damage, handle).await?,
+                        newer => {
+                            GoingBack { job, shared, newer, to: committed, handle, stopping }.go(older, &damage).await?
+                        }
                     };
                     let mut snapshots: VecDeque<_> = older.iter().rev().map(snapshot_of).collect();
                     if !newer.is_empty() {
@@ -111,17 +119,14 @@ struct GoingBack<'a> {
     shared: &'a Shared,
     newer: &'a [KeptCommit],
     to: &'a Committed,
+    handle: &'a Arc<PipelineHandle>,
+    stopping: &'a Stopping,
 }
 
 impl GoingBack<'_> {
     /// Makes the commit that goes back. Until it is made nothing has changed that a reader sees, and recovery begins anew
     /// after a crash; from then on sinks roll forward to what it says, as after every commit.
-    async fn go(
-        &self,
-        older: &[KeptCommit],
-        damage: &[(Epoch, String)],
-        handle: &PipelineHandle,
-    ) -> SeamResult<Committed> {
+    async fn go(&self, older: &[KeptCommit], damage: &[(Epoch, String)]) -> SeamResult<Committed> {
         let (mut prepared, mut again) = (BTreeMap::new(), Vec::new());
         for output in self.outputs() {
             match self.taken_back(output).await? {
@@ -137,7 +142,7 @@ impl GoingBack<'_> {
         }
         let commit = EpochCommit { epoch: self.newest().epoch.next(), prepared, ..self.to.clone() };
         self.shared.commits.go_back(self.to.epoch, commit.clone()).await?;
-        self.tell(&again, damage, handle);
+        self.tell(&again, damage);
         self.set_aside(older);
         Ok(commit)
     }
@@ -152,7 +157,7 @@ impl GoingBack<'_> {
 
     fn open(&self, output: &JobOutput) -> SeamResult<Outlet> {
         let newest = self.newest().commit.as_ref().unwrap_or(self.to);
-        Outlet::open(&self.job.plan.pipeline, output, self.shared, newest.prepared.get(&output.name))
+        Outlet::open(output, self.shared, newest.prepared.get(&output.name), self.handle, self.stopping)
     }
 
     /// What the commit holds for an output that shows what it showed then; `None` when it cannot.
@@ -194,7 +199,7 @@ impl GoingBack<'_> {
         SeamError::new(ErrorKind::Corrupt, message)
     }
 
-    fn tell(&self, again: &[&JobOutput], damage: &[(Epoch, String)], handle: &PipelineHandle) {
+    fn tell(&self, again: &[&JobOutput], damage: &[(Epoch, String)]) {
         let names: Vec<&str> = again.iter().map(|output| output.name.as_str()).collect();
         let twice = match names.as_slice() {
             [] => String::new(),
@@ -206,7 +211,7 @@ impl GoingBack<'_> {
             self.to.epoch
         );
         tracing::error!(pipeline = self.job.plan.pipeline, from = %self.newest().epoch, to = %self.to.epoch, "{message}");
-        handle.fell_back(&message, self.shared.clock.now());
+        self.handle.fell_back(&message, self.shared.clock.now());
     }
 
     /// The damaged files stay to be looked at. A failure loses no more than that.

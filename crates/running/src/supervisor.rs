@@ -9,6 +9,7 @@ use weir_model::{ErrorKind, SeamError, SeamResult};
 use weir_observe::{NewOutput, PipelineHandle, PipelineState};
 
 use super::Shared;
+use super::patience::Stopping;
 use super::task::{Finish, Task};
 use crate::Job;
 
@@ -106,11 +107,11 @@ pub async fn keep_running(
     shared: &Shared,
     handle: &Arc<PipelineHandle>,
     until: Until,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> Result<bool, SeamError> {
-    let mut failures = 0;
+    let (mut failures, mut stopping) = (0, Stopping::new(stop));
     loop {
-        let error = match attempt(job, shared, handle, stop.clone()).await {
+        let error = match attempt(job, shared, handle, &stopping).await {
             Ok(finish) => {
                 let ended = finish == Finish::SourcesEnded;
                 handle.set_state(if ended { PipelineState::Finished } else { PipelineState::Stopped });
@@ -118,8 +119,15 @@ pub async fn keep_running(
             }
             Err(error) => error,
         };
+        let may_pass = matches!(error.kind, ErrorKind::Retry | ErrorKind::Unknown);
+        if may_pass && stopping.is_asked() {
+            // What was taken after the last commit is taken again at the next start.
+            tracing::warn!(pipeline = handle.name(), error = error.full(), "stopped without a last commit");
+            handle.set_state(PipelineState::Stopped);
+            return Ok(false);
+        }
         handle.failed(error.full());
-        if until == Until::FirstEnd || error.kind != ErrorKind::Retry || *stop.borrow() {
+        if until == Until::FirstEnd || !may_pass {
             return Err(error);
         }
         let pause = RESTART_PAUSES[failures.min(RESTART_PAUSES.len() - 1)];
@@ -127,19 +135,17 @@ pub async fn keep_running(
         tracing::error!(pipeline = handle.name(), error = error.full(), ?pause, "restarting from the last commit");
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            _ = stop.wait_for(|stop| *stop) => return Err(error),
+            () = stopping.asked() => {
+                handle.set_state(PipelineState::Stopped);
+                return Ok(false);
+            }
         }
     }
 }
 
-async fn attempt(
-    job: &Job,
-    shared: &Shared,
-    handle: &Arc<PipelineHandle>,
-    stop: watch::Receiver<bool>,
-) -> SeamResult<Finish> {
+async fn attempt(job: &Job, shared: &Shared, handle: &Arc<PipelineHandle>, stopping: &Stopping) -> SeamResult<Finish> {
     handle.set_state(PipelineState::Starting);
-    let task = Task::recover(job, shared, handle).await?;
+    let task = Task::recover(job, shared, handle, stopping).await?;
     shared.health.started(&job.plan.pipeline);
-    task.run(stop).await
+    task.run(stopping.clone()).await
 }

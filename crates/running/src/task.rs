@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use weir_deliver::dead_letter_batch;
 use weir_engine::{Effect, Engine, Input, OperatorPlan, PartitionState as EngineState, Plan, Snapshot, Upstream};
-use weir_model::{Epoch, ErrorKind, Position, Raw, Rejected, SeamError, SeamResult, SourceEvent};
+use weir_model::{
+    Delivered, Epoch, ErrorKind, Position, Raw, Rejected, RejectedRow, SeamError, SeamResult, SourceEvent,
+};
 use weir_observe::{Checkpoint, PartitionState, PipelineHandle, PipelineState, Stage, StepStatus, Taken, WindowSpan};
 
 use super::Shared;
@@ -16,6 +17,7 @@ use super::epoch::Ledger;
 use super::inlet::{Arrival, Control, Inflow, Inlet};
 use super::outlet::Outlet;
 use super::pace::Pace;
+use super::patience::Stopping;
 use super::recover::Start;
 use super::tables::{TableNews, Tables};
 use crate::Job;
@@ -66,13 +68,19 @@ enum Happening {
 
 impl Task {
     /// Opens everything and goes to where the last commit left it.
-    pub(super) async fn recover(job: &Job, shared: &Shared, handle: &Arc<PipelineHandle>) -> SeamResult<Self> {
-        let Start { ledger, committed, engine } = Start::find(job, shared, handle).await?;
-        let mut outlets = Vec::new();
+    pub(super) async fn recover(
+        job: &Job,
+        shared: &Shared,
+        handle: &Arc<PipelineHandle>,
+        stopping: &Stopping,
+    ) -> SeamResult<Self> {
+        let Start { ledger, committed, engine } = Start::find(job, shared, handle, stopping).await?;
+        let (mut outlets, mut rejected) = (Vec::new(), Vec::new());
         for output in job.outputs.iter().chain([&job.late, &job.dead_letters]) {
             let prepared = committed.as_ref().and_then(|committed| committed.prepared.get(&output.name));
-            let mut outlet = Outlet::open(&job.plan.pipeline, output, shared, prepared)?;
-            outlet.recover(ledger.last, prepared).await?;
+            let mut outlet = Outlet::open(output, shared, prepared, handle, stopping)?;
+            let delivered = outlet.recover(ledger.last, prepared).await?;
+            rejected.extend(delivered.rejected.into_iter().map(|row| (outlets.len(), row)));
             outlets.push(outlet);
         }
         let (tables, first_tables) = Tables::open(&job.tables).await?;
@@ -96,6 +104,7 @@ impl Task {
             due: None,
             effects: Vec::new(),
         };
+        task.reject_rows(rejected).await?;
         for news in first_tables {
             task.table(news).await?;
         }
@@ -103,14 +112,14 @@ impl Task {
     }
 
     /// Runs until the sources end or `stop` says so; everything taken is committed then.
-    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) -> SeamResult<Finish> {
-        let result = self.run_loop(&mut stop).await;
+    pub(super) async fn run(mut self, mut stopping: Stopping) -> SeamResult<Finish> {
+        let result = self.run_loop(&mut stopping).await;
         self.inlet.stop().await;
         self.show();
         result
     }
 
-    async fn run_loop(&mut self, stop: &mut watch::Receiver<bool>) -> SeamResult<Finish> {
+    async fn run_loop(&mut self, stopping: &mut Stopping) -> SeamResult<Finish> {
         self.handle.set_state(PipelineState::Running);
         let mut ticks = tokio::time::interval(TICK);
         let mut epochs = tokio::time::interval_at(tokio::time::Instant::now() + self.epoch, self.epoch);
@@ -120,7 +129,7 @@ impl Task {
         loop {
             let happening = tokio::select! {
                 biased;
-                () = stopped(stop) => Happening::Stop,
+                () = stopping.asked() => Happening::Stop,
                 _ = epochs.tick() => Happening::EpochDue,
                 () = at(self.due) => Happening::ResultsDue,
                 _ = ticks.tick() => Happening::Tick,
@@ -132,6 +141,8 @@ impl Task {
                     if self.sources_open == 0 {
                         self.step(Input::End, None).await?;
                         self.commit().await?;
+                        // What outputs have rejected at the commit.
+                        self.commit_if_dirty().await?;
                         return Ok(Finish::SourcesEnded);
                     }
                 }
@@ -143,6 +154,7 @@ impl Task {
                 Happening::Tick => self.tick().await?,
                 Happening::EpochDue | Happening::ResultsDue => self.commit_if_dirty().await?,
                 Happening::Stop => {
+                    self.commit_if_dirty().await?;
                     self.commit_if_dirty().await?;
                     return Ok(Finish::Stopped);
                 }
@@ -275,10 +287,32 @@ impl Task {
         let started = Instant::now();
         self.dirty = true;
         let outlet = &mut self.outlets[output];
-        outlet.write(rows).await?;
+        let Delivered { rejected } = outlet.write(rows).await?;
         self.handle.wrote(&outlet.name, rows.num_rows() as u64);
         self.handle.busy(Stage::Sink, started.elapsed());
-        Ok(())
+        if rejected.is_empty() {
+            return Ok(());
+        }
+        // Boxed, because dead letters are written too.
+        Box::pin(self.reject_rows(rejected.into_iter().map(|row| (output, row)).collect())).await
+    }
+
+    /// Makes dead letters of rows that outputs will never take.
+    ///
+    /// # Errors
+    /// `Config` when it is dead letters that are not taken: there is no other place for them.
+    async fn reject_rows(&mut self, rows: Vec<(usize, RejectedRow)>) -> SeamResult<()> {
+        let (epoch, mut rejected) = (self.ledger.last, Vec::new());
+        for (output, row) in rows {
+            let name = &self.outlets[output].name;
+            if output + 1 == self.outlets.len() {
+                let message = format!("output {name}: a dead letter was rejected: {}", row.reason);
+                return Err(SeamError::new(ErrorKind::Config, message));
+            }
+            self.handle.rejected(name, 1);
+            rejected.push(weir_deliver::rejected_result(name, epoch, row));
+        }
+        self.reject(&rejected).await
     }
 
     async fn reject(&mut self, rejected: &[Rejected]) -> SeamResult<()> {
@@ -332,6 +366,7 @@ impl Task {
         let done = done.inspect_err(|_| self.handle.checkpoint_failed())?;
         self.dirty = false;
         self.due = None;
+        self.reject_rows(done.rejected).await?;
         let ended = now();
         self.pace.committed(started, ended, self.engine.watermark());
         self.handle.committed(Checkpoint {
@@ -421,9 +456,4 @@ async fn at(moment: Option<Instant>) {
         Some(moment) => tokio::time::sleep_until(moment.into()).await,
         None => std::future::pending().await,
     }
-}
-
-/// Resolves once somebody wants everything to stop, or nobody is left who could say so.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
 }

@@ -89,7 +89,7 @@ impl From<SqlError> for SeamError {
     /// Always `Config`; the [`SqlError`] is its cause, so that the column survives.
     fn from(error: SqlError) -> Self {
         let place = error.column.map(|column| format!(" at column {column}")).unwrap_or_default();
-        Self { kind: ErrorKind::Config, message: format!("{error}{place}"), source: Some(Box::new(error)) }
+        Self::caused(ErrorKind::Config, format!("{error}{place}"), error)
     }
 }
 

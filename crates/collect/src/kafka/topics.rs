@@ -104,7 +104,9 @@ fn unreadable(topic: &str, code: RDKafkaRespErr) -> SeamError {
     let kind = kind_of(&error);
     let message = match kind {
         ErrorKind::Config => format!("the topic {topic} cannot be read: create it first, or correct its name"),
-        ErrorKind::Retry | ErrorKind::Corrupt | ErrorKind::Closed => format!("the topic {topic} cannot be read now"),
+        ErrorKind::Retry | ErrorKind::Unknown | ErrorKind::Corrupt | ErrorKind::Closed => {
+            format!("the topic {topic} cannot be read now")
+        }
     };
     SeamError::caused(kind, message, error)
 }

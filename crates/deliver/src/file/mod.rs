@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
-use weir_model::{Epoch, Guarantee, Prepared, SeamResult, Sink, Vfs};
+use weir_model::{Delivered, Epoch, Guarantee, Prepared, SeamResult, Sink, Vfs};
 
 use crate::off_thread::OffThread;
 use crate::{FileFormat, FileOutput};
@@ -67,9 +67,9 @@ impl Sink for FileSink {
         Guarantee::ExactlyOnce
     }
 
-    async fn write(&mut self, rows: &RecordBatch) -> SeamResult<()> {
+    async fn write(&mut self, rows: &RecordBatch) -> SeamResult<Delivered> {
         if rows.num_rows() == 0 {
-            return Ok(());
+            return Ok(Delivered::all());
         }
         let rows = rows.clone();
         self.file
@@ -77,7 +77,8 @@ impl Sink for FileSink {
                 Output::Lines(file) => file.write(&rows),
                 Output::Parts(folder) => folder.write(&rows),
             })
-            .await
+            .await?;
+        Ok(Delivered::all())
     }
 
     async fn prepare(&mut self, epoch: Epoch) -> SeamResult<Prepared> {
@@ -89,14 +90,15 @@ impl Sink for FileSink {
         Ok(Prepared { segments: Vec::new(), roll_forward: Some(note) })
     }
 
-    async fn commit(&mut self, epoch: Epoch, prepared: &Prepared) -> SeamResult<()> {
-        let Some(note) = prepared.roll_forward.clone() else { return Ok(()) };
+    async fn commit(&mut self, epoch: Epoch, prepared: &Prepared) -> SeamResult<Delivered> {
+        let Some(note) = prepared.roll_forward.clone() else { return Ok(Delivered::all()) };
         self.file
             .run(move |output| match output {
                 Output::Lines(file) => file.commit(epoch, &note),
                 Output::Parts(folder) => folder.commit(&note),
             })
-            .await
+            .await?;
+        Ok(Delivered::all())
     }
 
     async fn abort(&mut self, last: Epoch) -> SeamResult<()> {

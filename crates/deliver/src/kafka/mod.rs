@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
-use weir_model::{Epoch, Guarantee, Prepared, SeamResult, Sink, Vfs};
+use weir_model::{Delivered, Epoch, Guarantee, Prepared, SeamResult, Sink, Vfs};
 
 use self::frame::{Frame, frames};
 use self::sending::Sending;
@@ -68,9 +68,9 @@ impl Sink for KafkaSink {
         self.guarantee
     }
 
-    async fn write(&mut self, rows: &RecordBatch) -> SeamResult<()> {
+    async fn write(&mut self, rows: &RecordBatch) -> SeamResult<Delivered> {
         if rows.num_rows() == 0 {
-            return Ok(());
+            return Ok(Delivered::all());
         }
         let rows = rows.clone();
         let write = move |way: &mut Way| match way {
@@ -86,7 +86,8 @@ impl Sink for KafkaSink {
             }
             Way::Staged(staged) => staged.write(&rows),
         };
-        self.way.run(write).await
+        self.way.run(write).await?;
+        Ok(Delivered::all())
     }
 
     async fn prepare(&mut self, epoch: Epoch) -> SeamResult<Prepared> {
@@ -97,13 +98,14 @@ impl Sink for KafkaSink {
         self.way.run(prepare).await
     }
 
-    async fn commit(&mut self, epoch: Epoch, prepared: &Prepared) -> SeamResult<()> {
+    async fn commit(&mut self, epoch: Epoch, prepared: &Prepared) -> SeamResult<Delivered> {
         let prepared = prepared.clone();
         let commit = move |way: &mut Way| match way {
             Way::AtOnce { .. } => Ok(()),
             Way::Staged(staged) => staged.commit(epoch, &prepared),
         };
-        self.way.run(commit).await
+        self.way.run(commit).await?;
+        Ok(Delivered::all())
     }
 
     async fn abort(&mut self, last: Epoch) -> SeamResult<()> {

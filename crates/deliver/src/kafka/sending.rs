@@ -9,13 +9,15 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use weir_kafka::{Speaker, seam_error};
-use weir_model::{SeamError, SeamResult};
+use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use super::config::KafkaOutput;
 use super::frame::{Frame, ROW_ID};
 
-/// How long a record may take until the brokers have it; then the epoch is tried again from its beginning.
+/// How long a record of a transaction may take until the brokers have it; so long any record is waited for at a time.
 const STORED_WITHIN: Duration = Duration::from_secs(50);
+/// How long a record outside of transactions waits in the client for brokers that are away.
+const KEPT_FOR: Duration = Duration::from_mins(10);
 /// How long a transaction may take; longer than the records in it, or one would outlive it.
 const TRANSACTION_WITHIN: Duration = Duration::from_secs(60);
 /// How many bytes wait in the client at most.
@@ -58,11 +60,12 @@ impl Sending {
     /// A producer; with a transactional id its records belong to transactions.
     pub(super) fn new(config: &KafkaOutput, transactional_id: Option<&str>) -> SeamResult<Self> {
         let mut settings: ClientConfig = config.connection().settings()?;
+        let kept_for = if transactional_id.is_some() { STORED_WITHIN } else { KEPT_FOR };
         for (name, value) in [
             ("compression.type", config.compression.name().to_owned()),
             // As the Java clients place keys.
             ("partitioner", "murmur2_random".to_owned()),
-            ("message.timeout.ms", STORED_WITHIN.as_millis().to_string()),
+            ("message.timeout.ms", kept_for.as_millis().to_string()),
             ("queue.buffering.max.kbytes", QUEUE_KIB_MAX.to_string()),
         ] {
             // What the user says wins.
@@ -120,7 +123,12 @@ impl Sending {
     fn heard(&self) -> SeamResult<()> {
         let failed = self.hearing.failed.lock().unwrap_or_else(PoisonError::into_inner);
         match &*failed {
-            Some(error) => Err(seam_error(format!("a record for {} was not stored", self.topic), error.clone())),
+            // It is gone from the client, and so may be others: only the whole epoch can be tried again.
+            Some(error) => {
+                let error = seam_error(format!("a record for {} was not stored", self.topic), error.clone());
+                let kind = if error.kind == ErrorKind::Retry { ErrorKind::Unknown } else { error.kind };
+                Err(SeamError { kind, ..error })
+            }
             None => Ok(()),
         }
     }

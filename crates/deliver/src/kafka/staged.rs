@@ -129,11 +129,11 @@ impl Staged {
     }
 
     /// # Errors
-    /// `Retry` when rows are gone, until the epoch has begun anew.
+    /// `Unknown` when rows are gone: the epoch has to begin anew.
     fn whole(&self) -> SeamResult<()> {
         if self.lost {
             let message = format!("rows for {} could not be written down: the epoch begins anew", self.config.topic);
-            return Err(SeamError::new(ErrorKind::Retry, message));
+            return Err(SeamError::new(ErrorKind::Unknown, message));
         }
         Ok(())
     }
@@ -244,7 +244,12 @@ impl Staged {
             return Err(SeamError::new(ErrorKind::Corrupt, message));
         }
         let mut contact = self.contact.take().expect("the brokers were asked before");
-        transaction(&contact, &self.config.topic, epoch, &bytes)?;
+        let outcome = transaction(&contact, &self.config.topic, epoch, &bytes);
+        // The next contact asks the brokers what became of it, and the rows are still here.
+        outcome.map_err(|error| match error.kind {
+            ErrorKind::Unknown => SeamError { kind: ErrorKind::Retry, ..error },
+            ErrorKind::Retry | ErrorKind::Config | ErrorKind::Corrupt | ErrorKind::Closed => error,
+        })?;
         contact.sent = Sent::UpTo(epoch);
         self.contact = Some(contact);
         Ok(())

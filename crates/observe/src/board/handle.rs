@@ -12,8 +12,8 @@ use weir_model::{Balance, Epoch, Guarantee, Offset, PartitionId, ProcessingTime,
 use super::locked;
 use super::rate::Rate;
 use super::status::{
-    BusySeconds, OutputStatus, PARTITIONS_SHOWN_MAX, PartitionState, PartitionStatus, PipelineState, PipelineStatus,
-    StepStatus, TROUBLE_KEPT_MAX, Trouble,
+    BusySeconds, OutputStatus, OutputWaiting, PARTITIONS_SHOWN_MAX, PartitionState, PartitionStatus, PipelineState,
+    PipelineStatus, StepStatus, TROUBLE_KEPT_MAX, Trouble,
 };
 
 /// A part of the path of the data that is timed by itself.
@@ -82,6 +82,7 @@ pub(crate) struct OutputCounts {
     pub(crate) output: NewOutput,
     pub(crate) balance: Balance,
     pub(crate) rows_written: u64,
+    pub(crate) rows_rejected: u64,
 }
 
 #[derive(Debug)]
@@ -97,6 +98,9 @@ struct Rest {
     steps: Vec<StepStatus>,
     partitions: BTreeMap<PartitionId, PartitionStatus>,
     outputs: Vec<OutputCounts>,
+    waiting: BTreeMap<String, OutputWaiting>,
+    /// Tries that have failed, by output.
+    retries: BTreeMap<String, u64>,
     trouble: VecDeque<Trouble>,
 }
 
@@ -128,7 +132,7 @@ const BATCH_BUCKETS: [f64; 12] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.
 
 impl PipelineHandle {
     pub(super) fn new(name: &str, outputs: Vec<NewOutput>, now: ProcessingTime) -> Self {
-        let count = |output| OutputCounts { output, balance: Balance::default(), rows_written: 0 };
+        let count = |output| OutputCounts { output, balance: Balance::default(), rows_written: 0, rows_rejected: 0 };
         Self {
             name: name.to_owned(),
             started_at: now,
@@ -157,6 +161,8 @@ impl PipelineHandle {
                 steps: Vec::new(),
                 partitions: BTreeMap::new(),
                 outputs: outputs.into_iter().map(count).collect(),
+                waiting: BTreeMap::new(),
+                retries: BTreeMap::new(),
                 trouble: VecDeque::new(),
             }),
         }
@@ -240,6 +246,26 @@ impl PipelineHandle {
         if let Some(counts) = locked(&self.rest).output(output) {
             counts.rows_written += rows;
         }
+    }
+
+    /// `output` will never take `rows` of those that it was given; an unknown output is ignored.
+    pub fn rejected(&self, output: &str, rows: u64) {
+        if let Some(counts) = locked(&self.rest).output(output) {
+            counts.rows_rejected += rows;
+        }
+    }
+
+    /// An output takes no rows now. Each failure more than before counts as a retry.
+    pub fn waits(&self, waiting: OutputWaiting) {
+        let mut rest = locked(&self.rest);
+        let before = rest.waiting.get(&waiting.output).map_or(0, |before| before.failures);
+        *rest.retries.entry(waiting.output.clone()).or_default() += u64::from(waiting.failures.saturating_sub(before));
+        rest.waiting.insert(waiting.output.clone(), waiting);
+    }
+
+    /// `output` takes rows again.
+    pub fn goes_on(&self, output: &str) {
+        locked(&self.rest).waiting.remove(output);
     }
 
     /// `rows` went to the late output.
@@ -338,6 +364,7 @@ impl PipelineHandle {
             partitions_total: rest.partitions.len(),
             partitions: rest.partitions.values().take(PARTITIONS_SHOWN_MAX).cloned().collect(),
             outputs: rest.outputs.iter().map(OutputCounts::status).collect(),
+            waiting: rest.waiting.values().cloned().collect(),
             trouble: rest.trouble.iter().cloned().collect(),
         }
     }
@@ -371,6 +398,8 @@ impl PipelineHandle {
             watermark: rest.watermark,
             partitions,
             outputs: rest.outputs.clone(),
+            waiting: rest.waiting.clone(),
+            retries: rest.retries.clone(),
             checkpoint_seconds: self.checkpoint_seconds.clone(),
             batch_seconds: self.batch_seconds.clone(),
         }
@@ -396,6 +425,8 @@ pub(crate) struct Measured {
     pub(crate) watermark: Watermark,
     pub(crate) partitions: [u64; PartitionState::ALL.len()],
     pub(crate) outputs: Vec<OutputCounts>,
+    pub(crate) waiting: BTreeMap<String, OutputWaiting>,
+    pub(crate) retries: BTreeMap<String, u64>,
     pub(crate) checkpoint_seconds: Histogram,
     pub(crate) batch_seconds: Histogram,
 }
@@ -409,6 +440,7 @@ impl OutputCounts {
             rows_written: self.rows_written,
             balance: self.balance,
             holds: self.balance.holds(),
+            rows_rejected: self.rows_rejected,
         }
     }
 }

@@ -15,8 +15,8 @@ use weir_model::ProcessingTime;
 pub use handle::{Checkpoint, NewOutput, PipelineHandle, Stage, Taken};
 pub(crate) use handle::{Measured, OutputCounts};
 pub use status::{
-    BusySeconds, OutputStatus, PARTITIONS_SHOWN_MAX, PartitionState, PartitionStatus, PipelineState, PipelineStatus,
-    StepStatus, TROUBLE_KEPT_MAX, Trouble, WindowSpan,
+    BusySeconds, OutputStatus, OutputWaiting, PARTITIONS_SHOWN_MAX, PartitionState, PartitionStatus, PipelineState,
+    PipelineStatus, StepStatus, TROUBLE_KEPT_MAX, Trouble, WindowSpan,
 };
 
 /// The pipelines of this process, by name.

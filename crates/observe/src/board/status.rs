@@ -90,6 +90,25 @@ pub struct OutputStatus {
     pub balance: Balance,
     /// Whether the conservation law holds for that balance.
     pub holds: bool,
+    /// Rows among those written that it will never take; they are in the dead letters.
+    pub rows_rejected: u64,
+}
+
+/// An output that takes no rows now: the pipeline waits with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OutputWaiting {
+    /// Its name; `late` and `dead_letters` are outputs too.
+    pub output: String,
+    /// Since when.
+    #[serde(serialize_with = "as_text")]
+    pub since: ProcessingTime,
+    /// When it is tried next; null while a try is on its way.
+    #[serde(serialize_with = "maybe_as_text")]
+    pub next_try: Option<ProcessingTime>,
+    /// How many tries have failed since then.
+    pub failures: u32,
+    /// What the last one said.
+    pub error: String,
 }
 
 /// Something that went wrong without stopping the pipeline; the same thing again only counts up.
@@ -190,6 +209,8 @@ pub struct PipelineStatus {
     pub partitions: Vec<PartitionStatus>,
     /// Its outputs, in the order of the pipeline.
     pub outputs: Vec<OutputStatus>,
+    /// The outputs that take no rows now, by name.
+    pub waiting: Vec<OutputWaiting>,
     /// What went wrong without stopping it, newest first.
     pub trouble: Vec<Trouble>,
 }

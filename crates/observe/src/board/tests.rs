@@ -75,6 +75,16 @@ fn a_status_reads_as_the_api_promises() {
         Balance { read: 10, results: 6, filtered: 1, late: 1, rejected: 1, open: 1, ..Balance::default() },
     );
     handle.wrote("errors", 2);
+    handle.rejected("errors", 1);
+    let waiting = |failures| OutputWaiting {
+        output: "errors".to_owned(),
+        since: at(0),
+        next_try: Some(at(2_000)),
+        failures,
+        error: "nobody listens".to_owned(),
+    };
+    handle.waits(waiting(1));
+    handle.waits(waiting(2));
     handle.committed(Checkpoint { epoch: Epoch(3), at: at(900), took: Duration::from_millis(5), snapshot_bytes: 7 });
     handle.trouble("a.log is not readable", at(1_000));
     let json = serde_json::to_value(handle.status(at(1_000))).expect("it serializes");
@@ -93,11 +103,31 @@ fn a_status_reads_as_the_api_promises() {
             "outputs": [{
                 "name": "errors", "kind": "table", "guarantee": "exactly_once", "rows_written": 2,
                 "balance": { "read": 10, "results": 6, "filtered": 1, "late": 1, "rejected": 1, "open": 1 },
-                "holds": true
+                "holds": true, "rows_rejected": 1
+            }],
+            "waiting": [{
+                "output": "errors", "since": "2026-01-01T00:00:00Z", "next_try": "2026-01-01T00:00:02Z", "failures": 2,
+                "error": "nobody listens"
             }],
             "trouble": [{ "at": "2026-01-01T00:00:01Z", "message": "a.log is not readable", "times": 1 }]
         })
     );
+}
+
+#[test]
+fn an_output_that_takes_rows_again_waits_no_longer() {
+    let handle = pipeline();
+    let waiting = OutputWaiting {
+        output: "late".to_owned(),
+        since: at(0),
+        next_try: None,
+        failures: 3,
+        error: "full".to_owned(),
+    };
+    handle.waits(waiting.clone());
+    assert_eq!(handle.status(at(1)).waiting, [waiting]);
+    handle.goes_on("late");
+    assert_eq!(handle.status(at(1)).waiting, []);
 }
 
 #[test]

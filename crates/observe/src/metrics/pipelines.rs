@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
-use weir_model::{Balance, Clock, Watermark};
+use weir_model::{Balance, Clock, ProcessingTime, Watermark};
 
 use super::write::{Labels, counter, gauge, histogram};
-use crate::board::OutputCounts;
 use crate::board::{Measured, PartitionState, PipelineBoard, PipelineState, Stage};
+use crate::board::{OutputCounts, OutputWaiting};
 
 /// One number of a balance.
 type Part = fn(&Balance) -> u64;
@@ -60,6 +60,19 @@ impl<'a> Measures<'a> {
                     vec![("pipeline", pipeline.name.as_str()), ("output", counts.output.name.as_str())],
                     value(counts) as f64,
                 )
+            })
+        })
+    }
+
+    /// One series per output that waits.
+    fn each_waiting(
+        &self,
+        value: impl Fn(&OutputWaiting) -> Option<ProcessingTime> + Copy,
+    ) -> impl Iterator<Item = (Labels<'a>, f64)> {
+        self.0.iter().flat_map(move |pipeline| {
+            pipeline.waiting.values().filter_map(move |waiting| {
+                let labels = vec![("pipeline", pipeline.name.as_str()), ("output", waiting.output.as_str())];
+                Some((labels, value(waiting)?.micros() as f64 / 1e6))
             })
         })
     }
@@ -173,6 +186,31 @@ impl<'a> Measures<'a> {
     fn outputs(&self, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let rows = self.each_output(|counts| counts.rows_written);
         counter(to, "output_rows", "Rows given to the output, revisions included", rows)?;
+        let rejected = self.each_output(|counts| counts.rows_rejected);
+        counter(
+            to,
+            "output_rejected_rows",
+            "Rows that the output will never take; they are in the dead letters",
+            rejected,
+        )?;
+        let retries = self.0.iter().flat_map(|pipeline| {
+            pipeline.retries.iter().map(|(output, retries)| {
+                (vec![("pipeline", pipeline.name.as_str()), ("output", output.as_str())], *retries as f64)
+            })
+        });
+        counter(to, "output_retries", "Tries to reach the output that have failed", retries)?;
+        gauge(
+            to,
+            "output_waiting_since_timestamp_seconds",
+            "Since when the output takes no rows and the pipeline waits for it; no series while it does",
+            self.each_waiting(|waiting| Some(waiting.since)),
+        )?;
+        gauge(
+            to,
+            "output_next_try_timestamp_seconds",
+            "When an output that takes no rows is tried next",
+            self.each_waiting(|waiting| waiting.next_try),
+        )?;
         let outcomes: [(&str, Part); 7] = [
             ("read", |b| b.read),
             ("added", |b| b.added),

@@ -26,7 +26,7 @@ pub use deduplicate::{DeduplicateConfig, LateRows};
 pub use enrich::{EnrichConfig, LookupFile, LookupTable, MissingRows};
 pub use join::{AsOfConfig, BetweenConfig, JoinConfig, JoinKind, JoinSpan};
 pub use ordered::Named;
-pub use output::OutputEntry;
+pub use output::{OutputEntry, RetryConfig};
 pub use route::{MatchConfig, RouteConfig};
 pub use rows::{
     BeginConfig, ClashConfig, EmptyConfig, ExplodeConfig, FlattenConfig, HashConfig, IntoConfig, JoinLinesConfig,

@@ -1,12 +1,12 @@
 //! The builder gives exactly the pipelines that YAML gives.
 
 use weir_collect::{HttpConfig, StartAt};
-use weir_deliver::{FileFormat, FileMode, FileOutput, OutputConfig, StdoutFormat, StdoutOutput};
+use weir_deliver::{FileFormat, FileMode, FileOutput, HttpOutput, OutputConfig, StdoutFormat, StdoutOutput};
 use weir_model::DurationText;
 
 use super::examples::example;
-use crate::FieldType;
 use crate::builder::{File, Format, Pipeline, Sessions, Sliding, Tumbling};
+use crate::{FieldType, RetryConfig};
 
 const fn secs(secs: i64) -> DurationText {
     DurationText::secs(secs)
@@ -30,6 +30,29 @@ fn spark_logs() {
         .to_table("errors_per_minute")
         .build();
     assert_eq!(built, example("spark-logs.yaml"));
+}
+
+#[test]
+fn alerts_webhook() {
+    let failures = Tumbling::of(secs(10))
+        .by(["service"])
+        .compute("requests", "count(*)")
+        .compute("failed", "count(*) FILTER (WHERE status >= 500)");
+    let mut http = HttpOutput::new("http://localhost:9000/alerts");
+    http.batch.rows = 100;
+    http.timeout = secs(10);
+    let built = Pipeline::named("alerts-webhook")
+        .source("requests", File::new(["bench/logs.ndjson"]).once(), json())
+        .field("requests", "status", FieldType::Int64)
+        .time("ts")
+        .delay(secs(10))
+        .window(failures)
+        .filter("failed > 0")
+        .to_http(http)
+        .called("alerts")
+        .retry(RetryConfig { max: secs(5), give_up_after: secs(3600), ..RetryConfig::default() })
+        .build();
+    assert_eq!(built, example("alerts-webhook.yaml"));
 }
 
 #[test]

@@ -186,7 +186,7 @@ late: { tabel: late }
             10 |   - tabel: x
                |     ^^^^^
                = at: outputs[1].tabel
-               = allowed: table, file, stdout, kafka, from, name
+               = allowed: table, file, stdout, kafka, http, from, name, retry
                = did you mean `table`?
 
             p.yaml:11:9: error: unknown key `tabel`
@@ -194,7 +194,7 @@ late: { tabel: late }
             11 | late: { tabel: late }
                |         ^^^^^
                = at: late.tabel
-               = allowed: table, file, stdout, kafka
+               = allowed: table, file, stdout, kafka, http
                = did you mean `table`?
         "#]],
     );
@@ -365,12 +365,12 @@ fn a_kind_that_is_missing() {
         "- table: logs",
         "- from: logs",
         expect![[r#"
-        p.yaml:7:5: error: one of table, file, stdout, kafka is missing
-          |
-        7 |   - from: logs
-          |     ^
-          = at: outputs[0]
-    "#]],
+            p.yaml:7:5: error: one of table, file, stdout, kafka, http is missing
+              |
+            7 |   - from: logs
+              |     ^
+              = at: outputs[0]
+        "#]],
     );
 }
 

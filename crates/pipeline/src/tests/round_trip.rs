@@ -193,6 +193,7 @@ fn pipelines() -> impl Strategy<Value = PipelineConfig> {
         output,
         from,
         name,
+        retry: None,
     });
     let parts =
         (texts(), btree_map(texts(), sources(), 0..3), option::of(times()), vec(steps(), 0..4), vec(entry, 0..3));

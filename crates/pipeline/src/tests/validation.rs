@@ -419,7 +419,7 @@ fn errors_of_shape_and_of_sense_come_together() {
             9 | late: { tabel: x }
               |         ^^^^^
               = at: late.tabel
-              = allowed: table, file, stdout, kafka
+              = allowed: table, file, stdout, kafka, http
               = did you mean `table`?
 
             p.yaml:10:1: error: unknown key `surprise`

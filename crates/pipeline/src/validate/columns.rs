@@ -22,7 +22,8 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
             FormatConfig::SparkLog(_) => "spark_log",
         };
         if !source.schema.is_empty() {
-            let message = format!("the columns of `{kind}` are fixed: a schema can be declared for `json` and `avro` only");
+            let message =
+                format!("the columns of `{kind}` are fixed: a schema can be declared for `json` and `avro` only");
             problems.push(Problem::new(format!("sources.{name}.schema"), message));
         }
     }

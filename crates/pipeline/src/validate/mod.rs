@@ -2,9 +2,9 @@
 
 mod chains;
 pub(crate) mod columns;
-mod kafka;
 mod memory;
 mod names;
+mod others;
 mod outputs;
 mod references;
 mod rows;
@@ -52,6 +52,6 @@ pub fn validate(config: &PipelineConfig) -> Vec<Problem> {
     memory::check(config, &mut problems);
     rows::check(config, &mut problems);
     outputs::check(config, &mut problems);
-    kafka::check(config, &mut problems);
+    others::check(config, &mut problems);
     problems
 }

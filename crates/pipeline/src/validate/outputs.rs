@@ -55,7 +55,7 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
                         .push(Problem::new(path, format!("the file `{}` is already written by {first}", file.path)));
                 }
             }
-            OutputConfig::Stdout(_) | OutputConfig::Kafka(_) => {}
+            OutputConfig::Stdout(_) | OutputConfig::Kafka(_) | OutputConfig::Http(_) => {}
         }
     }
 }

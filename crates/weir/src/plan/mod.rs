@@ -19,8 +19,10 @@ use weir_engine::{
     Aggregate, AggregatePlan, Limits, Node, OperatorPlan, Output, Plan, RowsPlan, TimePlan, Upstream, WatermarkPlan,
     WindowPlan,
 };
-use weir_model::{EventTime, Wanted};
-use weir_pipeline::{PipelineConfig, SourceEntry, Step, StepKind, TimeConfig, WatermarkConfig, WindowConfig};
+use weir_model::{BackoffConfig, EventTime, Wanted};
+use weir_pipeline::{
+    PipelineConfig, RetryConfig, SourceEntry, Step, StepKind, TimeConfig, WatermarkConfig, WindowConfig,
+};
 use weir_sql::{AggregateCall, Parameter, SqlError, parse_aggregate};
 
 use crate::running::Recovery;
@@ -77,13 +79,15 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
         output: output.clone(),
         time_column,
         columns,
+        retry: BackoffConfig::default(),
     };
     let time_field = config.time.as_ref().map(|time| time.field.clone());
     Ok(Job {
         outputs: std::iter::zip(std::iter::zip(&config.outputs, &known), std::iter::zip(&feeds, &names))
             .map(|((entry, known), (from, name))| {
                 let time_column = time_column(&plan, *from, time_field.as_deref());
-                job_output(name, &entry.output, time_column, known.columns())
+                let retry = entry.retry.map_or_else(BackoffConfig::default, RetryConfig::backoff);
+                JobOutput { retry, ..job_output(name, &entry.output, time_column, known.columns()) }
             })
             .collect(),
         tables: memory::tables(config, &plan, &steps.places),

@@ -5,6 +5,8 @@
 mod aggregates;
 mod bad_input;
 mod contract;
+mod delivery;
+mod endpoint;
 mod examples;
 mod explain;
 mod fallback;

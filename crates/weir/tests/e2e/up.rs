@@ -62,7 +62,7 @@ impl Server {
     }
 
     /// Asks until the answer's only value is `wanted`.
-    fn sql_becomes(&self, sql: &str, wanted: u64) -> Duration {
+    pub(crate) fn sql_becomes(&self, sql: &str, wanted: u64) -> Duration {
         let started = Instant::now();
         loop {
             let body = serde_json::json!({ "sql": sql }).to_string();

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use serde_json::{Value, json};
+use weir_deliver::OutputConfig;
 use weir_engine::OperatorPlan;
 use weir_model::{Fields, Guarantee};
 
@@ -40,10 +41,11 @@ pub(super) fn describe(loaded: &Loaded) -> (String, Value) {
     }
     output_lines("late rows", &job.late, &mut text);
     output_lines("dead letters", &job.dead_letters, &mut text);
-    let mut promised: Vec<Guarantee> = outputs(job).map(|output| output.output.guarantee()).collect();
-    promised.dedup();
-    for (index, guarantee) in promised.iter().enumerate().filter(|(index, it)| !promised[..*index].contains(it)) {
-        let _ = writeln!(text, "     {} {guarantee}: {}", if index == 0 { "why" } else { "and" }, why(*guarantee));
+    let promised: Vec<(Guarantee, &str)> =
+        outputs(job).map(|output| (output.output.guarantee(), why(&output.output))).collect();
+    for (index, (guarantee, why)) in promised.iter().enumerate().filter(|(index, it)| !promised[..*index].contains(it))
+    {
+        let _ = writeln!(text, "     {} {guarantee}: {why}", if index == 0 { "why" } else { "and" });
     }
     let _ = writeln!(text, "     epochs commit every {:?}: that is how fresh what they show is", job.epoch);
     let text = loaded.document.redact(&text);
@@ -123,8 +125,12 @@ fn output_lines(name: &str, output: &JobOutput, text: &mut String) {
 }
 
 /// Why an output can promise what it does.
-fn why(guarantee: Guarantee) -> &'static str {
-    match guarantee {
+fn why(output: &OutputConfig) -> &'static str {
+    if let OutputConfig::Http(_) = output {
+        return "rows are sent after their commit; what a crash or a lost answer leaves open is sent again as the same \
+                request, with the same Idempotency-Key and the same row_ids, by which the other side can tell";
+    }
+    match output.guarantee() {
         Guarantee::ExactlyOnce => {
             "rows show when the transaction commits that also moves the positions; a crash rolls on from there"
         }
@@ -137,7 +143,7 @@ fn as_json(loaded: &Loaded, columns: &[StepColumns]) -> Value {
     let job = &loaded.job;
     let output = |name: &str, output: &JobOutput, from: Option<String>| {
         let guarantee = output.output.guarantee();
-        json!({ "name": name, "kind": output.output.kind(), "from": from, "guarantee": guarantee, "why": why(guarantee) })
+        json!({ "name": name, "kind": output.output.kind(), "from": from, "guarantee": guarantee, "why": why(&output.output) })
     };
     let own = job.outputs.iter().zip(&job.plan.outputs);
     let outputs = own.map(|(own, plan)| output(&own.name, own, Some(upstream(&job.plan, plan.from))));

@@ -1,4 +1,4 @@
-//! What a Kafka says of itself that makes no sense. Refuses to ask a broker.
+//! What a Kafka or an HTTP endpoint says of itself that makes no sense. Refuses to ask it.
 
 use weir_collect::SourceConfig;
 use weir_deliver::OutputConfig;
@@ -16,9 +16,13 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
     let outputs = config.outputs.iter().enumerate().map(|(index, entry)| (format!("outputs[{index}]"), &entry.output));
     let side = [("late".to_owned(), &config.late), ("dead_letters".to_owned(), &config.dead_letters)];
     for (path, output) in outputs.chain(side) {
-        if let OutputConfig::Kafka(kafka) = output {
-            let wrong = kafka.problems().into_iter();
-            problems.extend(wrong.map(|(key, message)| Problem::new(format!("{path}.kafka.{key}"), message)));
-        }
+        let wrong = match output {
+            OutputConfig::Kafka(kafka) => kafka.problems(),
+            OutputConfig::Http(http) => http.problems(),
+            OutputConfig::Table(_) | OutputConfig::File(_) | OutputConfig::Stdout(_) => Vec::new(),
+        };
+        let kind = output.kind();
+        let wrong = wrong.into_iter();
+        problems.extend(wrong.map(|(key, message)| Problem::new(format!("{path}.{kind}.{key}"), message)));
     }
 }
