@@ -5,7 +5,9 @@
 //! windows that cover it.
 //!
 //! `cargo run --release -p weir-engine --example workload_a [MILLION_ROWS] [BATCH_ROWS]`, or `workload_a once CASE
-//! [THOUSAND_ROWS]` for one run of one case: what `cargo xtask bench counts` counts the instructions of.
+//! [THOUSAND_ROWS]` for one run of one case: what `cargo xtask bench counts` counts the instructions of. `workload_a halves
+//! [MILLION_ROWS] [FLUSH_BATCHES]` is workload A whole, and through a fold, bytes and owners of 64 key groups, sent every so
+//! many batches.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,8 +15,8 @@ use std::time::Instant;
 use arrow::array::{ArrayRef, DictionaryArray, Float64Array, Int32Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use weir_engine::{
-    Aggregate, AggregatePlan, CalendarUnit, Effect, EmitPlan, Engine, GlobalPlan, Input, Limits, Node, OperatorPlan,
-    Output, Plan, TimePlan, Upstream, WatermarkPlan, WindowKind, WindowPlan,
+    Aggregate, AggregatePlan, CalendarUnit, Effect, EmitPlan, Engine, Fold, GlobalPlan, Input, KeyGroup, Limits, Merge,
+    Node, OperatorPlan, Output, Partial, Plan, TimePlan, Upstream, WatermarkPlan, WindowKind, WindowPlan,
 };
 use weir_model::{Batch, Compiler, Epoch, ErrorKind, Expression, PartitionId, SeamError, SeamResult, TimeDelta};
 
@@ -32,6 +34,9 @@ fn main() {
         let (_, plan) = cases().into_iter().find(|(name, _)| *name == case).expect("the name of a case");
         println!("{:?}", run(&batches, plan));
         return;
+    }
+    if arguments.first().is_some_and(|word| word == "halves") {
+        return measure_halves(number(1, 2) * 1_000_000, number(2, 200));
     }
     let (rows, batch_rows) = (number(0, 5) * 1_000_000, number(1, 8192));
     let batches = batches(rows, batch_rows);
@@ -116,6 +121,69 @@ fn run(batches: &[Batch], plan: Plan) -> (usize, usize, usize) {
     }
     assert!(engine.balances().iter().all(weir_model::Balance::holds), "{:?}", engine.balances());
     (results, late, state)
+}
+
+/// Workload A in one engine, and in halves.
+fn measure_halves(rows: usize, flush_batches: usize) {
+    let batches = batches(rows, 8192);
+    let (_, plan) = cases().into_iter().next().expect("A comes first");
+    let per_million = |before: u64| (cpu_nanos() - before) as f64 / 1e9 / rows as f64 * 1e6;
+    for round in 1..=3 {
+        let before = cpu_nanos();
+        let (results, late, _) = run(&batches, plan.clone());
+        println!(
+            "round {round} whole: {:.4} CPU-s per million rows, {results} results, {late} late",
+            per_million(before)
+        );
+        for key_groups in [1, 64] {
+            let before = cpu_nanos();
+            let (results, late, bytes) = run_halves(&batches, plan.clone(), key_groups, flush_batches);
+            println!(
+                "round {round} halves, {key_groups} key groups: {:.4} CPU-s per million rows, {results} results, {late} late, \
+                 {:.1} bytes per row travelled",
+                per_million(before),
+                bytes as f64 / rows as f64
+            );
+        }
+    }
+}
+
+/// The results, the late rows, and the bytes that travelled.
+fn run_halves(batches: &[Batch], plan: Plan, key_groups: u16, flush_batches: usize) -> (usize, usize, usize) {
+    let of = (0, PartitionId::new("p0"));
+    let mut fold = Fold::new(plan.clone(), Arc::new(Names), key_groups, of).expect("the plan is right");
+    let mut merge = Merge::new(plan, Arc::new(Names), key_groups).expect("the plan is right");
+    (0..key_groups).for_each(|group| merge.begin(KeyGroup(group)).expect("there is such a group"));
+    let (mut results, mut late, mut bytes, mut effects) = (0, 0, 0, Vec::new());
+    let mut travel = |fold: &mut Fold, merge: &mut Merge, effects: &mut Vec<Effect>| {
+        for partial in fold.flush() {
+            let travelled = partial.to_bytes();
+            bytes += travelled.len();
+            let partial = Partial::from_bytes(&travelled).expect("what was just written can be read");
+            let held = merge.take(partial, effects).expect("it is the next");
+            held.iter().for_each(|held| fold.hear(held));
+        }
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Emit { rows, .. } => results += rows.num_rows(),
+                Effect::Late { rows, .. } => late += rows.num_rows(),
+                _ => {}
+            }
+        }
+    };
+    travel(&mut fold, &mut merge, &mut effects);
+    for (index, batch) in batches.iter().enumerate() {
+        fold.step(Input::Batch { source: 0, batch: batch.clone() }, &mut effects);
+        if index % flush_batches == flush_batches - 1 {
+            travel(&mut fold, &mut merge, &mut effects);
+            merge.snapshot();
+        }
+    }
+    fold.step(Input::End, &mut effects);
+    travel(&mut fold, &mut merge, &mut effects);
+    merge.end(&mut effects);
+    travel(&mut fold, &mut merge, &mut effects);
+    (results, late, bytes)
 }
 
 fn plan(aggregates: usize, window: WindowKind, by: &[&str]) -> Plan {

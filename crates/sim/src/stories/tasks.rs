@@ -231,3 +231,21 @@ fn a_reader_that_was_frozen_is_refused_once_another_one_reads_and_a_gap_is_notic
     scene.merge.take(first, &mut effects).expect("it came before");
     assert_eq!(scene.merge.balances(), before);
 }
+
+#[test]
+fn a_row_that_is_late_is_told_apart_from_those_before_it_although_they_travel_together() {
+    let mut scene = Scene::new("time delay=0s\nwindow 10s by name compute n=count(*) lateness=60s late=10s");
+    scene.added("p0");
+    scene.rows("p0", &[0, 3, 6, 12, 9, 21, 15, 34]);
+    let told: Vec<&str> = scene.outcome.results.iter().map(|(_, _, text)| text.as_str()).collect();
+    assert_eq!(
+        told,
+        [
+            "00:00:00..00:00:10 name=k0 n=3 on_time revision=0",
+            "00:00:00..00:00:10 name=k0 n=4 late revision=1",
+            "00:00:10..00:00:20 name=k0 n=1 on_time revision=0",
+            "00:00:10..00:00:20 name=k0 n=2 late revision=1",
+            "00:00:20..00:00:30 name=k0 n=1 on_time revision=0",
+        ]
+    );
+}
