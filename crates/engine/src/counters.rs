@@ -30,6 +30,13 @@ pub(crate) struct NodeCounts {
     pub(crate) open: u64,
 }
 
+/// Of an output: what makes its balance even after steps that have counted are gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SettledBefore {
+    pub(crate) added: u64,
+    pub(crate) filtered: u64,
+}
+
 /// Everything that is counted.
 #[derive(Debug)]
 pub(crate) struct Counters {
@@ -37,6 +44,8 @@ pub(crate) struct Counters {
     pub(crate) nodes: Vec<NodeCounts>,
     /// Rows that reached an output, from a source without a window in between.
     pub(crate) outputs: Vec<u64>,
+    /// Empty, or one per output.
+    pub(crate) before: Vec<SettledBefore>,
 }
 
 impl Counters {
@@ -45,6 +54,18 @@ impl Counters {
             sources: vec![SourceCounts::default(); plan.sources.len()],
             nodes: vec![NodeCounts::default(); plan.nodes.len()],
             outputs: vec![0; plan.outputs.len()],
+            before: Vec::new(),
+        }
+    }
+
+    /// Makes every balance even: what is missing was settled by steps, or is in state, that are gone.
+    pub(crate) fn settle(&mut self, plan: &Plan) {
+        self.before.resize(plan.outputs.len(), SettledBefore::default());
+        for output in 0..plan.outputs.len() {
+            let Balance { read, added, results, filtered, merged, late, rejected, open } = self.balance(plan, output);
+            let (taken, settled) = (read + added, results + filtered + merged + late + rejected + open);
+            self.before[output].filtered += taken.saturating_sub(settled);
+            self.before[output].added += settled.saturating_sub(taken);
         }
     }
 
@@ -54,6 +75,9 @@ impl Counters {
     pub(crate) fn balance(&self, plan: &Plan, output: usize) -> Balance {
         let mut balance = self.settled(plan, plan.outputs[output].from);
         balance.results += self.outputs[output];
+        let before = self.before.get(output).copied().unwrap_or_default();
+        balance.added += before.added;
+        balance.filtered += before.filtered;
         balance
     }
 

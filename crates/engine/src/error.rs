@@ -1,5 +1,7 @@
 //! Why an engine cannot be made. Once made it does not fail: what is wrong with a row leaves as an effect.
 
+use crate::Misfit;
+
 /// Why an engine cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -11,11 +13,11 @@ pub enum EngineError {
         /// What is wrong with it and what would be right.
         problem: String,
     },
-    /// The snapshot was made by another plan.
-    #[error(
-        "the snapshot was made by another plan (fingerprint {found}, this plan has {expected}): \
-         restore it with the plan that made it, or start without it"
-    )]
+    /// The state of some steps does not fit the plan.
+    #[error("the state does not fit any more: {}", listed(.0))]
+    Misfits(Vec<Misfit>),
+    /// The snapshot was made by another plan, and is too old to say what that was.
+    #[error("the state was made by another pipeline (fingerprint {found}, this one has {expected})")]
     OtherPlan {
         /// The fingerprint of this plan.
         expected: String,
@@ -25,4 +27,9 @@ pub enum EngineError {
     /// The snapshot cannot be understood.
     #[error("the snapshot is damaged: {0}")]
     Corrupt(String),
+}
+
+fn listed(misfits: &[Misfit]) -> String {
+    let each: Vec<String> = misfits.iter().map(ToString::to_string).collect();
+    each.join("; ")
 }

@@ -19,6 +19,7 @@
 //! * Every row read or added by a step is in exactly one of results, filtered, merged, late, rejected and open
 //!   ([`Balance`]), after every step.
 
+mod adopt;
 mod aggregate;
 mod check;
 mod compiled;
@@ -27,6 +28,7 @@ mod error;
 mod explain;
 mod graph;
 mod halves;
+mod inspect;
 mod keys;
 mod operator;
 mod plan;
@@ -44,16 +46,19 @@ use arrow::array::RecordBatch;
 use serde::{Deserialize, Serialize};
 use weir_model::{Balance, Batch, Compiler, Epoch, EventTime, Offset, PartitionId, ProcessingTime, Watermark};
 
+use adopt::Outline;
 use graph::Graph;
 use halves::Half;
 use operator::News;
 use progress::{Progress, Punctuation};
 
+pub use adopt::{Misfit, Reset};
 pub use aggregate::result_type;
 pub use chrono::Weekday;
 pub use error::EngineError;
 pub use explain::{Holding, StepStatus};
 pub use halves::{Fold, Held, KeyGroup, Merge, Partial, PartialError};
+pub use inspect::{Inspection, PartitionInspection, StepInspection};
 pub use operator::{
     Begin, Clash, DeduplicatePlan, Empty, EnrichPlan, ExplodePlan, FlattenPlan, Into, JoinKind, JoinLinesPlan,
     JoinPlan, JoinSpan, LateRows, MaskPlan, MaskWith, Missing, OnFailure, Others, Over, ParseHow, ParsePlan, ParseType,
@@ -176,7 +181,7 @@ pub enum Effect {
 /// Everything the engine remembers, as of a barrier: [`Engine::restore`] goes on from it.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// Which plan made it; another one cannot read it.
+    /// Which plan made it; another one takes over what fits.
     pub plan_fingerprint: String,
     /// Watermarks, balances and panes, as JSON.
     pub meta: Vec<u8>,
@@ -232,6 +237,8 @@ pub enum PartitionState {
 #[derive(Debug)]
 pub struct Engine {
     plan: Plan,
+    /// What snapshots say of the plan.
+    outline: Outline,
     progress: Progress,
     punctuation: Option<Punctuation>,
     graph: Graph,
@@ -256,21 +263,15 @@ impl Engine {
         let punctuation = time.as_ref().and_then(|time| Punctuation::new(&time.watermark, &compiler));
         let progress = Progress::new(time, domains);
         let graph = Graph::new(&plan, of_nodes, half, &compiler);
-        Ok(Self { plan, progress, punctuation, graph, next_run: 0 })
+        Ok(Self { outline: Outline::of(&plan), plan, progress, punctuation, graph, next_run: 0 })
     }
 
     /// An engine that goes on from `snapshot`. Every partition counts as not caught up until it is said to be again.
     ///
     /// # Errors
-    /// When the plan contradicts itself, is not the one that made the snapshot, or the snapshot is damaged.
+    /// As [`Engine::restore_without`].
     pub fn restore(plan: Plan, compiler: Arc<dyn Compiler>, snapshot: Snapshot) -> Result<Self, EngineError> {
-        let mut engine = Self::new(plan, compiler)?;
-        let expected = engine.plan.fingerprint();
-        if snapshot.plan_fingerprint != expected {
-            return Err(EngineError::OtherPlan { expected, found: snapshot.plan_fingerprint });
-        }
-        engine.read_meta(&snapshot.meta, &snapshot.runs)?;
-        Ok(engine)
+        Self::restore_without(plan, compiler, snapshot, &Reset::Nothing)
     }
 
     /// Takes one input and appends what is to be done to `effects`.

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::counters::NodeCounts;
+use crate::adopt::Outline;
+use crate::counters::{NodeCounts, SettledBefore};
 use crate::progress::ProgressMeta;
 
 /// The JSON of [`crate::Snapshot::meta`].
@@ -16,6 +17,12 @@ pub(crate) struct Meta {
     pub(crate) sources: Vec<crate::counters::SourceCounts>,
     pub(crate) nodes: Vec<NodeMeta>,
     pub(crate) outputs: Vec<u64>,
+    /// The plan that made it; older snapshots do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) plan: Option<Outline>,
+    /// Of each output what was settled by steps, and in state, that are gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) before: Vec<SettledBefore>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

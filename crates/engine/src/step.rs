@@ -131,14 +131,20 @@ impl Engine {
             sources: self.graph.counters.sources.clone(),
             nodes: nodes.collect(),
             outputs: self.graph.counters.outputs.clone(),
+            plan: Some(self.outline.clone()),
+            before: self.graph.counters.before.clone(),
         };
         let meta = serde_json::to_vec(&meta).expect("numbers and names are JSON");
         Snapshot { plan_fingerprint: self.plan.fingerprint(), meta, runs }
     }
 
     pub(crate) fn read_meta(&mut self, meta: &[u8], runs: &[Run]) -> Result<(), EngineError> {
-        let corrupt = |error: serde_json::Error| EngineError::Corrupt(error.to_string());
-        let meta: Meta = serde_json::from_slice(meta).map_err(corrupt)?;
+        let meta = serde_json::from_slice(meta).map_err(|error| EngineError::Corrupt(error.to_string()))?;
+        self.take_meta(meta, runs)
+    }
+
+    /// Takes over what a snapshot of this very plan says.
+    pub(crate) fn take_meta(&mut self, meta: Meta, runs: &[Run]) -> Result<(), EngineError> {
         let counters = &mut self.graph.counters;
         let found = (meta.sources.len(), meta.nodes.len(), meta.outputs.len());
         let expected = (counters.sources.len(), counters.nodes.len(), counters.outputs.len());
@@ -148,7 +154,7 @@ impl Engine {
         }
         self.next_run = meta.next_run;
         self.progress.restore(meta.progress);
-        (counters.sources, counters.outputs) = (meta.sources, meta.outputs);
+        (counters.sources, counters.outputs, counters.before) = (meta.sources, meta.outputs, meta.before);
         counters.nodes = meta.nodes.iter().map(|node| node.counts).collect();
         for (operator, node) in self.graph.operators.iter_mut().zip(meta.nodes) {
             if let Some(state) = node.state {
@@ -156,6 +162,11 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Makes every balance even after steps or state were left behind.
+    pub(crate) fn settle_counts(&mut self) {
+        self.graph.counters.settle(&self.plan);
     }
 }
 

@@ -60,6 +60,7 @@ pub(crate) fn job(setup: &Setup, root: &Path, follow: bool) -> Job {
         dead_letters: output(3),
         epoch: Duration::from_millis(setup.epoch_ms),
         tasks: 1,
+        snapshots: None,
         recovery: Recovery::default(),
     }
 }

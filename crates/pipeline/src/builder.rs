@@ -23,8 +23,8 @@ use weir_model::DurationText;
 
 use crate::config::{
     BoundedConfig, CalendarConfig, CalendarUnit, EmitConfig, FieldType, GlobalConfig, LateConfig, ModeConfig, Named,
-    OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind,
-    TimeConfig, TimeText, WatermarkConfig, Weekday, WindowConfig, WindowKind,
+    OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, StateConfig, Step,
+    StepKind, TimeConfig, TimeText, WatermarkConfig, Weekday, WindowConfig, WindowKind,
 };
 use crate::config::{
     DeduplicateConfig, EnrichConfig, ExplodeConfig, FlattenConfig, JoinConfig, JoinLinesConfig, MaskConfig,
@@ -350,6 +350,12 @@ impl Pipeline {
     /// How many threads read and decode.
     pub fn tasks(mut self, tasks: u32) -> Self {
         self.config.tasks = Some(tasks);
+        self
+    }
+
+    /// Where what the pipeline remembers is kept, and what is done when it is damaged.
+    pub fn state(mut self, state: StateConfig) -> Self {
+        self.config.state = state;
         self
     }
 

@@ -32,6 +32,7 @@ pub use config::{
     TimeConfig, TimeText, WatermarkConfig, Weekday, WindowConfig, WindowKind,
 };
 pub use config::{DeduplicateConfig, EnrichConfig, LateRows, LookupFile, LookupTable, MissingRows};
+pub use config::{SnapshotsConfig, StateConfig};
 pub use diagnostic::Diagnostic;
 pub use document::{Document, Origin};
 pub use feed::Feed;

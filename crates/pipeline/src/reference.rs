@@ -13,7 +13,7 @@ use weir_kafka::{Login, TlsConfig};
 use crate::config::{AsOfConfig, BetweenConfig, DeduplicateConfig, EnrichConfig, JoinConfig, LookupTable, RetryConfig};
 use crate::config::{
     BoundedConfig, CalendarConfig, EmitConfig, GlobalConfig, OutputEntry, PeriodicConfig, PipelineConfig,
-    PunctuatedConfig, SlidingConfig, SourceEntry, Step, TimeConfig, WindowConfig,
+    PunctuatedConfig, SlidingConfig, SnapshotsConfig, SourceEntry, StateConfig, Step, TimeConfig, WindowConfig,
 };
 use crate::config::{
     ExplodeConfig, FlattenConfig, HashConfig, JoinLinesConfig, KeyValueConfig, MaskConfig, ParseConfig,
@@ -104,6 +104,8 @@ const SECTIONS: &[Section] = &sections! {
     "HttpOutput", "Output: HTTP", "outputs[N].http", fields::<HttpOutput>;
     "HttpBatch", "Output: HTTP, batches", "outputs[N].http.batch", fields::<HttpBatch>;
     "RetryConfig", "Output: tries", "outputs[N].retry", fields::<RetryConfig>;
+    "StateConfig", "State", "state", fields::<StateConfig>;
+    "SnapshotsConfig", "State: snapshots", "state.snapshots", fields::<SnapshotsConfig>;
     "TlsConfig", "Kafka: encryption", "sources.NAME.kafka.tls", fields::<TlsConfig>;
     "SaslConfig", "Kafka: authentication", "sources.NAME.kafka.sasl", unordered;
     "Login", "Kafka: name and password", "sources.NAME.kafka.sasl.plain", fields::<Login>;

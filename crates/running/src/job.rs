@@ -8,6 +8,7 @@ use weir_decode::FormatConfig;
 use weir_deliver::OutputConfig;
 use weir_engine::Plan;
 use weir_model::{BackoffConfig, Wanted};
+use weir_state::Bucket;
 
 use crate::recover::Recovery;
 use crate::tables::JobTable;
@@ -31,6 +32,8 @@ pub struct Job {
     pub epoch: Duration,
     /// How many threads read and decode.
     pub tasks: usize,
+    /// The bucket of its snapshots, if they do not lie in the data folder alone.
+    pub snapshots: Option<Bucket>,
     /// What may be done about state that cannot be used.
     pub recovery: Recovery,
 }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use weir_engine::{Engine, EngineError, Plan, Snapshot};
+use weir_engine::{Engine, EngineError, Plan, Reset, Snapshot};
 use weir_model::{Committed, Epoch, EpochCommit, ErrorKind, KeptCommit, Prepared, SeamError, SeamResult};
 use weir_observe::PipelineHandle;
 
@@ -20,6 +20,8 @@ use crate::job::{Job, JobOutput};
 pub struct Recovery {
     /// Go back to an older commit also where outputs then get rows that they have shown already.
     pub fall_back: bool,
+    /// State to leave behind at the next start, once: it is done when a commit says so.
+    pub reset: Reset,
 }
 
 /// Where a pipeline goes on from.
@@ -71,7 +73,8 @@ impl Start {
         Err(SeamError::new(
             ErrorKind::Corrupt,
             format!(
-                "pipeline {}: the state of none of its {} kept commits can be read ({}): put the files back from a backup",
+                "pipeline {}: the state of none of its {} kept commits can be read ({}): put the files back from a backup, \
+                 or go on without what its open windows hold, with --reset-state",
                 job.plan.pipeline,
                 kept.len(),
                 told(&damage)
@@ -83,24 +86,50 @@ impl Start {
 /// The engine as a commit left it.
 fn restored<'a>(job: &Job, shared: &Shared, kept: &'a KeptCommit) -> SeamResult<(&'a Committed, Engine)> {
     let committed = kept.commit.as_ref().map_err(|error| SeamError::new(error.kind, error.full()))?;
+    let reset = &job.recovery.reset;
     let snapshot = match &committed.snapshot {
-        Some(name) => shared.snapshots.read(&job.plan.pipeline, name)?,
-        None => Snapshot {
-            plan_fingerprint: committed.plan_fingerprint.clone(),
-            meta: committed.counters.clone().into_bytes(),
-            runs: Vec::new(),
-        },
+        Some(name) if *reset != Reset::Everything => shared.snapshots.read(&job.plan.pipeline, name)?,
+        // The commit itself says where event time stands.
+        _ => {
+            shared.snapshots.forget(&job.plan.pipeline);
+            Snapshot {
+                plan_fingerprint: committed.plan_fingerprint.clone(),
+                meta: committed.counters.clone().into_bytes(),
+                runs: Vec::new(),
+            }
+        }
     };
-    let engine = Engine::restore(job.plan.clone(), Arc::clone(&shared.compiler), snapshot);
+    if snapshot.plan_fingerprint != job.plan.fingerprint() {
+        tracing::info!(
+            pipeline = job.plan.pipeline,
+            "the pipeline was changed since: it takes over the state that fits"
+        );
+    }
+    let engine = Engine::restore_without(job.plan.clone(), Arc::clone(&shared.compiler), snapshot, reset);
     Ok((committed, engine.map_err(|error| refused(&job.plan, &error))?))
 }
 
 fn refused(plan: &Plan, error: &EngineError) -> SeamError {
-    let kind = match error {
-        EngineError::Corrupt(_) => ErrorKind::Corrupt,
-        EngineError::Plan { .. } | EngineError::OtherPlan { .. } => ErrorKind::Config,
+    let (kind, way_out) = match error {
+        EngineError::Corrupt(_) => (ErrorKind::Corrupt, String::new()),
+        EngineError::Plan { .. } => (ErrorKind::Config, String::new()),
+        EngineError::OtherPlan { .. } => (
+            ErrorKind::Config,
+            ": run it with the pipeline that made it, or go on without what its open windows hold, with --reset-state"
+                .to_owned(),
+        ),
+        EngineError::Misfits(misfits) => {
+            let steps: Vec<String> = misfits.iter().map(|misfit| format!("--reset-state={}", misfit.step)).collect();
+            let way_out = format!(
+                ". Undo the change, or go on without what that state holds, which is in no result then: {} (or \
+                 --reset-state for all of it); `weir state inspect {}` shows it",
+                steps.join(" "),
+                plan.pipeline
+            );
+            (ErrorKind::Config, way_out)
+        }
     };
-    SeamError::new(kind, format!("pipeline {}: {error}", plan.pipeline))
+    SeamError::new(kind, format!("pipeline {}: {error}{way_out}", plan.pipeline))
 }
 
 fn snapshot_of(kept: &KeptCommit) -> Option<String> {
@@ -221,7 +250,7 @@ impl GoingBack<'_> {
         match self.shared.snapshots.set_aside(&self.job.plan.pipeline, &given_up, &keep) {
             Ok(files) => {
                 for file in files {
-                    tracing::warn!(pipeline = self.job.plan.pipeline, file = %file.display(), "damaged state put aside");
+                    tracing::warn!(pipeline = self.job.plan.pipeline, file, "damaged state put aside");
                 }
             }
             Err(error) => tracing::warn!(error = error.full(), "damaged state could not be put aside"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use weir_engine::Reset;
 use weir_model::{ErrorKind, SeamError, SeamResult};
 use weir_observe::{NewOutput, PipelineHandle, PipelineState};
 
@@ -109,9 +110,10 @@ pub async fn keep_running(
     until: Until,
     stop: watch::Receiver<bool>,
 ) -> Result<bool, SeamError> {
+    let mut job = job.clone();
     let (mut failures, mut stopping) = (0, Stopping::new(stop));
     loop {
-        let error = match attempt(job, shared, handle, &stopping).await {
+        let error = match attempt(&mut job, shared, handle, &stopping).await {
             Ok(finish) => {
                 let ended = finish == Finish::SourcesEnded;
                 handle.set_state(if ended { PipelineState::Finished } else { PipelineState::Stopped });
@@ -143,9 +145,15 @@ pub async fn keep_running(
     }
 }
 
-async fn attempt(job: &Job, shared: &Shared, handle: &Arc<PipelineHandle>, stopping: &Stopping) -> SeamResult<Finish> {
+async fn attempt(
+    job: &mut Job,
+    shared: &Shared,
+    handle: &Arc<PipelineHandle>,
+    stopping: &Stopping,
+) -> SeamResult<Finish> {
     handle.set_state(PipelineState::Starting);
     let task = Task::recover(job, shared, handle, stopping).await?;
+    job.recovery.reset = Reset::Nothing;
     shared.health.started(&job.plan.pipeline);
     task.run(stopping.clone()).await
 }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
 use weir_deliver::dead_letter_batch;
-use weir_engine::{Effect, Engine, Input, OperatorPlan, PartitionState as EngineState, Plan, Snapshot, Upstream};
+use weir_engine::{
+    Effect, Engine, Input, OperatorPlan, PartitionState as EngineState, Plan, Reset, Snapshot, Upstream,
+};
 use weir_model::{
     Delivered, Epoch, ErrorKind, Position, Raw, Rejected, RejectedRow, SeamError, SeamResult, SourceEvent,
 };
@@ -74,6 +76,7 @@ impl Task {
         handle: &Arc<PipelineHandle>,
         stopping: &Stopping,
     ) -> SeamResult<Self> {
+        shared.snapshots.place(&job.plan.pipeline, job.snapshots.as_ref())?;
         let Start { ledger, committed, engine } = Start::find(job, shared, handle, stopping).await?;
         let (mut outlets, mut rejected) = (Vec::new(), Vec::new());
         for output in job.outputs.iter().chain([&job.late, &job.dead_letters]) {
@@ -107,6 +110,11 @@ impl Task {
         task.reject_rows(rejected).await?;
         for news in first_tables {
             task.table(news).await?;
+        }
+        if job.recovery.reset != Reset::Nothing {
+            // Done once: a crash from here on does not do it again.
+            task.commit().await?;
+            tracing::warn!(pipeline = job.plan.pipeline, reset = ?job.recovery.reset, "state was left behind");
         }
         Ok(task)
     }

@@ -15,21 +15,20 @@ pub(crate) struct Index {
     /// Its name: never collected by the process that wrote or read it.
     pub(crate) last: Option<String>,
     pieces: HashMap<u64, Piece>,
-    /// Bytes that each object had when it was written, where this process wrote it.
+    /// How long each object is, dead runs included.
     object_bytes: BTreeMap<String, u64>,
     /// The objects that each snapshot needs which this process wrote or read: manifests never change.
     needs: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Index {
-    /// After the snapshot `name`, of these runs, was written (its object has `bytes` bytes) or read.
-    pub(crate) fn after(&mut self, name: &str, runs: &[StoredRun], bytes: Option<u64>) {
+    /// After the snapshot `name`, of these runs, was written or read; `lengths` are those of its objects, as far as they
+    /// were not known before.
+    pub(crate) fn after(&mut self, name: &str, runs: &[StoredRun], lengths: impl IntoIterator<Item = (String, u64)>) {
         self.last = Some(name.to_owned());
         self.pieces = runs.iter().map(|run| (run.id, run.piece.clone())).collect();
         self.needs.insert(name.to_owned(), objects_of(name, runs));
-        if let Some(bytes) = bytes {
-            self.object_bytes.insert(name.to_owned(), bytes);
-        }
+        self.object_bytes.extend(lengths);
         let in_use = self.pieces.values().map(|piece| piece.object.as_str()).collect::<BTreeSet<_>>();
         self.object_bytes.retain(|object, _| in_use.contains(object.as_str()));
     }

@@ -5,9 +5,11 @@ mod collect;
 mod index;
 mod manifest;
 mod object;
+mod objects;
 mod snapshots;
 #[cfg(test)]
 mod tests;
 
 pub use collect::Collected;
-pub use snapshots::SnapshotStore;
+pub use objects::bucket::Bucket;
+pub use snapshots::{SnapshotSize, SnapshotStore};

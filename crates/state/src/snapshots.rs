@@ -7,13 +7,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arrow::array::RecordBatch;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
-use weir_disk::{disk_error, publish};
+use weir_disk::{disk_error, publish, read_file};
 use weir_engine::{Run, Snapshot};
 use weir_model::{Epoch, ErrorKind, SeamError, SeamResult, Vfs};
 
-use crate::index::Index;
+use crate::index::{Index, objects_of};
 use crate::manifest::{Manifest, StoredRun, VERSION};
-use crate::object::{ObjectBuilder, damaged, new_name, object_path, read_manifest, read_piece};
+use crate::object::{ObjectBuilder, damaged, new_name, read_manifest, read_piece};
+use crate::objects::Objects;
+use crate::objects::bucket::Bucket;
+use crate::objects::folder::FolderObjects;
+use crate::objects::remote::RemoteObjects;
+
+/// The bucket of each pipeline that has one.
+type Placed = HashMap<String, (Bucket, Arc<dyn Objects>)>;
 
 /// Writes and reads snapshots under a folder (`DIR/state`), one sub-folder per pipeline.
 ///
@@ -21,15 +28,30 @@ use crate::object::{ObjectBuilder, damaged, new_name, object_path, read_manifest
 /// checksum, that hold the others: a small change of a large state costs one small file and two syncs.
 #[derive(Clone, Debug)]
 pub struct SnapshotStore {
-    pub(crate) vfs: Arc<dyn Vfs>,
+    vfs: Arc<dyn Vfs>,
     folder: PathBuf,
     indexes: Arc<Mutex<HashMap<String, Index>>>,
+    /// The buckets of pipelines whose snapshots lie in one.
+    buckets: Arc<Mutex<Placed>>,
+}
+
+/// How large a snapshot is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotSize {
+    /// Bytes of everything that it needs.
+    pub bytes: u64,
+    /// Bytes of it that were written for it, and are in no older file.
+    pub own_bytes: u64,
+    /// In how many files that lies.
+    pub objects: usize,
+    /// How many runs it has.
+    pub runs: usize,
 }
 
 impl SnapshotStore {
     /// Snapshots in `folder` on `vfs`.
     pub fn new(vfs: Arc<dyn Vfs>, folder: &Path) -> Self {
-        Self { vfs, folder: folder.to_owned(), indexes: Arc::default() }
+        Self { vfs, folder: folder.to_owned(), indexes: Arc::default(), buckets: Arc::default() }
     }
 
     /// Writes a snapshot and returns its name, which was never used before, when it is durable. Runs that the last
@@ -39,8 +61,7 @@ impl SnapshotStore {
     /// # Errors
     /// `Retry` when the disk is full, `Closed` when it failed, `Config` when `pipeline` cannot be a folder's name.
     pub fn write(&self, pipeline: &str, epoch: Epoch, snapshot: &Snapshot) -> SeamResult<String> {
-        let folder = self.folder_of(pipeline)?;
-        self.vfs.create_folder(&folder).map_err(|error| disk_error("create", &folder, error))?;
+        let objects = self.objects(pipeline)?;
         let name = new_name(&*self.vfs, epoch);
         let mut object = ObjectBuilder::new(name.clone());
         let known =
@@ -65,8 +86,8 @@ impl SnapshotStore {
             meta,
             runs,
         };
-        let published = publish(&*self.vfs, &object_path(&folder, &name), &object.finish(&manifest)?)?;
-        self.indexes().entry(pipeline.to_owned()).or_default().after(&name, &manifest.runs, Some(published.bytes));
+        let bytes = objects.put(&name, object.finish(&manifest)?)?;
+        self.indexes().entry(pipeline.to_owned()).or_default().after(&name, &manifest.runs, [(name.clone(), bytes)]);
         Ok(name)
     }
 
@@ -76,19 +97,43 @@ impl SnapshotStore {
     /// `Corrupt`, naming the file and what is wrong with it, when anything is missing or does not match: use an older
     /// snapshot. `Config` when a newer Weir wrote it.
     pub fn read(&self, pipeline: &str, name: &str) -> SeamResult<Snapshot> {
-        let folder = self.folder_of(pipeline)?;
-        let manifest = read_manifest(&*self.vfs, &folder, pipeline, name)?;
-        let meta = read_piece(&*self.vfs, &folder, &manifest.meta)?;
+        let objects = self.objects(pipeline)?;
+        let manifest = read_manifest(&*objects, pipeline, name)?;
+        let meta = read_piece(&*objects, &manifest.meta)?;
         let run = |stored: &StoredRun| {
-            let bytes = read_piece(&*self.vfs, &folder, &stored.piece)?;
-            let batch = read_rows(&bytes).map_err(|why| {
-                damaged(&object_path(&folder, &stored.piece.object), format!("run {}: {why}", stored.id))
-            })?;
+            let bytes = read_piece(&*objects, &stored.piece)?;
+            let batch = read_rows(&bytes)
+                .map_err(|why| damaged(&objects.shown(&stored.piece.object), format!("run {}: {why}", stored.id)))?;
             Ok(Run { id: stored.id, node: stored.node, pane: stored.pane(), batch })
         };
         let runs = manifest.runs.iter().map(run).collect::<SeamResult<_>>()?;
-        self.indexes().entry(pipeline.to_owned()).or_default().after(name, &manifest.runs, None);
+        // Objects that lie elsewhere (the pipeline was moved to a bucket) can be read, and are written again.
+        let reusable = self.buckets().get(pipeline).is_none() || {
+            let there = objects.names()?;
+            objects_of(name, &manifest.runs).is_subset(&there)
+        };
+        let runs_written = if reusable { manifest.runs.as_slice() } else { &[] };
+        let lengths = objects_of(name, runs_written).into_iter().map(|object| {
+            let bytes = objects.len(&object)?;
+            Ok((object, bytes))
+        });
+        let lengths = lengths.collect::<SeamResult<Vec<_>>>()?;
+        self.indexes().entry(pipeline.to_owned()).or_default().after(name, runs_written, lengths);
         Ok(Snapshot { plan_fingerprint: manifest.plan_fingerprint, meta, runs })
+    }
+
+    /// What the snapshot called `name` consists of, without reading its runs.
+    ///
+    /// # Errors
+    /// As [`SnapshotStore::read`].
+    pub fn describe(&self, pipeline: &str, name: &str) -> SeamResult<SnapshotSize> {
+        let objects = self.objects(pipeline)?;
+        let manifest = read_manifest(&*objects, pipeline, name)?;
+        let pieces = || manifest.runs.iter().map(|run| &run.piece).chain([&manifest.meta]);
+        let bytes = pieces().map(|piece| piece.bytes).sum();
+        let own_bytes = pieces().filter(|piece| piece.object == name).map(|piece| piece.bytes).sum();
+        let files = objects_of(name, &manifest.runs).len();
+        Ok(SnapshotSize { bytes, own_bytes, objects: files, runs: manifest.runs.len() })
     }
 
     /// Forgets which runs of `pipeline` are written already: its engine begins anew.
@@ -100,7 +145,54 @@ impl SnapshotStore {
         self.indexes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn folder_of(&self, pipeline: &str) -> SeamResult<PathBuf> {
+    fn buckets(&self) -> MutexGuard<'_, Placed> {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on the snapshots of `pipeline` lie in `bucket`, and copies of them in the folder; or again in the folder
+    /// alone. What is kept in the folder already can still be read.
+    ///
+    /// # Errors
+    /// `Config` when the bucket makes no sense; else as the disk says.
+    pub fn place(&self, pipeline: &str, bucket: Option<&Bucket>) -> SeamResult<()> {
+        let placed = self.buckets().get(pipeline).map(|(bucket, _)| bucket.clone());
+        if placed.as_ref() == bucket {
+            return Ok(());
+        }
+        self.forget(pipeline);
+        let Some(bucket) = bucket else {
+            self.buckets().remove(pipeline);
+            return Ok(());
+        };
+        let cache = self.folder_objects(pipeline)?;
+        let (store, prefix) = bucket.open()?;
+        let prefix = prefix.join(pipeline).join(owner(&cache)?);
+        let url = bucket.url.split('/').take(3).collect::<Vec<_>>().join("/");
+        let remote: Arc<dyn Objects> = Arc::new(RemoteObjects::new(store, prefix, url, cache)?);
+        self.buckets().insert(pipeline.to_owned(), (bucket.clone(), remote));
+        Ok(())
+    }
+
+    /// Objects of `pipeline` lie there, whatever that is.
+    #[cfg(test)]
+    pub(crate) fn place_at(&self, pipeline: &str, objects: Arc<dyn Objects>) {
+        let bucket = Bucket { url: String::new(), options: Default::default() };
+        self.buckets().insert(pipeline.to_owned(), (bucket, objects));
+    }
+
+    /// Where the objects of `pipeline` lie.
+    pub(crate) fn objects(&self, pipeline: &str) -> SeamResult<Arc<dyn Objects>> {
+        if let Some((_, remote)) = self.buckets().get(pipeline) {
+            return Ok(Arc::clone(remote));
+        }
+        Ok(Arc::new(self.folder_objects(pipeline)?))
+    }
+
+    fn folder_objects(&self, pipeline: &str) -> SeamResult<FolderObjects> {
+        Ok(FolderObjects { vfs: Arc::clone(&self.vfs), folder: self.folder_of(pipeline)? })
+    }
+
+    fn folder_of(&self, pipeline: &str) -> SeamResult<PathBuf> {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
         if pipeline.as_bytes().first().is_some_and(u8::is_ascii_lowercase) && pipeline.bytes().all(allowed) {
             return Ok(self.folder.join(pipeline));
@@ -108,6 +200,25 @@ impl SnapshotStore {
         let shown = weir_model::Value(pipeline.as_bytes());
         let message = format!("{shown} cannot be a pipeline: a name has a-z, 0-9, _ and -, and begins with a letter");
         Err(SeamError::new(ErrorKind::Config, message))
+    }
+}
+
+/// The name under which this data folder has objects in buckets: made once, never that of another.
+fn owner(cache: &FolderObjects) -> SeamResult<String> {
+    let path = cache.folder.join("owner");
+    match cache.vfs.len(&path) {
+        Ok(_) => {
+            let owner = read_file(&*cache.vfs, &path)?;
+            let owner = String::from_utf8(owner).ok().filter(|owner| owner.len() == 26);
+            owner.ok_or_else(|| damaged(&path.display().to_string(), "it is not the name of an owner of snapshots"))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            cache.vfs.create_folder(&cache.folder).map_err(|error| disk_error("create", &cache.folder, error))?;
+            let owner = cache.vfs.unused_name().to_string();
+            publish(&*cache.vfs, &path, owner.as_bytes())?;
+            Ok(owner)
+        }
+        Err(error) => Err(disk_error("look at", &path, error)),
     }
 }
 

@@ -8,8 +8,8 @@ use weir_engine::{Run, Snapshot};
 use weir_model::{Epoch, ErrorKind, EventTime, Vfs};
 
 use crate::SnapshotStore;
-use crate::collect::DAMAGED_KEPT_MAX;
 use crate::index::OBJECTS_MAX;
+use crate::objects::folder::DAMAGED_KEPT_MAX;
 
 fn run(id: u64, rows: i64) -> Run {
     let keys: DictionaryArray<Int32Type> = (0..rows).map(|row| ["a", "b"][row as usize % 2]).collect();
@@ -19,12 +19,12 @@ fn run(id: u64, rows: i64) -> Run {
     Run { id, node: 1, pane: EventTime::from_micros(60_000_000 * id.cast_signed()), batch }
 }
 
-fn snapshot(runs: impl IntoIterator<Item = u64>) -> Snapshot {
+pub(crate) fn snapshot(runs: impl IntoIterator<Item = u64>) -> Snapshot {
     let runs = runs.into_iter().map(|id| run(id, 100)).collect();
     Snapshot { plan_fingerprint: "plan".to_owned(), meta: b"{\"x\":1}".to_vec(), runs }
 }
 
-fn assert_same(found: &Snapshot, expected: &Snapshot) {
+pub(crate) fn assert_same(found: &Snapshot, expected: &Snapshot) {
     assert_eq!((&found.plan_fingerprint, &found.meta), (&expected.plan_fingerprint, &expected.meta));
     assert_eq!(found.runs.len(), expected.runs.len());
     for (found, expected) in found.runs.iter().zip(&expected.runs) {
@@ -148,6 +148,46 @@ fn a_damaged_snapshot_among_those_that_are_kept_does_not_keep_others_from_being_
     assert!(collected.damaged[0].contains(&names[1]), "{collected:?}");
     let again = snapshots.collect("p", &names[1..]).expect("collected");
     assert_eq!(again, Default::default(), "it is said once");
+}
+
+/// Runs that are large beside what a manifest says of them.
+fn large(runs: std::ops::Range<u64>) -> Snapshot {
+    let runs = runs.map(|id| run(id, 5_000)).collect();
+    Snapshot { plan_fingerprint: "plan".to_owned(), meta: b"{}".to_vec(), runs }
+}
+
+/// Bytes of runs that were written in all, and of the files that are there at the end, while `alive(epoch)` are the
+/// runs; the process begins anew every `life` epochs.
+fn written(epochs: u64, life: u64, alive: impl Fn(u64) -> std::ops::Range<u64>) -> (u64, u64) {
+    let disk = SimDisk::new(1);
+    let mut snapshots = store(&disk);
+    let (mut written, mut last) = (0, None);
+    for epoch in 1..=epochs {
+        if epoch % life == 0 {
+            snapshots = store(&disk);
+            last.iter().for_each(|name: &String| drop(snapshots.read("p", name).expect("read")));
+        }
+        let name = snapshots.write("p", Epoch(epoch), &large(alive(epoch))).expect("written");
+        snapshots.collect("p", std::slice::from_ref(&name)).expect("collected");
+        let size = snapshots.describe("p", &name).expect("described");
+        assert!(size.objects <= OBJECTS_MAX + 1, "{size:?}");
+        written += size.own_bytes;
+        last = Some(name);
+    }
+    (written, disk.files().iter().map(|(_, content)| content.len() as u64).sum())
+}
+
+#[test]
+fn what_is_written_and_what_is_kept_is_bounded_by_what_is_new_and_what_is_alive() {
+    let one = written(1, 2, |_| 1..2).0;
+    for life in [u64::MAX, 17] {
+        let (grown, kept) = written(120, life, |epoch| 1..epoch + 1);
+        assert!(grown < 120 * one * 3, "each run is written fewer than three times: {grown}, one has {one}");
+        assert!(kept < 120 * one * 2, "{kept}, one has {one}");
+        let (moving, kept) = written(120, life, |epoch| epoch..epoch + 20);
+        assert!(moving < 140 * one * 3, "{moving}, one has {one}");
+        assert!(kept < 20 * one * 5, "a quarter of each file is in use at least: {kept}, one has {one}");
+    }
 }
 
 #[test]

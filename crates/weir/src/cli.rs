@@ -49,6 +49,8 @@ pub enum Command {
     Tail(TailArgs),
     /// Looks at records that could not be processed.
     Dlq(DlqArgs),
+    /// Looks at what pipelines remember.
+    State(StateArgs),
     /// Makes data to try things with.
     Gen(GenArgs),
     /// Prints the completion script of a shell.
@@ -110,6 +112,10 @@ pub struct UpArgs {
     /// rows twice. Tables and files are always set back to what they showed then.
     #[arg(long)]
     pub fall_back: bool,
+    /// Leaves state behind and goes on from the same positions: that of a whole pipeline, or of one of its steps. What
+    /// the open windows hold is in no result then. May be repeated.
+    #[arg(long, value_name = "PIPELINE[/STEP]")]
+    pub reset_state: Vec<String>,
     /// Overrides, applied to every pipeline named on the command line.
     #[command(flatten)]
     pub overrides: Overrides,
@@ -130,6 +136,10 @@ pub struct RunArgs {
     /// rows twice. Tables and files are always set back to what they showed then.
     #[arg(long)]
     pub fall_back: bool,
+    /// Leaves the state of this step behind and goes on from the same positions: what its open windows hold is in no
+    /// result. Without a step: the state of all steps. May be repeated.
+    #[arg(long, value_name = "STEP", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub reset_state: Vec<String>,
     /// Prints no progress and no summary.
     #[arg(long, short)]
     pub quiet: bool,
@@ -323,6 +333,33 @@ pub enum DlqCommand {
         /// How they are written.
         #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
         format: QueryFormat,
+    },
+}
+
+/// Arguments of `weir state`.
+#[derive(Debug, Args)]
+pub struct StateArgs {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: StateCommand,
+}
+
+/// What can be done with state.
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// Shows which epochs are kept, and what the newest state consists of, step by step. Also while the pipeline runs.
+    Inspect {
+        /// The name of the pipeline.
+        pipeline: String,
+        /// The data folder.
+        #[arg(long, default_value = "./data", env = "WEIR_DATA")]
+        data: PathBuf,
+        /// Prints so many rows of the state of each step as well: keys, and what is computed so far in its inner form.
+        #[arg(long, value_name = "ROWS", default_value_t = 0)]
+        rows: usize,
+        /// How it is printed.
+        #[arg(long, value_enum, default_value_t = SummaryFormat::Text)]
+        format: SummaryFormat,
     },
 }
 

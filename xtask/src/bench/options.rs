@@ -21,6 +21,8 @@ pub(super) struct Options {
     pub(super) seconds: u64,
     /// Rows per second of a live benchmark.
     pub(super) rate: u64,
+    /// A release binary that is built already.
+    pub(super) weir: Option<PathBuf>,
     /// Which rivals run; all if none is named.
     pub(super) only: Vec<String>,
 }
@@ -37,6 +39,7 @@ pub(super) fn parse(words: &[&str]) -> Outcome<Options> {
         tasks: None,
         seconds: 60,
         rate: 50_000,
+        weir: None,
         only: Vec::new(),
     };
     let mut words = words.iter();
@@ -55,6 +58,7 @@ pub(super) fn parse(words: &[&str]) -> Outcome<Options> {
             "--tasks" => options.tasks = Some(number(word, value()?)?),
             "--seconds" => options.seconds = number(word, value()?)?.max(5),
             "--rate" => options.rate = number(word, value()?)?.max(1),
+            "--weir" => options.weir = Some(PathBuf::from(value()?)),
             "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
             _ => return Err(format!("bench: unknown option {word}")),
         }

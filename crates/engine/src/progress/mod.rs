@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use weir_model::{EventTime, Offset, PartitionId, Watermark};
 
 use crate::plan::TimePlan;
-use crate::{PartitionState, PartitionStatus};
+use crate::{PartitionInspection, PartitionState, PartitionStatus};
 use domain::Domain;
 use partition::{Partition, Rule};
 pub(crate) use punctuation::Punctuation;
@@ -54,6 +54,43 @@ pub(crate) struct ProgressMeta {
     seen: BTreeSet<usize>,
     #[serde(default)]
     started: Option<i64>,
+}
+
+impl ProgressMeta {
+    /// What it says, to be shown.
+    pub(crate) fn inspect(&self) -> (Vec<PartitionInspection>, Vec<Watermark>) {
+        let shown = |(id, partition): (&PartitionId, &Partition), finished| PartitionInspection {
+            id: id.clone(),
+            rows: partition.rows,
+            offset: partition.offset,
+            latest: (partition.latest != UNKNOWN).then(|| EventTime::from_micros(partition.latest)),
+            finished,
+        };
+        let live = self.partitions.iter().map(|entry| shown(entry, false));
+        let finished = self.finished.iter().map(|entry| shown(entry, true));
+        let watermarks = self.reached.iter().map(|reached| Watermark::at(EventTime::from_micros(*reached)));
+        (live.chain(finished).collect(), watermarks.collect())
+    }
+
+    /// The same for sources that have other places now, and without those that have none. A domain that was there goes on
+    /// where it was.
+    pub(crate) fn rearranged(
+        mut self,
+        source: impl Fn(usize) -> Option<usize>,
+        old: &[Vec<usize>],
+        new: &[Vec<usize>],
+    ) -> Self {
+        let stays = |partition: &mut Partition| source(partition.source).map(|now| partition.source = now).is_some();
+        self.partitions.retain(|_, partition| stays(partition));
+        self.finished.retain(|_, partition| stays(partition));
+        self.seen = self.seen.iter().filter_map(|seen| source(*seen)).collect();
+        let reached = |domain: &Vec<usize>| {
+            let was = old.iter().position(|was| was.iter().filter_map(|at| source(*at)).eq(domain.iter().copied()));
+            was.and_then(|was| self.reached.get(was).copied()).unwrap_or(UNKNOWN)
+        };
+        self.reached = new.iter().map(reached).collect();
+        self
+    }
 }
 
 impl Progress {

@@ -1,6 +1,7 @@
 //! Tests of the engine as a whole, where a story would not do: plans, types, several sources, damaged snapshots.
 //! What windows compute and when they fire is told in the stories of `weir-sim`.
 
+mod adopted;
 mod global;
 mod halves;
 mod keys;

@@ -11,6 +11,7 @@ mod output;
 mod route;
 mod rows;
 mod source;
+mod state;
 mod step;
 mod time;
 mod window;
@@ -34,6 +35,7 @@ pub use rows::{
     RateLimitConfig, SampleConfig,
 };
 pub use source::{FieldType, SourceEntry};
+pub use state::{SnapshotsConfig, StateConfig};
 pub use step::{Step, StepKind};
 pub use time::{BoundedConfig, PeriodicConfig, PunctuatedConfig, TimeConfig, TimeText, WatermarkConfig};
 pub use window::{
@@ -74,6 +76,13 @@ pub struct PipelineConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 64))]
     pub tasks: Option<u32>,
+    /// What the pipeline remembers: where that is kept, and what is done when it is damaged.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub state: StateConfig,
+}
+
+fn is_default(state: &StateConfig) -> bool {
+    *state == StateConfig::default()
 }
 
 /// The most threads that read and decode for one pipeline: the steps run on one, which more could not be faster than.
@@ -109,6 +118,7 @@ impl PipelineConfig {
             dead_letters: default_dead_letters(),
             epoch: default_epoch(),
             tasks: None,
+            state: StateConfig::default(),
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod generate;
 mod load;
 pub mod query;
 pub mod run;
+pub mod state;
 pub mod tail;
 pub mod test;
 pub mod up;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use weir_engine::Reset;
 use weir_model::{Clock, SystemClock};
 use weir_sql::SqlCompiler;
 
@@ -9,7 +10,7 @@ use super::load;
 use crate::cli::{RunArgs, SummaryFormat};
 use crate::exit::{ExitCode, Failure};
 use crate::progress::{self, Progress};
-use crate::running::{Shared, Supervisor, Until};
+use crate::running::{Recovery, Shared, Supervisor, Until};
 use crate::signals;
 
 /// Runs the command.
@@ -18,7 +19,8 @@ use crate::signals;
 /// When the pipeline is wrong, fails, meets trouble on the way, or is interrupted.
 pub async fn run(args: &RunArgs) -> Result<(), Failure> {
     let mut job = load::job(&args.pipeline, &args.overrides)?;
-    job.recovery.fall_back |= args.fall_back;
+    let fall_back = job.recovery.fall_back || args.fall_back;
+    job.recovery = Recovery { fall_back, reset: reset(&args.reset_state) };
     let shared = Shared::open(&args.data, Arc::new(SqlCompiler::new()))?;
     let (name, board) = (job.plan.pipeline.clone(), shared.board.clone());
     let mut supervisor = Supervisor::new(shared);
@@ -57,5 +59,14 @@ pub async fn run(args: &RunArgs) -> Result<(), Failure> {
             Err(Failure::run(format!("finished with trouble: {}", status.trouble[0].message)))
         }
         Some(Ok(true)) | None => Ok(()),
+    }
+}
+
+/// The state that is to be left behind; a step without a name is all of them.
+pub(super) fn reset(steps: &[String]) -> Reset {
+    match steps {
+        [] => Reset::Nothing,
+        steps if steps.iter().any(String::is_empty) => Reset::Everything,
+        steps => Reset::Steps(steps.iter().cloned().collect()),
     }
 }

@@ -1,5 +1,6 @@
 //! `weir up`: pipelines, ingest, queries and the page, in one process, until it is told to stop.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use weir_model::{ErrorKind, SeamError};
@@ -14,7 +15,7 @@ use crate::cli::UpArgs;
 use crate::exit::Failure;
 use crate::ingest::LogIngest;
 use crate::plan::Job;
-use crate::running::{Shared, Supervisor, Until};
+use crate::running::{Recovery, Shared, Supervisor, Until};
 use crate::{housekeeping, signals};
 
 /// What runs when no pipeline is named: rows that are posted are stored.
@@ -26,7 +27,7 @@ const DEFAULT_PIPELINE: &str = include_str!("default.yaml");
 /// When a pipeline is wrong, the data folder or the address cannot be used, or the disk can no longer be trusted.
 pub async fn run(args: &UpArgs) -> Result<(), Failure> {
     let mut jobs = jobs(args)?;
-    jobs.iter_mut().for_each(|job| job.recovery.fall_back |= args.fall_back);
+    allow_recovery(&mut jobs, args)?;
     let shared = Shared::open(&args.data, Arc::new(SqlCompiler::new()))?;
     let health = Arc::clone(&shared.health);
     let state = AppState {
@@ -110,6 +111,26 @@ fn jobs(args: &UpArgs) -> Result<Vec<Job>, Failure> {
         }
     }
     Ok(jobs)
+}
+
+/// What the command line allows pipelines to do about state that they cannot use.
+fn allow_recovery(jobs: &mut [Job], args: &UpArgs) -> Result<(), Failure> {
+    let mut resets: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for reset in &args.reset_state {
+        let (pipeline, step) = reset.split_once('/').unwrap_or((reset, ""));
+        resets.entry(pipeline).or_default().push(step.to_owned());
+    }
+    for job in jobs.iter_mut() {
+        let steps = resets.remove(job.plan.pipeline.as_str()).unwrap_or_default();
+        let fall_back = job.recovery.fall_back || args.fall_back;
+        job.recovery = Recovery { fall_back, reset: super::run::reset(&steps) };
+    }
+    let Some(unknown) = resets.keys().next() else { return Ok(()) };
+    let names: Vec<&str> = jobs.iter().map(|job| job.plan.pipeline.as_str()).collect();
+    Err(Failure::refused(format!(
+        "--reset-state names the pipeline {unknown}, and there is none of that name here; there are: {}",
+        names.join(", ")
+    )))
 }
 
 /// Waits until the process is told to stop, or must: returns why, if it must.

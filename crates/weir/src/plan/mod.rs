@@ -16,14 +16,15 @@ pub use steps::{StepColumns, step_columns};
 use weir_decode::WrongSchema;
 use weir_deliver::OutputConfig;
 use weir_engine::{
-    Aggregate, AggregatePlan, Limits, Node, OperatorPlan, Output, Plan, RowsPlan, TimePlan, Upstream, WatermarkPlan,
-    WindowPlan,
+    Aggregate, AggregatePlan, Limits, Node, OperatorPlan, Output, Plan, Reset, RowsPlan, TimePlan, Upstream,
+    WatermarkPlan, WindowPlan,
 };
 use weir_model::{BackoffConfig, EventTime, Wanted};
 use weir_pipeline::{
     PipelineConfig, RetryConfig, SourceEntry, Step, StepKind, TimeConfig, WatermarkConfig, WindowConfig,
 };
 use weir_sql::{AggregateCall, Parameter, SqlError, parse_aggregate};
+use weir_state::Bucket;
 
 use crate::running::Recovery;
 pub use crate::running::{Job, JobOutput, JobSource};
@@ -100,10 +101,25 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
         ),
         epoch: config.epoch.std(),
         tasks: config.tasks.map_or_else(tasks_of_itself, |tasks| tasks as usize),
-        recovery: Recovery::default(),
+        snapshots: bucket(config)?,
+        recovery: Recovery { fall_back: config.state.fall_back, reset: Reset::Nothing },
         plan,
         sources,
     })
+}
+
+/// The bucket of the snapshots.
+fn bucket(config: &PipelineConfig) -> Result<Option<Bucket>, Vec<Problem>> {
+    let Some(snapshots) = &config.state.snapshots else { return Ok(None) };
+    let bucket = Bucket { url: snapshots.url.clone(), options: snapshots.options.clone() };
+    let problem = |error: weir_model::SeamError| Problem {
+        path: "state.snapshots.url".to_owned(),
+        column: None,
+        message: error.full(),
+        hint: Some("such as s3://bucket/prefix, with options: { region: eu-central-1 }".to_owned()),
+    };
+    bucket.check().map_err(|error| vec![problem(error)])?;
+    Ok(Some(bucket))
 }
 
 /// As many tasks as there are processors for this process, up to a limit.

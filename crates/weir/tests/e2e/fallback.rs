@@ -3,7 +3,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -61,6 +62,16 @@ impl Story {
         story
     }
 
+    /// The same in a place of its own.
+    fn copied(&self) -> Self {
+        let place = Place::new();
+        let from = self.place.path(".");
+        let copied = std::process::Command::new("cp").arg("-a").arg(from).arg(place.path(".")).status().unwrap();
+        assert!(copied.success());
+        let pipeline = place.path("hurt.yaml");
+        Self { place, pipeline }
+    }
+
     fn run(&self, arguments: &[&str]) -> Output {
         self.place.run_command(&self.pipeline, &[]).args(arguments).output().unwrap()
     }
@@ -110,6 +121,25 @@ fn a_flipped_bit_in_the_newest_state_costs_nothing_but_reading_again() {
     assert!(story.place.data().join("state/hurt/damaged").join(name).exists(), "the file stays to be looked at");
     well(&story.run(&[]));
     assert!(story.outcome().0 == expected.outcome().0, "and the next run finds nothing wrong");
+}
+
+#[test]
+fn killed_on_the_way_back_it_goes_back_all_the_same() {
+    let expected = Story::told(PIPELINE);
+    well(&expected.run(&[]));
+    let expected = expected.outcome();
+    let story = Story::told(PIPELINE);
+    flip(&story.snapshots().pop().unwrap());
+    for moment in 1..=12 {
+        let copy = story.copied();
+        let mut child = copy.place.run_command(&copy.pipeline, &[]).stderr(Stdio::null()).spawn().unwrap();
+        #[expect(clippy::disallowed_methods, reason = "the moment of the kill is what is tried")]
+        std::thread::sleep(Duration::from_millis(15 * moment));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        copy.run(&[]);
+        assert!(copy.outcome() == expected, "killed after {} ms: {:#?}\n{expected:#?}", 15 * moment, copy.outcome());
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod aggregates;
 mod bad_input;
+mod changes;
 mod contract;
 mod delivery;
 mod endpoint;

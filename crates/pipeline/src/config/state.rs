@@ -1,0 +1,38 @@
+//! What a pipeline remembers: where that is kept, and what is done when it is damaged.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use weir_model::Secret;
+
+/// What the pipeline remembers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StateConfig {
+    /// If the newest state is damaged, go back to an older one by itself also where outputs (standard output, Kafka) then
+    /// get rows twice. Tables and files are always set back to what they showed then. As `--fall-back`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fall_back: bool,
+    /// Where snapshots of the state are kept. Default: in the data folder, under `state`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<SnapshotsConfig>,
+}
+
+/// A bucket for snapshots; the data folder has copies of those that are needed. Where reading goes on, and which snapshot
+/// belongs to it, stays in the data folder's catalog.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SnapshotsConfig {
+    /// The bucket, and where in it: `s3://bucket/prefix` (S3 and servers that speak its protocol), `gs://bucket/prefix`
+    /// (Google), `az://container/prefix` (Azure). Objects are written only if there is none of the name, and removed only
+    /// by the data folder that wrote them.
+    #[schemars(extend("examples" = ["s3://my-bucket/weir"]))]
+    pub url: String,
+    /// How it is reached, by the names that the clouds have for it: `endpoint`, `region`, `access_key_id`,
+    /// `secret_access_key` for S3, `service_account_path` for Google, `account_name`, `account_key` for Azure. What is
+    /// missing is looked for in the environment, as `AWS_REGION` and its like.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("x-map-of" = "text"))]
+    pub options: BTreeMap<String, Secret>,
+}
