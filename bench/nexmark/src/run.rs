@@ -7,7 +7,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use weir::plan::{Job, JobSource, resolve};
 use weir_engine::{Effect, Engine, Input};
-use weir_model::{Balance, Batch, Epoch, Fields, PartitionId, ProcessingTime};
+use weir_model::{Batch, Epoch, Fields, PartitionId, ProcessingTime};
 use weir_pipeline::{Input as Yaml, load};
 use weir_sql::SqlCompiler;
 
