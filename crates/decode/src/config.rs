@@ -149,6 +149,14 @@ impl FormatConfig {
         config.check().map_err(|reason| WrongSchema { key: "avro".to_owned(), reason })
     }
 
+    /// Where the schemas are that records name by their number.
+    pub fn registry(&self) -> Option<&weir_schema::RegistryConfig> {
+        match self {
+            Self::Avro(config) => config.registry.as_ref(),
+            Self::Json(_) | Self::Text(_) | Self::SparkLog(_) => None,
+        }
+    }
+
     /// The field that holds the event time when the pipeline names none.
     pub fn default_time_field(&self) -> Option<&str> {
         match self {

@@ -17,10 +17,11 @@ mod tests;
 
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio::sync::{Mutex, Semaphore, mpsc, watch};
 use weir_collect::{FileSource, KafkaSource, LogSource, SourceConfig, StdinSource};
 use weir_model::{Decoded, ErrorKind, PartitionId, Positions, Raw, SeamError, SeamResult, Source, SourceEvent};
 use weir_observe::PipelineHandle;
+use weir_registry::Client;
 
 use super::Shared;
 use crate::JobSource;
@@ -68,6 +69,8 @@ pub(super) struct Inlet {
     /// Every source has ended.
     ended: bool,
     controls: Option<mpsc::UnboundedSender<(usize, Control)>>,
+    /// Dropped to end what helpers wait for.
+    stopping: Option<watch::Sender<()>>,
     /// Closed once the last helper is gone.
     helpers: mpsc::Receiver<()>,
 }
@@ -78,6 +81,8 @@ struct TaskShared {
     intake: Arc<Mutex<Intake>>,
     /// The places in line that are free.
     places: Arc<Semaphore>,
+    /// Closed when reading stops.
+    stop: watch::Receiver<()>,
     handle: Arc<PipelineHandle>,
 }
 
@@ -96,7 +101,8 @@ impl Inlet {
             let opened = open(source, shared, &positions).await?;
             bytes_total = bytes_total.zip(opened.bytes_total()).map(|(sum, bytes)| sum + bytes);
             let decoder = || source.format.decoder(source.wanted.clone());
-            feeds.push(Feed::new(opened, Decoders::new(decoder, tasks, &positions)?));
+            let registry = source.format.registry().map(Client::new).transpose()?.map(Arc::new);
+            feeds.push(Feed::new(opened, Decoders::new(decoder, tasks, &positions)?, registry));
         }
         handle.set_bytes_total(bytes_total);
         Self::reading(feeds, tasks, handle)
@@ -108,16 +114,27 @@ impl Inlet {
         let (places, line) = mpsc::unbounded_channel();
         // Unbounded, but there are at most two messages per partition and watermark step.
         let (controls, commands) = mpsc::unbounded_channel();
+        let (stopping, stop) = watch::channel(());
         let shared = TaskShared {
             intake: Arc::new(Mutex::new(Intake::new(feeds, commands, places))),
             places: Arc::new(Semaphore::new(tasks + PLACES_TO_SPARE)),
+            stop,
             handle: Arc::clone(handle),
         };
         let (alive, helpers) = mpsc::channel(1);
         for number in 1..tasks {
             help(number, shared.clone(), alive.clone())?;
         }
-        Ok(Self { shared, line, first: None, own: None, ended: false, controls: Some(controls), helpers })
+        Ok(Self {
+            shared,
+            line,
+            first: None,
+            own: None,
+            ended: false,
+            controls: Some(controls),
+            stopping: Some(stopping),
+            helpers,
+        })
     }
 
     /// What comes next in line; decodes while there is nothing. `None` when every source has ended. Cancel-safe.
@@ -128,7 +145,7 @@ impl Inlet {
                 biased;
                 () = prepared(&mut self.own), if !is_free => {
                     if let Some(job) = self.own.take() {
-                        job.decode(&self.shared.handle);
+                        self.own = job.decode(&self.shared.handle);
                     }
                 }
                 inflow = first(&mut self.line, &mut self.first) => return inflow,
@@ -152,12 +169,13 @@ impl Inlet {
     pub(super) async fn stop(&mut self) {
         self.shared.places.close();
         self.controls = None;
+        self.stopping = None;
         self.own = None;
         while self.helpers.recv().await.is_some() {}
     }
 }
 
-/// Waits until the job that is there has its decoder. Cancel-safe.
+/// Waits until the job that is there has its decoder, and that its schemas. Cancel-safe.
 async fn prepared(job: &mut Option<Box<Job>>) {
     if let Some(job) = job {
         job.prepared().await;
@@ -203,9 +221,15 @@ fn help(number: usize, shared: TaskShared, _alive: mpsc::Sender<()>) -> SeamResu
         let _alive = _alive;
         loop {
             match shared.take().await {
-                Took::Job(mut job) => {
-                    job.prepared().await;
-                    job.decode(&shared.handle);
+                Took::Job(job) => {
+                    let mut open = Some(job);
+                    while let Some(mut job) = open {
+                        tokio::select! {
+                            () = job.prepared() => {}
+                            () = stopped(&shared) => return,
+                        }
+                        open = job.decode(&shared.handle);
+                    }
                 }
                 Took::Placed => {}
                 Took::Ended => return,
@@ -216,6 +240,12 @@ fn help(number: usize, shared: TaskShared, _alive: mpsc::Sender<()>) -> SeamResu
     started
         .map(|_| ())
         .map_err(|error| SeamError::caused(ErrorKind::Closed, "no thread for a task of the pipeline", error))
+}
+
+/// Waits until reading stops.
+async fn stopped(shared: &TaskShared) {
+    let mut stop = shared.stop.clone();
+    while stop.changed().await.is_ok() {}
 }
 
 /// Opens a source and goes to where its last commit left it.

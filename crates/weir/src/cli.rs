@@ -51,6 +51,8 @@ pub enum Command {
     Dlq(DlqArgs),
     /// Looks at what pipelines remember.
     State(StateArgs),
+    /// Runs a schema registry, alone: `weir up --registry ADDRESS` runs it beside the pipelines.
+    Registry(RegistryArgs),
     /// Makes data to try things with.
     Gen(GenArgs),
     /// Prints the completion script of a shell.
@@ -69,7 +71,7 @@ impl Cli {
     pub fn log_filter(&self) -> &str {
         match (&self.log, &self.command) {
             (Some(filter), _) => filter,
-            (None, Command::Up(_)) => "warn,weir=info",
+            (None, Command::Up(_) | Command::Registry(_)) => "warn,weir=info",
             (None, _) => "warn",
         }
     }
@@ -105,6 +107,9 @@ pub struct UpArgs {
     /// The address of the web page and the API.
     #[arg(long, default_value = "127.0.0.1:7280", env = "WEIR_LISTEN")]
     pub listen: SocketAddr,
+    /// Also runs a schema registry (the API of Confluent's) at this address, such as 127.0.0.1:8081.
+    #[arg(long, value_name = "ADDRESS", env = "WEIR_REGISTRY_LISTEN")]
+    pub registry: Option<SocketAddr>,
     /// Allows an address that other machines can reach, although nobody has to log in.
     #[arg(long)]
     pub allow_unauthenticated: bool,
@@ -119,6 +124,20 @@ pub struct UpArgs {
     /// Overrides, applied to every pipeline named on the command line.
     #[command(flatten)]
     pub overrides: Overrides,
+}
+
+/// Arguments of `weir registry`.
+#[derive(Debug, Args)]
+pub struct RegistryArgs {
+    /// Where the schemas are kept: the file registry.sqlite in this folder.
+    #[arg(long, default_value = "./data", env = "WEIR_DATA")]
+    pub data: PathBuf,
+    /// The address of the API.
+    #[arg(long, default_value = "127.0.0.1:8081", env = "WEIR_REGISTRY_LISTEN")]
+    pub listen: SocketAddr,
+    /// Allows an address that other machines can reach, although nobody has to log in.
+    #[arg(long)]
+    pub allow_unauthenticated: bool,
 }
 
 /// Arguments of `weir run`.

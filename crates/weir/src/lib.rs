@@ -10,6 +10,7 @@ mod housekeeping;
 mod ingest;
 pub mod plan;
 mod progress;
+mod registry;
 mod signals;
 pub mod story;
 

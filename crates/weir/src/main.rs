@@ -41,6 +41,7 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Tail(args) => asynchronous(commands::tail::run(args)),
         Command::Dlq(args) => asynchronous(commands::dlq::run(args)),
         Command::State(args) => commands::state::run(args),
+        Command::Registry(args) => asynchronous(commands::registry::run(args)),
         Command::Gen(args) => commands::generate::run(args),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "weir", &mut std::io::stdout());

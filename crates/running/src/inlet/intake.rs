@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use futures::future::select_all;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use weir_model::{Decoder, ErrorKind, Raw, SeamResult, Source, SourceEvent};
+use tokio::task::JoinHandle;
+use weir_model::{Decoder, ErrorKind, KnownSchema, Raw, SchemaId, SeamResult, Source, SourceEvent};
 use weir_observe::{PipelineHandle, Stage};
+use weir_registry::Client;
 
 use super::decoders::{Decoders, Turn};
 use super::{Arrival, Control, Inflow};
@@ -21,6 +23,8 @@ const RETRY_PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Feed {
     source: Box<dyn Source>,
     decoders: Decoders,
+    /// Where the schemas are that its records name.
+    registry: Option<Arc<Client>>,
     ended: bool,
     attempt: u32,
     /// Not to be asked again before this moment.
@@ -65,12 +69,41 @@ pub(super) struct Job {
     at: Instant,
     turn: Turn,
     decoder: Option<Box<dyn Decoder>>,
+    lessons: Lessons,
     place: oneshot::Sender<Box<Arrival>>,
 }
 
+/// The schemas that a decoder has to learn before it can go on.
+struct Lessons {
+    registry: Option<Arc<Client>>,
+    wanted: Vec<SchemaId>,
+    /// The last of them, on its way. A task of its own, so that what is asked goes on when its waiting is cancelled.
+    asked: Option<JoinHandle<Result<Arc<KnownSchema>, String>>>,
+}
+
+impl Lessons {
+    /// Teaches `decoder` what it wants. Cancel-safe.
+    async fn teach(&mut self, decoder: &mut dyn Decoder) {
+        while let Some(id) = self.wanted.last().copied() {
+            let schema = match &self.registry {
+                None => Err("the format has no registry".to_owned()),
+                Some(registry) => {
+                    let registry = Arc::clone(registry);
+                    let asked =
+                        self.asked.get_or_insert_with(|| tokio::spawn(async move { registry.schema(id).await }));
+                    asked.await.unwrap_or_else(|_| Err("asking the registry was given up".to_owned()))
+                }
+            };
+            decoder.learn(id, schema.as_deref().map_err(String::as_str));
+            self.asked = None;
+            self.wanted.pop();
+        }
+    }
+}
+
 impl Feed {
-    pub(super) fn new(source: Box<dyn Source>, decoders: Decoders) -> Self {
-        Self { source, decoders, ended: false, attempt: 0, pause_until: None }
+    pub(super) fn new(source: Box<dyn Source>, decoders: Decoders, registry: Option<Arc<Client>>) -> Self {
+        Self { source, decoders, registry, ended: false, attempt: 0, pause_until: None }
     }
 
     /// What happens next, after as many attempts as it may take. Cancel-safe.
@@ -114,7 +147,8 @@ impl Intake {
             Ok(SourceEvent::Records(raw)) => {
                 let (place, decoded) = oneshot::channel();
                 let turn = feed.decoders.turn(&raw.partition);
-                let job = Job { raw, at: Instant::now(), turn, decoder: None, place };
+                let lessons = Lessons { registry: feed.registry.clone(), wanted: Vec::new(), asked: None };
+                let job = Job { raw, at: Instant::now(), turn, decoder: None, lessons, place };
                 (Content::Decoding(index, decoded), Took::Job(Box::new(job)))
             }
             Ok(event) => (Content::There(Some(Inflow::Event(index, event))), Took::Placed),
@@ -154,22 +188,33 @@ impl Intake {
 }
 
 impl Job {
-    /// Waits until a decoder is free for it. Cancel-safe.
+    /// Waits until a decoder is free for it, and knows the schemas that it wants. Cancel-safe.
     pub(super) async fn prepared(&mut self) {
         if self.decoder.is_none() {
             self.decoder = self.turn.decoder().await;
         }
+        if let Some(decoder) = &mut self.decoder {
+            self.lessons.teach(decoder.as_mut()).await;
+        }
     }
 
-    /// Decodes, and fills the place in line. Without a decoder the place stays empty for ever, which the loop notices.
-    pub(super) fn decode(self, handle: &Arc<PipelineHandle>) {
-        let Self { raw, at, turn, decoder: Some(mut decoder), place } = self else { return };
+    /// Decodes, and fills the place in line; or, when schemas are wanted first, comes back to be prepared again. Without a
+    /// decoder the place stays empty for ever, which the loop notices.
+    pub(super) fn decode(mut self: Box<Self>, handle: &Arc<PipelineHandle>) -> Option<Box<Self>> {
+        let decoder = self.decoder.as_mut()?;
         let started = Instant::now();
-        let decoded = decoder.decode(&raw);
+        let mut decoded = decoder.decode(&self.raw);
+        handle.busy(Stage::Decode, started.elapsed());
+        if !decoded.wanted_schemas.is_empty() {
+            self.lessons.wanted = std::mem::take(&mut decoded.wanted_schemas);
+            return Some(self);
+        }
+        let Self { raw, at, turn, decoder, place, .. } = *self;
+        let decoder = decoder?;
         let carry = decoder.carry(&raw.partition);
         turn.over(decoder);
-        handle.busy(Stage::Decode, started.elapsed());
         // The loop may be gone.
         let _ = place.send(Box::new(Arrival { raw, decoded, carry, at }));
+        None
     }
 }

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use weir_model::{Decoder, Offset, Position, Remembers};
+use weir_model::{Decoder, KnownSchema, Offset, Position, Rejected, Remembers, SchemaId};
 use weir_observe::PipelineBoard;
 
 use super::*;
@@ -107,7 +107,7 @@ fn handle() -> Arc<PipelineHandle> {
 }
 
 fn feed(source: Scripted, tasks: usize, make: impl Fn() -> SeamResult<Box<dyn Decoder>>) -> Feed {
-    Feed::new(Box::new(source), Decoders::new(make, tasks, &Positions::default()).expect("decoders"))
+    Feed::new(Box::new(source), Decoders::new(make, tasks, &Positions::default()).expect("decoders"), None)
 }
 
 fn inlet(source: Scripted, tasks: usize, remembers: Remembers) -> Inlet {
@@ -241,4 +241,56 @@ async fn a_task_that_dies_is_a_failure_and_not_an_endless_wait() {
     let told = everything(&mut inlet).await;
     assert!(told.last().is_some_and(|last| last.starts_with("failed: a task of the pipeline has died")), "{told:?}");
     inlet.stop().await;
+}
+
+/// Wants a schema before it decodes anything.
+struct Wanting(Option<String>);
+
+impl Decoder for Wanting {
+    fn decode(&mut self, raw: &Raw) -> Decoded {
+        match self.0.take() {
+            None => Decoded { wanted_schemas: vec![SchemaId(7)], ..Decoded::default() },
+            Some(reason) => Decoded {
+                rejected: raw.records.iter().map(|span| rejected(raw, span.offset, &reason)).collect(),
+                ..Decoded::default()
+            },
+        }
+    }
+
+    fn remembers(&self) -> Remembers {
+        Remembers::Nothing
+    }
+
+    fn learn(&mut self, _: SchemaId, schema: Result<&KnownSchema, &str>) {
+        self.0 = schema.err().map(str::to_owned);
+    }
+}
+
+fn rejected(raw: &Raw, offset: Offset, reason: &str) -> Rejected {
+    Rejected {
+        partition: raw.partition.clone(),
+        origin: raw.origin.clone(),
+        offset,
+        reason: reason.to_owned(),
+        payload: raw.bytes.clone(),
+        original_bytes: raw.bytes.len() as u64,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_whose_schema_cannot_be_had_is_rejected_with_the_reason_and_in_its_order() {
+    for tasks in [1, 3] {
+        let source = scripted((0..20).map(|_| Does::Records("p")));
+        let feed = feed(source, tasks, || Ok(Box::new(Wanting(None))));
+        let mut inlet = Inlet::reading(vec![feed], tasks, &handle()).expect("threads");
+        let mut batches = 0;
+        while let Some(inflow) = inlet.next().await {
+            let Inflow::Records(_, arrival) = inflow else { continue };
+            batches += 1;
+            assert_eq!(arrival.decoded.rejected.len(), arrival.raw.records.len());
+            assert!(arrival.decoded.rejected.iter().all(|rejected| rejected.reason == "the format has no registry"));
+        }
+        assert_eq!(batches, 20);
+        inlet.stop().await;
+    }
 }

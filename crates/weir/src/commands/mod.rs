@@ -6,6 +6,7 @@ pub mod explain;
 pub mod generate;
 mod load;
 pub mod query;
+pub mod registry;
 pub mod run;
 pub mod state;
 pub mod tail;

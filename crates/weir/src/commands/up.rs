@@ -15,6 +15,7 @@ use crate::cli::UpArgs;
 use crate::exit::Failure;
 use crate::ingest::LogIngest;
 use crate::plan::Job;
+use crate::registry::Serving;
 use crate::running::{Recovery, Shared, Supervisor, Until};
 use crate::{housekeeping, signals};
 
@@ -46,9 +47,17 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
     let address = server.local_addr();
     shared.folder.announce(address)?;
 
+    // Before the pipelines, which may ask it.
+    let registry = match args.registry {
+        Some(address) => Some(Serving::start(&args.data, address, args.allow_unauthenticated).await?),
+        None => None,
+    };
     let mut supervisor = Supervisor::new(shared.clone());
     for job in jobs {
         supervisor.start(job, Until::Stopped)?;
+    }
+    if let Some(registry) = &registry {
+        eprintln!("Its schema registry: http://{}", registry.address);
     }
     eprintln!("Weir is up: http://{address}  (data in {}; Ctrl-C stops it)", args.data.display());
 
@@ -65,6 +74,9 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
     keeping.abort();
     let _ = stop_server.send(());
     let _ = serving.await;
+    if let Some(registry) = registry {
+        registry.stop().await;
+    }
     match fatal {
         Some(error) => Err(Failure::run(error.full())),
         None => Ok(()),

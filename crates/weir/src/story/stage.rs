@@ -465,6 +465,12 @@ pub(super) fn latest_time(
 }
 
 fn decoders(job: &Job) -> Result<Vec<Box<dyn Decoder>>, String> {
+    if let Some(source) = job.sources.iter().find(|source| source.format.registry().is_some()) {
+        return Err(format!(
+            "source \"{}\" has its schemas from a registry, which a story cannot ask; give it a schema with --set",
+            source.name
+        ));
+    }
     let decoders = job.sources.iter().map(|source| source.format.decoder(source.wanted.clone()));
     decoders.collect::<Result<_, _>>().map_err(|error| error.full())
 }
