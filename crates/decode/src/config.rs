@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use weir_model::{Decoder, Framer, SeamResult, Wanted};
 
 use crate::avro::{self, AvroConfig, AvroDecoder};
+use crate::framing::confluent;
 use crate::json;
 use crate::line_framer::LineFramer;
 use crate::line_pattern::LinePattern;
 use crate::pattern_framer::PatternFramer;
+use crate::reject::without_mark;
 use crate::spark::{SparkDecoder, SparkFramer};
 use crate::text::{TextDecoder, text_schema};
 use crate::whole_framer::WholeFramer;
@@ -58,6 +60,28 @@ pub enum FormatConfig {
 pub struct JsonConfig {
     /// The offset from UTC of times that carry none, such as `+02:00`. Default: `UTC`.
     pub zone: Zone,
+    /// What stands before the JSON of each record: nothing, or with `confluent` the 5 bytes of the Confluent wire format, as
+    /// serializers for JSON Schema write it. The schema itself is not looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub framing: Option<JsonFraming>,
+}
+
+/// What stands before the JSON of each record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JsonFraming {
+    /// The Confluent wire format: 0x00 and the schema's id in 4 bytes.
+    Confluent,
+}
+
+impl JsonConfig {
+    /// The JSON of a record, and how many bytes stand before it.
+    pub(crate) fn payload<'a>(framing: Option<JsonFraming>, record: &'a [u8]) -> Result<(&'a [u8], usize), String> {
+        match framing {
+            None => Ok(without_mark(record)),
+            Some(JsonFraming::Confluent) => confluent(record).map(|(_, json)| (json, record.len() - json.len())),
+        }
+    }
 }
 
 /// Records of text, as the column `message`: a line each, or several where `record_start` says so.
@@ -102,6 +126,7 @@ impl FormatConfig {
     /// Where records end in this format.
     pub fn framer(&self) -> Arc<dyn Framer> {
         match self {
+            Self::Json(JsonConfig { framing: Some(JsonFraming::Confluent), .. }) => Arc::new(WholeFramer),
             Self::Text(TextConfig { record_start: Some(start) }) => Arc::new(PatternFramer::new(start.clone())),
             Self::Json(_) | Self::Text(TextConfig { record_start: None }) => Arc::new(LineFramer),
             Self::SparkLog(_) => Arc::new(SparkFramer),

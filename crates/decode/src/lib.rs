@@ -31,6 +31,6 @@ mod whole_framer;
 mod zone;
 
 pub use avro::{AvroConfig, AvroFraming};
-pub use config::{FormatConfig, JsonConfig, SparkLogConfig, TextConfig, WrongSchema};
+pub use config::{FormatConfig, JsonConfig, JsonFraming, SparkLogConfig, TextConfig, WrongSchema};
 pub use line_pattern::LinePattern;
 pub use zone::Zone;

@@ -19,7 +19,11 @@ impl Utf8 {
 
     /// Why `record` is not valid, or `None` if it is.
     pub(crate) fn fault(self, raw: &Raw, span: &RecordSpan) -> Option<String> {
-        let record = raw.record(span);
+        self.fault_in(raw.record(span))
+    }
+
+    /// The same of a record, or what of it should be text.
+    pub(crate) fn fault_in(self, record: &[u8]) -> Option<String> {
         match self {
             Self::All => None,
             Self::Some => std::str::from_utf8(record).err().map(|error| crate::reject::not_utf8(record, error)),

@@ -63,11 +63,20 @@ pub async fn serve(
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Asked {
+    #[serde(deserialize_with = "flag")]
     deleted: bool,
+    #[serde(deserialize_with = "flag")]
     permanent: bool,
+    #[serde(deserialize_with = "flag")]
     verbose: bool,
+    #[serde(deserialize_with = "flag")]
     default_to_global: bool,
     subject_prefix: String,
+}
+
+/// Yes or no, as clients write it: `true`, and Python's `True`.
+fn flag<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    String::deserialize(deserializer).map(|word| word.eq_ignore_ascii_case("true"))
 }
 
 fn done(answer: Answer) -> Response {

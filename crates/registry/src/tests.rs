@@ -1,5 +1,7 @@
 //! The registry as its clients see it: over HTTP, and over a restart.
 
+mod python;
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;

@@ -18,9 +18,9 @@ use super::paths::Paths;
 use super::rest::Rest;
 use super::scan::{Fault, Scanner, Span, Token};
 use super::tree::{Cell, Declared, Group, Node, Place, Put};
-use crate::Zone;
-use crate::reject::{rejected, too_long, without_mark};
+use crate::reject::{rejected, too_long};
 use crate::utf8::Utf8;
+use crate::{JsonConfig, JsonFraming, Zone};
 
 /// No more columns than this are made, those inside objects counted and not the objects; other fields go to `_rest`.
 pub(crate) const COLUMNS_MAX: usize = 1_000;
@@ -62,6 +62,7 @@ pub(crate) struct AllDecoder {
     /// Finds the time field, and checks a record before it adds fields.
     probe: Paths,
     zone: Zone,
+    framing: Option<JsonFraming>,
     schema: SchemaRef,
     is_schema_old: bool,
     times: Vec<i64>,
@@ -107,7 +108,8 @@ impl Walk<'_> {
 }
 
 impl AllDecoder {
-    pub(crate) fn new(zone: Zone, wanted: &Wanted) -> SeamResult<Self> {
+    pub(crate) fn new(config: &JsonConfig, wanted: &Wanted) -> SeamResult<Self> {
+        let JsonConfig { zone, framing } = *config;
         let declared = |field: &WantedField| match Declared::new(&field.kind) {
             Some(declared) => Ok((field.name.clone(), declared)),
             None => Err(unknown_kind(&field.name, &field.kind)),
@@ -127,6 +129,7 @@ impl AllDecoder {
             clock,
             probe,
             zone,
+            framing,
             schema: Arc::new(Schema::empty()),
             is_schema_old: false,
             times: Vec::new(),
@@ -383,13 +386,15 @@ impl Decoder for AllDecoder {
         let mut decoded = Decoded::default();
         let utf8 = Utf8::of(&raw.bytes);
         for span in &raw.records {
-            let (record, mark) = without_mark(raw.record(span));
             let row = if span.is_truncated() {
                 Err(too_long(span))
-            } else if let Some(fault) = utf8.fault(raw, span) {
-                Err(fault)
             } else {
-                self.row(record, span.start + mark as u32)
+                JsonConfig::payload(self.framing, raw.record(span)).and_then(|(record, before)| {
+                    match utf8.fault_in(record) {
+                        Some(fault) => Err(fault),
+                        None => self.row(record, span.start + before as u32),
+                    }
+                })
             };
             match row {
                 Ok(()) => self.offsets.push(span.offset.0),

@@ -24,8 +24,8 @@ use projected::ProjectedDecoder;
 /// A decoder of JSON lines for what a plan wants.
 pub(crate) fn decoder(config: &JsonConfig, wanted: &Wanted) -> SeamResult<Box<dyn Decoder>> {
     Ok(match &wanted.fields {
-        Fields::These(these) => Box::new(ProjectedDecoder::new(config.zone, wanted, these)?),
-        Fields::All => Box::new(AllDecoder::new(config.zone, wanted)?),
+        Fields::These(these) => Box::new(ProjectedDecoder::new(config, wanted, these)?),
+        Fields::All => Box::new(AllDecoder::new(config, wanted)?),
     })
 }
 

@@ -14,9 +14,9 @@ use super::column::Column;
 use super::fault::{Misfit, explain};
 use super::paths::Paths;
 use super::scan::Scanner;
-use crate::Zone;
-use crate::reject::{rejected, too_long, without_mark};
+use crate::reject::{rejected, too_long};
 use crate::utf8::Utf8;
+use crate::{JsonConfig, JsonFraming, Zone};
 
 /// Decodes the fields of a plan. All buffers are kept from batch to batch.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ pub(crate) struct ProjectedDecoder {
     fields: Vec<ProjectedField>,
     schema: SchemaRef,
     zone: Zone,
+    framing: Option<JsonFraming>,
     times: Vec<i64>,
     offsets: Vec<u64>,
 }
@@ -40,7 +41,8 @@ struct ProjectedField {
 }
 
 impl ProjectedDecoder {
-    pub(crate) fn new(zone: Zone, wanted: &Wanted, these: &[WantedField]) -> SeamResult<Self> {
+    pub(crate) fn new(config: &JsonConfig, wanted: &Wanted, these: &[WantedField]) -> SeamResult<Self> {
+        let JsonConfig { zone, framing } = *config;
         let mut paths = Paths::default();
         let clock = wanted
             .time_field
@@ -61,6 +63,7 @@ impl ProjectedDecoder {
             fields,
             schema: Arc::new(Schema::new(schema)),
             zone,
+            framing,
             times: Vec::new(),
             offsets: Vec::new(),
         })
@@ -125,13 +128,15 @@ impl Decoder for ProjectedDecoder {
         let mut decoded = Decoded::default();
         let utf8 = Utf8::of(&raw.bytes);
         for span in &raw.records {
-            let (record, mark) = without_mark(raw.record(span));
             let row = if span.is_truncated() {
                 Err(too_long(span))
-            } else if let Some(fault) = utf8.fault(raw, span) {
-                Err(fault)
             } else {
-                self.row(record, span.start + mark as u32)
+                JsonConfig::payload(self.framing, raw.record(span)).and_then(|(record, before)| {
+                    match utf8.fault_in(record) {
+                        Some(fault) => Err(fault),
+                        None => self.row(record, span.start + before as u32),
+                    }
+                })
             };
             match row {
                 Ok(()) => self.offsets.push(span.offset.0),

@@ -14,6 +14,7 @@ use crate::FormatConfig;
 
 mod all;
 mod bad_input;
+mod framed;
 mod oracle;
 mod projected;
 
