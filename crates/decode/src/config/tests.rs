@@ -33,7 +33,7 @@ fn what_is_written_is_read_again() {
 fn mistakes_name_what_is_allowed() {
     let error = |value| read(value).expect_err("refused");
     assert_eq!(error(json!("jsonl")), "unknown variant `jsonl`, expected one of `json`, `text`, `spark_log`, `avro`");
-    assert_eq!(error(json!({"json": {"zon": "UTC"}})), "unknown field `zon`, expected `zone`");
+    assert_eq!(error(json!({"json": {"zon": "UTC"}})), "unknown field `zon`, expected `zone` or `framing`");
     assert_eq!(
         error(json!({"spark_log": {"zone": "Berlin"}})),
         "\"Berlin\" is not an offset from UTC such as UTC, +02:00 or -05:30"

@@ -30,8 +30,8 @@ fn what_stands_before_the_json_is_passed_over_in_both_ways_of_decoding() {
         expect![[r#"
             longer than twelve
             x
-            ! 43: record begins with 0x7b; expected the Confluent wire format, which begins with 0x00 and the schema's id
-            ! 50: not valid UTF-8 at byte 6 (0xff); expected UTF-8"#]]
+            ! 45: record begins with 0x7b; expected the Confluent wire format, which begins with 0x00 and the schema's id
+            ! 52: not valid UTF-8 at byte 6 (0xff); expected UTF-8"#]]
         .assert_eq(&shown(&decoded));
     }
 }
