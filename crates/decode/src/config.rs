@@ -76,7 +76,7 @@ pub enum JsonFraming {
 
 impl JsonConfig {
     /// The JSON of a record, and how many bytes stand before it.
-    pub(crate) fn payload<'a>(framing: Option<JsonFraming>, record: &'a [u8]) -> Result<(&'a [u8], usize), String> {
+    pub(crate) fn payload(framing: Option<JsonFraming>, record: &[u8]) -> Result<(&[u8], usize), String> {
         match framing {
             None => Ok(without_mark(record)),
             Some(JsonFraming::Confluent) => confluent(record).map(|(_, json)| (json, record.len() - json.len())),

@@ -3,7 +3,9 @@
 
 use std::io::Write;
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, OffsetSizeTrait, PrimitiveArray, RecordBatch};
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, MapArray, OffsetSizeTrait, PrimitiveArray, RecordBatch,
+};
 use arrow::datatypes::{
     ArrowDictionaryKeyType, DataType, Date32Type, Date64Type, Field, Float16Type, Float32Type, Float64Type, Int8Type,
     Int16Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
@@ -128,6 +130,7 @@ fn writer(array: &ArrayRef) -> WriteValue<'_> {
         },
         DataType::List(_) => list(array.as_list::<i32>()),
         DataType::LargeList(_) => list(array.as_list::<i64>()),
+        DataType::Map(..) => map(array.as_map()),
         DataType::Struct(fields) => {
             let fields = Fields::new(fields.iter().map(AsRef::as_ref), array.as_struct().columns());
             Box::new(move |row, out| fields.write(row, out))
@@ -200,6 +203,30 @@ fn list<O: OffsetSizeTrait>(array: &arrow::array::GenericListArray<O>) -> WriteV
             values.write(index, out);
         }
         out.push(b']');
+    })
+}
+
+/// An object; keys that are not text are written as text.
+fn map(array: &MapArray) -> WriteValue<'_> {
+    let (keys, values) = (Column::new(array.keys()), Column::new(array.values()));
+    let offsets = array.value_offsets();
+    Box::new(move |row, out| {
+        out.push(b'{');
+        let (begin, end) = (offsets[row] as usize, offsets[row + 1] as usize);
+        for index in begin..end {
+            if index > begin {
+                out.push(b',');
+            }
+            let start = out.len();
+            keys.write(index, out);
+            if out.get(start) != Some(&b'"') {
+                out.insert(start, b'"');
+                out.push(b'"');
+            }
+            out.push(b':');
+            values.write(index, out);
+        }
+        out.push(b'}');
     })
 }
 

@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, DictionaryArray, Float64Array, Int64Array, ListArray, RecordBatch,
-    StringArray, StringViewArray, StructArray, TimestampMicrosecondArray, UInt8Array,
+    Array, ArrayRef, BinaryArray, BooleanArray, DictionaryArray, Float64Array, Int64Array, Int64Builder, ListArray,
+    MapBuilder, RecordBatch, StringArray, StringBuilder, StringViewArray, StructArray, TimestampMicrosecondArray,
+    UInt8Array,
 };
 use arrow::datatypes::{DataType, Field, Int32Type};
 use expect_test::expect;
@@ -48,6 +49,28 @@ fn every_row_is_a_json_object_on_its_line() {
         {"ts":"1969-12-31T23:59:59.999999Z","text":null,"key":null,"float":null,"int":9223372036854775807,"small":255,"yes":false,"bytes":"","list":null,"object":{"a":"y"}}
     "#]]
     .assert_eq(&json(&rows()).replace('\u{2028}', "\\u{2028}"));
+}
+
+#[test]
+fn maps_are_objects() {
+    let mut named = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
+    for (key, value) in [("a \"b\"", Some(1)), ("c", None)] {
+        named.keys().append_value(key);
+        named.values().append_option(value);
+    }
+    named.append(true).expect("as many keys as values");
+    named.append(false).expect("as many keys as values");
+    let mut numbered = MapBuilder::new(None, Int64Builder::new(), Int64Builder::new());
+    numbered.append(true).expect("as many keys as values");
+    numbered.keys().append_value(7);
+    numbered.values().append_value(8);
+    numbered.append(true).expect("as many keys as values");
+    let rows = batch(vec![("named", Arc::new(named.finish()) as ArrayRef), ("numbered", Arc::new(numbered.finish()))]);
+    expect![[r#"
+        {"named":{"a \"b\"":1,"c":null},"numbered":{}}
+        {"named":null,"numbered":{"7":8}}
+    "#]]
+    .assert_eq(&json(&rows));
 }
 
 #[test]

@@ -285,7 +285,11 @@ async fn a_batch_whose_schema_cannot_be_had_is_rejected_with_the_reason_and_in_i
         let mut inlet = Inlet::reading(vec![feed], tasks, &handle()).expect("threads");
         let mut batches = 0;
         while let Some(inflow) = inlet.next().await {
-            let Inflow::Records(_, arrival) = inflow else { continue };
+            let arrival = match inflow {
+                Inflow::Records(_, arrival) => arrival,
+                Inflow::Event(_, SourceEvent::End) => break,
+                Inflow::Event(..) | Inflow::Failed(..) => continue,
+            };
             batches += 1;
             assert_eq!(arrival.decoded.rejected.len(), arrival.raw.records.len());
             assert!(arrival.decoded.rejected.iter().all(|rejected| rejected.reason == "the format has no registry"));
