@@ -150,9 +150,9 @@ fn a_damaged_snapshot_among_those_that_are_kept_does_not_keep_others_from_being_
     assert_eq!(again, Default::default(), "it is said once");
 }
 
-/// Runs that are large beside what a manifest says of them.
-fn large(runs: std::ops::Range<u64>) -> Snapshot {
-    let runs = runs.map(|id| run(id, 5_000)).collect();
+/// A snapshot of some of these runs.
+fn of(runs: &[Run], alive: std::ops::Range<u64>) -> Snapshot {
+    let runs = runs[alive.start as usize..alive.end as usize].to_vec();
     Snapshot { plan_fingerprint: "plan".to_owned(), meta: b"{}".to_vec(), runs }
 }
 
@@ -161,13 +161,15 @@ fn large(runs: std::ops::Range<u64>) -> Snapshot {
 fn written(epochs: u64, life: u64, alive: impl Fn(u64) -> std::ops::Range<u64>) -> (u64, u64) {
     let disk = SimDisk::new(1);
     let mut snapshots = store(&disk);
+    // Large beside what a manifest says of them.
+    let runs: Vec<Run> = (0..150).map(|id| run(id, 2_000)).collect();
     let (mut written, mut last) = (0, None);
     for epoch in 1..=epochs {
         if epoch % life == 0 {
             snapshots = store(&disk);
             last.iter().for_each(|name: &String| drop(snapshots.read("p", name).expect("read")));
         }
-        let name = snapshots.write("p", Epoch(epoch), &large(alive(epoch))).expect("written");
+        let name = snapshots.write("p", Epoch(epoch), &of(&runs, alive(epoch))).expect("written");
         snapshots.collect("p", std::slice::from_ref(&name)).expect("collected");
         let size = snapshots.describe("p", &name).expect("described");
         assert!(size.objects <= OBJECTS_MAX + 1, "{size:?}");

@@ -16,7 +16,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Of one request with all its bytes.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long an answer like 503 is tried again.
-const RETRY_FOR: Duration = Duration::from_secs(45);
+const RETRY_FOR: Duration = Duration::from_secs(8);
 
 /// A bucket for snapshots.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -21,9 +21,13 @@ use super::Objects;
 use super::folder::{FolderObjects, SUFFIX};
 use crate::object::{damaged, is_name};
 
-/// How long one operation may take, tries included; and so much longer for each MiB that it moves.
-const DEADLINE: Duration = Duration::from_secs(60);
+/// How long one operation may take, tries included; and so much longer for each MiB that it moves. Short, because a
+/// pipeline that is asked to stop waits for it.
+const DEADLINE: Duration = Duration::from_secs(20);
 const DEADLINE_PER_MIB: Duration = Duration::from_secs(1);
+/// The pauses between two tries of a write that found no server.
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// Objects in a bucket.
 #[derive(Debug)]
@@ -151,7 +155,19 @@ impl Objects for RemoteObjects {
         let (store, path) = (Arc::clone(&self.store), self.object(name));
         let content = bytes::Bytes::from(bytes);
         let payload = PutPayload::from_bytes(content.clone());
-        let put = async move { store.put_opts(&path, payload, PutOptions::from(PutMode::Create)).await };
+        let try_until = tokio::time::Instant::now() + self.deadline / 2;
+        let put = async move {
+            let mut pause = PAUSE_FIRST;
+            loop {
+                let put = store.put_opts(&path, payload.clone(), PutOptions::from(PutMode::Create)).await;
+                let may_pass = matches!(put, Err(Error::Generic { .. }));
+                if !may_pass || tokio::time::Instant::now() + pause > try_until {
+                    return put;
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
+        };
         match self.wait("write", name, content.len(), put)? {
             Ok(_) => {}
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => self.is_stored(name, &content)?,

@@ -184,19 +184,30 @@ fn a_damaged_copy_is_fetched_again_and_a_damaged_object_is_named() {
 }
 
 #[test]
-fn a_server_that_refuses_or_is_silent_leaves_the_last_snapshot_and_may_be_asked_again() {
-    for mishap in [Mishap::Refused, Mishap::Silent] {
-        let setting = Setting::faulty(mishap, 1);
-        let store = setting.store();
-        let error = store.write("p", Epoch(1), &snapshot(1..5)).expect_err("refused");
-        assert_eq!(error.kind, ErrorKind::Retry, "{mishap:?}: {}", error.full());
-        assert!(error.message.contains("cannot write s3://bucket/weir/p/owner/"), "{error}");
-        assert!(setting.in_bucket().is_empty());
-        let name = store.write("p", Epoch(1), &snapshot(1..5)).expect("the next time");
-        assert_same(&store.read("p", &name).expect("read"), &snapshot(1..5));
-        store.collect("p", std::slice::from_ref(&name)).expect("collected");
-        assert_eq!(setting.in_bucket().len(), 1);
-    }
+fn a_server_that_refuses_is_asked_again_for_a_while() {
+    let setting = Setting::faulty(Mishap::Refused, 1);
+    let store = setting.store();
+    let name = store.write("p", Epoch(1), &snapshot(1..5)).expect("the second try");
+    assert_same(&store.read("p", &name).expect("read"), &snapshot(1..5));
+    let refusing = Setting::faulty(Mishap::Refused, usize::MAX);
+    let error = refusing.store().write("p", Epoch(1), &snapshot(1..5)).expect_err("refused");
+    assert_eq!(error.kind, ErrorKind::Retry, "{}", error.full());
+    assert!(error.full().contains("503"), "{}", error.full());
+    assert!(refusing.in_bucket().is_empty());
+}
+
+#[test]
+fn a_server_that_is_silent_is_given_up_and_may_be_asked_again() {
+    let setting = Setting::faulty(Mishap::Silent, 1);
+    let store = setting.store();
+    let error = store.write("p", Epoch(1), &snapshot(1..5)).expect_err("no answer");
+    assert_eq!(error.kind, ErrorKind::Retry, "{}", error.full());
+    assert!(error.message.contains("cannot write s3://bucket/weir/p/owner/"), "{error}");
+    assert!(setting.in_bucket().is_empty());
+    let name = store.write("p", Epoch(1), &snapshot(1..5)).expect("the next time");
+    assert_same(&store.read("p", &name).expect("read"), &snapshot(1..5));
+    store.collect("p", std::slice::from_ref(&name)).expect("collected");
+    assert_eq!(setting.in_bucket().len(), 1);
 }
 
 #[test]
