@@ -108,19 +108,25 @@ fn run(batches: &[Batch], plan: Plan) -> (usize, usize, usize) {
             engine.step(Input::Barrier(Epoch(index as u64)), &mut effects);
             state = state.max(engine.state_bytes());
         }
-        for effect in effects.drain(..) {
-            match effect {
-                Effect::Emit { rows, .. } => results += rows.num_rows(),
-                Effect::Late { rows, .. } => late += rows.num_rows(),
-                _ => {}
-            }
-        }
+        count(&mut effects, &mut results, &mut late);
     }
     if ends {
         engine.step(Input::End, &mut effects);
+        count(&mut effects, &mut results, &mut late);
     }
     assert!(engine.balances().iter().all(weir_model::Balance::holds), "{:?}", engine.balances());
     (results, late, state)
+}
+
+/// Counts results and late rows.
+fn count(effects: &mut Vec<Effect>, results: &mut usize, late: &mut usize) {
+    for effect in effects.drain(..) {
+        match effect {
+            Effect::Emit { rows, .. } => *results += rows.num_rows(),
+            Effect::Late { rows, .. } => *late += rows.num_rows(),
+            _ => {}
+        }
+    }
 }
 
 /// Workload A in one engine, and in halves.
@@ -130,7 +136,8 @@ fn measure_halves(rows: usize, flush_batches: usize) {
     let per_million = |before: u64| (cpu_nanos() - before) as f64 / 1e9 / rows as f64 * 1e6;
     for round in 1..=3 {
         let before = cpu_nanos();
-        let (results, late, _) = run(&batches, plan.clone());
+        let whole = run(&batches, plan.clone());
+        let (results, late, _) = whole;
         println!(
             "round {round} whole: {:.4} CPU-s per million rows, {results} results, {late} late",
             per_million(before)
@@ -138,6 +145,7 @@ fn measure_halves(rows: usize, flush_batches: usize) {
         for key_groups in [1, 64] {
             let before = cpu_nanos();
             let (results, late, bytes) = run_halves(&batches, plan.clone(), key_groups, flush_batches);
+            assert_eq!((results, late), (whole.0, whole.1), "the halves say what one engine says");
             println!(
                 "round {round} halves, {key_groups} key groups: {:.4} CPU-s per million rows, {results} results, {late} late, \
                  {:.1} bytes per row travelled",
@@ -163,13 +171,7 @@ fn run_halves(batches: &[Batch], plan: Plan, key_groups: u16, flush_batches: usi
             let held = merge.take(partial, effects).expect("it is the next");
             held.iter().for_each(|held| fold.hear(held));
         }
-        for effect in effects.drain(..) {
-            match effect {
-                Effect::Emit { rows, .. } => results += rows.num_rows(),
-                Effect::Late { rows, .. } => late += rows.num_rows(),
-                _ => {}
-            }
-        }
+        count(effects, &mut results, &mut late);
     };
     travel(&mut fold, &mut merge, &mut effects);
     for (index, batch) in batches.iter().enumerate() {

@@ -89,11 +89,11 @@ impl Folding {
 
     /// The rows that may be folded, and those that are sent as they are; none of either if there is no such row.
     fn part(&self, rows: &Rows, marks: &[i64]) -> (Option<Rows>, Option<Rows>) {
-        let folds: BooleanArray = marks.iter().map(|mark| Some(*mark >= self.from)).collect();
-        match folds.true_count() {
+        match marks.iter().filter(|mark| **mark >= self.from).count() {
             0 => (None, Some(rows.clone())),
             all if all == rows.len() => (Some(rows.clone()), None),
             _ => {
+                let folds: BooleanArray = marks.iter().map(|mark| Some(*mark >= self.from)).collect();
                 let ships: BooleanArray = folds.iter().map(|folds| folds.map(|folds| !folds)).collect();
                 (Some(rows.filter(&folds)), Some(rows.filter(&ships)))
             }
