@@ -40,7 +40,7 @@ fn mistakes_name_what_is_allowed() {
     );
     assert_eq!(error(json!({})), "no format is named; name one of json, text, spark_log, avro");
     assert_eq!(error(json!({"json": {}, "text": {}})), "a source has one format, here are two: json and text");
-    assert!(error(json!(5)).contains("expected a format: json, text or spark_log"), "{}", error(json!(5)));
+    assert!(error(json!(5)).contains("expected a format: json, text, spark_log or avro"), "{}", error(json!(5)));
 }
 
 #[test]
