@@ -38,6 +38,18 @@ pub enum FormatConfig {
     Avro(Box<AvroConfig>),
 }
 
+impl FormatConfig {
+    /// The word that chooses it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Json(_) => "json",
+            Self::Text(_) => "text",
+            Self::SparkLog(_) => "spark_log",
+            Self::Avro(_) => "avro",
+        }
+    }
+}
+
 /// One JSON object per line (NDJSON).
 ///
 /// A line that is not exactly one JSON object in UTF-8 is rejected with the column at which it stops being one, and so

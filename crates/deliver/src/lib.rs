@@ -13,7 +13,9 @@ mod stdout;
 mod table;
 
 pub use config::{FileFormat, FileMode, FileOutput, OutputConfig, StdoutFormat, StdoutOutput, TableOutput};
-pub use dead_letters::{dead_letter_batch, dead_letter_schema, rejected_result, rejected_row};
+pub use dead_letters::{
+    DeadLetter, LetterKind, LettersOf, dead_letter_batch, dead_letter_schema, rejected_result, rejected_row,
+};
 pub use encode::ndjson;
 pub use file::FileSink;
 pub use http::{HttpBatch, HttpFormat, HttpMethod, HttpOutput, HttpSink};

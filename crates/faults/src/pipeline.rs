@@ -44,6 +44,7 @@ pub(crate) fn job(setup: &Setup, root: &Path, follow: bool) -> Job {
         time_column: None,
         columns: None,
         retry: BackoffConfig::default(),
+        limit: None,
     };
     let sources = (0..setup.sources).map(|index| JobSource {
         name: source(index),

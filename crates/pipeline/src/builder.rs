@@ -27,8 +27,8 @@ use crate::config::{
     StepKind, TimeConfig, TimeText, WatermarkConfig, Weekday, WindowConfig, WindowKind,
 };
 use crate::config::{
-    DeduplicateConfig, EnrichConfig, ExplodeConfig, FlattenConfig, JoinConfig, JoinLinesConfig, MaskConfig,
-    MatchConfig, ParseConfig, RateLimitConfig, RetryConfig, RouteConfig, SampleConfig,
+    DeadLettersLimit, DeduplicateConfig, EnrichConfig, ExplodeConfig, FlattenConfig, JoinConfig, JoinLinesConfig,
+    MaskConfig, MatchConfig, ParseConfig, RateLimitConfig, RetryConfig, RouteConfig, SampleConfig,
 };
 
 /// Files as a source.
@@ -338,6 +338,12 @@ impl Pipeline {
     /// Where records go that could not be decoded or processed.
     pub fn dead_letters(mut self, output: OutputConfig) -> Self {
         self.config.dead_letters = output;
+        self
+    }
+
+    /// How many dead letters there may be before the pipeline waits.
+    pub fn dead_letters_limit(mut self, limit: DeadLettersLimit) -> Self {
+        self.config.dead_letters_limit = limit;
         self
     }
 

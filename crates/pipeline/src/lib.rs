@@ -19,7 +19,6 @@ mod validate;
 mod write;
 mod yaml;
 
-pub use config::RetryConfig;
 pub use config::{AsOfConfig, BetweenConfig, JoinConfig, JoinKind, JoinSpan};
 pub use config::{
     BeginConfig, ClashConfig, EmptyConfig, ExplodeConfig, FlattenConfig, HashConfig, IntoConfig, JoinLinesConfig,
@@ -31,6 +30,7 @@ pub use config::{
     OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind,
     TimeConfig, TimeText, WatermarkConfig, Weekday, WindowConfig, WindowKind,
 };
+pub use config::{DeadLettersLimit, RetryConfig};
 pub use config::{DeduplicateConfig, EnrichConfig, LateRows, LookupFile, LookupTable, MissingRows};
 pub use config::{SnapshotsConfig, StateConfig};
 pub use diagnostic::Diagnostic;

@@ -10,6 +10,7 @@ use weir_decode::{AvroConfig, JsonConfig, SparkLogConfig, TextConfig};
 use weir_deliver::{FileOutput, HttpBatch, HttpOutput, KafkaOutput, StdoutOutput};
 use weir_kafka::{Login, TlsConfig};
 
+use crate::config::DeadLettersLimit;
 use crate::config::{AsOfConfig, BetweenConfig, DeduplicateConfig, EnrichConfig, JoinConfig, LookupTable, RetryConfig};
 use crate::config::{
     BoundedConfig, CalendarConfig, EmitConfig, GlobalConfig, OutputEntry, PeriodicConfig, PipelineConfig,
@@ -104,6 +105,7 @@ const SECTIONS: &[Section] = &sections! {
     "HttpOutput", "Output: HTTP", "outputs[N].http", fields::<HttpOutput>;
     "HttpBatch", "Output: HTTP, batches", "outputs[N].http.batch", fields::<HttpBatch>;
     "RetryConfig", "Output: tries", "outputs[N].retry", fields::<RetryConfig>;
+    "DeadLettersLimit", "Dead letters: limit", "dead_letters_limit", fields::<DeadLettersLimit>;
     "StateConfig", "State", "state", fields::<StateConfig>;
     "SnapshotsConfig", "State: snapshots", "state.snapshots", fields::<SnapshotsConfig>;
     "TlsConfig", "Kafka: encryption", "sources.NAME.kafka.tls", fields::<TlsConfig>;

@@ -12,6 +12,7 @@
 
 mod decoders;
 mod intake;
+mod replays;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,8 @@ use super::Shared;
 use crate::JobSource;
 use decoders::Decoders;
 use intake::{Feed, Intake, Job, Place, Took};
+use replays::WithReplays;
+pub use replays::replay_topic;
 
 /// How many places there are in line beside one for each task: what helpers may read ahead while the loop commits.
 /// A place holds about a MiB, and as much again once it is decoded.
@@ -98,7 +101,7 @@ impl Inlet {
         let (mut feeds, mut bytes_total) = (Vec::new(), Some(0));
         for source in sources {
             let positions = positions.get(&source.name).cloned().unwrap_or_default();
-            let opened = open(source, shared, &positions).await?;
+            let opened = open(handle.name(), source, shared, &positions).await?;
             bytes_total = bytes_total.zip(opened.bytes_total()).map(|(sum, bytes)| sum + bytes);
             let decoder = || source.format.decoder(source.wanted.clone());
             let registry = source.format.registry().map(Client::new).transpose()?.map(Arc::new);
@@ -249,15 +252,21 @@ async fn stopped(shared: &TaskShared) {
 }
 
 /// Opens a source and goes to where its last commit left it.
-async fn open(source: &JobSource, shared: &Shared, positions: &Positions) -> SeamResult<Box<dyn Source>> {
+async fn open(
+    pipeline: &str,
+    source: &JobSource,
+    shared: &Shared,
+    positions: &Positions,
+) -> SeamResult<Box<dyn Source>> {
     let framer = source.format.framer();
-    let mut opened: Box<dyn Source> = match &source.source {
+    let opened: Box<dyn Source> = match &source.source {
         SourceConfig::File(config) => Box::new(FileSource::open(&source.name, config, framer)?),
         SourceConfig::Stdin(config) => Box::new(StdinSource::open(&source.name, config, framer)?),
         SourceConfig::Http(config) => Box::new(LogSource::http(&source.name, Arc::clone(&shared.log), config)?),
         SourceConfig::Log(config) => Box::new(LogSource::open(&source.name, Arc::clone(&shared.log), config)?),
         SourceConfig::Kafka(config) => Box::new(KafkaSource::open(&source.name, config)?),
     };
+    let mut opened = WithReplays::new(opened, pipeline, &source.name, Arc::clone(&shared.log));
     opened.seek(positions).await?;
-    Ok(opened)
+    Ok(Box::new(opened))
 }

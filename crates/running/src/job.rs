@@ -64,4 +64,15 @@ pub struct JobOutput {
     pub columns: Option<SchemaRef>,
     /// How long it is waited for when it takes no rows.
     pub retry: BackoffConfig,
+    /// How much its table may hold before the pipeline waits; nothing for other outputs.
+    pub limit: Option<TableLimit>,
+}
+
+/// How much a table may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableLimit {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
 }

@@ -12,6 +12,7 @@ mod outlet;
 mod pace;
 mod patience;
 mod recover;
+mod room;
 mod supervisor;
 mod tables;
 mod task;
@@ -26,7 +27,8 @@ use weir_observe::{Health, PipelineBoard};
 use weir_state::SnapshotStore;
 use weir_store::{Store, StoreConfig};
 
-pub use job::{Job, JobOutput, JobSource};
+pub use inlet::replay_topic;
+pub use job::{Job, JobOutput, JobSource, TableLimit};
 pub use recover::Recovery;
 pub use supervisor::{Ended, Supervisor, Until, keep_running};
 pub use tables::{JobTable, TableFormat, read_table};

@@ -11,6 +11,7 @@ use weir_store::TableConfig;
 
 use super::Shared;
 use super::patience::{Patience, Stopping};
+use super::room::Room;
 use crate::JobOutput;
 
 /// A sink and its name.
@@ -18,6 +19,8 @@ pub(super) struct Outlet {
     pub(super) name: String,
     sink: Box<dyn Sink>,
     patience: Patience,
+    /// Where what it writes to has a limit.
+    room: Option<Room>,
     /// Whether rows were written since the last prepare.
     pub(super) dirty: bool,
 }
@@ -55,14 +58,22 @@ impl Outlet {
             }
         };
         let patience = Patience::new(&output.name, output.retry, shared, handle, stopping);
-        Ok(Self { name: output.name.clone(), sink, patience, dirty: false })
+        let room = match (&output.output, output.limit) {
+            (OutputConfig::Table(table), Some(limit)) => Some(Room::new(Arc::clone(&shared.store), &table.name, limit)),
+            _ => None,
+        };
+        Ok(Self { name: output.name.clone(), sink, patience, room, dirty: false })
     }
 
     /// Writes rows of the epoch that is being built.
     pub(super) async fn write(&mut self, rows: &RecordBatch) -> SeamResult<Delivered> {
         self.dirty = true;
-        let Self { sink, patience, .. } = self;
-        patience.insist(async || sink.write(rows).await).await
+        let Self { sink, patience, room, .. } = self;
+        let write = async || {
+            room.as_ref().map_or(Ok(()), Room::ask)?;
+            sink.write(rows).await
+        };
+        patience.insist(write).await
     }
 
     /// Makes them durable.

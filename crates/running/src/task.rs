@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
-use weir_deliver::dead_letter_batch;
+use weir_deliver::{DeadLetter, LetterKind, LettersOf, dead_letter_batch};
 use weir_engine::{
     Effect, Engine, Input, OperatorPlan, PartitionState as EngineState, Plan, Reset, Snapshot, Upstream,
 };
@@ -42,6 +42,7 @@ pub(super) struct Task {
     handle: Arc<PipelineHandle>,
     engine: Engine,
     source_names: Vec<String>,
+    source_formats: Vec<&'static str>,
     inlet: Inlet,
     sources_open: usize,
     /// The outputs in the order of the plan, then the late rows, then the dead letters.
@@ -51,6 +52,8 @@ pub(super) struct Task {
     ledger: Ledger,
     tables: Tables,
     epoch: Duration,
+    /// How many dead letters the epoch that is being built holds.
+    letters: u64,
     /// Whether anything happened since the last commit.
     dirty: bool,
     pace: Pace,
@@ -95,6 +98,8 @@ impl Task {
             handle: Arc::clone(handle),
             engine,
             source_names: job.sources.iter().map(|source| source.name.clone()).collect(),
+            source_formats: job.sources.iter().map(|source| source.format.kind()).collect(),
+            letters: 0,
             inlet,
             sources_open: job.sources.len(),
             outlets,
@@ -208,7 +213,9 @@ impl Task {
         if !decoded.rejected.is_empty() {
             let rows = decoded.rejected.len() as u64;
             self.step(Input::Rejected { source, partition: raw.partition.clone(), rows }, None).await?;
-            self.reject(&decoded.rejected).await?;
+            let record = |rejected| self.record_of(source, rejected);
+            let letters: Vec<DeadLetter> = decoded.rejected.into_iter().map(record).collect();
+            self.reject(&letters).await?;
         }
         for batch in decoded.batches {
             self.step(Input::Batch { source, batch }, Some(&raw)).await?;
@@ -236,7 +243,7 @@ impl Task {
         self.reject(&rejected).await
     }
 
-    async fn effect(&mut self, effect: Effect, raw: Option<&Raw>, rejected: &mut Vec<Rejected>) -> SeamResult<()> {
+    async fn effect(&mut self, effect: Effect, raw: Option<&Raw>, rejected: &mut Vec<DeadLetter>) -> SeamResult<()> {
         let late = self.outlets.len() - 2;
         match effect {
             Effect::Emit { output, rows } => {
@@ -258,11 +265,17 @@ impl Task {
                     }
                     None => (partition.as_str().into(), bytes::Bytes::new(), 0),
                 };
-                rejected.push(Rejected { partition, origin, offset, reason, payload, original_bytes });
+                let source = self.source_of(&partition);
+                let record = Rejected { partition, origin, offset, reason, payload, original_bytes };
+                let letter = self.record_of(source, record);
+                // A record that is not at hand any more cannot be given again.
+                rejected.push(if raw.is_some() { letter } else { DeadLetter { kind: LetterKind::Row, ..letter } });
                 Ok(())
             }
             Effect::RejectRow { partition, origin, offset, row, reason } => {
-                rejected.push(weir_deliver::rejected_row(partition, origin, offset, &row, reason));
+                let source = Some(self.source_names[self.source_of(&partition)].clone());
+                let letter = weir_deliver::rejected_row(partition, origin, offset, &row, reason);
+                rejected.push(DeadLetter { source, ..letter });
                 Ok(())
             }
             Effect::RejectResult { rows, reason, .. } => {
@@ -323,12 +336,30 @@ impl Task {
         self.reject(&rejected).await
     }
 
-    async fn reject(&mut self, rejected: &[Rejected]) -> SeamResult<()> {
+    /// A record of the source of this index as a dead letter.
+    fn record_of(&self, source: usize, rejected: Rejected) -> DeadLetter {
+        let (name, format) = (self.source_names[source].clone(), self.source_formats[source]);
+        DeadLetter { rejected, kind: LetterKind::Record, source: Some(name), format }
+    }
+
+    /// The index of the source of a partition. The engine knows every one that it has had rows of.
+    fn source_of(&self, partition: &weir_model::PartitionId) -> usize {
+        self.engine.partitions().find(|status| status.partition == *partition).map_or(0, |status| status.source)
+    }
+
+    async fn reject(&mut self, rejected: &[DeadLetter]) -> SeamResult<()> {
         if rejected.is_empty() {
             return Ok(());
         }
         self.handle.dead_letters(rejected.len() as u64);
-        let letters = dead_letter_batch(rejected, self.handle.name(), self.shared.clock.now());
+        let of = LettersOf {
+            pipeline: self.handle.name(),
+            now: self.shared.clock.now(),
+            epoch: self.next_epoch(),
+            before: self.letters,
+        };
+        let letters = dead_letter_batch(rejected, of);
+        self.letters += rejected.len() as u64;
         let dead_letters = self.outlets.len() - 1;
         self.write(dead_letters, &letters).await
     }
@@ -373,6 +404,7 @@ impl Task {
         let done = self.ledger.commit(snapshot, &mut self.outlets, &self.shared).await;
         let done = done.inspect_err(|_| self.handle.checkpoint_failed())?;
         self.dirty = false;
+        self.letters = 0;
         self.due = None;
         self.reject_rows(done.rejected).await?;
         let ended = now();

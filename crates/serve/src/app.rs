@@ -20,7 +20,10 @@ use weir_query::{QueryEngine, Snapshot};
 use crate::body::Bodies;
 use crate::error::{ApiError, ApiResult, ErrorCode, nearest};
 use crate::guard::Guard;
-use crate::{Ingest, Limits, health, ingest, logs, metrics, page, pipelines, search, sql, status, tables, tail};
+use crate::{
+    DeadLetters, Ingest, Limits, dead_letters, health, ingest, logs, metrics, page, pipelines, search, sql, status,
+    tables, tail,
+};
 
 /// What the resources answer from.
 #[derive(Clone)]
@@ -33,6 +36,8 @@ pub struct AppState {
     pub health: Arc<Health>,
     /// Where records go that come in.
     pub ingest: Arc<dyn Ingest>,
+    /// What keeps dead letters.
+    pub dead_letters: Arc<dyn DeadLetters>,
     /// What answers questions about the tables.
     pub queries: Arc<QueryEngine>,
     /// The time.
@@ -60,7 +65,7 @@ pub(crate) struct App {
 }
 
 /// Every path of the API, for suggestions. A test compares it with the router.
-pub(crate) const ROUTES: [&str; 15] = [
+pub(crate) const ROUTES: [&str; 17] = [
     "/api/v1/ingest/{stream}",
     "/api/v1/sql",
     "/api/v1/search",
@@ -70,6 +75,8 @@ pub(crate) const ROUTES: [&str; 15] = [
     "/api/v1/logs/histogram",
     "/api/v1/logs/tail",
     "/api/v1/pipelines",
+    "/api/v1/dead-letters/replay",
+    "/api/v1/dead-letters/purge",
     "/api/v1/status",
     "/metrics",
     "/health/live",
@@ -118,6 +125,8 @@ impl App {
             .route("/api/v1/logs/histogram", get(logs::histogram))
             .route("/api/v1/logs/tail", get(tail::get))
             .route("/api/v1/pipelines", get(pipelines::get))
+            .route("/api/v1/dead-letters/replay", post(dead_letters::replay))
+            .route("/api/v1/dead-letters/purge", post(dead_letters::purge))
             .route("/api/v1/status", get(status::get))
             .route("/metrics", get(metrics::get))
             .route("/health/live", get(health::live))

@@ -5,6 +5,7 @@ mod accept;
 mod app;
 mod body;
 mod connection;
+mod dead_letters;
 mod error;
 mod follow;
 mod guard;
@@ -26,6 +27,7 @@ mod tail;
 mod tests;
 
 pub use app::AppState;
+pub use dead_letters::{ChosenLetters, DeadLetters, Purged, Replayed};
 pub use ingest::{Ack, Ingest, IngestError};
 pub use limits::Limits;
 pub use server::{ServeConfig, Server};

@@ -10,6 +10,7 @@ mod catalog;
 mod compact;
 mod config;
 mod name;
+mod rewrite;
 mod schema;
 mod segment;
 mod snapshot;

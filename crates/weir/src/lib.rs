@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod client;
 pub mod commands;
+mod dead_letters;
 pub mod exit;
 pub mod generate;
 mod housekeeping;

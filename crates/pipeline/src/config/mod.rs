@@ -27,7 +27,7 @@ pub use deduplicate::{DeduplicateConfig, LateRows};
 pub use enrich::{EnrichConfig, LookupFile, LookupTable, MissingRows};
 pub use join::{AsOfConfig, BetweenConfig, JoinConfig, JoinKind, JoinSpan};
 pub use ordered::Named;
-pub use output::{OutputEntry, RetryConfig};
+pub use output::{DeadLettersLimit, OutputEntry, RetryConfig};
 pub use route::{MatchConfig, RouteConfig};
 pub use rows::{
     BeginConfig, ClashConfig, EmptyConfig, ExplodeConfig, FlattenConfig, HashConfig, IntoConfig, JoinLinesConfig,
@@ -68,6 +68,9 @@ pub struct PipelineConfig {
     /// Where records go that could not be decoded or processed, with the reason, the position and the bytes.
     #[serde(default = "default_dead_letters")]
     pub dead_letters: OutputConfig,
+    /// How many dead letters there may be before the pipeline waits; where they go to a table.
+    #[serde(default, skip_serializing_if = "is_default_limit")]
+    pub dead_letters_limit: DeadLettersLimit,
     /// How often results, positions and state are committed together. Shorter shows results sooner; longer costs less.
     #[serde(default = "default_epoch")]
     pub epoch: DurationText,
@@ -101,6 +104,10 @@ fn default_dead_letters() -> OutputConfig {
     OutputConfig::table(DEAD_LETTERS_TABLE)
 }
 
+fn is_default_limit(limit: &DeadLettersLimit) -> bool {
+    *limit == DeadLettersLimit::default()
+}
+
 fn default_epoch() -> DurationText {
     DurationText::secs(1)
 }
@@ -116,6 +123,7 @@ impl PipelineConfig {
             outputs: Vec::new(),
             late: default_late(),
             dead_letters: default_dead_letters(),
+            dead_letters_limit: DeadLettersLimit::default(),
             epoch: default_epoch(),
             tasks: None,
             state: StateConfig::default(),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use weir_deliver::OutputConfig;
-use weir_model::{BackoffConfig, DurationText};
+use weir_model::{BackoffConfig, ByteSize, DurationText};
 
 use crate::tagged;
 
@@ -51,6 +51,24 @@ impl RetryConfig {
     /// What is done accordingly.
     pub fn backoff(self) -> BackoffConfig {
         BackoffConfig { first: self.first.std(), max: self.max.std(), give_up_after: self.give_up_after.std() }
+    }
+}
+
+/// How many dead letters their table holds at most. When it is full the pipeline waits, until letters were given again or
+/// deleted: nothing is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeadLettersLimit {
+    /// So many rows.
+    #[schemars(range(min = 1))]
+    pub rows: u64,
+    /// So many bytes on disk.
+    pub bytes: ByteSize,
+}
+
+impl Default for DeadLettersLimit {
+    fn default() -> Self {
+        Self { rows: 10_000_000, bytes: ByteSize(10 << 30) }
     }
 }
 

@@ -170,3 +170,17 @@ async fn every_route_that_is_suggested_is_there() {
         assert_eq!(answer.error(), (405, "wrong_method".to_owned()), "{route}");
     }
 }
+
+#[tokio::test]
+async fn dead_letters_are_given_again_and_deleted_by_a_choice_that_makes_sense() {
+    let stage = start().await;
+    let kind = "\r\nContent-Type: application/json";
+    let again = stage.post("/api/v1/dead-letters/replay", kind, b"{\"pipeline\":\"p\"}").await;
+    assert_eq!((again.status, again.json()), (200, serde_json::json!({ "replayed": 0, "kept": [] })));
+    let purged = stage.post("/api/v1/dead-letters/purge", kind, b"{}").await;
+    assert_eq!((purged.status, purged.json()), (200, serde_json::json!({ "purged": 0 })));
+    let wrong = stage.post("/api/v1/dead-letters/replay", kind, b"{\"from\":\"1969\"}").await;
+    assert_eq!(wrong.error(), (400, "bad_choice".to_owned()));
+    let unknown = stage.post("/api/v1/dead-letters/purge", kind, b"{\"everything\":true}").await;
+    assert_eq!(unknown.error().0, 400, "a misspelt filter must not delete everything");
+}

@@ -16,12 +16,14 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use weir_disk::{DataFolder, Disk};
-use weir_model::{Clock, CommitPoint, Epoch, EpochCommit, SystemClock};
+use weir_model::{Clock, CommitPoint, Epoch, EpochCommit, ErrorKind, SeamError, SeamResult, SystemClock};
 use weir_observe::{BuildInfo, Health, Metrics, PipelineBoard, TextFormat};
 use weir_query::QueryEngine;
 use weir_store::{Store, StoreConfig, TableConfig, TableWriter};
 
-use crate::{Ack, AppState, Ingest, IngestError, Limits, ServeConfig, Server};
+use crate::{
+    Ack, AppState, ChosenLetters, DeadLetters, Ingest, IngestError, Limits, Purged, Replayed, ServeConfig, Server,
+};
 
 /// Every story ends long before.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
@@ -90,12 +92,30 @@ pub(super) fn parts() -> Parts {
         board,
         health: Arc::new(Health::new(clock.now())),
         ingest: ingest.clone(),
+        dead_letters: Arc::new(NoLetters),
         queries: Arc::new(queries),
         clock,
         data_folder: PathBuf::from("data"),
         version: "0.1.0".to_owned(),
     };
     Parts { state, ingest, data: Data { store, _lock: data, _folder: folder } }
+}
+
+/// A store without dead letters.
+struct NoLetters;
+
+#[async_trait]
+impl DeadLetters for NoLetters {
+    async fn replay(&self, chosen: ChosenLetters) -> SeamResult<Replayed> {
+        match chosen.from {
+            Some(_) => Err(SeamError::new(ErrorKind::Config, "there were no times yet")),
+            None => Ok(Replayed::default()),
+        }
+    }
+
+    async fn purge(&self, _: ChosenLetters) -> SeamResult<Purged> {
+        Ok(Purged::default())
+    }
 }
 
 /// A real store in a temporary folder.

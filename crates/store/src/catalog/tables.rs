@@ -124,6 +124,35 @@ impl Catalog {
         };
         replace().map_err(|error| super::catalog_error("write", &path, error))
     }
+
+    /// Puts each new segment in the place of its old one, or nothing; the old files go to the graves. The commits that the
+    /// old ones belong to have the new ones. Returns the ids of the new ones, or `None` when one of the old ones is gone and
+    /// nothing happened.
+    pub(crate) fn exchange(
+        &mut self,
+        changes: &[(CatalogSegment, Option<&NewSegment>)],
+        now: i64,
+    ) -> SeamResult<Option<Vec<Option<i64>>>> {
+        let path = self.path.clone();
+        let mut exchange = || -> rusqlite::Result<Option<Vec<Option<i64>>>> {
+            let transaction = self.connection.transaction()?;
+            let mut ids = Vec::new();
+            for (old, new) in changes {
+                let there: Option<(i64, i64)> = transaction
+                    .query_row("DELETE FROM segments WHERE id = ?1 RETURNING place, level", [old.id], |row| {
+                        Ok((row.get(0)?, row.get(1)?))
+                    })
+                    .optional()?;
+                let Some((place, level)) = there else { return Ok(None) };
+                bury(&transaction, &old.path, now)?;
+                let owner = (old.pipeline.as_str(), old.epoch);
+                ids.push(new.map(|new| insert(&transaction, new, owner, level, Some(place))).transpose()?);
+            }
+            transaction.commit()?;
+            Ok(Some(ids))
+        };
+        exchange().map_err(|error| super::catalog_error("write", &path, error))
+    }
 }
 
 /// Remembers that a file is not part of any table since `now`.

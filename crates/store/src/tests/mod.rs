@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod exactly_once;
 mod reading;
+mod removing;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -12,6 +12,7 @@ use weir_store::TableSnapshot;
 
 use super::load;
 use crate::cli::UpArgs;
+use crate::dead_letters::StoredLetters;
 use crate::exit::Failure;
 use crate::ingest::LogIngest;
 use crate::plan::Job;
@@ -36,6 +37,7 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
         metrics: metrics(&shared),
         health: Arc::clone(&health),
         ingest: Arc::new(LogIngest::new(Arc::clone(&shared.log), &jobs)),
+        dead_letters: Arc::new(StoredLetters::new(Arc::clone(&shared.store), Arc::clone(&shared.log), Some(&jobs))),
         queries: Arc::new(QueryEngine::new(shared.store.clone(), Limits::for_machine())?),
         clock: Arc::clone(&shared.clock),
         data_folder: args.data.clone(),

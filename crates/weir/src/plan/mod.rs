@@ -10,6 +10,7 @@ mod types;
 mod windows;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use lowering::{Lowered, Place};
 pub use steps::{StepColumns, step_columns};
@@ -27,6 +28,7 @@ use weir_sql::{AggregateCall, Parameter, SqlError, parse_aggregate};
 use weir_state::Bucket;
 
 use crate::running::Recovery;
+use crate::running::TableLimit;
 pub use crate::running::{Job, JobOutput, JobSource};
 
 /// The most threads that a pipeline takes of itself: its steps run on one of them, which keeps up with about so many.
@@ -81,6 +83,7 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
         time_column,
         columns,
         retry: BackoffConfig::default(),
+        limit: None,
     };
     let time_field = config.time.as_ref().map(|time| time.field.clone());
     Ok(Job {
@@ -93,12 +96,17 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
             .collect(),
         tables: memory::tables(config, &plan, &steps.places),
         late: job_output("late", &config.late, Some("event_time".to_owned()), Some(types::late_columns())),
-        dead_letters: job_output(
-            "dead_letters",
-            &config.dead_letters,
-            Some("time".to_owned()),
-            Some(weir_deliver::dead_letter_schema()),
-        ),
+        dead_letters: JobOutput {
+            // Whoever makes room in a full table may take days to do so.
+            retry: BackoffConfig { give_up_after: Duration::MAX, ..BackoffConfig::default() },
+            limit: Some(TableLimit { rows: config.dead_letters_limit.rows, bytes: config.dead_letters_limit.bytes.0 }),
+            ..job_output(
+                "dead_letters",
+                &config.dead_letters,
+                Some("time".to_owned()),
+                Some(weir_deliver::dead_letter_schema()),
+            )
+        },
         epoch: config.epoch.std(),
         tasks: config.tasks.map_or_else(tasks_of_itself, |tasks| tasks as usize),
         snapshots: bucket(config)?,

@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use arrow::ipc::{reader::StreamReader, writer::StreamWriter};
 use bytes::Bytes;
 use weir_collect::SourceConfig;
-use weir_deliver::dead_letter_batch;
+use weir_deliver::{DeadLetter, LetterKind, LettersOf, dead_letter_batch};
 use weir_engine::{Effect, Engine, Input, Snapshot, Table};
 use weir_model::{
     Balance, Decoder, Epoch, EventTime, Framed, Offset, PartitionId, Position, ProcessingTime, Raw, RecordSpan,
@@ -276,7 +276,8 @@ impl<'j> Stage<'j> {
         if !decoded.rejected.is_empty() {
             let rows = decoded.rejected.len() as u64;
             self.step(Input::Rejected { source, partition: raw.partition.clone(), rows }, None);
-            self.reject(&decoded.rejected);
+            let letters: Vec<DeadLetter> = decoded.rejected.into_iter().map(as_letter).collect();
+            self.reject(&letters);
         }
         for batch in decoded.batches {
             self.step(Input::Batch { source, batch }, Some(raw));
@@ -300,7 +301,8 @@ impl<'j> Stage<'j> {
                     let span = raw.and_then(|raw| Some((raw, raw.find(offset)?)));
                     let payload = span.map_or_else(Bytes::new, |(raw, span)| Bytes::copy_from_slice(raw.record(span)));
                     let (origin, original_bytes) = (partition.as_str().into(), payload.len() as u64);
-                    rejected.push(Rejected { partition, origin, offset, reason, payload, original_bytes });
+                    let record = Rejected { partition, origin, offset, reason, payload, original_bytes };
+                    rejected.push(as_letter(record));
                 }
                 Effect::RejectRow { partition, origin, offset, row, reason } => {
                     rejected.push(weir_deliver::rejected_row(partition, origin, offset, &row, reason));
@@ -318,9 +320,13 @@ impl<'j> Stage<'j> {
         snapshot
     }
 
-    fn reject(&mut self, rejected: &[Rejected]) {
+    fn reject(&mut self, rejected: &[DeadLetter]) {
         if !rejected.is_empty() {
-            let letters = dead_letter_batch(rejected, &self.job.plan.pipeline, self.clock);
+            let pipeline = &self.job.plan.pipeline;
+            let of = LettersOf { pipeline, now: self.clock, epoch: Epoch::default(), before: 0 };
+            let mut letters = dead_letter_batch(rejected, of);
+            // The id depends on where epochs end, which a story does not say.
+            letters.remove_column(0);
             self.write(self.job.outputs.len() + 1, &letters);
         }
     }
@@ -496,4 +502,9 @@ fn through_bytes(batch: &RecordBatch) -> Result<RecordBatch, arrow::error::Arrow
     writer.write(batch)?;
     let bytes = writer.into_inner()?;
     StreamReader::try_new(Cursor::new(bytes), None)?.next().expect("one batch was written")
+}
+
+/// A record as a dead letter; of which source is of no account in a story.
+fn as_letter(rejected: Rejected) -> DeadLetter {
+    DeadLetter { rejected, kind: LetterKind::Record, source: None, format: "" }
 }

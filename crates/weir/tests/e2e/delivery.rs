@@ -175,7 +175,7 @@ fn an_output_that_is_given_up_ends_the_run_and_the_next_one_loses_nothing() {
 }
 
 /// Asks for the status of a pipeline until it is so.
-fn becomes(server: &Server, pipeline: &str, so: impl Fn(&Value) -> bool) -> Value {
+pub(crate) fn becomes(server: &Server, pipeline: &str, so: impl Fn(&Value) -> bool) -> Value {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let answer: Value = serde_json::from_str(&server.get("/api/v1/pipelines").1).unwrap();
