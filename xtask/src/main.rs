@@ -3,6 +3,7 @@
 mod bench;
 mod ci;
 mod kafka;
+mod planted;
 mod seeds;
 mod shell;
 mod sim;
@@ -44,6 +45,7 @@ usage: cargo xtask COMMAND
       --seed N            this seed; a failure is shrunk and shown whole
       --seeds N           so many (default 1000)
       --from N            beginning with this one (default 0)
+      --planted all       plant the bugs of docs/planted-bugs.md, one after the other: each must be found
   nightly               what takes too long for every change: 200,000 streams per oracle
   kafka fetch           put the jars of the tests' Kafka into the cache
   kafka up [3]          run the tests' Kafka (one broker, or 3) until Enter is pressed

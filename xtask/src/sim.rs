@@ -10,22 +10,41 @@ const NIGHT_SEEDS: &str = "200000";
 /// not need too.
 const BUILD: [&str; 5] = ["build", "--quiet", "--workspace", "--bin", "weir-faults"];
 
-/// `cargo xtask sim [--seed N | --seeds N --from N ...]`.
+/// Seeds within which each planted bug must be found.
+const PLANTED_SEEDS: &str = "2000";
+/// What plants bugs.
+const WITH_BUGS: [&str; 2] = ["--features", "weir-faults/planted"];
+/// Bugs that every change must find again, of those that take few seeds: one of each kind.
+const CI_BUGS: &str = "ack-before-sync,not-rolled-forward,positions-forgotten,watermark-per-batch,dead-letters-at-once";
+
+/// `cargo xtask sim [--seed N | --seeds N --from N | --planted all]`.
 pub(crate) fn run(options: &[&str]) -> Outcome {
+    if options.contains(&"--planted") {
+        return planted("debug", options);
+    }
     step("build the simulator", "cargo", &BUILD, &[])?;
     play("debug", options)
 }
 
 /// What every change must pass.
 pub(crate) fn ci() -> Outcome {
-    run(&["--seeds", CI_SEEDS])
+    run(&["--seeds", CI_SEEDS])?;
+    run(&["--planted", CI_BUGS])
+}
+
+/// Plants bugs that must be found.
+fn planted(profile: &str, options: &[&str]) -> Outcome {
+    let build = [&BUILD[..], &WITH_BUGS, &["--profile", if profile == "debug" { "dev" } else { profile }]].concat();
+    step("build the simulator with bugs", "cargo", &build, &[])?;
+    play(profile, &[&["--seeds", PLANTED_SEEDS], options].concat())
 }
 
 /// What takes too long for every change, in a build that is fast and checks itself all the same.
 pub(crate) fn nightly() -> Outcome {
     let build = [&BUILD[..], &["--profile", "seeds"]].concat();
     step("build the simulator", "cargo", &build, &[])?;
-    play("seeds", &["--from", CI_SEEDS, "--seeds", NIGHT_SEEDS])
+    play("seeds", &["--from", CI_SEEDS, "--seeds", NIGHT_SEEDS])?;
+    planted("seeds", &["--planted", "all"])
 }
 
 fn play(profile: &str, options: &[&str]) -> Outcome {

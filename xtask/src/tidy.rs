@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::planted;
 use crate::shell::{Outcome, root};
 
 /// A file longer than this is redesigned, not lengthened.
@@ -39,13 +40,17 @@ pub(crate) fn run() -> Outcome {
 
 /// Everything in the workspace at `root` that breaks a rule, as `path: what, and why it matters`.
 fn check(root: &Path) -> Vec<String> {
-    let mut problems = Vec::new();
+    let (mut problems, mut texts) = (Vec::new(), Vec::new());
     let folders = ["crates", "bench", "xtask"];
     for file in folders.iter().flat_map(|folder| sources(&root.join(folder))) {
         let Ok(text) = fs::read_to_string(&file) else { continue };
         let shown = file.strip_prefix(root).unwrap_or(&file).display().to_string();
         problems.extend(check_source(&shown, &text).into_iter().map(|problem| format!("{shown}: {problem}")));
+        if shown.starts_with("crates/") {
+            texts.push(text);
+        }
     }
+    problems.extend(planted::check(root, &texts));
     for (name, manifest) in manifests(root) {
         problems.extend(
             check_manifest(&name, &manifest).into_iter().map(|problem| format!("crates/{name}/Cargo.toml: {problem}")),

@@ -14,6 +14,7 @@ use weir_disk::{Blocking, blocking};
 use weir_log::Log;
 use weir_model::{
     ErrorKind, Offset, PartitionId, Position, Positions, Raw, RecordSpan, SeamError, SeamResult, Source, SourceEvent,
+    planted,
 };
 
 use crate::cutter::{CHUNK_BYTES, RECORDS_MAX};
@@ -221,7 +222,7 @@ impl Source for LogSource {
             );
             return Err(SeamError::new(ErrorKind::Corrupt, message));
         }
-        self.next = position.offset;
+        self.next = Offset(position.offset.0 + u64::from(planted!(ResumeOneFurther)));
         Ok(())
     }
 

@@ -90,11 +90,12 @@ impl Client {
         Ok(())
     }
 
-    /// Whether the log still has every record that was acknowledged and not deleted as configured.
-    pub(crate) fn check(&self, log: &Log) -> Result<(), String> {
+    /// Whether the log still has every record that was acknowledged, from `needed` on in each topic: what lies before may
+    /// have been deleted as configured.
+    pub(crate) fn check(&self, log: &Log, needed: &[u64]) -> Result<(), String> {
         for (index, records) in self.acknowledged.iter().enumerate() {
             let topic = source(index);
-            let (start, end) = (log.start(&topic).0, log.end(&topic).0);
+            let (start, end) = (log.start(topic.as_str()).0.max(needed[index]), log.end(topic.as_str()).0);
             if let Some((last, record)) = records.last_key_value().filter(|(last, _)| **last >= end) {
                 return Err(format!(
                     "record {} was acknowledged at offset {last} of {topic}, which ends at {end}",
@@ -103,7 +104,7 @@ impl Client {
             }
             let mut next = start;
             while next < end {
-                let read = log.read(&topic, Offset(next), 1 << 20).map_err(|error| error.full())?;
+                let read = log.read(topic.as_str(), Offset(next), 1 << 20).map_err(|error| error.full())?;
                 for (offset, bytes) in &read {
                     let Some(record) = records.get(&offset.0) else { continue };
                     if bytes != record.text().as_bytes() {

@@ -23,7 +23,7 @@ use weir_model::{ErrorKind, ProcessingTime};
 use weir_observe::PipelineHandle;
 use xxhash_rust::xxh3::xxh3_64;
 
-pub use scenario::{Kind, Life, Post, Record, Scenario, Setup};
+pub use scenario::{Kind, Life, Mishap, Post, Record, Scenario, Setup};
 pub use shrink::shrink;
 
 use client::Client;

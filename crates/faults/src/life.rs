@@ -11,7 +11,7 @@ use weir_running::{Shared, Until, keep_running};
 use crate::client::{Answer, Client};
 use crate::oracle;
 use crate::pipeline::{OUTPUTS, PIPELINE, job};
-use crate::scenario::{Life, Setup};
+use crate::scenario::{Life, Mishap, Setup};
 use crate::world::World;
 
 /// Nothing takes longer, in the time of the simulation: after this something hangs.
@@ -61,7 +61,12 @@ pub(crate) fn live(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
     let before = world.disk.operations();
-    life.mishaps.iter().for_each(|(after, fault)| world.disk.fail_at(before + after, *fault));
+    for Mishap { kind, after, fault } in &life.mishaps {
+        match kind {
+            None => world.disk.fail_at(before + after, *fault),
+            Some(kind) => world.disk.fail_at_next(kind, *after, *fault),
+        }
+    }
     let ended = runtime.block_on(async {
         let began = tokio::time::Instant::now();
         let ended = lived(world, client, setup, (life, goal)).await;
@@ -79,7 +84,9 @@ async fn lived(world: &World, client: &mut Client, setup: &Setup, (life, goal): 
         Err(error) => return Ok(End::GaveUp(error)),
     };
     if life.flip.is_none() {
-        client.check(&shared.log)?;
+        let committed = world.positions(setup.sources);
+        let needed: Vec<u64> = committed.iter().map(|(_, next)| if setup.retains { *next } else { 0 }).collect();
+        client.check(&shared.log, &needed)?;
         oracle::committed(world, &shared, client, setup)?;
     }
     let outputs =
@@ -146,7 +153,7 @@ async fn post_all(
     while let Some(post) = client.next() {
         tokio::time::sleep(Duration::from_millis(post.pause_ms)).await;
         // Between two lives of the pipeline there may be half of what is being copied.
-        if posts % LOOK_EVERY == 0 && handle.state() == PipelineState::Running {
+        if posts % LOOK_EVERY == 0 && world.disk.is_powered() && handle.state() == PipelineState::Running {
             oracle::visible(world, shared, client, setup)?;
         }
         loop {
@@ -178,10 +185,10 @@ async fn post_all(
 fn retain(world: &World, shared: &Shared, setup: &Setup) {
     for (topic, needed) in world.positions(setup.sources) {
         // A disk that fails is the log's to tell.
-        let _ = shared.log.retain(&topic, Offset(needed));
+        let _ = shared.log.retain(topic.as_str(), Offset(needed));
     }
 }
 
 fn is_caught_up(world: &World, shared: &Shared, setup: &Setup) -> bool {
-    world.positions(setup.sources).iter().all(|(topic, next)| shared.log.end(topic).0 <= *next)
+    world.positions(setup.sources).iter().all(|(topic, next)| shared.log.end(topic.as_str()).0 <= *next)
 }

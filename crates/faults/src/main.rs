@@ -1,5 +1,8 @@
 //! Plays seeds and says which fail, and why. `cargo xtask sim` starts it.
 
+#[cfg(feature = "planted")]
+mod hunt;
+
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,8 +10,7 @@ use std::time::Instant;
 
 use weir_faults::{Failure, Ran, Scenario, journal, run, shrink};
 
-const USAGE: &str =
-    "usage: weir-faults [--seeds N] [--from SEED] [--seed SEED] [--threads N] [--commit HASH] | --journal SEED";
+const USAGE: &str = "usage: weir-faults [--seeds N] [--from SEED] [--seed SEED] [--threads N] [--commit HASH] | --journal SEED | --planted all|NAME,NAME";
 /// Every so many seeds one is played twice, to see whether it does the same.
 const TWICE_EVERY: u64 = 50;
 
@@ -19,6 +21,8 @@ struct Options {
     commit: String,
     /// Whose operations are shown.
     journal: Option<u64>,
+    /// Which planted bug is to be found.
+    planted: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -35,34 +39,18 @@ fn main() -> ExitCode {
     }
     // What a simulation panics with is told with its seed.
     std::panic::set_hook(Box::new(|_| {}));
+    if let Some(only) = options.planted.as_deref() {
+        return planted(&options, only);
+    }
     let began = Instant::now();
-    let (next, found) = (AtomicU64::new(0), AtomicBool::new(false));
-    let (sum, first) = (Mutex::new(Ran::default()), Mutex::new(None::<(u64, Failure)>));
-    std::thread::scope(|scope| {
-        for _ in 0..options.threads {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= options.seeds || found.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    let seed = options.from + number;
-                    match play(seed) {
-                        Ok(ran) => add(&mut sum.lock().expect("nobody panics with it"), &ran),
-                        Err(failure) => {
-                            found.store(true, Ordering::Relaxed);
-                            let mut first = first.lock().expect("nobody panics with it");
-                            if first.as_ref().is_none_or(|(other, _)| seed < *other) {
-                                *first = Some((seed, failure));
-                            }
-                        }
-                    }
-                }
-            });
-        }
+    let sum = Mutex::new(Ran::default());
+    let found = search(&options, &|seed| {
+        let ran = play(seed)?;
+        add(&mut sum.lock().expect("nobody panics with it"), &ran);
+        Ok(ran)
     });
     let sum = sum.into_inner().expect("nobody panics with it");
-    let Some((seed, failure)) = first.into_inner().expect("nobody panics with it") else {
+    let Some((seed, failure)) = found else {
         println!(
             "{} seeds from {}: {} lives, {} of them cut short, {} faults, {} refusals of damage, {} operations of the disk, in {:.1} s",
             options.seeds,
@@ -81,6 +69,43 @@ fn main() -> ExitCode {
     println!("what is left of it when everything goes that need not be there:\n{small:#?}\nfails {failure}");
     println!("again: cargo xtask sim --seed {seed}");
     ExitCode::FAILURE
+}
+
+#[cfg(feature = "planted")]
+fn planted(options: &Options, only: &str) -> ExitCode {
+    hunt::hunt(options, only)
+}
+
+#[cfg(not(feature = "planted"))]
+fn planted(_: &Options, _: &str) -> ExitCode {
+    eprintln!("nothing is planted here: build with --features weir-faults/planted");
+    ExitCode::from(2)
+}
+
+/// Plays seeds on all threads, in about their order, until one fails: the smallest of those that did.
+fn search(options: &Options, play: &(dyn Fn(u64) -> Result<Ran, Failure> + Sync)) -> Option<(u64, Failure)> {
+    let (next, found) = (AtomicU64::new(0), AtomicBool::new(false));
+    let first = Mutex::new(None::<(u64, Failure)>);
+    std::thread::scope(|scope| {
+        for _ in 0..options.threads {
+            scope.spawn(|| {
+                while !found.load(Ordering::Relaxed) {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= options.seeds {
+                        return;
+                    }
+                    let seed = options.from + number;
+                    let Err(failure) = play(seed) else { continue };
+                    found.store(true, Ordering::Relaxed);
+                    let mut first = first.lock().expect("nobody panics with it");
+                    if first.as_ref().is_none_or(|(other, _)| seed < *other) {
+                        *first = Some((seed, failure));
+                    }
+                }
+            });
+        }
+    });
+    first.into_inner().expect("nobody panics with it")
 }
 
 /// Plays a seed, some of them twice.
@@ -107,7 +132,8 @@ fn add(sum: &mut Ran, ran: &Ran) {
 
 fn options() -> Result<Options, String> {
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
-    let mut options = Options { from: 0, seeds: 1000, threads, commit: "unknown".to_owned(), journal: None };
+    let mut options =
+        Options { from: 0, seeds: 1000, threads, commit: "unknown".to_owned(), journal: None, planted: None };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
@@ -118,6 +144,7 @@ fn options() -> Result<Options, String> {
             "--seed" => (options.from, options.seeds) = (number()?, 1),
             "--threads" => options.threads = number()?.max(1),
             "--journal" => options.journal = Some(number()?),
+            "--planted" => options.planted = Some(value),
             "--commit" => options.commit = value,
             _ => return Err(format!("no such option: {word}")),
         }

@@ -10,6 +10,10 @@ pub(crate) const DAY_SECONDS: i64 = 1_767_225_600;
 /// Operations of the disk within which a life's mishap falls.
 const MISHAP_WITHIN: [u64; 4] = [12, 40, 120, 400];
 
+/// The kinds of operations that are singled out, as the disk calls them.
+const MISHAP_KINDS: [&str; 8] =
+    ["sync", "sync", "sync folder", "write to", "rename to", "remove", "truncate", "commit"];
+
 /// Everything that happens in one simulation.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -104,14 +108,25 @@ impl Record {
 /// A life of the process, and what goes wrong in it.
 #[derive(Clone, Debug, Default)]
 pub struct Life {
-    /// After so many operations of the disk, this.
-    pub mishaps: Vec<(u64, Fault)>,
+    /// What goes wrong with operations of the disk.
+    pub mishaps: Vec<Mishap>,
     /// From this many milliseconds on, for so many, the disk has this many bytes left.
     pub full: Option<(u64, u64, u64)>,
     /// When it is asked to stop.
     pub stop_ms: Option<u64>,
     /// Whether a bit of a file is flipped before: numbers that choose the file, the byte and the bit.
     pub flip: Option<(u64, u64, u8)>,
+}
+
+/// Something that goes wrong with an operation of the disk.
+#[derive(Clone, Copy, Debug)]
+pub struct Mishap {
+    /// Only operations of this kind count.
+    pub kind: Option<&'static str>,
+    /// How many there are before it in this life.
+    pub after: u64,
+    /// How it goes wrong.
+    pub fault: Fault,
 }
 
 impl Scenario {
@@ -160,9 +175,12 @@ fn posts(random: &mut Random, setup: &Setup) -> Vec<Post> {
             }
             id += 1;
             now += random.between(0, 1_500);
+            // What happens at the very end of a window must happen sometimes.
+            let grain = random.pick(&[1, 1, 1_000]);
+            let time_ms = now + random.between(-spread, spread / 4);
             let record = Record {
                 id,
-                time_ms: now + random.between(-spread, spread / 4),
+                time_ms: time_ms - time_ms.rem_euclid(grain),
                 key: random.below(keys),
                 value: random.between(0, 99),
                 is_bad: random.percent(bad),
@@ -189,17 +207,19 @@ fn life(random: &mut Random) -> Life {
         74..82 => Some(Fault::Full),
         _ => None,
     };
-    let after = |random: &mut Random| {
-        let within = random.pick(&MISHAP_WITHIN);
-        random.below(within)
-    };
-    life.mishaps.extend(fault.map(|fault| (after(random), fault)));
-    if life.mishaps.iter().any(|(_, fault)| *fault == Fault::Full) {
-        // A full disk is full more than once; and then the power fails, perhaps.
-        let (first, _) = life.mishaps[0];
-        life.mishaps.extend((1..random.below(4)).map(|next| (first + next, Fault::Full)));
-        if random.percent(40) {
-            life.mishaps.push((first + 5 + random.below(20), Fault::PowerLoss));
+    if let Some(fault) = fault {
+        // By number most fall on what there is most of; by kind every kind has its share.
+        let kind = random.percent(60).then(|| random.pick(&MISHAP_KINDS));
+        let within = if kind.is_some() { random.pick(&[3, 12, 40]) } else { random.pick(&MISHAP_WITHIN) };
+        let first = Mishap { kind, after: random.below(within), fault };
+        life.mishaps.push(first);
+        if fault == Fault::Full {
+            // A full disk is full more than once; and then the power fails, perhaps.
+            life.mishaps.extend((1..random.below(4)).map(|next| Mishap { after: first.after + next, ..first }));
+            if random.percent(40) {
+                let after = first.after + 5 + random.below(20);
+                life.mishaps.push(Mishap { after, fault: Fault::PowerLoss, ..first });
+            }
         }
     }
     match random.below(100) {

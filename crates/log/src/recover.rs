@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use weir_disk::{disk_error, read_file, sync_error};
-use weir_model::{FileKind, SeamResult, Vfs};
+use weir_model::{FileKind, SeamResult, Vfs, planted};
 
 use crate::frame::{Found, HEADER_BYTES, find, resume};
 use crate::keys::{Mark, Marked};
@@ -38,7 +38,7 @@ pub(crate) fn recover(vfs: &dyn Vfs, folder: &Path, payload_max: usize) -> SeamR
     let content = read_file(vfs, &last.path)?;
     let tail = tail(&content, last.base, payload_max, |offset, at| last.learn(offset, at as u64));
     recovered.end = tail.end;
-    recovered.marked = tail.marked;
+    recovered.marked = if planted!(KeysNotRecovered) { Vec::new() } else { tail.marked };
     recovered.appendable = tail.damage.is_none();
     if let Some((offset, at)) = tail.damage {
         recovered.troubles.push(format!(
@@ -47,7 +47,7 @@ pub(crate) fn recover(vfs: &dyn Vfs, folder: &Path, payload_max: usize) -> SeamR
             tail.end
         ));
     }
-    if (tail.sound as u64) < last.bytes && recovered.appendable {
+    if (tail.sound as u64) < last.bytes && recovered.appendable && !planted!(TornTailKept) {
         vfs.truncate(&last.path, tail.sound as u64)
             .map_err(|error| disk_error("cut the torn end of", &last.path, error))?;
     }
@@ -55,7 +55,9 @@ pub(crate) fn recover(vfs: &dyn Vfs, folder: &Path, payload_max: usize) -> SeamR
     // A process that was killed leaves records that are in memory only: before anyone reads them they must be safe.
     let last = last.path.clone();
     let mut file = vfs.append(&last).map_err(|error| disk_error("open", &last, error))?;
-    file.sync().map_err(|error| sync_error(&last, error))?;
+    if !planted!(RecoveredTailNotSynced) {
+        file.sync().map_err(|error| sync_error(&last, error))?;
+    }
     vfs.sync_folder(folder).map_err(|error| sync_error(folder, error))?;
     Ok(recovered)
 }
@@ -95,7 +97,7 @@ fn tail(content: &[u8], base: u64, payload_max: usize, mut learn: impl FnMut(u64
                 at += frame.bytes();
                 next += 1;
                 // After damage what is there is kept, whole or not: it may have been acknowledged.
-                if frame.following == 0 || tail.damage.is_some() {
+                if frame.following == 0 || tail.damage.is_some() || planted!(HalfAppendTaken) {
                     (tail.end, tail.sound) = (next, at);
                 }
                 if frame.following == 0 {
@@ -104,7 +106,8 @@ fn tail(content: &[u8], base: u64, payload_max: usize, mut learn: impl FnMut(u64
             }
             Found::Frame(_) | Found::Partial(_) | Found::Damage => {
                 // A torn end is followed by nothing that was ever whole; damage is.
-                let Some((sound, frame)) = resume(content, at + 1, next, payload_max) else { break };
+                let resumed = resume(content, at + 1, next, payload_max);
+                let Some((sound, frame)) = resumed.filter(|_| !planted!(TailCutUnchecked)) else { break };
                 begun = None;
                 tail.damage = tail.damage.or(Some((next, at)));
                 (at, next) = (sound, frame.offset);

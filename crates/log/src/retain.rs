@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use weir_disk::{disk_error, sync_error};
-use weir_model::SeamResult;
+use weir_model::{SeamResult, planted};
 
 use crate::frame::{Found, HEADER_BYTES, find};
 use crate::keys::summary_path;
@@ -35,7 +35,7 @@ impl Topic {
     /// The oldest segment, if it may go. The last one never may: it says where the topic is.
     fn to_delete(&self, needed_from: u64) -> SeamResult<Option<Segment>> {
         let (oldest, next, all) = match self.segments().as_slice() {
-            [oldest, next, rest @ ..] if next.base <= needed_from => {
+            [oldest, next, rest @ ..] if next.base <= needed_from || planted!(RetainsUnread) => {
                 let all = oldest.bytes + next.bytes + rest.iter().map(|segment| segment.bytes).sum::<u64>();
                 (oldest.clone(), next.clone(), all)
             }

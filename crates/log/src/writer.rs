@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use weir_disk::{disk_error, sync_error};
-use weir_model::{ErrorKind, Offset, ProcessingTime, SeamError, SeamResult, VfsFile};
+use weir_model::{ErrorKind, Offset, ProcessingTime, SeamError, SeamResult, VfsFile, planted};
 
 use crate::AppendAck;
 use crate::frame::Frame;
@@ -127,14 +127,21 @@ impl Writer {
         if let Err(error) = io::Write::write_all(&mut open.file, &self.buffer) {
             return Err(self.undo(open, &path, before, error));
         }
-        let synced = open.file.sync().map_err(|error| sync_error(&path, error)).and_then(|()| match open.is_new {
+        let mut synced = if planted!(AckBeforeSync) { Ok(()) } else { open.file.sync() };
+        if planted!(SyncRetried) && synced.is_err() {
+            synced = open.file.sync();
+        }
+        let names = open.is_new && !planted!(SegmentNameNotSynced);
+        let synced = synced.map_err(|error| sync_error(&path, error)).and_then(|()| match names {
             true => topic.vfs.sync_folder(&topic.folder).map_err(|error| sync_error(&topic.folder, error)),
             false => Ok(()),
         });
         if let Err(error) = synced {
             // The kernel takes what it could not write for written: the next process would find it, a sync would say yes,
             // and a loss of power would take it. Nobody was told of it, so it goes.
-            let _ = topic.vfs.truncate(&path, before);
+            if !planted!(UnsyncedLeft) {
+                let _ = topic.vfs.truncate(&path, before);
+            }
             self.close(&error);
             return Err(error);
         }
@@ -215,7 +222,9 @@ impl Writer {
             self.close(&error);
             return error;
         }
-        if let Err(cut) = self.topic.vfs.truncate(path, before) {
+        if !planted!(HalfWriteLeft)
+            && let Err(cut) = self.topic.vfs.truncate(path, before)
+        {
             let error =
                 SeamError::caused(ErrorKind::Closed, format!("cannot undo half a write to {}", path.display()), cut);
             self.close(&error);

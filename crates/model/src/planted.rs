@@ -33,7 +33,7 @@ macro_rules! bugs {
 
 bugs! {
     AckBeforeSync = "ack-before-sync": "the log acknowledges records before they are synced",
-    ReadBeforeSync = "read-before-sync": "readers of the log see records whose sync has failed",
+    UnsyncedLeft = "unsynced-left": "records whose sync has failed stay in the log for the next process",
     SyncRetried = "sync-retried": "a failed sync of the log is tried again, and then believed",
     SegmentNameNotSynced = "segment-name-not-synced": "the folder of a new segment of the log is not synced",
     TornTailKept = "torn-tail-kept": "the torn end of a log is not cut off, and what comes next is written behind it",
@@ -50,7 +50,7 @@ bugs! {
     SnapshotUnchecked = "snapshot-unchecked": "the pieces of a snapshot are not compared with their checksums",
     SnapshotNameReused = "snapshot-name-reused": "a snapshot is named after its epoch alone",
     SnapshotCollectedEarly = "snapshot-collected-early": "the snapshot before is removed before the commit",
-    SnapshotAfterCommit = "snapshot-after-commit": "the commit names a snapshot that is not written yet",
+    SnapshotOfBefore = "snapshot-of-before": "the commit names the snapshot of the epoch before",
     CountersNotRestored = "counters-not-restored": "without runs in the snapshot the engine begins anew",
     StageNotSynced = "stage-not-synced": "staged rows are not synced before the commit",
     StageNameNotSynced = "stage-name-not-synced": "the name of a staged file is not synced before the commit",

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use weir_engine::{Plan, Snapshot};
-use weir_model::{Committed, Epoch, EpochCommit, ErrorKind, Positions, RejectedRow, SeamError, SeamResult};
+use weir_model::{Committed, Epoch, EpochCommit, ErrorKind, Positions, RejectedRow, SeamError, SeamResult, planted};
 
 use super::Shared;
 use super::outlet::Outlet;
@@ -39,7 +39,10 @@ impl Ledger {
             pipeline: plan.pipeline.clone(),
             fingerprint: plan.fingerprint(),
             last: committed.map_or(Epoch::default(), |committed| committed.epoch),
-            positions: committed.map(|committed| committed.positions.clone()).unwrap_or_default(),
+            positions: match committed {
+                Some(committed) if !planted!(PositionsForgotten) => committed.positions.clone(),
+                _ => BTreeMap::new(),
+            },
             snapshots,
         }
     }
@@ -55,7 +58,13 @@ impl Ledger {
         let snapshot_bytes = snapshot.runs.iter().map(|run| run.batch.get_array_memory_size() as u64).sum();
         let counters = String::from_utf8(snapshot.meta.clone())
             .map_err(|error| SeamError::caused(ErrorKind::Closed, "the engine's counters are not text", error))?;
-        let name = if snapshot.runs.is_empty() {
+        if planted!(SnapshotCollectedEarly) {
+            shared.snapshots.forget(&self.pipeline);
+            shared.snapshots.collect(&self.pipeline, &[])?;
+        }
+        let name = if planted!(SnapshotOfBefore) {
+            self.snapshots.back().cloned().flatten()
+        } else if snapshot.runs.is_empty() {
             None
         } else {
             Some(shared.snapshots.write(&self.pipeline, epoch, &snapshot)?)

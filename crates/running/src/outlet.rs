@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use weir_deliver::{FileSink, HttpSink, KafkaSink, OutputConfig, StdoutSink, TableSink};
-use weir_model::{Delivered, Epoch, Prepared, SeamResult, Sink, Vfs};
+use weir_model::{Delivered, Epoch, Prepared, SeamResult, Sink, Vfs, planted};
 use weir_observe::PipelineHandle;
 use weir_store::TableConfig;
 
@@ -95,8 +95,8 @@ impl Outlet {
         let Self { sink, patience, .. } = self;
         patience.insist(async || sink.abort(last).await).await?;
         match prepared {
-            Some(prepared) => self.commit(last, prepared).await,
-            None => Ok(Delivered::all()),
+            Some(prepared) if !planted!(NotRolledForward) => self.commit(last, prepared).await,
+            _ => Ok(Delivered::all()),
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use weir_engine::{Engine, EngineError, Plan, Reset, Snapshot};
-use weir_model::{Committed, Epoch, EpochCommit, ErrorKind, KeptCommit, Prepared, SeamError, SeamResult};
+use weir_model::{Committed, Epoch, EpochCommit, ErrorKind, KeptCommit, Prepared, SeamError, SeamResult, planted};
 use weir_observe::PipelineHandle;
 
 use super::Shared;
@@ -104,6 +104,10 @@ fn restored<'a>(job: &Job, shared: &Shared, kept: &'a KeptCommit) -> SeamResult<
             pipeline = job.plan.pipeline,
             "the pipeline was changed since: it takes over the state that fits"
         );
+    }
+    if planted!(CountersNotRestored) && snapshot.runs.is_empty() {
+        let engine = Engine::new(job.plan.clone(), Arc::clone(&shared.compiler));
+        return Ok((committed, engine.map_err(|error| refused(&job.plan, &error))?));
     }
     let engine = Engine::restore_without(job.plan.clone(), Arc::clone(&shared.compiler), snapshot, reset);
     Ok((committed, engine.map_err(|error| refused(&job.plan, &error))?))

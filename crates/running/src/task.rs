@@ -10,7 +10,7 @@ use weir_engine::{
     Effect, Engine, Input, OperatorPlan, PartitionState as EngineState, Plan, Reset, Snapshot, Upstream,
 };
 use weir_model::{
-    Delivered, Epoch, ErrorKind, Position, Raw, Rejected, RejectedRow, SeamError, SeamResult, SourceEvent,
+    Delivered, Epoch, ErrorKind, Position, Raw, Rejected, RejectedRow, SeamError, SeamResult, SourceEvent, planted,
 };
 use weir_observe::{Checkpoint, PartitionState, PipelineHandle, PipelineState, Stage, StepStatus, Taken, WindowSpan};
 
@@ -361,7 +361,13 @@ impl Task {
         let letters = dead_letter_batch(rejected, of);
         self.letters += rejected.len() as u64;
         let dead_letters = self.outlets.len() - 1;
-        self.write(dead_letters, &letters).await
+        self.write(dead_letters, &letters).await?;
+        if planted!(DeadLettersAtOnce) {
+            let (epoch, outlet) = (self.next_epoch(), &mut self.outlets[dead_letters]);
+            let prepared = outlet.prepare(epoch).await?;
+            outlet.commit(epoch, &prepared).await?;
+        }
+        Ok(())
     }
 
     async fn tick(&mut self) -> SeamResult<()> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StructArray};
 use arrow::datatypes::DataType;
-use weir_model::{Epoch, NewSegment, Prepared, SeamResult};
+use weir_model::{Epoch, NewSegment, Prepared, SeamResult, planted};
 
 use crate::schema::{adapt, place, plain};
 use crate::segment::{Encoding, encode};
@@ -68,8 +68,11 @@ impl TableWriter {
     /// `Retry` when the disk is full: call it again. `Closed` when the disk failed.
     pub fn prepare(&mut self, _epoch: Epoch) -> SeamResult<Prepared> {
         self.flush()?;
-        let segments =
+        let mut segments: Vec<NewSegment> =
             self.store.tables().uncommitted(&self.table, self.id).staged.iter().map(|(new, _)| new.clone()).collect();
+        if planted!(TableCommittedEmpty) {
+            segments.pop();
+        }
         Ok(Prepared { segments, roll_forward: None })
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use tracing::warn;
 use weir_disk::{disk_error, sync_error};
-use weir_model::{Epoch, ErrorKind, FileKind, SeamError, SeamResult, Vfs, VfsFile};
+use weir_model::{Epoch, ErrorKind, FileKind, SeamError, SeamResult, Vfs, VfsFile, planted};
 use xxhash_rust::xxh3::Xxh3;
 
 use self::back::cut;
@@ -204,7 +204,9 @@ impl LinesFile {
             let building = self.building();
             self.vfs.rename(&building, &staged).map_err(|error| disk_error("name", &staged, error))?;
             self.stage = None;
-            sync_folder(&*self.vfs, folder_of(&self.path))?;
+            if !planted!(StageNameNotSynced) {
+                sync_folder(&*self.vfs, folder_of(&self.path))?;
+            }
         }
         let note = LinesNote {
             file: self.path.to_string_lossy().into_owned(),
@@ -246,7 +248,9 @@ impl LinesFile {
         let entries = self.vfs.list(folder).map_err(|error| disk_error("list", folder, error))?;
         for (path, kind) in entries {
             let epoch = staged_epoch(&self.path, &path);
-            if kind == FileKind::File && epoch.is_some_and(|epoch| epoch != Some(last)) {
+            if kind == FileKind::File
+                && epoch.is_some_and(|epoch| epoch != Some(last) || planted!(AbortRemovesCommitted))
+            {
                 remove(&*self.vfs, &path)?;
             }
         }
@@ -291,7 +295,7 @@ fn roll_forward(vfs: &dyn Vfs, note: &LinesNote) -> SeamResult<u64> {
     if !waits {
         return Ok(if untouched { 0 } else { found });
     }
-    if found > most {
+    if found > most && !planted!(CommitTwice) {
         vfs.truncate(file, note.length_before).map_err(|error| disk_error("truncate", file, error))?;
     }
     append(vfs, note)?;
@@ -308,6 +312,9 @@ fn append(vfs: &dyn Vfs, note: &LinesNote) -> SeamResult<()> {
         // Half of it must not be seen; if this fails too, recovery does it.
         let _ = vfs.truncate(path, note.length_before);
         return Err(error);
+    }
+    if planted!(CopyNotSynced) {
+        return Ok(());
     }
     to.sync().map_err(|error| sync_error(path, error))?;
     sync_folder(vfs, folder_of(path))

@@ -5,7 +5,7 @@ use std::io::{Error, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use weir_disk::{disk_error, sync_error};
-use weir_model::{SeamResult, Vfs, VfsFile};
+use weir_model::{SeamResult, Vfs, VfsFile, planted};
 use xxhash_rust::xxh3::Xxh3;
 
 /// A file that is being staged.
@@ -47,15 +47,24 @@ impl StagedFile {
                 Err(error) => break Err(error),
             }
         };
+        if planted!(FullDiskSwallowed) && result.is_err() {
+            pending.truncate(taken);
+        }
         self.hash.update(&pending[..taken]);
         self.bytes += taken as u64;
         pending.drain(..taken);
-        result.map_err(|error| disk_error("write", &self.path, error))
+        if planted!(FullDiskSwallowed) {
+            Ok(())
+        } else {
+            result.map_err(|error| disk_error("write", &self.path, error))
+        }
     }
 
     /// Makes everything durable; returns the checksum. After an error the file is lost.
     pub(super) fn sync(&mut self) -> SeamResult<u64> {
-        self.file.sync().map_err(|error| sync_error(&self.path, error))?;
+        if !planted!(StageNotSynced) {
+            self.file.sync().map_err(|error| sync_error(&self.path, error))?;
+        }
         Ok(self.hash.digest())
     }
 }

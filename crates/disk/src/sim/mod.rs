@@ -52,9 +52,15 @@ impl SimDisk {
         self.lock().faults.insert(operation, fault);
     }
 
+    /// After `left` more operations called `kind` (as [`SimDisk::journal`] calls them) the next one will go wrong.
+    pub fn fail_at_next(&self, kind: &'static str, left: u64, fault: Fault) {
+        self.lock().faults_of_kind.push((kind, left, fault));
+    }
+
     /// No planned fault will happen.
     pub fn clear_faults(&self) {
         self.lock().faults.clear();
+        self.lock().faults_of_kind.clear();
     }
 
     /// How many operations that change the disk there have been: create, append, write, sync, truncate, rename,
@@ -176,7 +182,8 @@ impl VfsFile for SimFile {
         let mut state = self.disk.lock();
         let sync = Operation::on("sync", &self.path);
         let synced = state.change(&sync, |state| state.sync(self.inode, self.life));
-        if synced.is_err() {
+        // A process that was killed has asked for nothing: what is dirty is still to be written.
+        if synced.is_err() && state.condition == Condition::Running {
             state.forsake(self.inode);
         }
         synced

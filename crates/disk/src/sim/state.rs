@@ -100,6 +100,8 @@ pub(super) struct State {
     pending: Vec<Change>,
     pub(super) inodes: Vec<Inode>,
     pub(super) faults: BTreeMap<u64, Fault>,
+    /// After so many more operations that are called so.
+    pub(super) faults_of_kind: Vec<(&'static str, u64, Fault)>,
     pub(super) operations: u64,
     pub(super) capacity: Option<u64>,
     pub(super) condition: Condition,
@@ -120,6 +122,7 @@ impl State {
             pending: Vec::new(),
             inodes: Vec::new(),
             faults: BTreeMap::new(),
+            faults_of_kind: Vec::new(),
             operations: 0,
             capacity: None,
             condition: Condition::Running,
@@ -155,7 +158,7 @@ impl State {
             let (what, bytes) = (what.what, what.bytes);
             journal.push(format!("{number} {what} {place} ({} bytes, {:016x})", bytes.len(), xxh3_64(bytes)));
         }
-        let fault = self.faults.get(&number).copied();
+        let fault = self.faults.get(&number).copied().or_else(|| self.fault_of_kind(what.what));
         if let Some(fault) = fault {
             self.mishaps.push(format!("{fault:?} at operation {number}: {} {place}", what.what));
         }
@@ -166,6 +169,17 @@ impl State {
             Some(Fault::Full) => Err(io::ErrorKind::StorageFull.into()),
             Some(Fault::Broken) => Err(io::Error::other("input/output error")),
         }
+    }
+
+    fn fault_of_kind(&mut self, what: &str) -> Option<Fault> {
+        let mut due = None;
+        self.faults_of_kind.retain_mut(|(kind, left, fault)| {
+            let is_due = *kind == what && *left == 0;
+            *left = left.saturating_sub(u64::from(*kind == what));
+            due = due.or(is_due.then_some(*fault));
+            !is_due
+        });
+        due
     }
 
     /// The operation was done.
@@ -298,6 +312,7 @@ impl State {
             self.lose();
         }
         self.faults.clear();
+        self.faults_of_kind.clear();
         self.life += 1;
         self.condition = Condition::Running;
     }

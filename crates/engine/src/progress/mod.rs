@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::buffer::ScalarBuffer;
 use serde::{Deserialize, Serialize};
-use weir_model::{EventTime, Offset, PartitionId, Watermark};
+use weir_model::{EventTime, Offset, PartitionId, Watermark, planted};
 
 use crate::plan::TimePlan;
 use crate::{PartitionInspection, PartitionState, PartitionStatus};
@@ -188,6 +188,10 @@ impl Progress {
         let mut marks = Vec::with_capacity(moving.len());
         for &time in moving {
             marks.push(mark);
+            if planted!(WatermarkPerBatch) {
+                partition.latest = partition.latest.max(time);
+                continue;
+            }
             if time > partition.latest {
                 partition.latest = time;
                 mark = rule.mark(time);
@@ -254,6 +258,9 @@ impl Progress {
 
     pub(crate) fn restore(&mut self, meta: ProgressMeta) {
         (self.now, self.partitions, self.finished) = (meta.now, meta.partitions, meta.finished);
+        if planted!(WatermarkNotRestored) {
+            self.partitions.values_mut().for_each(|partition| partition.latest = UNKNOWN);
+        }
         let partitions = self.partitions.values().chain(self.finished.values());
         self.seen = meta.seen.into_iter().chain(partitions.map(|partition| partition.source)).collect();
         self.started = meta.started;

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use weir_model::TimeDelta;
+use weir_model::{TimeDelta, planted};
 
 use super::calendar::Calendar;
 use crate::plan::{GlobalPlan, WindowKind};
@@ -199,7 +199,7 @@ impl Assigned {
                 all_take = none_takes.min(oldest.saturating_add(lateness));
                 slot = self.slot(PaneId { start, from: PaneId::ALL }, times.len());
             }
-            if mark < all_take {
+            if mark < all_take || (planted!(WindowEndIncluded) && mark == none_takes) {
                 self.panes[slot].1.push(row);
             } else if mark < none_takes {
                 let from = spans.first_ending_after(mark.saturating_sub(lateness));

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use arrow::array::{BooleanArray, UInt32Array};
 use serde_json::value::{RawValue, to_raw_value};
-use weir_model::{Compiler, TimeDelta};
+use weir_model::{Compiler, TimeDelta, planted};
 
 use super::{News, Operator, Outcome};
 use crate::compiled::{Compiled, Trouble};
@@ -191,6 +191,9 @@ impl Operator for Deduplicate {
         let (reached, memory): (i64, MemoryMeta) =
             serde_json::from_str(meta.get()).map_err(|error| error.to_string())?;
         self.reached = reached;
+        if planted!(DuplicatesForgotten) {
+            return Ok(());
+        }
         self.memory.restore(&memory, runs)
     }
 
