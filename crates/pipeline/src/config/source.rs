@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use weir_collect::SourceConfig;
-use weir_decode::{FormatConfig, JsonConfig, SparkLogConfig, TextConfig};
+use weir_decode::{AvroConfig, FormatConfig, JsonConfig, SparkLogConfig, TextConfig};
 
 use crate::tagged;
 
@@ -16,7 +16,7 @@ pub struct SourceEntry {
     /// Where the bytes come from.
     #[serde(flatten)]
     pub source: SourceConfig,
-    /// How bytes become records and columns: `json`, `text` or `spark_log`, or one of these with its options.
+    /// How bytes become records and columns: `json`, `text`, `spark_log` or `avro`, or one of these with its options.
     #[schemars(extend("examples" = ["json"]))]
     pub format: FormatConfig,
     /// Declared types of fields. A field that is not declared gets the type that is found in the data; a value that
@@ -42,6 +42,7 @@ enum FormatKey {
     Json(JsonConfig),
     Text(TextConfig),
     SparkLog(SparkLogConfig),
+    Avro(Box<AvroConfig>),
 }
 
 impl SourceEntry {

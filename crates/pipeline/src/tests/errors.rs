@@ -88,14 +88,14 @@ fn a_wrong_word_for_a_format() {
         "format: json",
         "format: jsn",
         expect![[r#"
-        p.yaml:5:13: error: unknown word `jsn`
-          |
-        5 |     format: jsn
-          |             ^^^
-          = at: sources.logs.format
-          = allowed: json, text, spark_log
-          = did you mean `json`?
-    "#]],
+            p.yaml:5:13: error: unknown word `jsn`
+              |
+            5 |     format: jsn
+              |             ^^^
+              = at: sources.logs.format
+              = allowed: json, text, spark_log, avro
+              = did you mean `json`?
+        "#]],
     );
 }
 
