@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use weir_model::{ErrorKind, Guarantee, Offset, SeamError};
+use weir_model::{ErrorKind, Guarantee, KeptCommit, Offset, SeamError};
 use weir_observe::{NewOutput, PipelineHandle, PipelineState};
 use weir_running::{Shared, Until, keep_running};
 
@@ -165,7 +165,7 @@ async fn post_all(
         }
         posts += 1;
         if setup.retains && posts % RETAIN_EVERY == 0 {
-            retain(world, shared, setup);
+            retain(world, shared, setup).await;
         }
     }
     let since = tokio::time::Instant::now();
@@ -181,9 +181,15 @@ async fn post_all(
     std::future::pending().await
 }
 
-/// Deletes segments of which everything is committed.
-fn retain(world: &World, shared: &Shared, setup: &Setup) {
-    for (topic, needed) in world.positions(setup.sources) {
+/// Deletes segments of which everything is committed, by every commit that can still be gone back to.
+async fn retain(world: &World, shared: &Shared, setup: &Setup) {
+    let Ok(kept) = shared.commits.kept(PIPELINE).await else { return };
+    for (topic, newest) in world.positions(setup.sources) {
+        let next = |kept: &KeptCommit| {
+            let positions = kept.commit.as_ref().ok()?.positions.get(&topic)?;
+            positions.values().next().map(|position| position.offset.0)
+        };
+        let needed = kept.iter().map(|kept| next(kept).unwrap_or(0)).min().unwrap_or(newest);
         // A disk that fails is the log's to tell.
         let _ = shared.log.retain(topic.as_str(), Offset(needed));
     }
