@@ -31,7 +31,10 @@ pub use config::{
     TimeConfig, TimeText, WatermarkConfig, Weekday, WindowConfig, WindowKind,
 };
 pub use config::{DeadLettersLimit, RetryConfig};
-pub use config::{DeduplicateConfig, EnrichConfig, LateRows, LookupFile, LookupTable, MissingRows};
+pub use config::{
+    DeduplicateConfig, EnrichConfig, HttpFormat, HttpLookup, HttpTable, LateRows, LookupBreaker, LookupCache,
+    LookupFailure, LookupFile, LookupTable, MissingRows,
+};
 pub use config::{SnapshotsConfig, StateConfig};
 pub use diagnostic::Diagnostic;
 pub use document::{Document, Origin};

@@ -11,7 +11,10 @@ use weir_deliver::{FileOutput, HttpBatch, HttpOutput, KafkaOutput, StdoutOutput}
 use weir_kafka::{Login, TlsConfig};
 
 use crate::config::DeadLettersLimit;
-use crate::config::{AsOfConfig, BetweenConfig, DeduplicateConfig, EnrichConfig, JoinConfig, LookupTable, RetryConfig};
+use crate::config::{
+    AsOfConfig, BetweenConfig, DeduplicateConfig, EnrichConfig, HttpLookup, HttpTable, JoinConfig, LookupBreaker,
+    LookupCache, LookupTable, RetryConfig,
+};
 use crate::config::{
     BoundedConfig, CalendarConfig, EmitConfig, GlobalConfig, OutputEntry, PeriodicConfig, PipelineConfig,
     PunctuatedConfig, SlidingConfig, SnapshotsConfig, SourceEntry, StateConfig, Step, TimeConfig, WindowConfig,
@@ -94,6 +97,10 @@ const SECTIONS: &[Section] = &sections! {
     "DeduplicateConfig", "Step: deduplicate", "steps[N].deduplicate", fields::<DeduplicateConfig>;
     "EnrichConfig", "Step: enrich", "steps[N].enrich", fields::<EnrichConfig>;
     "LookupTable", "Enrich: table", "steps[N].enrich.table", LookupTable::keys;
+    "HttpTable", "Enrich: table over HTTP", "steps[N].enrich.table.http", fields::<HttpTable>;
+    "HttpLookup", "Enrich: rows over HTTP", "steps[N].enrich.table.http_lookup", fields::<HttpLookup>;
+    "LookupCache", "Rows over HTTP: cache", "steps[N].enrich.table.http_lookup.cache", fields::<LookupCache>;
+    "LookupBreaker", "Rows over HTTP: breaker", "steps[N].enrich.table.http_lookup.breaker", fields::<LookupBreaker>;
     "JoinConfig", "Step: join", "steps[N].join", JoinConfig::keys;
     "BetweenConfig", "Join: between", "steps[N].join.between", fields::<BetweenConfig>;
     "AsOfConfig", "Join: as_of", "steps[N].join.as_of", fields::<AsOfConfig>;

@@ -10,6 +10,7 @@ use weir_engine::Plan;
 use weir_model::{BackoffConfig, Wanted};
 use weir_state::Bucket;
 
+use crate::lookups::JobLookup;
 use crate::recover::Recovery;
 use crate::tables::JobTable;
 
@@ -24,6 +25,8 @@ pub struct Job {
     pub outputs: Vec<JobOutput>,
     /// The tables that steps look rows up in.
     pub tables: Vec<JobTable>,
+    /// The tables whose rows are asked for one by one.
+    pub lookups: Vec<JobLookup>,
     /// Where late rows go.
     pub late: JobOutput,
     /// Where rejected records go.

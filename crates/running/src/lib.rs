@@ -8,7 +8,9 @@
 mod epoch;
 mod inlet;
 mod job;
+mod lookups;
 mod outlet;
+mod outward;
 mod pace;
 mod patience;
 mod recover;
@@ -29,9 +31,11 @@ use weir_store::{Store, StoreConfig};
 
 pub use inlet::replay_topic;
 pub use job::{Job, JobOutput, JobSource, TableLimit};
+pub use lookups::{JobLookup, OnLookupFailure};
+pub use outward::Endpoint;
 pub use recover::Recovery;
 pub use supervisor::{Ended, Supervisor, Until, keep_running};
-pub use tables::{JobTable, TableFormat, read_table};
+pub use tables::{JobTable, TableFormat, TablePlace, read_table};
 
 /// Everything that pipelines share in one process.
 #[derive(Clone)]

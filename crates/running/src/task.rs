@@ -17,6 +17,7 @@ use weir_observe::{Checkpoint, PartitionState, PipelineHandle, PipelineState, St
 use super::Shared;
 use super::epoch::Ledger;
 use super::inlet::{Arrival, Control, Inflow, Inlet};
+use super::lookups::{Lookups, Prepared};
 use super::outlet::Outlet;
 use super::pace::Pace;
 use super::patience::Stopping;
@@ -51,6 +52,7 @@ pub(super) struct Task {
     of_windows: Vec<bool>,
     ledger: Ledger,
     tables: Tables,
+    lookups: Lookups,
     epoch: Duration,
     /// How many dead letters the epoch that is being built holds.
     letters: u64,
@@ -90,6 +92,7 @@ impl Task {
             outlets.push(outlet);
         }
         let (tables, first_tables) = Tables::open(&job.tables).await?;
+        let lookups = Lookups::new(&job.lookups, &shared.compiler, Arc::clone(&shared.clock))?;
         let inlet = Inlet::start(&job.sources, job.tasks, &ledger.positions, shared, handle).await?;
         handle.restored(ledger.last, None);
         let pace = Pace::starting(now(), engine.watermark());
@@ -106,6 +109,7 @@ impl Task {
             of_windows: job.plan.outputs.iter().map(|output| is_after_window(&job.plan, output.from)).collect(),
             ledger,
             tables,
+            lookups,
             epoch: job.epoch,
             dirty: false,
             pace,
@@ -159,7 +163,12 @@ impl Task {
                         return Ok(Finish::SourcesEnded);
                     }
                 }
-                Happening::Inflow(Inflow::Records(source, arrival)) => self.records(source, *arrival).await?,
+                Happening::Inflow(Inflow::Records(source, arrival)) => {
+                    if !self.records(source, *arrival, stop).await? {
+                        self.commit_if_dirty().await?;
+                        return Ok(Finish::Stopped);
+                    }
+                }
                 Happening::Inflow(Inflow::Failed(source, error)) => {
                     let message = format!("source {}: {}", self.source_names[source], error.message);
                     return Err(SeamError { message, ..error });
@@ -207,9 +216,15 @@ impl Task {
         }
     }
 
-    /// Takes decoded records through the engine to the sinks.
-    async fn records(&mut self, source: usize, arrival: Arrival) -> SeamResult<()> {
+    /// Takes decoded records through the engine to the sinks. False when `stop` says so while others are asked for what
+    /// steps look up: then it is as if they had not been read.
+    async fn records(&mut self, source: usize, arrival: Arrival, stop: &mut watch::Receiver<bool>) -> SeamResult<bool> {
         let Arrival { raw, decoded, carry, at } = arrival;
+        let mut batches = Vec::with_capacity(decoded.batches.len());
+        for batch in decoded.batches {
+            let Some(prepared) = self.lookups.prepare(source, batch, stop).await? else { return Ok(false) };
+            batches.push(prepared);
+        }
         if !decoded.rejected.is_empty() {
             let rows = decoded.rejected.len() as u64;
             self.step(Input::Rejected { source, partition: raw.partition.clone(), rows }, None).await?;
@@ -217,8 +232,8 @@ impl Task {
             let letters: Vec<DeadLetter> = decoded.rejected.into_iter().map(record).collect();
             self.reject(&letters).await?;
         }
-        for batch in decoded.batches {
-            self.step(Input::Batch { source, batch }, Some(&raw)).await?;
+        for prepared in batches {
+            self.batch(source, prepared, &raw).await?;
         }
         let taken = Taken { records: raw.records.len() as u64, bytes: raw.bytes.len() as u64, next: raw.next.offset };
         self.handle.read(&raw.partition, &raw.origin, taken, self.shared.clock.now());
@@ -226,7 +241,31 @@ impl Task {
         self.ledger.positions.entry(self.source_names[source].clone()).or_default().insert(raw.partition, next);
         self.dirty = true;
         self.handle.batch_done(at.elapsed());
-        Ok(())
+        Ok(true)
+    }
+
+    /// Takes a batch through the engine, after what was looked up for it.
+    async fn batch(&mut self, source: usize, prepared: Prepared, raw: &Raw) -> SeamResult<()> {
+        let Prepared { tables, batch, rejected, failures } = prepared;
+        for (keys, failure) in failures {
+            tracing::warn!(pipeline = self.handle.name(), "{failure}");
+            self.handle.lookups_failed(keys);
+            self.handle.trouble(&failure, self.shared.clock.now());
+        }
+        if !rejected.is_empty() {
+            let (partition, rows) = (raw.partition.clone(), rejected.len() as u64);
+            self.step(Input::Rejected { source, partition, rows }, None).await?;
+            let mut letters = Vec::with_capacity(rejected.len());
+            for (offset, reason) in rejected {
+                let reject = Effect::Reject { partition: raw.partition.clone(), offset, reason };
+                self.effect(reject, Some(raw), &mut letters).await?;
+            }
+            self.reject(&letters).await?;
+        }
+        for (node, table) in tables {
+            self.step(Input::Table { node, table }, None).await?;
+        }
+        self.step(Input::Batch { source, batch }, Some(raw)).await
     }
 
     /// Gives the engine an input and does what it wants done. `raw` is where the rows of the input come from.
@@ -387,7 +426,10 @@ impl Task {
                 tracing::info!(pipeline = self.handle.name(), node, version, rows, "the table is there");
                 (Some(Input::Table { node, table }), remark)
             }
-            TableNews::Stays(message) => (None, Some(message)),
+            TableNews::Stays(message) => {
+                self.handle.lookups_failed(1);
+                (None, Some(message))
+            }
         };
         if let Some(remark) = remark {
             tracing::warn!(pipeline = self.handle.name(), "{remark}");

@@ -113,6 +113,7 @@ pub struct PipelineHandle {
     bytes: AtomicU64,
     late: AtomicU64,
     dead_letters: AtomicU64,
+    lookups_failed: AtomicU64,
     troubles: AtomicU64,
     state_bytes: AtomicU64,
     snapshot_bytes: AtomicU64,
@@ -140,6 +141,7 @@ impl PipelineHandle {
             bytes: AtomicU64::default(),
             late: AtomicU64::default(),
             dead_letters: AtomicU64::default(),
+            lookups_failed: AtomicU64::default(),
             troubles: AtomicU64::default(),
             state_bytes: AtomicU64::default(),
             snapshot_bytes: AtomicU64::default(),
@@ -278,6 +280,11 @@ impl PipelineHandle {
         self.dead_letters.fetch_add(records, Relaxed);
     }
 
+    /// So many tables to look up in, or rows of one, were asked for and not given.
+    pub fn lookups_failed(&self, lookups: u64) {
+        self.lookups_failed.fetch_add(lookups, Relaxed);
+    }
+
     /// Something went wrong that does not stop the pipeline. The same message again only counts up.
     pub fn trouble(&self, message: &str, now: ProcessingTime) {
         self.troubles.fetch_add(1, Relaxed);
@@ -387,6 +394,7 @@ impl PipelineHandle {
             bytes: self.bytes.load(Relaxed),
             late: self.late.load(Relaxed),
             dead_letters: self.dead_letters.load(Relaxed),
+            lookups_failed: self.lookups_failed.load(Relaxed),
             troubles: self.troubles.load(Relaxed),
             state_bytes: self.state_bytes.load(Relaxed),
             snapshot_bytes: self.snapshot_bytes.load(Relaxed),
@@ -414,6 +422,7 @@ pub(crate) struct Measured {
     pub(crate) bytes: u64,
     pub(crate) late: u64,
     pub(crate) dead_letters: u64,
+    pub(crate) lookups_failed: u64,
     pub(crate) troubles: u64,
     pub(crate) state_bytes: u64,
     pub(crate) snapshot_bytes: u64,

@@ -98,6 +98,12 @@ impl<'a> Measures<'a> {
         )?;
         counter(
             to,
+            "pipeline_lookups_failed",
+            "Tables to look up in, and rows of them, that were asked for and not given",
+            self.each(|p| p.lookups_failed as f64),
+        )?;
+        counter(
+            to,
             "pipeline_trouble",
             "Things that went wrong without stopping the pipeline",
             self.each(|p| p.troubles as f64),

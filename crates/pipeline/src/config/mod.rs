@@ -24,7 +24,10 @@ use weir_deliver::OutputConfig;
 use weir_model::DurationText;
 
 pub use deduplicate::{DeduplicateConfig, LateRows};
-pub use enrich::{EnrichConfig, LookupFile, LookupTable, MissingRows};
+pub use enrich::{
+    EnrichConfig, HttpFormat, HttpLookup, HttpTable, LookupBreaker, LookupCache, LookupFailure, LookupFile,
+    LookupTable, MissingRows,
+};
 pub use join::{AsOfConfig, BetweenConfig, JoinConfig, JoinKind, JoinSpan};
 pub use ordered::Named;
 pub use output::{DeadLettersLimit, OutputEntry, RetryConfig};

@@ -4,14 +4,17 @@ use expect_test::{Expect, expect};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
-use weir_model::DurationText;
+use weir_model::{ByteSize, DurationText, Secret};
 
 use super::examples::example;
 use super::round_trip::{durations, named, texts};
 use super::{load_text, rendered};
 use crate::builder::{File, Format, Pipeline, Tumbling};
 use crate::{AsOfConfig, BetweenConfig, JoinConfig, JoinKind, JoinSpan};
-use crate::{DeduplicateConfig, EnrichConfig, FieldType, LateRows, LookupFile, LookupTable, MissingRows, StepKind};
+use crate::{
+    DeduplicateConfig, EnrichConfig, FieldType, HttpFormat, HttpLookup, HttpTable, LateRows, LookupBreaker,
+    LookupCache, LookupFailure, LookupFile, LookupTable, MissingRows, StepKind,
+};
 
 const fn secs(secs: i64) -> DurationText {
     DurationText::secs(secs)
@@ -135,7 +138,9 @@ pub(super) fn kinds() -> impl Strategy<Value = StepKind> {
             let late = if passes { LateRows::Pass } else { LateRows::Aside };
             StepKind::Deduplicate(DeduplicateConfig { by, within, late, keys_max })
         });
-    let file = (texts(), 0..3).prop_map(|(path, kind)| match kind {
+    let file = (texts(), 0..5).prop_map(|(path, kind)| match kind {
+        4 => LookupFile::HttpLookup(HttpLookup::at(path).on_failure(LookupFailure::Wait).concurrency(3)),
+        3 => LookupFile::Http(HttpTable { body_max: ByteSize(1 << 10), ..HttpTable::at(path).format(HttpFormat::Csv) }),
         0 => LookupFile::Csv(path),
         1 => LookupFile::Ndjson(path),
         _ => LookupFile::Parquet(path),
@@ -225,7 +230,7 @@ fn enrich_needs_a_table_keys_and_columns() {
             6 |   - enrich: { table: { cvs: teams.csv }, on: { a: '' }, take: [a, a], missing: drop }
               |                        ^^^
               = at: steps[0].enrich.table.cvs
-              = allowed: csv, ndjson, parquet, refresh, schema
+              = allowed: csv, ndjson, parquet, http, http_lookup, refresh, schema
               = did you mean `csv`?
 
             p.yaml:6:80: error: unknown word `drop`
@@ -257,6 +262,125 @@ fn enrich_needs_a_table_keys_and_columns() {
               |                                                                       ^^^^^^^
               = at: steps[0].enrich.missing
               = allowed: keep, dead_letter, filter
+        "#]],
+    );
+}
+
+#[test]
+fn a_table_over_http_is_an_url_with_limits() {
+    let built = Pipeline::named("p")
+        .source("logs", File::new(["x"]).once(), json())
+        .enrich(
+            EnrichConfig::http(
+                HttpTable::at("https://teams.example/v1/teams")
+                    .format(HttpFormat::Csv)
+                    .header("Authorization", Secret::new("Bearer x"))
+                    .timeout(secs(2))
+                    .body_max(ByteSize(1 << 20)),
+            )
+            .on("app", "id")
+            .take(["team"])
+            .refresh(secs(300)),
+        )
+        .to_table("t")
+        .build();
+    let step = "  - enrich:\n      table:\n        http: { url: 'https://teams.example/v1/teams', format: csv, headers: { Authorization: Bearer x }, timeout: 2s, body_max: 1MiB }\n        refresh: 5m\n      on: { app: id }\n      take: [team]";
+    let written = load_text(&with(step, "  - table: t")).expect("it is right");
+    assert_eq!(written.0.steps, built.steps);
+    check(
+        &with(
+            "  - enrich: { table: { http: { url: 'teams', timeout: 0s, body_max: 1GiB } }, on: { app: id }, take: [team] }",
+            "  - table: t",
+        ),
+        expect![[r#"
+            p.yaml:6:37: error: this is no URL that can be asked
+              |
+            6 |   - enrich: { table: { http: { url: 'teams', timeout: 0s, body_max: 1GiB } }, on: { app: id }, take: [team] }
+              |                                     ^^^^^^^
+              = at: steps[0].enrich.table.http.url
+              = help: such as `https://teams.example/v1/teams`
+
+            p.yaml:6:55: error: 0s is too short: at least 1ms
+              |
+            6 |   - enrich: { table: { http: { url: 'teams', timeout: 0s, body_max: 1GiB } }, on: { app: id }, take: [team] }
+              |                                                       ^^
+              = at: steps[0].enrich.table.http.timeout
+
+            p.yaml:6:69: error: 1073741824 bytes are not possible: from 1 to 268435456
+              |
+            6 |   - enrich: { table: { http: { url: 'teams', timeout: 0s, body_max: 1GiB } }, on: { app: id }, take: [team] }
+              |                                                                     ^^^^
+              = at: steps[0].enrich.table.http.body_max
+        "#]],
+    );
+    check(
+        &with("  - enrich: { table: { http: { format: xml } }, on: { app: id }, take: [team] }", "  - table: t"),
+        expect![[r#"
+            p.yaml:6:40: error: unknown word `xml`
+              |
+            6 |   - enrich: { table: { http: { format: xml } }, on: { app: id }, take: [team] }
+              |                                        ^^^
+              = at: steps[0].enrich.table.http.format
+              = allowed: json, csv
+        "#]],
+    );
+}
+
+#[test]
+fn rows_over_http_are_asked_for_by_key_right_after_the_source() {
+    let lookup = HttpLookup::at("https://users.example/v1/users/{id}")
+        .header("Authorization", Secret::new("Bearer x"))
+        .timeout(secs(2))
+        .body_max(ByteSize(1 << 10))
+        .concurrency(16)
+        .cache(LookupCache { entries_max: 500, ttl: secs(60), negative_ttl: secs(5) })
+        .breaker(LookupBreaker { failures: 3, open_for: secs(5) })
+        .on_failure(LookupFailure::DeadLetter);
+    let built = Pipeline::named("p")
+        .source("logs", File::new(["x"]).once(), json())
+        .enrich(EnrichConfig::http_lookup(lookup).on("user", "id").take(["name"]))
+        .to_table("t")
+        .build();
+    let step = "  - enrich:\n      table:\n        http_lookup:\n          url: https://users.example/v1/users/{id}\n          headers: { Authorization: Bearer x }\n          timeout: 2s\n          body_max: 1KiB\n          concurrency: 16\n          cache: { entries_max: 500, ttl: 1m, negative_ttl: 5s }\n          breaker: { failures: 3, open_for: 5s }\n          on_failure: dead_letter\n      on: { user: id }\n      take: [name]";
+    let written = load_text(&with(step, "  - table: t")).expect("it is right");
+    assert_eq!(written.0.steps, built.steps);
+    check(
+        &with(
+            "  - where: a = 1\n  - enrich: { table: { http_lookup: { url: 'http://{host}/users', concurrency: 0, body_max: 1GiB } }, on: { user: id }, take: [name] }",
+            "  - table: t",
+        ),
+        expect![[r#"
+            p.yaml:7:24: error: rows are asked for when records are read: the step must be the first one after its source
+              |
+            7 |   - enrich: { table: { http_lookup: { url: 'http://{host}/users', concurrency: 0, body_max: 1GiB } }, on: { user: id }, 
+              |                        ^^^^^^^^^^^
+              = at: steps[1].enrich.table.http_lookup
+              = help: put it first, or take the whole table with `http`
+
+            p.yaml:7:44: error: the URL does not say which row: there is no `{id}` in it
+              |
+            7 |   - enrich: { table: { http_lookup: { url: 'http://{host}/users', concurrency: 0, body_max: 1GiB } }, on: { user: id }, 
+              |                                            ^^^^^^^^^^^^^^^^^^^^^
+              = at: steps[1].enrich.table.http_lookup.url
+              = help: such as `https://users.example/v1/users/{id}`
+
+            p.yaml:7:44: error: a value cannot stand for the host: which one is asked is said here alone
+              |
+            7 |   - enrich: { table: { http_lookup: { url: 'http://{host}/users', concurrency: 0, body_max: 1GiB } }, on: { user: id }, 
+              |                                            ^^^^^^^^^^^^^^^^^^^^^
+              = at: steps[1].enrich.table.http_lookup.url
+
+            p.yaml:7:80: error: 0 is not possible: from 1 to 256
+              |
+            7 | : { http_lookup: { url: 'http://{host}/users', concurrency: 0, body_max: 1GiB } }, on: { user: id }, take: [name] }
+              |                                                             ^
+              = at: steps[1].enrich.table.http_lookup.concurrency
+
+            p.yaml:7:93: error: 1073741824 is not possible: from 1 to 16777216
+              |
+            7 | up: { url: 'http://{host}/users', concurrency: 0, body_max: 1GiB } }, on: { user: id }, take: [name] }
+              |                                                             ^^^^
+              = at: steps[1].enrich.table.http_lookup.body_max
         "#]],
     );
 }

@@ -6,10 +6,25 @@ use weir_model::DurationText;
 
 use super::Problem;
 use super::times::{YEAR, at_most, between};
-use crate::config::{DeduplicateConfig, EnrichConfig, JoinConfig, JoinSpan, Named, PipelineConfig, StepKind};
+use crate::config::{
+    DeduplicateConfig, EnrichConfig, HttpLookup, HttpTable, JoinConfig, JoinSpan, LookupFile, Named, PipelineConfig,
+    StepKind,
+};
 use crate::feed::Feed;
 
-/// A file is not looked at more often than this.
+/// A request does not take longer than this.
+const TIMEOUT_MAX: DurationText = DurationText::secs(300);
+/// A breaker does not stay open for longer than this the first time.
+const OPEN_FOR_MAX: DurationText = DurationText::secs(60);
+/// A row is not larger than this.
+const ROW_BYTES_MAX: u64 = 16 << 20;
+/// No more rows are asked for at a time.
+const CONCURRENCY_MAX: u64 = 256;
+/// No more answers are remembered.
+const ENTRIES_MAX: u64 = 10_000_000;
+/// A table is not larger than this.
+const TABLE_BYTES_MAX: u64 = 256 << 20;
+/// A file or an URL is not looked at more often than this.
 const REFRESH_MIN: DurationText = DurationText::millis(100);
 
 pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
@@ -20,7 +35,16 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
             check_deduplicate(&path, deduplicate, problems);
         }
         if let StepKind::Enrich(enrich) = &step.kind {
-            check_enrich(&format!("steps[{index}].enrich"), enrich, problems);
+            let path = format!("steps[{index}].enrich");
+            check_enrich(&path, enrich, problems);
+            let of_source = matches!(config.feed_of_step(index), None | Some(Feed::Sources | Feed::Source(_)));
+            if let (LookupFile::HttpLookup(_), false) = (&enrich.table.file, of_source) {
+                let problem = Problem::new(
+                    format!("{path}.table.http_lookup"),
+                    "rows are asked for when records are read: the step must be the first one after its source",
+                );
+                problems.push(problem.hint("put it first, or take the whole table with `http`"));
+            }
         }
         if let StepKind::Join(join) = &step.kind {
             let path = format!("steps[{index}].join");
@@ -56,8 +80,13 @@ fn check_deduplicate(path: &str, config: &DeduplicateConfig, problems: &mut Vec<
 
 fn check_enrich(path: &str, config: &EnrichConfig, problems: &mut Vec<Problem>) {
     let (key, file) = config.table.path();
-    if file.trim().is_empty() {
-        problems.push(Problem::new(format!("{path}.table.{key}"), "the path of the table is empty"));
+    match &config.table.file {
+        LookupFile::Http(http) => check_http(&format!("{path}.table.http"), http, problems),
+        LookupFile::HttpLookup(http) => check_lookup(&format!("{path}.table.http_lookup"), http, &config.on, problems),
+        LookupFile::Csv(_) | LookupFile::Ndjson(_) | LookupFile::Parquet(_) if file.trim().is_empty() => {
+            problems.push(Problem::new(format!("{path}.table.{key}"), "the path of the table is empty"));
+        }
+        LookupFile::Csv(_) | LookupFile::Ndjson(_) | LookupFile::Parquet(_) => {}
     }
     between(&format!("{path}.table.refresh"), config.table.refresh, REFRESH_MIN, YEAR, problems);
     if config.on.is_empty() {
@@ -70,6 +99,59 @@ fn check_enrich(path: &str, config: &EnrichConfig, problems: &mut Vec<Problem>) 
         problems.push(problem.hint("such as `take: [team, owner]`"));
     }
     check_list(&format!("{path}.take"), &config.take, problems);
+}
+
+fn check_http(path: &str, http: &HttpTable, problems: &mut Vec<Problem>) {
+    check_url(&format!("{path}.url"), &http.url, problems);
+    between(&format!("{path}.timeout"), http.timeout, DurationText::millis(1), TIMEOUT_MAX, problems);
+    if !(1..=TABLE_BYTES_MAX).contains(&http.body_max.0) {
+        let message = format!("{} bytes are not possible: from 1 to {TABLE_BYTES_MAX}", http.body_max.0);
+        problems.push(Problem::new(format!("{path}.body_max"), message));
+    }
+}
+
+fn check_lookup(path: &str, http: &HttpLookup, on: &Named, problems: &mut Vec<Problem>) {
+    let url = format!("{path}.url");
+    check_url(&url, &http.url, problems);
+    for (_, column) in on.iter() {
+        if !http.url.contains(&format!("{{{column}}}")) {
+            let problem =
+                Problem::new(&url, format!("the URL does not say which row: there is no `{{{column}}}` in it"));
+            problems.push(problem.hint(format!("such as `https://users.example/v1/users/{{{column}}}`")));
+        }
+    }
+    let host = http.url.split("//").nth(1).and_then(|rest| rest.split(['/', '?', '#']).next());
+    if host.is_some_and(|host| host.contains('{')) {
+        problems.push(Problem::new(&url, "a value cannot stand for the host: which one is asked is said here alone"));
+    }
+    between(&format!("{path}.timeout"), http.timeout, DurationText::millis(1), TIMEOUT_MAX, problems);
+    between(&format!("{path}.cache.ttl"), http.cache.ttl, DurationText::millis(1), YEAR, problems);
+    between(&format!("{path}.cache.negative_ttl"), http.cache.negative_ttl, DurationText::millis(1), YEAR, problems);
+    between(
+        &format!("{path}.breaker.open_for"),
+        http.breaker.open_for,
+        DurationText::millis(1),
+        OPEN_FOR_MAX,
+        problems,
+    );
+    for (key, value, max) in [
+        ("body_max", http.body_max.0, ROW_BYTES_MAX),
+        ("concurrency", u64::from(http.concurrency), CONCURRENCY_MAX),
+        ("cache.entries_max", http.cache.entries_max, ENTRIES_MAX),
+        ("breaker.failures", u64::from(http.breaker.failures), u64::from(u32::MAX)),
+    ] {
+        if !(1..=max).contains(&value) {
+            problems.push(Problem::new(format!("{path}.{key}"), format!("{value} is not possible: from 1 to {max}")));
+        }
+    }
+}
+
+fn check_url(path: &str, url: &str, problems: &mut Vec<Problem>) {
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    if rest.is_none_or(|rest| rest.is_empty() || rest.starts_with('/') || rest.contains(char::is_whitespace)) {
+        let problem = Problem::new(path, "this is no URL that can be asked");
+        problems.push(problem.hint("such as `https://teams.example/v1/teams`"));
+    }
 }
 
 /// The sources besides one.

@@ -1,26 +1,35 @@
-//! The tables that steps look rows up in: read before the first row, and again when their file has changed.
+//! The tables that steps look rows up in: read before the first row, and again when their file, or what an URL gives, has
+//! changed.
 //!
 //! ```text
-//!  file ──▶ reader (a task per table) ──▶ Table ──▶ loop of the pipeline ──▶ Input::Table
+//!  file, URL ──▶ reader (a task per table) ──▶ Table ──▶ loop of the pipeline ──▶ Input::Table
 //! ```
 //!
 //! A refresh that fails keeps the table there is, and says so on the board; what cannot be read at the start fails the
 //! start, so that no row goes on without having been looked up.
 
+mod fetch;
+#[cfg(test)]
+pub(crate) mod http_tests;
 mod read;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arrow::datatypes::DataType;
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use weir_engine::{EnrichPlan, Table};
 use weir_model::{ErrorKind, SeamError, SeamResult};
+
+use crate::outward::Endpoint;
+use fetch::Fetcher;
 
 /// Tables that may wait for the loop; a reader waits with the next one.
 const TABLES_WAITING_MAX: usize = 1;
@@ -32,11 +41,11 @@ pub struct JobTable {
     pub node: usize,
     /// The name of that step.
     pub step: String,
-    /// The file.
-    pub path: PathBuf,
+    /// Where it is.
+    pub place: TablePlace,
     /// What is in it.
     pub format: TableFormat,
-    /// How often it is looked whether the file has changed.
+    /// How often it is looked whether it has changed.
     pub refresh: Duration,
     /// The declared types of columns.
     pub schema: BTreeMap<String, DataType>,
@@ -44,13 +53,33 @@ pub struct JobTable {
     pub plan: EnrichPlan,
 }
 
-/// What is in the file of a table.
+/// Where a table is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TablePlace {
+    /// In a file.
+    File(PathBuf),
+    /// Where an URL leads.
+    Http(Endpoint),
+}
+
+impl fmt::Display for TablePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Http(endpoint) => f.write_str(&endpoint.shown()),
+        }
+    }
+}
+
+/// What is in a table's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TableFormat {
     /// Text with commas and a first line of names.
     Csv,
     /// A JSON object per line.
     Ndjson,
+    /// A JSON array of objects, or an object per line.
+    Json,
     /// Parquet.
     Parquet,
 }
@@ -75,7 +104,7 @@ impl Tables {
         let (sender, news) = mpsc::channel(TABLES_WAITING_MAX);
         let (mut first, mut readers) = (Vec::new(), JoinSet::new());
         for table in tables {
-            let mut reader = Reader { job: table.clone(), seen: None, version: String::new() };
+            let mut reader = Reader::new(table).map_err(|message| SeamError::new(ErrorKind::Config, message))?;
             match reader.look().await {
                 Ok(Some(news)) => first.push(news),
                 Ok(None) => unreachable!("a reader that has seen nothing has news"),
@@ -98,11 +127,28 @@ type Seen = (u64, Option<SystemTime>);
 
 struct Reader {
     job: JobTable,
-    seen: Option<Seen>,
+    way: Way,
     version: String,
 }
 
+/// How a table is reached.
+enum Way {
+    File(PathBuf, Option<Seen>),
+    Http(Fetcher),
+}
+
 impl Reader {
+    fn new(job: &JobTable) -> Result<Self, String> {
+        let way = match &job.place {
+            TablePlace::File(path) => Way::File(path.clone(), None),
+            TablePlace::Http(endpoint) => {
+                let fetcher = Fetcher::new(endpoint).map_err(|message| format!("{}: {message}", job.step))?;
+                Way::Http(fetcher)
+            }
+        };
+        Ok(Self { job: job.clone(), way, version: String::new() })
+    }
+
     async fn watch(mut self, sender: mpsc::Sender<TableNews>) {
         loop {
             tokio::time::sleep(self.job.refresh).await;
@@ -117,15 +163,10 @@ impl Reader {
         }
     }
 
-    /// Reads the file, if it has changed.
+    /// Reads the table, if it has changed.
     async fn look(&mut self) -> Result<Option<TableNews>, String> {
-        let (job, seen) = (self.job.clone(), self.seen);
-        let read = tokio::task::spawn_blocking(move || read(&job, seen)).await;
-        let read = read.map_err(|error| format!("{}: reading the table panicked: {error}", self.job.step))?;
-        let Some((seen, table)) = read.map_err(|message| format!("{}: {message}", self.job.step))? else {
-            return Ok(None);
-        };
-        self.seen = Some(seen);
+        let table = self.read().await.map_err(|message| format!("{}: {message}", self.job.step))?;
+        let Some(table) = table else { return Ok(None) };
         if std::mem::replace(&mut self.version, table.version().to_owned()) == table.version() {
             return Ok(None);
         }
@@ -134,32 +175,68 @@ impl Reader {
                 "{}: {} rows of {} have the keys of a later one, which counts",
                 self.job.step,
                 table.duplicates(),
-                self.job.path.display()
+                self.job.place
             )
         });
         Ok(Some(TableNews::Newer { node: self.job.node, table: Arc::new(table), remark }))
     }
+
+    /// The table, unless it looks as it did when it was last read well.
+    async fn read(&mut self) -> Result<Option<Table>, String> {
+        let job = self.job.clone();
+        match &mut self.way {
+            Way::File(path, seen) => {
+                let (path, before) = (path.clone(), *seen);
+                let Some((looks, table)) = blocking(move || read_file(&job, &path, before)).await? else {
+                    return Ok(None);
+                };
+                *seen = Some(looks);
+                Ok(Some(table))
+            }
+            Way::Http(fetcher) => {
+                let Some(fetched) = fetcher.fetch().await? else { return Ok(None) };
+                let body = fetched.body.clone();
+                let table = blocking(move || table_of(&job, &body)).await?;
+                fetcher.took(fetched);
+                Ok(Some(table))
+            }
+        }
+    }
 }
 
-/// Reads a table as it is now.
+/// Does what takes long where it holds nobody up.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| format!("reading the table panicked: {error}"))?
+}
+
+/// Reads a table as it is now, from its file.
 ///
 /// # Errors
-/// When its file cannot be read, or lacks a column.
+/// When its file cannot be read, or lacks a column, or it is in none.
 pub fn read_table(job: &JobTable) -> Result<Table, String> {
-    let read = read(job, None).map_err(|message| format!("{}: {message}", job.step))?;
+    let read = match &job.place {
+        TablePlace::File(path) => read_file(job, path, None),
+        TablePlace::Http(_) => Err(format!("{} is asked over HTTP, which is not done here", job.place)),
+    };
+    let read = read.map_err(|message| format!("{}: {message}", job.step))?;
     Ok(read.expect("what was not seen before has news").1)
 }
 
 /// The table, unless its file looks as it was `seen`.
-fn read(job: &JobTable, seen: Option<Seen>) -> Result<Option<(Seen, Table)>, String> {
-    let looks = looks(&job.path)?;
+fn read_file(job: &JobTable, path: &Path, seen: Option<Seen>) -> Result<Option<(Seen, Table)>, String> {
+    let looks = looks(path)?;
     if seen == Some(looks) {
         return Ok(None);
     }
-    let content = read::content(job)?;
+    let bytes = read::bytes(path).map_err(|message| format!("{}: {message}", path.display()))?;
+    Ok(Some((looks, table_of(job, &bytes)?)))
+}
+
+fn table_of(job: &JobTable, bytes: &Bytes) -> Result<Table, String> {
+    let content = read::content(job, bytes)?;
     let table = Table::new(&job.plan, content.version, &content.columns);
-    let table = table.map_err(|error| format!("{}: {error}", job.path.display()))?;
-    Ok(Some((looks, table)))
+    table.map_err(|error| format!("{}: {error}", job.place))
 }
 
 fn looks(path: &Path) -> Result<Seen, String> {

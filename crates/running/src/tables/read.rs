@@ -1,7 +1,8 @@
-//! From the bytes of a file to the columns of a table. Refuses files that are too large to look up in.
+//! From bytes to the columns of a table. Refuses files and tables that are too large to look up in.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchReader};
@@ -30,24 +31,40 @@ pub(super) struct Content {
 }
 
 /// Reads the columns that the table of `job` needs.
-pub(super) fn content(job: &JobTable) -> Result<Content, String> {
-    let named = |message: String| format!("{}: {message}", job.path.display());
-    let bytes = bytes(job).map_err(named)?;
+pub(super) fn content(job: &JobTable, bytes: &Bytes) -> Result<Content, String> {
+    let named = |message: String| format!("{}: {message}", job.place);
     let columns = match job.format {
-        TableFormat::Csv => csv(job, &bytes),
-        TableFormat::Ndjson => ndjson(job, &bytes),
-        TableFormat::Parquet => parquet(job, &bytes),
+        TableFormat::Csv => csv(job, bytes),
+        TableFormat::Ndjson => ndjson(job, bytes),
+        TableFormat::Json => lines(bytes).and_then(|lines| ndjson(job, &lines)),
+        TableFormat::Parquet => parquet(job, bytes),
     };
     let columns = columns.map_err(|error| named(error.to_string()))?;
     if columns.num_rows() > ROWS_MAX {
         return Err(named(format!("{} rows are more than a table may have: {ROWS_MAX}", columns.num_rows())));
     }
-    Ok(Content { version: format!("{:016x}", xxh3_64(&bytes)), columns })
+    Ok(Content { version: format!("{:016x}", xxh3_64(bytes)), columns })
 }
 
-fn bytes(job: &JobTable) -> Result<Bytes, String> {
+/// An array of objects as an object per line; what is no array is taken as lines already.
+fn lines(bytes: &Bytes) -> Result<Bytes, ArrowError> {
+    if bytes.trim_ascii_start().first() != Some(&b'[') {
+        return Ok(bytes.clone());
+    }
+    let failed = |error: serde_json::Error| ArrowError::JsonError(error.to_string());
+    let objects: Vec<serde_json::Map<String, serde_json::Value>> = serde_json::from_slice(bytes).map_err(failed)?;
+    let mut lines = Vec::with_capacity(bytes.len());
+    for object in objects {
+        serde_json::to_writer(&mut lines, &object).map_err(failed)?;
+        lines.push(b'\n');
+    }
+    Ok(lines.into())
+}
+
+/// What is in a file.
+pub(super) fn bytes(path: &Path) -> Result<Bytes, String> {
     let mut bytes = Vec::new();
-    let file = File::open(&job.path).map_err(|error| error.to_string())?;
+    let file = File::open(path).map_err(|error| error.to_string())?;
     file.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     if bytes.len() as u64 > BYTES_MAX {
         return Err(format!("the file has more than {} MiB, the most that a table may have", BYTES_MAX >> 20));

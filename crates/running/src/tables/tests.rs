@@ -9,13 +9,13 @@ use arrow::datatypes::DataType;
 use std::sync::Arc;
 use weir_engine::{EnrichPlan, Missing};
 
-use super::{JobTable, TableFormat, TableNews, Tables, read};
+use super::{JobTable, TableFormat, TableNews, TablePlace, Tables, read};
 
 fn job(path: &std::path::Path, format: TableFormat, take: &[&str]) -> JobTable {
     JobTable {
         node: 0,
         step: "teams".to_owned(),
-        path: path.to_owned(),
+        place: TablePlace::File(path.to_owned()),
         format,
         refresh: Duration::from_millis(5),
         schema: Default::default(),
@@ -27,8 +27,13 @@ fn job(path: &std::path::Path, format: TableFormat, take: &[&str]) -> JobTable {
     }
 }
 
+fn content(job: &JobTable) -> Result<read::Content, String> {
+    let TablePlace::File(path) = &job.place else { panic!("the tables here are files") };
+    read::content(job, &read::bytes(path).unwrap())
+}
+
 fn types(job: &JobTable) -> Vec<(String, DataType)> {
-    let columns = read::content(job).unwrap().columns;
+    let columns = content(job).unwrap().columns;
     columns.schema().fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect()
 }
 
@@ -47,7 +52,7 @@ fn the_columns_of_csv_are_text_unless_they_are_declared() {
     job.schema.insert("budget".to_owned(), DataType::Float64);
     assert_eq!(types(&job), [text("id"), named("budget", DataType::Float64), text("team")]);
     job.schema.insert("team".to_owned(), DataType::Int64);
-    let error = read::content(&job).err().unwrap();
+    let error = content(&job).err().unwrap();
     assert!(error.contains("teams.csv") && error.contains("red"), "{error}");
 }
 

@@ -1,22 +1,26 @@
 //! The steps that remember rows or look them up: as written to as run, which fields they need, which columns they give.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, Schema};
 use weir_engine::{
     DeduplicatePlan, EnrichPlan, JoinKind, JoinPlan, JoinSpan, LateRows, Missing, OperatorPlan, Plan, Upstream,
 };
-use weir_model::TimeDelta;
-use weir_pipeline::{DeduplicateConfig, EnrichConfig, JoinConfig, LookupFile, MissingRows, PipelineConfig, StepKind};
+use weir_model::{BreakerConfig, Secret, TimeDelta};
+use weir_pipeline::{
+    DeduplicateConfig, EnrichConfig, HttpFormat, HttpTable, JoinConfig, LookupFailure, LookupFile, MissingRows,
+    PipelineConfig, StepKind,
+};
 use weir_sql::columns;
 
 use super::Problem;
 use super::fields::Need;
 use super::lowering::Place;
 use super::types::{Checker, JoinColumns, Known};
-use crate::running::{JobTable, TableFormat};
+use crate::running::{Endpoint, JobLookup, JobTable, OnLookupFailure, TableFormat, TablePlace};
 
 /// The plan of a step.
 pub(super) fn deduplicate(config: &DeduplicateConfig) -> DeduplicatePlan {
@@ -175,23 +179,90 @@ pub(super) fn tables(config: &PipelineConfig, plan: &Plan, places: &[Place]) -> 
     let steps = places.iter().map(|place| &config.steps[place.step]).zip(&plan.nodes).enumerate();
     let tables = steps.filter_map(|(node, (step, named))| {
         let StepKind::Enrich(enriched) = &step.kind else { return None };
-        let (_, path) = enriched.table.path();
-        let schema = enriched.table.schema.iter();
+        if let LookupFile::HttpLookup(_) = &enriched.table.file {
+            return None;
+        }
         Some(JobTable {
             node,
             step: named.name.clone(),
-            path: PathBuf::from(path),
-            format: match enriched.table.file {
+            place: match &enriched.table.file {
+                LookupFile::Csv(path) | LookupFile::Ndjson(path) | LookupFile::Parquet(path) => {
+                    TablePlace::File(PathBuf::from(path))
+                }
+                LookupFile::Http(http) => TablePlace::Http(Endpoint {
+                    url: http.url.clone(),
+                    headers: headers(&http.headers),
+                    timeout: http.timeout.std(),
+                    body_max: http.body_max.0,
+                }),
+                LookupFile::HttpLookup(_) => unreachable!("its rows are asked for one by one"),
+            },
+            format: match &enriched.table.file {
                 LookupFile::Csv(_) => TableFormat::Csv,
                 LookupFile::Ndjson(_) => TableFormat::Ndjson,
                 LookupFile::Parquet(_) => TableFormat::Parquet,
+                LookupFile::Http(HttpTable { format: HttpFormat::Json, .. }) => TableFormat::Json,
+                LookupFile::Http(HttpTable { format: HttpFormat::Csv, .. }) => TableFormat::Csv,
+                LookupFile::HttpLookup(_) => unreachable!("its rows are asked for one by one"),
             },
             refresh: enriched.table.refresh.std(),
-            schema: schema.map(|(name, declared)| (name.clone(), super::fields::data_type(*declared))).collect(),
+            schema: declared(enriched),
             plan: enrich(enriched),
         })
     });
     tables.collect()
+}
+
+/// The tables of all steps whose rows are asked for one by one.
+pub(super) fn lookups(config: &PipelineConfig, plan: &Plan, places: &[Place]) -> Vec<JobLookup> {
+    let steps = places.iter().map(|place| &config.steps[place.step]).zip(&plan.nodes).enumerate();
+    let lookups = steps.filter_map(|(node, (step, named))| {
+        let StepKind::Enrich(enriched) = &step.kind else { return None };
+        let LookupFile::HttpLookup(http) = &enriched.table.file else { return None };
+        Some(JobLookup {
+            node,
+            step: named.name.clone(),
+            sources: match named.from {
+                Upstream::Source(source) => vec![source],
+                Upstream::AllSources => (0..plan.sources.len()).collect(),
+                Upstream::Node(_) => unreachable!("the pipeline was checked: it takes from a source"),
+            },
+            endpoint: Endpoint {
+                url: http.url.clone(),
+                headers: headers(&http.headers),
+                timeout: http.timeout.std(),
+                body_max: http.body_max.0,
+            },
+            schema: declared(enriched),
+            plan: enrich(enriched),
+            entries_max: usize::try_from(http.cache.entries_max).unwrap_or(usize::MAX),
+            ttl: http.cache.ttl.std(),
+            negative_ttl: http.cache.negative_ttl.std(),
+            concurrency: http.concurrency as usize,
+            breaker: BreakerConfig {
+                failures_in_a_row: http.breaker.failures,
+                rate: None,
+                open_for: http.breaker.open_for.std(),
+                open_for_max: Duration::from_mins(1),
+            },
+            on_failure: match http.on_failure {
+                LookupFailure::Keep => OnLookupFailure::Keep,
+                LookupFailure::Wait => OnLookupFailure::Wait,
+                LookupFailure::DeadLetter => OnLookupFailure::DeadLetter,
+            },
+        })
+    });
+    lookups.collect()
+}
+
+/// The declared types of a table's columns.
+fn declared(config: &EnrichConfig) -> BTreeMap<String, DataType> {
+    let schema = config.table.schema.iter();
+    schema.map(|(name, declared)| (name.clone(), super::fields::data_type(*declared))).collect()
+}
+
+fn headers(headers: &BTreeMap<String, Secret>) -> Vec<(String, Secret)> {
+    headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// What a step needs of what it takes from, when `need` is needed of what it gives.

@@ -95,6 +95,7 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
             })
             .collect(),
         tables: memory::tables(config, &plan, &steps.places),
+        lookups: memory::lookups(config, &plan, &steps.places),
         late: job_output("late", &config.late, Some("event_time".to_owned()), Some(types::late_columns())),
         dead_letters: JobOutput {
             // Whoever makes room in a full table may take days to do so.

@@ -448,6 +448,12 @@ impl<'j> Stage<'j> {
 
 /// The tables that steps look rows up in.
 fn tables(job: &Job) -> Result<Vec<(usize, Arc<Table>)>, String> {
+    if let Some(lookup) = job.lookups.first() {
+        return Err(format!(
+            "{}: its rows are asked for over HTTP, which a story does not do: let `set` say which file stands for the table",
+            lookup.step
+        ));
+    }
     job.tables.iter().map(|table| Ok((table.node, Arc::new(read_table(table)?)))).collect()
 }
 

@@ -15,6 +15,7 @@ mod fallback;
 mod harness;
 mod kafka;
 mod kill;
+mod lookups;
 mod operators;
 mod stories;
 mod tasks;
