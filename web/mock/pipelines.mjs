@@ -19,6 +19,7 @@ export function pipelines(store, began) {
       epoch: Math.floor((now - began) / 1000) + 41, last_commit_at: new Date(now - (now % 1000)).toISOString(), watermark: partitions[6].watermark, watermark_holder: partitions[6].id, partitions,
       outputs: [
         { name: 'spark_logs', kind: 'table', guarantee: 'exactly_once', balance: { read, results: read - rejected, filtered: 0, late: 0, rejected, open: 0 }, holds: true },
+        { name: 'tagged', kind: 'table', guarantee: 'exactly_once', balance: { read, added: 40, merged: 17, results: read + 40 - 17 - rejected, filtered: 0, late: 0, rejected, open: 0 }, holds: true },
         { name: 'errors_per_minute', kind: 'table', guarantee: 'exactly_once', rows_written: 57, balance: { read, results: read - filtered - late - rejected - open, filtered, late, rejected, open }, holds: true },
       ],
       trouble: [{ at: new Date(now - 61_000).toISOString(), message: '3 records could not be decoded; they are in table dead_letters', times: 3 }],

@@ -28,7 +28,8 @@ export interface SqlResult {
   truncated: boolean;
   elapsed_ms: number;
 }
-export interface Balance { read: number; results: number; filtered: number; late: number; rejected: number; open: number }
+/** `added` and `merged` are left out where no step makes several rows of one, or one of several. */
+export interface Balance { read: number; added?: number; merged?: number; results: number; filtered: number; late: number; rejected: number; open: number }
 export interface PartitionStatus {
   id: string | number;
   origin: string;

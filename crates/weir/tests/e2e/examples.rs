@@ -172,6 +172,37 @@ fn the_example_of_days_in_berlin_has_days_of_23_and_25_hours() {
 }
 
 #[test]
+fn the_machines_example_speaks_with_every_third_report_and_forgets_who_is_silent() {
+    let place = Place::new();
+    let mut command = place.weir(&["run"]);
+    let run = command.arg("examples/machine-alarms.yaml").arg("--data").arg(place.data()).current_dir(repository());
+    well(&run.output().unwrap());
+    let said =
+        place.query("SELECT machine, pane, revision, reports FROM machine_reports ORDER BY machine, pane, reports");
+    let said: Vec<String> = said
+        .iter()
+        .map(|row| {
+            format!("{} {} {} {}", row["machine"], row["pane"], row["revision"], row["reports"]).replace('"', "")
+        })
+        .collect();
+    let press = ["press early 0 3", "press early 1 6", "press on_time 0 1", "press on_time 2 7"];
+    assert_eq!(said, ["oven on_time 0 1", "oven on_time 0 2"].into_iter().chain(press).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_periodic_example_fires_windows_together_and_takes_what_comes_between() {
+    let place = Place::new();
+    let mut command = place.weir(&["run"]);
+    let run = command.arg("examples/periodic-counts.yaml").arg("--data").arg(place.data()).current_dir(repository());
+    well(&run.output().unwrap());
+    let counts = place.query("SELECT path, requests FROM requests_per_ten_seconds ORDER BY window_start, path");
+    let counts: Vec<String> =
+        counts.iter().map(|row| format!("{}{}", row["path"], row["requests"]).replace('"', "")).collect();
+    assert_eq!(counts, ["/a2", "/b2", "/a2", "/b1", "/a3", "/b1", "/a1", "/b1", "/a1"]);
+    assert_eq!(place.number("SELECT count(*) FROM late_events"), 2, "seconds 14 and 9, after the mark of 20");
+}
+
+#[test]
 fn the_rates_example_values_each_order_at_the_rate_of_its_moment() {
     let place = Place::new();
     let mut command = place.weir(&["run"]);
