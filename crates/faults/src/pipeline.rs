@@ -57,6 +57,7 @@ pub(crate) fn job(setup: &Setup, root: &Path, follow: bool) -> Job {
         sources: sources.collect(),
         outputs: vec![output(0), output(1)],
         tables: Vec::new(),
+        lookups: Vec::new(),
         late: output(2),
         dead_letters: output(3),
         epoch: Duration::from_millis(setup.epoch_ms),
