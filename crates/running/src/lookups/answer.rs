@@ -14,11 +14,14 @@ use weir_engine::EnrichPlan;
 use super::key::Key;
 use crate::outward::{Asker, Unanswered};
 
+/// A row as it is answered.
+pub(super) type Object = Map<String, Value>;
+
 /// An answer.
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
-    /// The row, as an object of JSON.
-    Row(Arc<Map<String, Value>>),
+    /// The row.
+    Row(Arc<Object>),
     /// There is none: 404, 410 or 204.
     None,
 }
@@ -41,7 +44,7 @@ impl Answer {
 pub(super) fn columns(
     plan: &EnrichPlan,
     schema: &BTreeMap<String, DataType>,
-    rows: &[(&Key, Option<&Arc<Map<String, Value>>>)],
+    rows: &[(&Key, Option<&Arc<Object>>)],
 ) -> RecordBatch {
     let keys = plan.on.iter().enumerate().map(|(at, (_, name))| {
         let values: StringArray = rows.iter().map(|(key, _)| Some(key[at].as_str())).collect();
