@@ -164,9 +164,8 @@ impl Task {
                     }
                 }
                 Happening::Inflow(Inflow::Records(source, arrival)) => {
-                    if !self.records(source, *arrival, stop).await? {
-                        self.commit_if_dirty().await?;
-                        return Ok(Finish::Stopped);
+                    if !self.records(source, *arrival, stopping).await? {
+                        return self.stopped().await;
                     }
                 }
                 Happening::Inflow(Inflow::Failed(source, error)) => {
@@ -175,13 +174,16 @@ impl Task {
                 }
                 Happening::Tick => self.tick().await?,
                 Happening::EpochDue | Happening::ResultsDue => self.commit_if_dirty().await?,
-                Happening::Stop => {
-                    self.commit_if_dirty().await?;
-                    self.commit_if_dirty().await?;
-                    return Ok(Finish::Stopped);
-                }
+                Happening::Stop => return self.stopped().await,
             }
         }
+    }
+
+    /// Commits what was taken, and what outputs have rejected at that commit.
+    async fn stopped(&mut self) -> SeamResult<Finish> {
+        self.commit_if_dirty().await?;
+        self.commit_if_dirty().await?;
+        Ok(Finish::Stopped)
     }
 
     async fn event(&mut self, source: usize, event: SourceEvent) -> SeamResult<()> {
@@ -216,13 +218,13 @@ impl Task {
         }
     }
 
-    /// Takes decoded records through the engine to the sinks. False when `stop` says so while others are asked for what
-    /// steps look up: then it is as if they had not been read.
-    async fn records(&mut self, source: usize, arrival: Arrival, stop: &mut watch::Receiver<bool>) -> SeamResult<bool> {
+    /// Takes decoded records through the engine to the sinks. False when everything is to stop while others are asked for
+    /// what steps look up: then it is as if they had not been read.
+    async fn records(&mut self, source: usize, arrival: Arrival, stopping: &mut Stopping) -> SeamResult<bool> {
         let Arrival { raw, decoded, carry, at } = arrival;
         let mut batches = Vec::with_capacity(decoded.batches.len());
         for batch in decoded.batches {
-            let Some(prepared) = self.lookups.prepare(source, batch, stop).await? else { return Ok(false) };
+            let Some(prepared) = self.lookups.prepare(source, batch, stopping).await? else { return Ok(false) };
             batches.push(prepared);
         }
         if !decoded.rejected.is_empty() {

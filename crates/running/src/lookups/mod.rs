@@ -25,13 +25,13 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::DataType;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tokio::sync::watch;
 use weir_engine::{EnrichPlan, Table};
 use weir_model::{
     Batch, Breaker, BreakerConfig, Clock, Compiler, ErrorKind, Offset, Permit, ProcessingTime, SeamError, SeamResult,
 };
 
 use crate::outward::{Asker, Endpoint, Unanswered};
+use crate::patience::Stopping;
 use answer::Answer;
 use cache::Cache;
 use key::{Key, Keys, url_of};
@@ -135,7 +135,7 @@ impl Lookups {
         Ok(Self { lookups: lookups.collect::<SeamResult<_>>()?, clock })
     }
 
-    /// Asks for what a batch needs. `None` when `stop` says so before all was answered: nothing has happened then.
+    /// Asks for what a batch needs. `None` when everything is to stop before all was answered: nothing has happened then.
     ///
     /// # Errors
     /// `Retry` when it was waited too long.
@@ -143,13 +143,13 @@ impl Lookups {
         &mut self,
         source: usize,
         batch: Batch,
-        stop: &mut watch::Receiver<bool>,
+        stopping: &mut Stopping,
     ) -> SeamResult<Option<Prepared>> {
         let mut prepared = Prepared { tables: Vec::new(), batch, rejected: Vec::new(), failures: Vec::new() };
         for lookup in self.lookups.iter_mut().filter(|lookup| lookup.job.sources.contains(&source)) {
             let keys = lookup.keys.of(&prepared.batch.columns);
             let wanted: BTreeSet<Key> = keys.iter().flatten().cloned().collect();
-            let Some(found) = lookup.find(wanted, self.clock.as_ref(), stop).await? else { return Ok(None) };
+            let Some(found) = lookup.find(wanted, self.clock.as_ref(), stopping).await? else { return Ok(None) };
             if let Some(reason) = found.failed.values().next() {
                 let (step, keys) = (&lookup.job.step, found.failed.len() as u64);
                 prepared.failures.push((keys, format!("{step}: {keys} keys were asked for in vain: {reason}")));
@@ -188,7 +188,7 @@ impl Lookup {
         &mut self,
         mut wanted: BTreeSet<Key>,
         clock: &dyn Clock,
-        stop: &mut watch::Receiver<bool>,
+        stopping: &mut Stopping,
     ) -> SeamResult<Option<Found>> {
         let (began, mut found) = (tokio::time::Instant::now(), Found::default());
         loop {
@@ -202,7 +202,7 @@ impl Lookup {
             });
             tokio::select! {
                 biased;
-                () = stopped(stop) => return Ok(None),
+                () = stopping.asked() => return Ok(None),
                 () = self.ask(&wanted, &mut found, clock) => {}
             }
             if found.failed.is_empty() || self.job.on_failure != OnLookupFailure::Wait {
@@ -216,7 +216,7 @@ impl Lookup {
             wanted = std::mem::take(&mut found.failed).into_keys().collect();
             tokio::select! {
                 biased;
-                () = stopped(stop) => return Ok(None),
+                () = stopping.asked() => return Ok(None),
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
         }
@@ -290,13 +290,5 @@ async fn one(asker: Asker, key: &Key, url: String, permit: Permit) -> (&Key, Per
         if tries == TRIES || !matches!(answer, Err(Unanswered::Down(_))) {
             return (key, permit, answer);
         }
-    }
-}
-
-/// Waits until somebody says that all shall stop.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    if stop.wait_for(|stop| *stop).await.is_err() {
-        // Nobody is left who could say so.
-        std::future::pending::<()>().await;
     }
 }

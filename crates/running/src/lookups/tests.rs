@@ -13,6 +13,8 @@ use weir_model::{
     Batch, BreakerConfig, Clock, Compiler, Expression, PartitionId, ProcessingTime, SeamError, SeamResult,
 };
 
+use crate::patience::Stopping;
+
 use super::{JobLookup, Lookups, OnLookupFailure, Prepared};
 use crate::tables::http_tests::{Answer, Server};
 
@@ -91,7 +93,7 @@ impl Bench {
             times: (0..users.len() as i64).collect(),
             offsets: (0..users.len() as u64).map(|row| row * 10).collect(),
         };
-        self.lookups.prepare(0, batch, &mut self.stop.subscribe()).await
+        self.lookups.prepare(0, batch, &mut Stopping::new(self.stop.subscribe())).await
     }
 
     async fn prepare(&mut self, users: &[Option<i64>]) -> Prepared {
