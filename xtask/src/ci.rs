@@ -7,12 +7,12 @@ use std::process::{Child, Stdio};
 use crate::kafka;
 use crate::shell::{Outcome, command, has, root, step, target};
 use crate::tally::Tally;
-use crate::{seeds, sim, tidy};
+use crate::{kills, seeds, sim, tidy};
 
 /// What must be installed, and the Debian package of each; `./x` reads the same list.
 const PROGRAMS: &str = include_str!("../programs");
 
-const STEPS: [&str; 9] = ["programs", "format", "lints", "tidy", "kafka", "tests", "seeds", "sim", "page"];
+const STEPS: [&str; 10] = ["programs", "format", "lints", "tidy", "kafka", "tests", "kills", "seeds", "sim", "page"];
 
 /// What `ci` runs.
 pub(crate) fn list() -> Outcome {
@@ -29,6 +29,7 @@ pub(crate) fn run() -> Outcome {
     kafka::fetch()?;
     let mut tally = Tally::default();
     tally.run("tests", "cargo", &["test", "--workspace", "--exclude", "weir-sim", "--no-fail-fast"], &[])?;
+    kills::ci()?;
     seeds::play(&mut tally, seeds::CI)?;
     sim::ci()?;
     page(&mut tally)?;

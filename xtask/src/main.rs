@@ -3,6 +3,7 @@
 mod bench;
 mod ci;
 mod kafka;
+mod kills;
 mod planted;
 mod seeds;
 mod shell;
@@ -46,7 +47,12 @@ usage: cargo xtask COMMAND
       --seeds N           so many (default 1000)
       --from N            beginning with this one (default 0)
       --planted all       plant the bugs of docs/planted-bugs.md, one after the other: each must be found
-  nightly               what takes too long for every change: 200,000 streams per oracle
+  kills [OPTIONS]       the binary, killed under load and at system calls: nothing lost, nothing twice (needs strace)
+      --kills N           kills at random moments (default 30)
+      --every K           a kill at every K-th system call that reaches the disk, one life each (default 40; 0: none)
+      --seed S            the moments of this seed (default 1)
+      --release           kill the binary of a release
+  nightly               what takes too long for every change: 200,000 streams per oracle, 300 kills, a kill at every call
   kafka fetch           put the jars of the tests' Kafka into the cache
   kafka up [3]          run the tests' Kafka (one broker, or 3) until Enter is pressed
   reference             write docs/reference anew from the types
@@ -63,7 +69,8 @@ fn main() -> ExitCode {
         ["bench", words @ ..] => bench::run(words),
         ["seeds", options @ ..] => seeds::run(options),
         ["sim", options @ ..] => sim::run(options),
-        ["nightly"] => seeds::nightly().and(sim::nightly()),
+        ["kills", words @ ..] => kills::run(words),
+        ["nightly"] => seeds::nightly().and(sim::nightly()).and_then(|()| kills::nightly()),
         ["kafka", "fetch"] => kafka::fetch(),
         ["kafka", "up"] => kafka::up(1),
         ["kafka", "up", "3"] => kafka::up(3),

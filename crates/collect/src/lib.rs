@@ -15,5 +15,7 @@ pub use body::{BodyError, BodyLimits, decompress, split_body};
 pub use config::SourceConfig;
 pub use file::{FileConfig, FileSource, StartAt};
 pub use kafka::{KafkaConfig, KafkaSource, KafkaStart, StartTime, Tombstones};
-pub use log::{HttpConfig, LogConfig, LogSource};
+pub use weir_log::PARTITIONS_MAX;
+
+pub use log::{HttpConfig, LogConfig, LogSource, Lost, RetainConfig, Unread, log_partition};
 pub use stdin::{StdinConfig, StdinSource};

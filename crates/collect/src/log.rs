@@ -1,59 +1,35 @@
 //! A topic of the embedded log as a source. Refuses to write to it: that is a receiver's work.
 
+mod config;
+mod reader;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use weir_disk::{Blocking, blocking};
+use bytes::Bytes;
+use futures::future::select_all;
 use weir_log::Log;
-use weir_model::{
-    ErrorKind, Offset, PartitionId, Position, Positions, Raw, RecordSpan, SeamError, SeamResult, Source, SourceEvent,
-    planted,
-};
+use weir_model::{Offset, PartitionId, Positions, SeamResult, Source, SourceEvent};
 
-use crate::cutter::{CHUNK_BYTES, RECORDS_MAX};
-
-/// What is posted to `/api/v1/ingest/{stream}`; it is durable in the embedded log before it is acknowledged.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HttpConfig {
-    /// The name of the stream in the address: letters, digits and `_`, beginning with a letter. It is the name of the
-    /// topic too.
-    pub stream: String,
-}
-
-/// A topic of the embedded log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LogConfig {
-    /// The topic's name.
-    pub topic: String,
-    /// Whether to wait for more at the end of the topic. `false` reads what is there at the start and ends.
-    #[serde(default = "yes")]
-    pub follow: bool,
-}
-
-fn yes() -> bool {
-    true
-}
+pub use config::{HttpConfig, LogConfig, Lost, RetainConfig, Unread};
+use reader::{Losses, Reader};
 
 /// Records with where they begin.
 type Records = Vec<(Offset, Bytes)>;
 
-/// What is read of a topic.
+/// What is read of a topic, by partition.
 #[async_trait]
 trait Topic: Send + Sync {
     /// Blocks.
-    fn read(&self, from: Offset, bytes_max: usize) -> SeamResult<Records>;
-    async fn wait_for(&self, from: Offset) -> SeamResult<()>;
-    fn start(&self) -> Offset;
-    fn end(&self) -> Offset;
+    fn read(&self, partition: u32, from: Offset, bytes_max: usize) -> SeamResult<Records>;
+    /// Blocks.
+    fn readable_from(&self, partition: u32, from: Offset) -> SeamResult<Offset>;
+    async fn wait_for(&self, partition: u32, from: Offset) -> SeamResult<()>;
+    fn start(&self, partition: u32) -> Offset;
+    fn end(&self, partition: u32) -> Offset;
+    fn partitions(&self) -> u32;
 }
 
 struct TopicOfLog {
@@ -63,38 +39,46 @@ struct TopicOfLog {
 
 #[async_trait]
 impl Topic for TopicOfLog {
-    fn read(&self, from: Offset, bytes_max: usize) -> SeamResult<Records> {
-        self.log.read(&self.topic, from, bytes_max)
+    fn read(&self, partition: u32, from: Offset, bytes_max: usize) -> SeamResult<Records> {
+        self.log.read((self.topic.as_str(), partition), from, bytes_max)
     }
 
-    async fn wait_for(&self, from: Offset) -> SeamResult<()> {
-        self.log.wait_for(&self.topic, from).await
+    fn readable_from(&self, partition: u32, from: Offset) -> SeamResult<Offset> {
+        self.log.readable_from((self.topic.as_str(), partition), from)
     }
 
-    fn start(&self) -> Offset {
-        self.log.start(&self.topic)
+    async fn wait_for(&self, partition: u32, from: Offset) -> SeamResult<()> {
+        self.log.wait_for((self.topic.as_str(), partition), from).await
     }
 
-    fn end(&self) -> Offset {
-        self.log.end(&self.topic)
+    fn start(&self, partition: u32) -> Offset {
+        self.log.start((self.topic.as_str(), partition))
+    }
+
+    fn end(&self, partition: u32) -> Offset {
+        self.log.end((self.topic.as_str(), partition))
+    }
+
+    fn partitions(&self) -> u32 {
+        self.log.partitions(&self.topic)
     }
 }
 
-/// A topic of the embedded log as one partition, `<source>:<topic>`, whose offsets count records.
+/// A topic of the embedded log. Its partitions are `<source>:<topic>`, `<source>:<topic>/1` and so on; their offsets count
+/// records. Without a position a partition is read from its oldest record on.
 pub struct LogSource {
-    topic: Arc<dyn Topic>,
-    partition: PartitionId,
-    origin: Arc<str>,
-    /// The offset of the next record.
-    next: Offset,
-    /// Where a source that is not followed ends: where the topic ended when it was opened.
-    until: Option<Offset>,
-    queue: VecDeque<SourceEvent>,
-    /// A read that is under way where it may block.
-    reading: Option<Blocking<SeamResult<Records>>>,
-    paused: bool,
-    caught_up: bool,
-    ended: bool,
+    readers: Vec<Reader>,
+    /// Which reader is asked first, so that none waits for long behind a busy one.
+    turn: usize,
+}
+
+/// The partition of a topic as the source `name` calls it.
+pub fn log_partition(name: &str, topic: &str, number: u32) -> PartitionId {
+    PartitionId::new(numbered(format!("{name}:{topic}"), number))
+}
+
+fn numbered(name: String, number: u32) -> String {
+    if number == 0 { name } else { format!("{name}/{number}") }
 }
 
 impl LogSource {
@@ -105,7 +89,10 @@ impl LogSource {
     pub fn open(name: &str, log: Arc<Log>, config: &LogConfig) -> SeamResult<Self> {
         let topic = config.topic.clone();
         let reader = Arc::new(TopicOfLog { log, topic: topic.clone() });
-        Ok(Self::reading(name, &config.topic, topic, reader, config.follow))
+        let skip = config.lost == Lost::Skip;
+        let losses = Losses { skip_deleted: skip, skip_damaged: skip };
+        let way_out = format!("--set sources.{name}.log.lost=skip");
+        Ok(Self::reading((name, &config.topic), &topic, reader, (losses, &way_out), config.follow))
     }
 
     /// Reads what is posted to the stream of `config` as the source `name`; people know it by `http:<stream>`.
@@ -115,140 +102,71 @@ impl LogSource {
     pub fn http(name: &str, log: Arc<Log>, config: &HttpConfig) -> SeamResult<Self> {
         let topic = config.stream.clone();
         let origin = format!("http:{topic}");
-        Ok(Self::reading(name, &config.stream, origin, Arc::new(TopicOfLog { log, topic }), true))
+        let skip = config.lost == Lost::Skip;
+        let losses = Losses { skip_deleted: skip || config.retain.unread == Unread::Drop, skip_damaged: skip };
+        let way_out = format!("--set sources.{name}.http.lost=skip");
+        let topic = Arc::new(TopicOfLog { log, topic });
+        Ok(Self::reading((name, &config.stream), &origin, topic, (losses, &way_out), true))
     }
 
-    fn reading(name: &str, topic_name: &str, origin: String, topic: Arc<dyn Topic>, follow: bool) -> Self {
-        let partition = PartitionId::new(format!("{name}:{topic_name}"));
-        Self {
-            until: (!follow).then(|| topic.end()),
-            topic,
-            queue: VecDeque::from([SourceEvent::PartitionAdded(partition.clone())]),
-            partition,
-            origin: origin.into(),
-            next: Offset(0),
-            reading: None,
-            paused: false,
-            caught_up: false,
-            ended: false,
-        }
-    }
-
-    /// Waits for records and reads them. Nothing changes before everything is there, so that the future may be dropped.
-    async fn read(&mut self) -> SeamResult<()> {
-        if self.until.is_some_and(|until| self.next >= until) {
-            self.queue.extend([SourceEvent::PartitionFinished(self.partition.clone()), SourceEvent::End]);
-            self.ended = true;
-            return Ok(());
-        }
-        let (topic, from) = (&self.topic, self.next);
-        let reading = self.reading.get_or_insert_with(|| {
-            let topic = topic.clone();
-            blocking(move || topic.read(from, CHUNK_BYTES))
-        });
-        let result = reading.await;
-        self.reading = None;
-        let result = result.map_err(|error| SeamError::caused(ErrorKind::Closed, "reading a log failed", error))?;
-        let records = match result {
-            Err(error) if error.kind == ErrorKind::Corrupt && self.topic.start() > self.next => {
-                return self.skip_to_start();
-            }
-            result => result?,
+    fn reading(
+        (name, topic_name): (&str, &str),
+        origin: &str,
+        topic: Arc<dyn Topic>,
+        (losses, way_out): (Losses, &str),
+        follow: bool,
+    ) -> Self {
+        let reader = |number| {
+            let names = (log_partition(name, topic_name, number), numbered(origin.to_owned(), number));
+            Reader::new(Arc::clone(&topic), number, names, (losses, way_out.to_owned()), follow)
         };
-        if !records.is_empty() {
-            self.caught_up = false;
-            for records in records.chunks(RECORDS_MAX) {
-                self.take(records);
-            }
-        } else if self.caught_up {
-            self.topic.wait_for(self.next).await?;
-            self.caught_up = false;
-        } else {
-            self.caught_up = true;
-            self.queue.push_back(SourceEvent::CaughtUp(self.partition.clone()));
-        }
-        Ok(())
+        Self { readers: (0..topic.partitions()).map(reader).collect(), turn: 0 }
     }
 
-    /// What was not read in time was deleted: says so, and goes on with what there is.
-    fn skip_to_start(&mut self) -> SeamResult<()> {
-        let start = self.topic.start();
-        let message = format!(
-            "{}: records {} to {} were deleted before they were read: let the log keep more, or read it sooner",
-            self.origin,
-            self.next,
-            start.0 - 1
-        );
-        self.queue.push_back(SourceEvent::Trouble { message, partition: Some(self.partition.clone()) });
-        self.next = start;
-        Ok(())
-    }
-
-    fn take(&mut self, records: &[(Offset, Bytes)]) {
-        let within = |offset: Offset| self.until.is_none_or(|until| offset < until);
-        let records = &records[..records.iter().take_while(|(offset, _)| within(*offset)).count()];
-        let mut bytes = BytesMut::with_capacity(records.iter().map(|(_, record)| record.len()).sum());
-        let mut spans = Vec::with_capacity(records.len());
-        for (offset, record) in records {
-            let start = bytes.len() as u32;
-            bytes.extend_from_slice(record);
-            let end = bytes.len() as u32;
-            spans.push(RecordSpan { start, end, offset: *offset, original_bytes: record.len() as u64 });
-        }
-        let Some((last, _)) = records.last() else { return };
-        self.next = Offset(last.0 + 1);
-        self.queue.push_back(SourceEvent::Records(Raw {
-            partition: self.partition.clone(),
-            origin: self.origin.clone(),
-            bytes: bytes.freeze(),
-            records: spans,
-            next: Position { offset: self.next, ..Position::default() },
-            fallback_time: None,
-        }));
+    fn of(&mut self, partition: &PartitionId) -> Option<&mut Reader> {
+        self.readers.iter_mut().find(|reader| reader.partition == *partition)
     }
 }
 
 #[async_trait]
 impl Source for LogSource {
     async fn seek(&mut self, positions: &Positions) -> SeamResult<()> {
-        let Some(position) = positions.get(&self.partition) else { return Ok(()) };
-        if position.offset > self.topic.end() {
-            let message = format!(
-                "{} was read up to record {}, but ends at record {}: the log is older than what was made of it, \
-                 restore both from the same backup",
-                self.origin,
-                position.offset,
-                self.topic.end()
-            );
-            return Err(SeamError::new(ErrorKind::Corrupt, message));
+        for (partition, position) in positions {
+            if let Some(reader) = self.of(partition) {
+                reader.seek(position.offset)?;
+            }
         }
-        self.next = Offset(position.offset.0 + u64::from(planted!(ResumeOneFurther)));
         Ok(())
     }
 
     async fn next(&mut self) -> SeamResult<SourceEvent> {
         loop {
-            let about_records = !matches!(self.queue.front(), None | Some(SourceEvent::PartitionAdded(_)));
-            if self.paused && about_records {
-                // Resuming takes `&mut self`: it can only happen after this future was dropped.
-                std::future::pending::<()>().await;
+            let count = self.readers.len();
+            for index in (0..count).map(|step| (self.turn + step) % count) {
+                if let Some(event) = self.readers[index].pop() {
+                    self.turn = index + 1;
+                    return Ok(event);
+                }
             }
-            if let Some(event) = self.queue.pop_front() {
-                return Ok(event);
-            }
-            if self.ended {
+            if self.readers.iter().all(Reader::is_over) {
                 return Ok(SourceEvent::End);
             }
-            self.read().await?;
+            let any = select_all(self.readers.iter_mut().map(|reader| Box::pin(reader.advance())));
+            let (advanced, _, _) = any.await;
+            advanced?;
         }
     }
 
     fn pause(&mut self, partition: &PartitionId) {
-        self.paused |= *partition == self.partition;
+        if let Some(reader) = self.of(partition) {
+            reader.paused = true;
+        }
     }
 
     fn resume(&mut self, partition: &PartitionId) {
-        self.paused &= *partition != self.partition;
+        if let Some(reader) = self.of(partition) {
+            reader.paused = false;
+        }
     }
 
     fn bytes_total(&self) -> Option<u64> {

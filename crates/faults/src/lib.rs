@@ -77,7 +77,7 @@ pub fn run(scenario: &Scenario) -> Result<Ran, Failure> {
             return Err(Failure { what: format!("no place for the catalog: {error}"), life: 0, mishaps: Vec::new() });
         }
     };
-    let played = catch_unwind(AssertUnwindSafe(|| play.to_the_end()));
+    let played = catch_unwind(AssertUnwindSafe(|| play.until_over()));
     let what = match played {
         Ok(Ok(())) => return Ok(play.ran),
         Ok(Err(what)) => what,
@@ -94,7 +94,7 @@ pub fn journal(scenario: &Scenario) -> Vec<String> {
     let Ok(mut play) = Play::new(scenario) else { return Vec::new() };
     play.world.disk.keep_journal();
     // What it came to is for `run` to tell.
-    let _ = catch_unwind(AssertUnwindSafe(|| play.to_the_end()));
+    let _ = catch_unwind(AssertUnwindSafe(|| play.until_over()));
     play.world.disk.journal()
 }
 
@@ -112,7 +112,7 @@ impl<'a> Play<'a> {
         Ok(Self { scenario, world: World::new(scenario.seed)?, client, ran: Ran::default() })
     }
 
-    fn to_the_end(&mut self) -> Result<(), String> {
+    fn until_over(&mut self) -> Result<(), String> {
         for life in &self.scenario.lives {
             self.disturbed(life)?;
         }

@@ -112,7 +112,7 @@ fn search(options: &Options, play: &(dyn Fn(u64) -> Result<Ran, Failure> + Sync)
 fn play(seed: u64) -> Result<Ran, Failure> {
     let scenario = Scenario::of(seed);
     let ran = run(&scenario)?;
-    if seed % TWICE_EVERY == 0 {
+    if seed.is_multiple_of(TWICE_EVERY) {
         let again = run(&scenario)?;
         if again != ran {
             let what = format!("the same seed did something else the second time: {ran:?}, then {again:?}");

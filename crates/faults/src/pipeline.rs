@@ -48,7 +48,7 @@ pub(crate) fn job(setup: &Setup, root: &Path, follow: bool) -> Job {
     };
     let sources = (0..setup.sources).map(|index| JobSource {
         name: source(index),
-        source: SourceConfig::Log(LogConfig { topic: source(index), follow }),
+        source: SourceConfig::Log(LogConfig { follow, ..LogConfig::new(source(index)) }),
         format: FormatConfig::Json(JsonConfig::default()),
         wanted: wanted(),
     });

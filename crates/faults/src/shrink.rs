@@ -61,7 +61,10 @@ impl Shrinking {
         while post < self.smallest.0.posts.len() {
             let mut record = 0;
             while self.smallest.0.posts[post].records.len() > 1 && record < self.smallest.0.posts[post].records.len() {
-                if self.attempt(|scenario| drop(scenario.posts[post].records.remove(record))) {
+                let fewer = self.attempt(|scenario| {
+                    scenario.posts[post].records.remove(record);
+                });
+                if fewer {
                     has_shrunk = true;
                 } else {
                     record += 1;

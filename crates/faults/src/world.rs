@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tempfile::TempDir;
 use weir_disk::{DataFolder, Reserve, SimDisk, disk_error};
-use weir_log::{Log, LogConfig};
+use weir_log::{Log, LogConfig, Retain, TopicConfig, Unread};
 use weir_model::{
     Clock, CommitPoint, Committed, Epoch, EpochCommit, ErrorKind, KeptCommit, Positions, ProcessingTime, SeamError,
     SeamResult, Vfs,
@@ -73,11 +73,9 @@ impl World {
         let clock: Arc<dyn Clock> = Arc::new(StoppedClock::after(self.passed));
         let folder = Arc::new(DataFolder::simulated(&self.root, Arc::clone(&vfs))?);
         let store = Store::open_with_clock(&folder, StoreConfig::default(), Arc::clone(&clock))?;
-        let config = LogConfig {
-            segment_bytes: setup.segment_bytes,
-            retain_bytes: setup.retains.then_some(1),
-            ..LogConfig::default()
-        };
+        let retain = Retain { bytes: setup.retains.then_some(1), age: None, unread: Unread::Keep };
+        let default_topic = TopicConfig { partitions: 1, retain };
+        let config = LogConfig { segment_bytes: setup.segment_bytes, default_topic, ..LogConfig::default() };
         let log = self.root.join("log");
         let log = Log::open_with_clock(&log, Arc::clone(&vfs), config, Reserve::none(), Arc::clone(&clock))?;
         let snapshots = Arc::new(SnapshotStore::new(vfs, &self.root.join("state")));

@@ -1,7 +1,8 @@
 //! Which keyed appends a topic has taken, so that a client that heard no answer may send again and nothing is taken twice.
 //!
 //! A keyed append begins with a mark in the segment file ([`Mark`]), so key and records become durable together. What a
-//! closed segment marked is gathered in `<base offset>.keys` beside it: a summary that can be made anew from the segment.
+//! closed segment marked is gathered in `<base offset>.keys` beside it: a summary that can be made anew from the segment, and outlives it for as long
+//! as its keys count.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -74,9 +75,10 @@ impl Marked {
     ///
     /// # Errors
     /// `Config` when the records are others than those that came with the key before.
-    pub(crate) fn answer(&self, mark: Mark) -> SeamResult<AppendAck> {
+    pub(crate) fn answer(&self, mark: Mark, partition: u32) -> SeamResult<AppendAck> {
         if mark.digest == self.mark.digest {
-            return Ok(AppendAck { first_offset: Offset(self.first), count: u64::from(self.count), repeated: true });
+            let (first_offset, count) = (Offset(self.first), u64::from(self.count));
+            return Ok(AppendAck { partition, first_offset, count, repeated: true });
         }
         let message = format!(
             "this key came before with other records, at offset {}: a key stands for one append and is sent again only with the same records",
@@ -132,6 +134,12 @@ impl Keys {
 /// Where the summary of the segment that begins at `base` lies.
 pub(crate) fn summary_path(folder: &Path, base: u64) -> PathBuf {
     folder.join(format!("{base:020}.keys"))
+}
+
+/// The base offset in a summary's name.
+pub(crate) fn summary_base(path: &Path) -> Option<u64> {
+    let digits = path.file_name()?.to_str()?.strip_suffix(".keys")?;
+    (digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
 }
 
 /// Writes the summary of a closed segment.

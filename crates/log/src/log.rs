@@ -4,26 +4,23 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, mpsc, oneshot};
 use weir_disk::{Reserve, disk_error};
 use weir_model::{Clock, ErrorKind, FileKind, Offset, SeamError, SeamResult, SystemClock, Value, Vfs};
 
-use crate::LogConfig;
 use crate::keys::Mark;
-use crate::recover::{Recovered, recover};
-use crate::topic::Topic;
-use crate::writer::{Append, Writer};
-
-/// The one partition that a topic has as yet.
-const PARTITION: &str = "0";
+use crate::partition::Partition;
+use crate::retain::Retained;
+use crate::topic::{Opening, Topic};
+use crate::{LogConfig, PartitionMeasure};
 
 /// What an append has made durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppendAck {
-    /// The offset of the first record; the others follow it.
+    /// The partition that it went to.
+    pub partition: u32,
+    /// The offset of the first record there; the others follow it.
     pub first_offset: Offset,
     /// How many records.
     pub count: u64,
@@ -31,23 +28,33 @@ pub struct AppendAck {
     pub repeated: bool,
 }
 
-/// A topic with its way in.
-struct Running {
-    topic: Arc<Topic>,
-    /// `None` only while it is being dropped.
-    queue: Option<mpsc::Sender<Append>>,
-    room: Arc<Semaphore>,
-    writer: Option<JoinHandle<()>>,
+/// What there is to say about an append.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AppendOptions<'a> {
+    /// Appends with the same text go to the same partition for as long as the topic has as many; others take turns.
+    pub partition_key: Option<&'a str>,
+    /// What a repetition of this append is known by: it is taken once.
+    pub once: Option<&'a str>,
 }
 
-impl Drop for Running {
-    /// What is waiting is still written.
-    fn drop(&mut self) {
-        self.queue = None;
-        if let Some(writer) = self.writer.take() {
-            // A writer that panicked has acknowledged nothing that it should not have.
-            let _ = writer.join();
-        }
+/// A partition of a topic. A name alone means its first partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopicPartition<'a> {
+    /// The topic's name.
+    pub topic: &'a str,
+    /// The partition's number, from 0 on.
+    pub partition: u32,
+}
+
+impl<'a> From<&'a str> for TopicPartition<'a> {
+    fn from(topic: &'a str) -> Self {
+        Self { topic, partition: 0 }
+    }
+}
+
+impl<'a> From<(&'a str, u32)> for TopicPartition<'a> {
+    fn from((topic, partition): (&'a str, u32)) -> Self {
+        Self { topic, partition }
     }
 }
 
@@ -58,7 +65,7 @@ pub struct Log {
     clock: Arc<dyn Clock>,
     config: LogConfig,
     reserve: Reserve,
-    topics: Mutex<BTreeMap<String, Arc<Running>>>,
+    topics: Mutex<BTreeMap<String, Arc<Topic>>>,
     troubles: Mutex<Vec<String>>,
 }
 
@@ -102,83 +109,93 @@ impl Log {
     }
 
     /// Appends records to `topic`, which is created by its first append. Returns when they are durable: all or none
-    /// of them are ever seen. Waits while too much is waiting for the disk. Cancelling the future may or may not
-    /// cancel the append.
+    /// of them are ever seen, and all go to one partition. Waits while too much is waiting for the disk. Cancelling the
+    /// future may or may not cancel the append.
     ///
     /// # Errors
     /// `Retry` when the disk is full (nothing was taken), `Config` when the name or a size is not allowed, `Closed`
-    /// when the topic's disk failed: nothing more is ever acknowledged by this topic until a restart.
+    /// when the partition's disk failed: nothing more is ever acknowledged by it until a restart.
     pub async fn append(&self, topic: &str, records: Vec<Bytes>) -> SeamResult<AppendAck> {
-        self.take(topic, records, None).await
+        self.append_with(topic, records, AppendOptions::default()).await
     }
 
     /// As [`Log::append`], but once: when `key` came before, in this life or an earlier one, the same records are not
-    /// appended again and their first offset is told. For the last [`LogConfig::keys_max`] keys of the topic and for
+    /// appended again and their first offset is told. For the last [`LogConfig::keys_max`] keys of a partition and for
     /// [`LogConfig::keys_age`].
     ///
     /// # Errors
     /// As [`Log::append`]; `Config` also when the key came before with other records.
     pub async fn append_once(&self, topic: &str, key: &str, records: Vec<Bytes>) -> SeamResult<AppendAck> {
-        let mark = Mark::of(key, &records);
-        self.take(topic, records, Some(mark)).await
+        self.append_with(topic, records, AppendOptions { once: Some(key), partition_key: None }).await
     }
 
-    async fn take(&self, topic: &str, records: Vec<Bytes>, mark: Option<Mark>) -> SeamResult<AppendAck> {
-        let running = self.topic(topic)?;
+    /// As [`Log::append`], with a choice of the partition and whether it may be a repetition.
+    ///
+    /// # Errors
+    /// As [`Log::append_once`].
+    pub async fn append_with(
+        &self,
+        topic: &str,
+        records: Vec<Bytes>,
+        options: AppendOptions<'_>,
+    ) -> SeamResult<AppendAck> {
+        let topic = self.topic(topic)?;
         let bytes = self.check_sizes(&records)?;
-        if records.is_empty() {
-            return Ok(AppendAck { first_offset: Offset(running.topic.end()), count: 0, repeated: false });
+        // A repetition without a partition key must go where the first went.
+        let running = topic.route(options.partition_key.or(options.once));
+        let mark = options.once.map(|key| Mark::of(key, &records));
+        if let Some(known) = mark.and_then(|mark| topic.known_elsewhere(mark, running)) {
+            return known;
         }
-        let gone = || running.topic.closed("its writer has stopped");
-        let share = u32::try_from(bytes.min(self.config.queue_bytes)).unwrap_or(u32::MAX);
-        let room = Arc::clone(&running.room).acquire_many_owned(share).await.map_err(|_| gone())?;
-        let (reply, acknowledged) = oneshot::channel();
-        let queue = running.queue.as_ref().ok_or_else(gone)?;
-        queue.send(Append { records, mark, reply, _room: room }).await.map_err(|_| gone())?;
-        acknowledged.await.map_err(|_| gone())?
+        running.append(records, bytes, mark).await
     }
 
-    /// Durable records of `topic` from offset `from`, in order: as many as fit `max_bytes`, but at least one if there
-    /// is one. Empty at the end of the topic. Blocks on the disk.
+    /// Durable records from offset `from`, in order: as many as fit `max_bytes`, but at least one if there is one. Empty
+    /// at the end of the partition. Blocks on the disk.
     ///
     /// # Errors
     /// `Corrupt` when `from` was deleted by retention or lies in damage: the message says where reading may go on, and
     /// so does [`Log::readable_from`].
-    pub fn read(&self, topic: &str, from: Offset, max_bytes: usize) -> SeamResult<Vec<(Offset, Bytes)>> {
-        self.topic(topic)?.topic.read(from.0, max_bytes)
+    pub fn read<'a>(
+        &self,
+        of: impl Into<TopicPartition<'a>>,
+        from: Offset,
+        max_bytes: usize,
+    ) -> SeamResult<Vec<(Offset, Bytes)>> {
+        self.partition(of.into())?.read(from.0, max_bytes)
     }
 
-    /// The first offset from `from` on that can be read; the end of the topic if there is none. Blocks on the disk.
+    /// The first offset from `from` on that can be read; the end of the partition if there is none. Blocks on the disk.
     ///
     /// # Errors
     /// As the disk says.
-    pub fn readable_from(&self, topic: &str, from: Offset) -> SeamResult<Offset> {
-        self.topic(topic)?.topic.readable_from(from.0).map(Offset)
+    pub fn readable_from<'a>(&self, of: impl Into<TopicPartition<'a>>, from: Offset) -> SeamResult<Offset> {
+        self.partition(of.into())?.readable_from(from.0).map(Offset)
     }
 
-    /// Waits until `topic` has a durable record at `from` or later. Cancel-safe.
+    /// Waits until there is a durable record at `from` or later. Cancel-safe.
     ///
     /// # Errors
     /// `Closed` when none will come before a restart.
-    pub async fn wait_for(&self, topic: &str, from: Offset) -> SeamResult<()> {
-        let topic = Arc::clone(&self.topic(topic)?.topic);
-        let mut progress = topic.progress.subscribe();
+    pub async fn wait_for<'a>(&self, of: impl Into<TopicPartition<'a>>, from: Offset) -> SeamResult<()> {
+        let partition = self.partition(of.into())?;
+        let mut progress = partition.progress.subscribe();
         let reached = progress.wait_for(|progress| progress.end > from.0 || progress.closed.is_some()).await;
-        let reached = reached.map_err(|_| topic.closed("its writer has stopped"))?.clone();
+        let reached = reached.map_err(|_| partition.closed("its writer has stopped"))?.clone();
         match reached.closed {
-            Some(why) if reached.end <= from.0 => Err(topic.closed(&why)),
+            Some(why) if reached.end <= from.0 => Err(partition.closed(&why)),
             _ => Ok(()),
         }
     }
 
-    /// The offset that the next record of `topic` gets; all before it are durable. Zero for an unknown topic.
-    pub fn end(&self, topic: &str) -> Offset {
-        Offset(self.known(topic).map_or(0, |running| running.topic.end()))
+    /// The offset that the next record gets; all before it are durable. Zero for an unknown topic.
+    pub fn end<'a>(&self, of: impl Into<TopicPartition<'a>>) -> Offset {
+        Offset(self.known(of.into()).map_or(0, |partition| partition.end()))
     }
 
-    /// The oldest offset that `topic` still has; its end when it is empty.
-    pub fn start(&self, topic: &str) -> Offset {
-        Offset(self.known(topic).map_or(0, |running| running.topic.start()))
+    /// The oldest offset that is still there; the end when the partition is empty.
+    pub fn start<'a>(&self, of: impl Into<TopicPartition<'a>>) -> Offset {
+        Offset(self.known(of.into()).map_or(0, |partition| partition.start()))
     }
 
     /// The topics there are, sorted.
@@ -186,60 +203,61 @@ impl Log {
         self.lock().keys().cloned().collect()
     }
 
+    /// How many partitions `topic` has; as many as it would get if it is not there yet.
+    pub fn partitions(&self, topic: &str) -> u32 {
+        let there = self.lock().get(topic).map(|topic| topic.partitions.len() as u32);
+        there.unwrap_or_else(|| self.config.of(topic).partitions)
+    }
+
     /// Damage that was found when topics were opened, with file and offsets.
     pub fn troubles(&self) -> Vec<String> {
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Deletes the oldest segments of `topic` that the configured size and age do not keep, and whose records all lie
-    /// before `needed_from` (where its slowest reader is); returns how many.
+    /// Deletes the oldest segments of a partition that the topic's [`crate::Retain`] does not keep. `needed_from` is
+    /// where its slowest reader is: whether what lies there may go is [`crate::Unread`]'s to say.
     ///
     /// # Errors
     /// As the disk says.
-    pub fn retain(&self, topic: &str, needed_from: Offset) -> SeamResult<usize> {
-        self.topic(topic)?.topic.retain(needed_from.0)
+    pub fn retain<'a>(&self, of: impl Into<TopicPartition<'a>>, needed_from: Offset) -> SeamResult<Retained> {
+        self.partition(of.into())?.retain(needed_from.0)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<Running>>> {
+    /// The figures of every partition.
+    pub fn measure(&self) -> Vec<PartitionMeasure> {
+        let topics: Vec<(String, Arc<Topic>)> =
+            self.lock().iter().map(|(name, topic)| (name.clone(), Arc::clone(topic))).collect();
+        let of = |(name, topic): &(String, Arc<Topic>)| -> Vec<PartitionMeasure> {
+            topic.partitions.iter().map(|running| running.partition.measure(name)).collect()
+        };
+        topics.iter().flat_map(of).collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<Topic>>> {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn known(&self, topic: &str) -> Option<Arc<Running>> {
-        self.lock().get(topic).cloned()
+    fn known(&self, of: TopicPartition<'_>) -> Option<Arc<Partition>> {
+        self.lock().get(of.topic)?.partition(of.partition).ok().cloned()
+    }
+
+    fn partition(&self, of: TopicPartition<'_>) -> SeamResult<Arc<Partition>> {
+        self.topic(of.topic)?.partition(of.partition).cloned()
     }
 
     /// The topic called `name`, opened if it was not yet.
-    fn topic(&self, name: &str) -> SeamResult<Arc<Running>> {
+    fn topic(&self, name: &str) -> SeamResult<Arc<Topic>> {
         let mut topics = self.lock();
-        if let Some(running) = topics.get(name) {
-            return Ok(Arc::clone(running));
+        if let Some(topic) = topics.get(name) {
+            return Ok(Arc::clone(topic));
         }
         check_topic_name(name)?;
-        let folder = self.folder.join(name).join(PARTITION);
-        let Recovered { segments, end, appendable, marked, troubles } =
-            recover(&*self.vfs, &folder, self.config.record_bytes_max)?;
-        for trouble in &troubles {
-            tracing::error!(topic = name, trouble, "the log is damaged");
-        }
+        let with = Opening { vfs: &self.vfs, clock: &self.clock, config: &self.config, reserve: self.reserve };
+        let (topic, troubles) = Topic::open(name, &self.folder.join(name), &with)?;
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner).extend(troubles);
-        let topic = Arc::new(Topic::new(
-            name,
-            folder,
-            (Arc::clone(&self.vfs), Arc::clone(&self.clock)),
-            (self.config.clone(), self.reserve),
-            (segments, end),
-        ));
-        let (queue, waiting) = mpsc::channel(self.config.queue_appends);
-        let keys = topic.remembered_keys(marked)?;
-        let writer = Writer::new(Arc::clone(&topic), appendable, keys);
-        let writer =
-            std::thread::Builder::new().name(format!("log {name}")).spawn(move || writer.run(waiting)).map_err(
-                |error| SeamError::caused(ErrorKind::Retry, format!("cannot start the writer of topic {name}"), error),
-            )?;
-        let room = Arc::new(Semaphore::new(self.config.queue_bytes));
-        let running = Arc::new(Running { topic, queue: Some(queue), room, writer: Some(writer) });
-        topics.insert(name.to_owned(), Arc::clone(&running));
-        Ok(running)
+        let topic = Arc::new(topic);
+        topics.insert(name.to_owned(), Arc::clone(&topic));
+        Ok(topic)
     }
 
     /// The bytes of an append, if it may be taken.

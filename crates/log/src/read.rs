@@ -7,13 +7,13 @@ use weir_disk::{disk_error, read_file};
 use weir_model::{ErrorKind, Offset, SeamError, SeamResult};
 
 use crate::frame::{Found, HEADER_BYTES, find, resume};
+use crate::partition::Partition;
 use crate::segment::Segment;
-use crate::topic::Topic;
 
 /// Bytes read from a file at a time, at least.
 const CHUNK_BYTES: usize = 256 << 10;
 
-impl Topic {
+impl Partition {
     /// Records from `from` on: as many as fit `max_bytes`, but at least one if there is one.
     pub(crate) fn read(&self, from: u64, max_bytes: usize) -> SeamResult<Vec<(Offset, Bytes)>> {
         let end = self.end();

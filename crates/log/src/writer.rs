@@ -1,4 +1,4 @@
-//! The thread that writes a topic: groups of appends become durable together, and only then are they acknowledged.
+//! The thread that writes a partition: groups of appends become durable together, and only then are they acknowledged.
 
 use std::io;
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use weir_model::{ErrorKind, Offset, ProcessingTime, SeamError, SeamResult, VfsFi
 
 use crate::AppendAck;
 use crate::frame::Frame;
-use crate::keys::{Keys, Mark, Marked};
+use crate::keys::{Mark, Marked};
+use crate::partition::Partition;
 use crate::segment::Segment;
-use crate::topic::Topic;
 
 /// Records that somebody waits to be durable.
 #[derive(Debug)]
@@ -33,19 +33,18 @@ struct Open {
     is_new: bool,
 }
 
-/// Writes one topic.
+/// Writes one partition.
 pub(crate) struct Writer {
-    topic: Arc<Topic>,
+    partition: Arc<Partition>,
     /// Whether the last segment may be appended to.
     appendable: bool,
     open: Option<Open>,
     buffer: Vec<u8>,
-    keys: Keys,
 }
 
 impl Writer {
-    pub(crate) fn new(topic: Arc<Topic>, appendable: bool, keys: Keys) -> Self {
-        Self { topic, appendable, open: None, buffer: Vec::new(), keys }
+    pub(crate) fn new(partition: Arc<Partition>, appendable: bool) -> Self {
+        Self { partition, appendable, open: None, buffer: Vec::new() }
     }
 
     /// Serves appends until nobody can send any more.
@@ -53,7 +52,7 @@ impl Writer {
         while let Some(first) = queue.blocking_recv() {
             let mut bytes = first.records.iter().map(Bytes::len).sum::<usize>();
             let mut group = vec![first];
-            while bytes < self.topic.config.group_bytes
+            while bytes < self.partition.config.group_bytes
                 && let Ok(next) = queue.try_recv()
             {
                 bytes += next.records.iter().map(Bytes::len).sum::<usize>();
@@ -64,15 +63,15 @@ impl Writer {
     }
 
     fn serve(&mut self, group: Vec<Append>) {
-        let first = self.topic.end();
-        let arrival = self.topic.clock.now();
+        let (first, partition) = (self.partition.end(), self.partition.number);
+        let arrival = self.partition.clock.now();
         let (mut fresh, mut marked): (Vec<Append>, Vec<Marked>) = Default::default();
         let mut repeated: Vec<(Append, Mark)> = Vec::new();
         let mut next = first;
         for append in group {
             if let Some(mark) = append.mark {
                 let in_group = marked.iter().any(|other| other.mark.key == mark.key);
-                if in_group || self.keys.find(mark).is_some() {
+                if in_group || self.partition.keys().find(mark).is_some() {
                     repeated.push((append, mark));
                     continue;
                 }
@@ -82,45 +81,50 @@ impl Writer {
             next += append.records.len() as u64;
             fresh.push(append);
         }
-        let closed = self.topic.progress.borrow().closed.clone();
+        let closed = self.partition.progress.borrow().closed.clone();
         let written = match closed {
-            Some(why) => Err(self.topic.closed(&why)),
+            Some(why) => Err(self.partition.closed(&why)),
             None if fresh.is_empty() => Ok(()),
             None => self.write(&fresh, first, arrival),
         };
         let mut next = first;
         for append in fresh {
             let count = append.records.len() as u64;
-            answer(append, outcome(&written, AppendAck { first_offset: Offset(next), count, repeated: false }));
+            answer(
+                append,
+                outcome(&written, AppendAck { partition, first_offset: Offset(next), count, repeated: false }),
+            );
             next += count;
         }
         for (append, mark) in repeated {
             let of_group = marked.iter().find(|other| other.mark.key == mark.key);
-            let heard = match (of_group, self.keys.find(mark)) {
-                (_, Some(known)) => known.answer(mark),
-                (Some(now), None) => outcome(&written, ()).and_then(|()| now.answer(mark)),
+            let known = self.partition.keys().find(mark).copied();
+            let heard = match (of_group, known) {
+                (_, Some(known)) => known.answer(mark, partition),
+                (Some(now), None) => outcome(&written, ()).and_then(|()| now.answer(mark, partition)),
                 (None, None) => unreachable!("it is repeated because one of the two knows it"),
             };
             answer(append, heard);
         }
         if written.is_ok() {
-            marked.into_iter().for_each(|marked| self.keys.add(marked));
+            let mut keys = self.partition.keys();
+            marked.into_iter().for_each(|marked| keys.add(marked));
         }
     }
 
     /// Makes a group durable, its first record at offset `first`, or leaves nothing of it.
     fn write(&mut self, group: &[Append], first: u64, arrival: ProcessingTime) -> SeamResult<()> {
         self.encode(group, first, arrival);
-        let topic = Arc::clone(&self.topic);
-        let room = topic.reserve.allows(&*topic.vfs, topic.root(), self.buffer.len() as u64);
+        let partition = Arc::clone(&self.partition);
+        let room = partition.reserve.allows(&*partition.vfs, partition.root(), self.buffer.len() as u64);
         match room {
             Ok(true) => {}
-            Ok(false) => return Err(SeamError::new(ErrorKind::Retry, disk_is_full(&topic))),
-            Err(error) => return Err(disk_error("ask for the free space at", topic.root(), error)),
+            Ok(false) => return Err(SeamError::new(ErrorKind::Retry, disk_is_full(&partition))),
+            Err(error) => return Err(disk_error("ask for the free space at", partition.root(), error)),
         }
         let mut open = self.opened(first)?;
         let (path, before) = {
-            let segments = topic.segments();
+            let segments = partition.segments();
             let segment = segments.last().expect("a segment is open");
             (segment.path.clone(), segment.bytes)
         };
@@ -133,14 +137,14 @@ impl Writer {
         }
         let names = open.is_new && !planted!(SegmentNameNotSynced);
         let synced = synced.map_err(|error| sync_error(&path, error)).and_then(|()| match names {
-            true => topic.vfs.sync_folder(&topic.folder).map_err(|error| sync_error(&topic.folder, error)),
+            true => partition.vfs.sync_folder(&partition.folder).map_err(|error| sync_error(&partition.folder, error)),
             false => Ok(()),
         });
         if let Err(error) = synced {
             // The kernel takes what it could not write for written: the next process would find it, a sync would say yes,
             // and a loss of power would take it. Nobody was told of it, so it goes.
             if !planted!(UnsyncedLeft) {
-                let _ = topic.vfs.truncate(&path, before);
+                let _ = partition.vfs.truncate(&path, before);
             }
             self.close(&error);
             return Err(error);
@@ -149,12 +153,12 @@ impl Writer {
         self.open = Some(open);
         let records: u64 = group.iter().map(|append| append.records.len() as u64).sum();
         {
-            let mut segments = topic.segments();
+            let mut segments = partition.segments();
             let segment = segments.last_mut().expect("a segment is open");
             segment.learn(first, before);
             segment.bytes = before + self.buffer.len() as u64;
         }
-        topic.progress.send_modify(|progress| progress.end = first + records);
+        partition.progress.send_modify(|progress| progress.end = first + records);
         Ok(())
     }
 
@@ -178,11 +182,11 @@ impl Writer {
 
     /// The file that the next group goes to; a new one when the last is full, damaged or not there.
     fn opened(&mut self, first: u64) -> SeamResult<Open> {
-        let topic = Arc::clone(&self.topic);
+        let partition = Arc::clone(&self.partition);
         let (last, is_full) = {
-            let segments = topic.segments();
+            let segments = partition.segments();
             let last = segments.last().cloned();
-            let is_full = last.as_ref().is_none_or(|last| last.bytes >= topic.config.segment_bytes);
+            let is_full = last.as_ref().is_none_or(|last| last.bytes >= partition.config.segment_bytes);
             (last, is_full || !self.appendable)
         };
         if let (Some(last), false) = (last, is_full) {
@@ -190,31 +194,33 @@ impl Writer {
                 Some(open) => Ok(open),
                 // A file that was created and could not be written is not durably named yet.
                 None => {
-                    let file = topic.vfs.append(&last.path).map_err(|error| disk_error("open", &last.path, error))?;
+                    let file =
+                        partition.vfs.append(&last.path).map_err(|error| disk_error("open", &last.path, error))?;
                     Ok(Open { file, is_new: true })
                 }
             };
         }
-        topic.vfs.create_folder(&topic.folder).map_err(|error| disk_error("create", &topic.folder, error))?;
+        partition
+            .vfs
+            .create_folder(&partition.folder)
+            .map_err(|error| disk_error("create", &partition.folder, error))?;
         self.summarize(first);
-        let segment = Segment::new(&topic.folder, first, 0);
-        let file = topic.vfs.create(&segment.path).map_err(|error| disk_error("create", &segment.path, error))?;
-        topic.segments().push(segment);
+        let segment = Segment::new(&partition.folder, first, 0);
+        let file = partition.vfs.create(&segment.path).map_err(|error| disk_error("create", &segment.path, error))?;
+        partition.segments().push(segment);
         self.appendable = true;
         Ok(Open { file, is_new: true })
     }
 
     /// Writes what is remembered of the last segment beside it, as it is closed where the record `end` would begin.
     fn summarize(&self, end: u64) {
-        let Some(base) = self.topic.segments().last().map(|last| last.base) else { return };
-        if let Err(error) = self.topic.summarize(base, &self.keys.of_segment(base, end)) {
-            // The segment itself has it all; it is only read once more at the next start.
-            tracing::warn!(topic = self.topic.name, error = error.full(), "no summary of the keys of a segment");
-        }
+        let Some(base) = self.partition.segments().last().map(|last| last.base) else { return };
+        let marked = self.partition.keys().of_segment(base, end);
+        self.partition.summarize(base, &marked);
     }
 
     /// After a failed write: a full disk leaves half a group, which must go before anything else is written. What
-    /// cannot be undone closes the topic.
+    /// cannot be undone closes the partition.
     fn undo(&mut self, open: Open, path: &std::path::Path, before: u64, error: io::Error) -> SeamError {
         let error = disk_error("write", path, error);
         if error.kind != ErrorKind::Retry {
@@ -223,7 +229,7 @@ impl Writer {
             return error;
         }
         if !planted!(HalfWriteLeft)
-            && let Err(cut) = self.topic.vfs.truncate(path, before)
+            && let Err(cut) = self.partition.vfs.truncate(path, before)
         {
             let error =
                 SeamError::caused(ErrorKind::Closed, format!("cannot undo half a write to {}", path.display()), cut);
@@ -231,12 +237,12 @@ impl Writer {
             return error;
         }
         self.open = Some(open);
-        SeamError::new(ErrorKind::Retry, disk_is_full(&self.topic))
+        SeamError::new(ErrorKind::Retry, disk_is_full(&self.partition))
     }
 
     fn close(&self, error: &SeamError) {
-        tracing::error!(topic = self.topic.name, error = error.full(), "the log takes nothing more");
-        self.topic.progress.send_modify(|progress| progress.closed = Some(error.full().into()));
+        tracing::error!(topic = self.partition.name, error = error.full(), "the log takes nothing more");
+        self.partition.progress.send_modify(|progress| progress.closed = Some(error.full().into()));
     }
 }
 
@@ -250,11 +256,11 @@ fn answer(append: Append, outcome: SeamResult<AppendAck>) {
     let _ = append.reply.send(outcome);
 }
 
-fn disk_is_full(topic: &Topic) -> String {
+fn disk_is_full(partition: &Partition) -> String {
     format!(
         "disk is full: topic {} takes new records again when there are {} bytes free at {}",
-        topic.name,
-        topic.reserve.bytes,
-        topic.folder.display()
+        partition.name,
+        partition.reserve.bytes,
+        partition.folder.display()
     )
 }

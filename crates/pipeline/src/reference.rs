@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use weir_collect::{FileConfig, HttpConfig, KafkaConfig, LogConfig, StdinConfig};
+use weir_collect::{FileConfig, HttpConfig, KafkaConfig, LogConfig, RetainConfig, StdinConfig};
 use weir_decode::{AvroConfig, JsonConfig, SparkLogConfig, TextConfig};
 use weir_deliver::{FileOutput, HttpBatch, HttpOutput, KafkaOutput, StdoutOutput};
 use weir_kafka::{Login, TlsConfig};
@@ -59,6 +59,7 @@ const SECTIONS: &[Section] = &sections! {
     "FileConfig", "Source: files", "sources.NAME.file", fields::<FileConfig>;
     "StdinConfig", "Source: standard input", "sources.NAME.stdin", fields::<StdinConfig>;
     "HttpConfig", "Source: HTTP", "sources.NAME.http", fields::<HttpConfig>;
+    "RetainConfig", "HTTP: how long records are kept", "sources.NAME.http.retain", fields::<RetainConfig>;
     "LogConfig", "Source: embedded log", "sources.NAME.log", fields::<LogConfig>;
     "KafkaConfig", "Source: Kafka", "sources.NAME.kafka", fields::<KafkaConfig>;
     "KafkaStart", "Kafka: where to begin", "sources.NAME.kafka.start", unordered;

@@ -61,16 +61,17 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Opens the data folder at `path`, creating it if needed; expressions are compiled by `compiler`.
+    /// Opens the data folder at `path`, creating it if needed, with a log as `log` says; expressions are compiled by
+    /// `compiler`.
     ///
     /// # Errors
     /// `Config` when another Weir uses it or it cannot be written, `Corrupt` when its catalog is damaged.
-    pub fn open(path: &Path, compiler: Arc<dyn Compiler>) -> SeamResult<Self> {
+    pub fn open(path: &Path, log: LogConfig, compiler: Arc<dyn Compiler>) -> SeamResult<Self> {
         let vfs: Arc<dyn Vfs> = Arc::new(Disk);
         let folder = Arc::new(DataFolder::open(path, Arc::clone(&vfs))?);
         let store = Store::open(&folder, StoreConfig::default())?;
         let inside = |name: &str| -> PathBuf { folder.path().join(name) };
-        let log = Log::open(&inside("log"), Arc::clone(&vfs), LogConfig::default(), folder.reserve())?;
+        let log = Log::open(&inside("log"), Arc::clone(&vfs), log, folder.reserve())?;
         let snapshots = Arc::new(SnapshotStore::new(vfs, &inside("state")));
         Ok(Self {
             folder,

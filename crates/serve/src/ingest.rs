@@ -14,18 +14,27 @@ use weir_collect::{BodyError, decompress, split_body};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult, nearest};
 
-/// The longest Idempotency-Key.
+/// The longest key.
 const KEY_BYTES_MAX: usize = 255;
 
 /// What takes records and makes them durable.
 #[async_trait]
 pub trait Ingest: Send + Sync {
-    /// Appends `records` to `stream` and returns when they are durable: all of them or none. With a `key` that came
-    /// before with the same records nothing is appended again.
+    /// Appends `records` to `stream` and returns when they are durable: all of them or none. With an idempotency key that
+    /// came before with the same records nothing is appended again.
     ///
     /// # Errors
     /// When nothing of it was or will be kept, as far as is known.
-    async fn ingest(&self, stream: &str, key: Option<&str>, records: Vec<Bytes>) -> Result<Ack, IngestError>;
+    async fn ingest(&self, stream: &str, asked: &Asked, records: Vec<Bytes>) -> Result<Ack, IngestError>;
+}
+
+/// What a client says about its records besides the records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// What a repetition is known by (`Idempotency-Key`).
+    pub idempotency_key: Option<String>,
+    /// Requests with the same text go to the same partition (`Weir-Partition-Key`).
+    pub partition_key: Option<String>,
 }
 
 /// Records are durable.
@@ -33,6 +42,8 @@ pub trait Ingest: Send + Sync {
 pub struct Ack {
     /// How many.
     pub accepted: u64,
+    /// The partition of the stream that they went to. Nothing for an empty body.
+    pub partition: Option<u32>,
     /// The offset of the first of them; the others follow. Nothing for an empty body.
     pub first_offset: Option<u64>,
     /// They had been taken before, with the same key.
@@ -115,7 +126,10 @@ pub(crate) async fn post(
 
 async fn take(app: &App, stream: &str, request: Request) -> ApiResult<Json<Ack>> {
     let (head, body) = request.into_parts();
-    let key = idempotency_key(&head.headers)?;
+    let asked = Asked {
+        idempotency_key: key(&head.headers, "idempotency-key", "an Idempotency-Key")?,
+        partition_key: key(&head.headers, "weir-partition-key", "a Weir-Partition-Key")?,
+    };
     let received = app.bodies.receive(&head.headers, body, app.limits.body_bytes_max).await?;
     let unpacking = app.unpacking.acquire().await.expect("this semaphore is never closed");
     let (limits, bytes) = (app.limits.body, received.bytes.clone());
@@ -124,21 +138,22 @@ async fn take(app: &App, stream: &str, request: Request) -> ApiResult<Json<Ack>>
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("reading the body failed: {panic}"))
     })??;
     drop(unpacking);
-    let ack = app.state.ingest.ingest(stream, key.as_deref(), records).await?;
+    let ack = app.state.ingest.ingest(stream, &asked, records).await?;
     if !ack.repeated {
         app.state.metrics.ingested(stream, ack.accepted, bytes);
     }
     Ok(Json(ack))
 }
 
-/// What the client says that a repetition is known by (draft-ietf-httpapi-idempotency-key-header).
-fn idempotency_key(headers: &HeaderMap) -> ApiResult<Option<String>> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+/// What the client says that a repetition is known by (draft-ietf-httpapi-idempotency-key-header), or that its partition
+/// is chosen by; `what` is what people call it.
+fn key(headers: &HeaderMap, name: &str, what: &str) -> ApiResult<Option<String>> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
     match value.to_str() {
         Ok(key) if !key.is_empty() && key.len() <= KEY_BYTES_MAX => Ok(Some(key.to_owned())),
         _ => Err(ApiError::bad_request(
             "bad_key",
-            format!("an Idempotency-Key is 1 to {KEY_BYTES_MAX} visible ASCII characters, such as a UUID"),
+            format!("{what} is 1 to {KEY_BYTES_MAX} visible ASCII characters, such as a UUID"),
         )),
     }
 }

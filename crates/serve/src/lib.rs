@@ -28,6 +28,6 @@ mod tests;
 
 pub use app::AppState;
 pub use dead_letters::{ChosenLetters, DeadLetters, Purged, Replayed};
-pub use ingest::{Ack, Ingest, IngestError};
+pub use ingest::{Ack, Asked, Ingest, IngestError};
 pub use limits::Limits;
 pub use server::{ServeConfig, Server};

@@ -56,7 +56,7 @@ impl Default for Limits {
             unpacking_max: 4,
             body: BodyLimits::default(),
             tails_max: 64,
-            shutdown_time_max: Duration::from_secs(10),
+            shutdown_time_max: Duration::from_secs(3),
         }
     }
 }

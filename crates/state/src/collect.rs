@@ -2,6 +2,7 @@
 //! put aside, where people find them.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use weir_model::{ErrorKind, SeamResult};
 
@@ -35,6 +36,16 @@ impl SnapshotStore {
             collected.objects += 1;
         }
         Ok(collected)
+    }
+
+    /// The files that the snapshot `name` of `pipeline` consists of, relative to the folder of all snapshots.
+    ///
+    /// # Errors
+    /// `Corrupt` when it cannot be read.
+    pub fn files_of(&self, pipeline: &str, name: &str) -> SeamResult<Vec<PathBuf>> {
+        let manifest = read_manifest(&*self.objects(pipeline)?, pipeline, name)?;
+        let names = objects_of(name, &manifest.runs);
+        Ok(names.iter().map(|object| Path::new(pipeline).join(format!("{object}.snap"))).collect())
     }
 
     /// The objects of the snapshots `keep` and of the last one.

@@ -20,6 +20,7 @@ mod tables;
 mod tests;
 mod writer;
 
+pub use catalog::{CatalogCopy, SegmentFile, copy_catalog};
 pub use compact::CompactionReport;
 pub use config::{SortKey, StoreConfig, TableConfig};
 pub use name::check_table_name;

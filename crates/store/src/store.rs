@@ -24,6 +24,8 @@ use crate::{StoreConfig, StoreSnapshot, TableConfig, TableWriter, Trouble, check
 pub struct Store {
     shared: Arc<Shared>,
     pub(crate) compacting: Mutex<()>,
+    /// The last segment that [`Store::scrub`] has compared with its checksum.
+    scrubbed: Mutex<PathBuf>,
 }
 
 /// What a commit needs on the thread that it blocks. Locks are taken in the order of the fields.
@@ -113,7 +115,7 @@ impl Store {
             shown,
             broken: AtomicBool::new(false),
         };
-        Self { shared: Arc::new(shared), compacting: Mutex::default() }
+        Self { shared: Arc::new(shared), compacting: Mutex::default(), scrubbed: Mutex::default() }
     }
 
     /// The data folder.
@@ -167,6 +169,17 @@ impl Store {
         self.catalog().commits(pipeline)
     }
 
+    /// The commits of every pipeline that are kept and sound: by pipeline, newest first. Nothing goes back to others.
+    ///
+    /// # Errors
+    /// As the catalog says.
+    pub fn all_commits(&self) -> SeamResult<Vec<Committed>> {
+        let catalog = self.catalog();
+        let pipelines = catalog.oldest_epochs()?.into_keys();
+        let commits = pipelines.map(|pipeline| catalog.commits(&pipeline)).collect::<SeamResult<Vec<_>>>()?;
+        Ok(commits.into_iter().flatten().filter_map(|kept| kept.commit.ok()).collect())
+    }
+
     /// As [`CommitPoint::go_back`].
     fn undo(&self, to: Epoch, commit: &EpochCommit) -> SeamResult<()> {
         self.owned()?;
@@ -199,15 +212,42 @@ impl Store {
     pub fn verify(&self) -> SeamResult<Vec<Trouble>> {
         let mut found = Vec::new();
         for segment in self.snapshot()?.tables.values().flat_map(|table| &table.segments) {
-            match checked_bytes(&**self.vfs(), segment) {
-                Ok(_) => {}
-                Err(error) if error.kind == ErrorKind::Corrupt => {
-                    found.extend(self.quarantine(&segment.path, &error.full())?);
-                }
-                Err(error) => return Err(error),
-            }
+            found.extend(self.compare(segment)?);
         }
         Ok(found)
+    }
+
+    /// Compares the next segments with their checksums, at most `bytes_max` bytes of them and at least one, and begins
+    /// anew behind the last; those that differ are put aside and returned.
+    ///
+    /// # Errors
+    /// As the catalog says.
+    pub fn scrub(&self, bytes_max: u64) -> SeamResult<Vec<Trouble>> {
+        let mut last = locked(&self.scrubbed);
+        let snapshot = self.snapshot()?;
+        let mut segments: Vec<_> = snapshot.tables.values().flat_map(|table| &table.segments).collect();
+        segments.sort_by(|a, b| a.path.cmp(&b.path));
+        let next = segments.partition_point(|segment| segment.path <= *last);
+        let next = if next == segments.len() { 0 } else { next };
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        for segment in &segments[next..] {
+            if bytes > 0 && bytes + segment.bytes > bytes_max {
+                break;
+            }
+            bytes += segment.bytes;
+            found.extend(self.compare(segment)?);
+            last.clone_from(&segment.path);
+        }
+        Ok(found)
+    }
+
+    /// Compares a segment with its checksum, and puts it aside when it differs.
+    fn compare(&self, segment: &crate::SegmentRef) -> SeamResult<Option<Trouble>> {
+        match checked_bytes(&**self.vfs(), segment) {
+            Ok(_) => Ok(None),
+            Err(error) if error.kind == ErrorKind::Corrupt => self.quarantine(&segment.path, &error.full()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Puts a segment aside that a reader found to be damaged: its file stays where it is, and queries go on without

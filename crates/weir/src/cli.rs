@@ -53,6 +53,10 @@ pub enum Command {
     State(StateArgs),
     /// Runs a schema registry, alone: `weir up --registry ADDRESS` runs it beside the pipelines.
     Registry(RegistryArgs),
+    /// Saves the data folder, also while it is in use: consistent, and only what is new.
+    Backup(BackupArgs),
+    /// Brings a data folder back from a backup, or lists and checks backups.
+    Restore(RestoreArgs),
     /// Makes data to try things with.
     Gen(GenArgs),
     /// Prints the completion script of a shell.
@@ -449,6 +453,43 @@ pub enum StateCommand {
         #[arg(long, value_enum, default_value_t = SummaryFormat::Text)]
         format: SummaryFormat,
     },
+}
+
+/// Arguments of `weir backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The folder that backups are kept in. Contents that are there are not written again.
+    #[arg(value_name = "FOLDER")]
+    pub to: String,
+    /// The data folder; it may be in use.
+    #[arg(long, default_value = "./data", env = "WEIR_DATA")]
+    pub data: PathBuf,
+    /// Deletes older backups afterwards: how many are kept, such as `10`, or how long, such as `7d`. The newest always is.
+    #[arg(long, value_name = "N|AGE")]
+    pub keep: Option<crate::backup::Keep>,
+    /// How the summary is printed.
+    #[arg(long, value_enum, default_value_t = SummaryFormat::Text)]
+    pub format: SummaryFormat,
+}
+
+/// Arguments of `weir restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The folder that backups are kept in.
+    #[arg(value_name = "FOLDER")]
+    pub from: String,
+    /// Which backup; the newest without it.
+    #[arg(long)]
+    pub id: Option<String>,
+    /// The data folder to make. It must be empty or not there.
+    #[arg(long, default_value = "./data", env = "WEIR_DATA")]
+    pub data: PathBuf,
+    /// Only reads the backup and compares it with its checksums.
+    #[arg(long, conflicts_with = "list")]
+    pub verify: bool,
+    /// Only lists the backups there are.
+    #[arg(long)]
+    pub list: bool,
 }
 
 /// Arguments of `weir gen`.

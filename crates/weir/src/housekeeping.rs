@@ -1,4 +1,4 @@
-//! What an instance that stays up does beside its pipelines: heartbeat, compaction, sweeping. It touches no pipeline.
+//! What an instance that stays up does beside its pipelines: heartbeat, compaction, sweeping, the log's retention, looking for damage. It touches no pipeline.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 use weir_observe::Health;
 
+use crate::retention::{self, TopicReader};
 use crate::running::Shared;
 
 /// How often the heart beats and small segments are looked for.
@@ -14,9 +15,15 @@ const BEAT: Duration = Duration::from_secs(1);
 const COMPACT_EVERY: u64 = 5;
 /// Beats between two sweeps of files that no table names any more.
 const SWEEP_EVERY: u64 = 60;
+/// Beats between two looks for records that the log need not keep.
+const RETAIN_EVERY: u64 = 10;
+/// Beats between two looks for damaged segments, and how many bytes each compares with their checksums.
+const SCRUB_EVERY: u64 = 5;
+const SCRUB_BYTES: u64 = 64 << 20;
 
 /// Goes on until it is aborted.
-pub(crate) async fn run(shared: Shared, health: Arc<Health>) {
+pub(crate) async fn run(shared: Shared, health: Arc<Health>, readers: Vec<TopicReader>) {
+    let readers = Arc::new(readers);
     let mut beats = tokio::time::interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for beat in 1_u64.. {
@@ -27,19 +34,30 @@ pub(crate) async fn run(shared: Shared, health: Arc<Health>) {
         } else {
             health.refuse("disk", "the disk is almost full: new data is refused, queries go on");
         }
-        let store = Arc::clone(&shared.store);
+        let (shared, readers) = (shared.clone(), Arc::clone(&readers));
         let work = tokio::task::spawn_blocking(move || {
             if beat % COMPACT_EVERY == 0 {
-                match store.compact_once() {
+                match shared.store.compact_once() {
                     Ok(Some(report)) => tracing::debug!(?report, "compacted"),
                     Ok(None) => {}
                     Err(error) => tracing::warn!(error = error.full(), "compaction failed; it is tried again"),
                 }
             }
+            // What is damaged is put aside, which is logged, and every answer says so.
+            if beat % SCRUB_EVERY == 1
+                && let Err(error) = shared.store.scrub(SCRUB_BYTES)
+            {
+                tracing::warn!(error = error.full(), "segments could not be compared with their checksums");
+            }
             if beat % SWEEP_EVERY == 0
-                && let Err(error) = store.sweep()
+                && let Err(error) = shared.store.sweep()
             {
                 tracing::warn!(error = error.full(), "old segments were not removed; it is tried again");
+            }
+            if beat % RETAIN_EVERY == 0
+                && let Err(error) = retention::delete_old(&shared, &readers)
+            {
+                tracing::warn!(error = error.full(), "old records were not deleted; it is tried again");
             }
         });
         if let Err(error) = work.await {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use weir_collect::SourceConfig;
-use weir_log::Log;
+use weir_log::{AppendOptions, Log};
 use weir_model::ErrorKind;
-use weir_serve::{Ack, Ingest, IngestError};
+use weir_serve::{Ack, Asked, Ingest, IngestError};
 
 use crate::plan::Job;
 
@@ -37,22 +37,24 @@ impl LogIngest {
 
 #[async_trait]
 impl Ingest for LogIngest {
-    async fn ingest(&self, stream: &str, key: Option<&str>, records: Vec<Bytes>) -> Result<Ack, IngestError> {
+    async fn ingest(&self, stream: &str, asked: &Asked, records: Vec<Bytes>) -> Result<Ack, IngestError> {
         if !self.streams.contains(stream) {
             let known = self.streams.iter().cloned().collect();
             return Err(IngestError::UnknownStream { stream: stream.to_owned(), known });
         }
         if records.is_empty() {
-            return Ok(Ack { accepted: 0, first_offset: None, repeated: false });
+            return Ok(Ack { accepted: 0, partition: None, first_offset: None, repeated: false });
         }
-        let appended = match key {
-            Some(key) => self.log.append_once(stream, key, records).await,
-            None => self.log.append(stream, records).await,
-        };
-        match appended {
-            Ok(ack) => Ok(Ack { accepted: ack.count, first_offset: Some(ack.first_offset.0), repeated: ack.repeated }),
+        let (partition_key, once) = (asked.partition_key.as_deref(), asked.idempotency_key.as_deref());
+        match self.log.append_with(stream, records, AppendOptions { partition_key, once }).await {
+            Ok(ack) => Ok(Ack {
+                accepted: ack.count,
+                partition: Some(ack.partition),
+                first_offset: Some(ack.first_offset.0),
+                repeated: ack.repeated,
+            }),
             // A body that is too large was refused before it came here.
-            Err(error) if error.kind == ErrorKind::Config && key.is_some() => {
+            Err(error) if error.kind == ErrorKind::Config && once.is_some() => {
                 Err(IngestError::KeyReused { reason: error.full() })
             }
             Err(error) if error.kind == ErrorKind::Retry => {

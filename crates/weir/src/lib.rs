@@ -1,6 +1,7 @@
 //! Everything wired together: the command line, plans made of pipeline files, pipelines at work. What is interesting is
 //! decided in the crates below; here it is connected.
 
+pub mod backup;
 pub mod cli;
 pub mod client;
 pub mod commands;
@@ -12,6 +13,7 @@ mod ingest;
 pub mod plan;
 mod progress;
 mod registry;
+mod retention;
 mod signals;
 pub mod story;
 

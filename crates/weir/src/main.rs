@@ -42,6 +42,8 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Dlq(args) => asynchronous(commands::dlq::run(args)),
         Command::State(args) => commands::state::run(args),
         Command::Registry(args) => asynchronous(commands::registry::run(args)),
+        Command::Backup(args) => commands::backup::backup(args),
+        Command::Restore(args) => commands::backup::restore(args),
         Command::Gen(args) => commands::generate::run(args),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "weir", &mut std::io::stdout());

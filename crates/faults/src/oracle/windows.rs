@@ -38,11 +38,16 @@ pub(super) fn answer(records: &[Vec<&Record>], setup: &Setup) -> Answer {
     answer
 }
 
+/// A window's start in seconds, and a key.
+type Group = (i64, String);
+/// How many, their sum, and the highest.
+type Said = (u64, i64, i64);
+
 /// Of each window and key the last that was said.
 pub(super) fn last_revisions(rows: &[Value]) -> Result<Groups, String> {
-    let mut last: BTreeMap<(i64, String), BTreeMap<i64, (u64, i64, i64)>> = BTreeMap::new();
+    let mut last: BTreeMap<Group, BTreeMap<i64, Said>> = BTreeMap::new();
     for row in rows {
-        let read = || -> Option<((i64, String), i64, (u64, i64, i64))> {
+        let read = || -> Option<(Group, i64, Said)> {
             let start = seconds(row["window_start"].as_str()?)?;
             let values = (row["n"].as_u64()?, row["total"].as_i64()?, row["highest"].as_i64()?);
             Some(((start, row["key"].as_str()?.to_owned()), row["revision"].as_i64()?, values))
@@ -52,7 +57,7 @@ pub(super) fn last_revisions(rows: &[Value]) -> Result<Groups, String> {
             return Err(format!("a revision is there twice: {row}, and {before:?} before"));
         }
     }
-    let newest = |(group, revisions): ((i64, String), BTreeMap<i64, _>)| Some((group, revisions.into_values().last()?));
+    let newest = |(group, revisions): (Group, BTreeMap<i64, Said>)| Some((group, revisions.into_values().last()?));
     Ok(last.into_iter().filter_map(newest).collect())
 }
 

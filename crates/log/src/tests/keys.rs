@@ -8,14 +8,14 @@ use weir_disk::{Fault, Reserve, SimDisk};
 use weir_model::{ErrorKind, Offset, SeamResult, Vfs};
 
 use super::{FOLDER, TestClock, append, block_on, expected, open, read_all, records, small_segments};
-use crate::{AppendAck, Log, LogConfig};
+use crate::{AppendAck, Log, LogConfig, Retain, TopicConfig, Unread};
 
 fn once(log: &Log, key: &str, ids: std::ops::Range<u64>) -> SeamResult<AppendAck> {
     block_on(log.append_once("t", key, records(ids)))
 }
 
 fn ack(first: u64, count: u64, repeated: bool) -> AppendAck {
-    AppendAck { first_offset: Offset(first), count, repeated }
+    AppendAck { partition: 0, first_offset: Offset(first), count, repeated }
 }
 
 #[test]
@@ -103,14 +103,41 @@ fn a_missing_or_damaged_summary_is_no_loss() {
 }
 
 #[test]
-fn retention_takes_the_summary_with_the_segment() {
+fn a_missing_summary_is_read_from_its_segment_once_and_written() {
     let disk = SimDisk::new(1);
-    let config = LogConfig { retain_bytes: Some(0), ..small_segments() };
-    let log = open(&disk, config).expect("opened");
+    let log = open(&disk, small_segments()).expect("opened");
+    once(&log, "a", 0..20).expect("taken");
+    append(&log, 20..40).expect("taken");
+    drop(log);
+    let folder = Path::new(FOLDER).join("t/0");
+    let (summary, segment) = (folder.join("00000000000000000000.keys"), folder.join("00000000000000000000.log"));
+    disk.remove(&summary).expect("removed");
+    drop(open(&disk, small_segments()).expect("opened"));
+    assert!(disk.len(&summary).is_ok(), "the next start finds the summary");
+    disk.damage(&segment, Vec::clear);
+    assert!(once(&open(&disk, small_segments()).expect("opened"), "a", 0..20).expect("known").repeated);
+}
+
+#[test]
+fn keys_outlive_the_records_that_retention_deletes_and_go_when_their_time_is_over() {
+    let disk = SimDisk::new(1);
+    let clock = Arc::new(TestClock::default());
+    let retain = Retain { bytes: Some(0), age: None, unread: Unread::Keep };
+    let default_topic = TopicConfig { partitions: 1, retain };
+    let config = LogConfig { default_topic, keys_age: Duration::from_secs(10), ..small_segments() };
+    let open = || {
+        let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+        Log::open_with_clock(Path::new(FOLDER), vfs, config.clone(), Reserve::none(), clock.clone()).expect("opened")
+    };
+    let log = open();
     once(&log, "a", 0..20).expect("taken");
     append(&log, 20..40).expect("taken");
     append(&log, 40..41).expect("taken");
-    assert_eq!(log.retain("t", Offset(41)).expect("retained"), 2);
+    assert_eq!(log.retain("t", Offset(41)).expect("retained").segments, 2);
+    drop(log);
+    assert!(open_and_try(&open, "a", 0..20).repeated, "its records are gone, the key is known");
+    clock.0.store(10_000_001, Ordering::Relaxed);
+    open().retain("t", Offset(41)).expect("retained");
     let left = disk.list(&Path::new(FOLDER).join("t/0")).expect("listed");
     assert_eq!(left.len(), 1, "{left:?}");
 }

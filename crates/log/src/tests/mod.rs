@@ -3,11 +3,12 @@
 mod crash;
 mod damage;
 mod keys;
+mod partitions;
+mod retain;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use weir_disk::{Disk, Fault, Reserve, SimDisk};
@@ -70,7 +71,7 @@ fn what_is_acknowledged_is_read_in_order_across_segments_and_restarts() {
     assert_eq!(log.end("t"), Offset(0));
     for batch in 0..20 {
         let ack = append(&log, batch * 5..batch * 5 + 5).expect("taken");
-        assert_eq!(ack, AppendAck { first_offset: Offset(batch * 5), count: 5, repeated: false });
+        assert_eq!(ack, AppendAck { partition: 0, first_offset: Offset(batch * 5), count: 5, repeated: false });
     }
     assert_eq!(append(&log, 0..0).expect("nothing is no error").count, 0);
     drop(log);
@@ -201,32 +202,4 @@ fn sizes_and_names_have_limits() {
     for name in ["", "..", "a/b", "A", "0"] {
         assert_eq!(block_on(log.append(name, vec![])).expect_err(name).kind, ErrorKind::Config);
     }
-}
-
-#[test]
-fn old_segments_go_by_size_and_age_but_not_before_they_are_read() {
-    let clock = Arc::new(TestClock::default());
-    let config = LogConfig { retain_bytes: Some(1500), retain_age: Some(Duration::from_secs(10)), ..small_segments() };
-    let disk = SimDisk::new(1);
-    let log = Log::open_with_clock(Path::new(FOLDER), Arc::new(disk.clone()), config, Reserve::none(), clock.clone())
-        .expect("opened");
-    for id in 0..100 {
-        append(&log, id..id + 1).expect("taken");
-    }
-    assert_eq!(log.retain("t", Offset(5)).expect("retained"), 0, "a reader still needs the first segment");
-    assert!(log.retain("t", Offset(100)).expect("retained") > 5);
-    let start = log.start("t").0;
-    assert!((50..80).contains(&start), "{start}");
-    assert_eq!(read_all(&log, start).expect("read"), expected(start..100));
-    let gone = log.read("t", Offset(0), 100).expect_err("gone");
-    assert_eq!(gone.kind, ErrorKind::Corrupt);
-    assert!(gone.message.contains(&format!("go on at offset {start}")), "{}", gone.message);
-    assert_eq!(log.readable_from("t", Offset(0)).expect("asked"), Offset(start));
-    clock.0.store(11_000_000, Ordering::Relaxed);
-    append(&log, 100..101).expect("taken");
-    log.retain("t", Offset(101)).expect("retained");
-    assert!(log.start("t").0 > start, "old segments go although there is room");
-    drop(log);
-    let log = open(&disk, LogConfig::default()).expect("opened");
-    assert_eq!(log.end("t"), Offset(101), "the last segment stays");
 }

@@ -8,6 +8,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod text;
+mod topics;
 mod write;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::PipelineBoard;
 pub use process::BuildInfo;
 pub use tables::TableMeasure;
 pub use text::TextFormat;
+pub use topics::TopicMeasure;
 
 /// Every name of ours begins with it.
 const PREFIX: &str = "weir";
@@ -94,6 +96,7 @@ struct QueryErrorLabels {
 pub struct Metrics {
     registry: Registry,
     tables: Arc<tables::Tables>,
+    topics: Arc<topics::Topics>,
     requests: Family<RequestLabels, Counter>,
     request_seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
     requests_in_flight: Gauge,
@@ -123,6 +126,7 @@ impl Metrics {
         let mut metrics = Self {
             registry: Registry::with_prefix(PREFIX),
             tables: Arc::default(),
+            topics: Arc::default(),
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(request_histogram),
             requests_in_flight: Gauge::default(),
@@ -139,6 +143,7 @@ impl Metrics {
         let registry = &mut metrics.registry;
         registry.register_collector(Box::new(pipelines::Pipelines::new(board, Arc::clone(&clock))));
         registry.register_collector(Box::new(Arc::clone(&metrics.tables)));
+        registry.register_collector(Box::new(Arc::clone(&metrics.topics)));
         registry.register_collector(Box::new(process::Process::new(build, clock)));
         metrics
     }
@@ -166,6 +171,11 @@ impl Metrics {
     /// there are none.
     pub fn watch_tables(&self, measure: impl Fn() -> Vec<TableMeasure> + Send + Sync + 'static) {
         self.tables.watch(Box::new(measure));
+    }
+
+    /// Says where a scrape gets the figures of the log's topics from. Called once, when the log is open.
+    pub fn watch_topics(&self, measure: impl Fn() -> Vec<TopicMeasure> + Send + Sync + 'static) {
+        self.topics.watch(Box::new(measure));
     }
 
     /// A request has come in. What it returns counts it when told how it ended, or as 499 when dropped before: the

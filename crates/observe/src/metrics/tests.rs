@@ -9,7 +9,7 @@ use weir_model::{
     Balance, Clock, Epoch, EventTime, Guarantee, Offset, PartitionId, ProcessingTime, SystemClock, Watermark,
 };
 
-use super::{BuildInfo, Metrics, QuerySource, TableMeasure, TextFormat};
+use super::{BuildInfo, Metrics, QuerySource, TableMeasure, TextFormat, TopicMeasure};
 use crate::{Checkpoint, NewOutput, PipelineBoard, PipelineState, Stage, Taken};
 
 struct Fixed;
@@ -52,6 +52,10 @@ fn everything() -> Arc<Metrics> {
     handle.checkpoint_failed();
     let metrics = metrics(board, Arc::new(Fixed));
     metrics.watch_tables(|| vec![TableMeasure { name: "logs".to_owned(), rows: 5, ..TableMeasure::default() }]);
+    metrics.watch_topics(|| {
+        let (topic, partition) = ("app".to_owned(), "0".to_owned());
+        vec![TopicMeasure { topic, partition, end: 9, deleted_unread_records: 2, ..TopicMeasure::default() }]
+    });
     metrics.request("GET", "/api/v1/tables").finish(200);
     metrics.connections(1);
     metrics.refused("bad_host");

@@ -117,7 +117,7 @@ fn bench_a_and_bench_store() {
 #[test]
 fn http_ingest() {
     let built = Pipeline::named("http-ingest")
-        .source("app", HttpConfig { stream: "app".to_owned() }, json())
+        .source("app", HttpConfig::new("app"), json())
         .field("app", "ts", FieldType::Timestamp)
         .field("app", "level", FieldType::String)
         .field("app", "message", FieldType::String)

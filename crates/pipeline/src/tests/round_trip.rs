@@ -3,7 +3,7 @@
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
-use weir_collect::{FileConfig, HttpConfig, SourceConfig};
+use weir_collect::{FileConfig, HttpConfig, Lost, SourceConfig};
 use weir_decode::FormatConfig;
 use weir_deliver::{FileFormat, FileMode, FileOutput, OutputConfig};
 use weir_model::{ByteSize, DurationText, EventTime};
@@ -113,7 +113,10 @@ fn sources() -> impl Strategy<Value = SourceEntry> {
     let file = (vec(texts(), 0..3), any::<bool>(), 0u64..1 << 40).prop_map(|(paths, follow, bytes)| {
         SourceConfig::File(FileConfig { paths, follow, max_record_bytes: ByteSize(bytes), ..FileConfig::default() })
     });
-    let http = texts().prop_map(|stream| SourceConfig::Http(HttpConfig { stream }));
+    let http = (texts(), 1u32..64, any::<bool>()).prop_map(|(stream, partitions, skip)| {
+        let lost = if skip { Lost::Skip } else { Lost::Stop };
+        SourceConfig::Http(HttpConfig { partitions, lost, ..HttpConfig::new(stream) })
+    });
     let stdin = Just(SourceConfig::Stdin(Default::default()));
     let format = prop_oneof![
         Just(FormatConfig::Json(Default::default())),

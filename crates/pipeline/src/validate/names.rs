@@ -1,6 +1,6 @@
 //! Names: their shape, and that no two are the same.
 
-use weir_collect::SourceConfig;
+use weir_collect::{PARTITIONS_MAX, SourceConfig};
 use weir_deliver::OutputConfig;
 
 use super::Problem;
@@ -15,7 +15,15 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
         let path = format!("sources.{name}");
         shape(&path, name, "", problems);
         match &entry.source {
-            SourceConfig::Http(http) => shape(&format!("{path}.http.stream"), &http.stream, "", problems),
+            SourceConfig::Http(http) => {
+                shape(&format!("{path}.http.stream"), &http.stream, "", problems);
+                if !(1..=PARTITIONS_MAX).contains(&http.partitions) {
+                    let message = format!("a topic cannot have {} partitions", http.partitions);
+                    let problem = Problem::new(format!("{path}.http.partitions"), message);
+                    problems
+                        .push(problem.hint(format!("1 to {PARTITIONS_MAX}: each is written by a thread of its own")));
+                }
+            }
             SourceConfig::Log(log) => shape(&format!("{path}.log.topic"), &log.topic, "-", problems),
             SourceConfig::File(_) | SourceConfig::Stdin(_) | SourceConfig::Kafka(_) => {}
         }

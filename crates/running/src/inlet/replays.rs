@@ -47,7 +47,7 @@ impl WithReplays {
     }
 
     fn is_something(&self) -> bool {
-        self.log.end(&self.topic) > self.next
+        self.log.end(self.topic.as_str()) > self.next
     }
 
     /// What comes next of the dead letters, if anything. Blocks for as long as it takes to read a MiB at most.
@@ -67,7 +67,7 @@ impl WithReplays {
     }
 
     fn read(&mut self) -> SeamResult<SourceEvent> {
-        let records = self.log.read(&self.topic, self.next, READ_BYTES)?;
+        let records = self.log.read(self.topic.as_str(), self.next, READ_BYTES)?;
         let mut bytes = BytesMut::new();
         let mut spans = Vec::with_capacity(records.len());
         for (offset, record) in &records {
@@ -95,13 +95,13 @@ impl Source for WithReplays {
         if let Some(position) = positions.remove(&self.partition) {
             self.next = position.offset;
         }
-        if self.next > self.log.end(&self.topic) {
+        if self.next > self.log.end(self.topic.as_str()) {
             let message = format!(
                 "{} was read up to record {}, but ends at record {}: the log is older than what was made of it, restore \
                  both from the same backup",
                 self.topic,
                 self.next,
-                self.log.end(&self.topic)
+                self.log.end(self.topic.as_str())
             );
             return Err(SeamError::new(ErrorKind::Corrupt, message));
         }

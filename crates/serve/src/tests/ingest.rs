@@ -23,9 +23,12 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 async fn lines_are_taken_and_acknowledged_with_their_offset() {
     let stage = start().await;
     let answer = stage.post("/api/v1/ingest/app", NDJSON, b"{\"a\":1}\n{\"a\":2}\n").await;
-    assert_eq!((answer.status, answer.json()), (200, serde_json::json!({ "accepted": 2, "first_offset": 0 })));
+    assert_eq!(
+        (answer.status, answer.json()),
+        (200, serde_json::json!({ "accepted": 2, "partition": 0, "first_offset": 0 }))
+    );
     let more = stage.post("/api/v1/ingest/app", NDJSON, b"{\"a\":3}").await;
-    assert_eq!(more.json(), serde_json::json!({ "accepted": 1, "first_offset": 2 }));
+    assert_eq!(more.json(), serde_json::json!({ "accepted": 1, "partition": 0, "first_offset": 2 }));
     assert_eq!(taken(&stage), ["{\"a\":1}", "{\"a\":2}", "{\"a\":3}"]);
     assert!(stage.scrape().contains(r#"weir_ingest_records_total{stream="app"} 3"#));
 }
@@ -125,11 +128,25 @@ async fn what_comes_again_with_its_key_is_acknowledged_again_and_taken_once() {
     let stage = start().await;
     let headers = format!("{NDJSON}\r\nIdempotency-Key: 5f1b");
     let first = stage.post("/api/v1/ingest/app", &headers, b"{\"a\":1}\n").await;
-    assert_eq!((first.status, first.json()), (200, serde_json::json!({ "accepted": 1, "first_offset": 0 })));
+    assert_eq!(
+        (first.status, first.json()),
+        (200, serde_json::json!({ "accepted": 1, "partition": 0, "first_offset": 0 }))
+    );
     let again = stage.post("/api/v1/ingest/app", &headers, b"{\"a\":1}\n").await;
     assert_eq!((again.status, again.json()["repeated"].clone()), (200, true.into()));
     assert_eq!(taken(&stage), ["{\"a\":1}"]);
     assert!(stage.scrape().contains(r#"weir_ingest_records_total{stream="app"} 1"#));
+}
+
+#[tokio::test]
+async fn the_partition_key_of_a_request_reaches_the_log() {
+    let stage = start().await;
+    let headers = format!("{NDJSON}\r\nWeir-Partition-Key: four");
+    let answer = stage.post("/api/v1/ingest/app", &headers, b"{\"a\":1}\n").await;
+    assert_eq!((answer.status, answer.json()["partition"].clone()), (200, 4.into()));
+    let headers = format!("{NDJSON}\r\nWeir-Partition-Key: {}", "k".repeat(256));
+    let refused = stage.post("/api/v1/ingest/app", &headers, b"{\"a\":1}\n").await;
+    assert_eq!(refused.error(), (400, "bad_key".to_owned()));
 }
 
 #[tokio::test]

@@ -22,7 +22,8 @@ use weir_query::QueryEngine;
 use weir_store::{Store, StoreConfig, TableConfig, TableWriter};
 
 use crate::{
-    Ack, AppState, ChosenLetters, DeadLetters, Ingest, IngestError, Limits, Purged, Replayed, ServeConfig, Server,
+    Ack, AppState, Asked, ChosenLetters, DeadLetters, Ingest, IngestError, Limits, Purged, Replayed, ServeConfig,
+    Server,
 };
 
 /// Every story ends long before.
@@ -37,18 +38,20 @@ pub(super) struct Remembering {
 
 #[async_trait]
 impl Ingest for Remembering {
-    async fn ingest(&self, stream: &str, key: Option<&str>, records: Vec<Bytes>) -> Result<Ack, IngestError> {
+    async fn ingest(&self, stream: &str, asked: &Asked, records: Vec<Bytes>) -> Result<Ack, IngestError> {
         match stream {
             "app" => {
                 let mut taken = self.taken.lock().expect("no test panics here");
                 let first_offset = (!records.is_empty()).then_some(taken.len() as u64);
                 let accepted = records.len() as u64;
-                let repeated =
-                    key.is_some_and(|key| !self.keys.lock().expect("no test panics here").insert(key.to_owned()));
+                let mut keys = self.keys.lock().expect("no test panics here");
+                let repeated = asked.idempotency_key.as_ref().is_some_and(|key| !keys.insert(key.clone()));
                 if !repeated {
                     taken.extend(records);
                 }
-                Ok(Ack { accepted, first_offset, repeated })
+                // The partition is made of the key, so that a test sees that it came.
+                let partition = first_offset.map(|_| asked.partition_key.as_ref().map_or(0, |key| key.len() as u32));
+                Ok(Ack { accepted, partition, first_offset, repeated })
             }
             "reused" => Err(IngestError::KeyReused { reason: "this key came before with other records".to_owned() }),
             "full" => Err(IngestError::Unavailable {

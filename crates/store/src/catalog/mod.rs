@@ -4,6 +4,7 @@
 
 mod back;
 mod commits;
+mod copy;
 mod graves;
 mod migrations;
 mod tables;
@@ -15,6 +16,7 @@ use rusqlite::{Connection, OpenFlags};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 pub(crate) use commits::NewCommit;
+pub use copy::{CatalogCopy, SegmentFile, copy_catalog};
 pub(crate) use tables::{CatalogSegment, CatalogTable};
 
 /// The catalog's file in the data folder.
@@ -31,8 +33,14 @@ pub(crate) struct Catalog {
 
 impl Catalog {
     /// Opens the catalog of a data folder to write to it, creating or migrating it.
+    ///
+    /// A catalog that is missing where there are files that one has named is refused: a new one would name none of them,
+    /// and they would be removed.
     pub(crate) fn open(folder: &Path) -> SeamResult<Self> {
         let path = folder.join(CATALOG_FILE);
+        if !path.exists() {
+            refuse_orphans(folder, &path)?;
+        }
         let open = || -> rusqlite::Result<Connection> {
             let connection = Connection::open(&path)?;
             connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -43,8 +51,22 @@ impl Catalog {
         };
         let connection = open().map_err(|error| catalog_error("open", &path, error))?;
         let mut catalog = Self { path, connection };
+        catalog.check_pages()?;
         migrations::migrate(&mut catalog)?;
         Ok(catalog)
+    }
+
+    /// Looks at every page, so that damage is known at the start and not in the middle of a commit.
+    fn check_pages(&self) -> SeamResult<()> {
+        let verdict: String = self
+            .connection
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+            .map_err(|error| self.error("check", error))?;
+        if verdict == "ok" {
+            return Ok(());
+        }
+        let message = format!("{CATALOG_IS_DAMAGED}{} says: {verdict}", self.path.display());
+        Err(SeamError::new(ErrorKind::Corrupt, message))
     }
 
     /// Opens the catalog of a data folder to read it, also while another process writes to it.
@@ -75,14 +97,41 @@ impl Catalog {
     }
 }
 
+/// Refuses to begin with a new catalog where a catalog has been.
+fn refuse_orphans(folder: &Path, path: &Path) -> SeamResult<()> {
+    let finished = |path: &Path| path.extension().is_some_and(|end| end == "parquet" || end == "snap");
+    let holds_any = |folder: PathBuf| -> std::io::Result<bool> {
+        for inner in std::fs::read_dir(folder)? {
+            let inner = inner?.path();
+            if inner.is_dir() && std::fs::read_dir(inner)?.filter_map(Result::ok).any(|entry| finished(&entry.path())) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    // A folder that is not there holds nothing.
+    let Some(what) = ["tables", "state"].into_iter().find(|name| holds_any(folder.join(name)).unwrap_or(false)) else {
+        return Ok(());
+    };
+    let message = format!(
+        "{} is missing, although {}/{what} holds files that it has named: bring the data folder back from a backup (weir \
+         restore FOLDER --data NEW), or move {what} away to begin anew without it",
+        path.display(),
+        folder.display()
+    );
+    Err(SeamError::new(ErrorKind::Corrupt, message))
+}
+
+/// What an error about a damaged catalog begins with.
+const CATALOG_IS_DAMAGED: &str =
+    "the catalog is damaged: bring the data folder back from a backup (weir restore FOLDER --data NEW); ";
+
 fn catalog_error(what: &str, path: &Path, error: rusqlite::Error) -> SeamError {
     use rusqlite::ErrorCode;
     let (kind, hint) = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (ErrorKind::Retry, ""),
         Some(ErrorCode::DiskFull) => (ErrorKind::Retry, "disk is full: free some space, the work goes on by itself; "),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            (ErrorKind::Corrupt, "the catalog is damaged: restore the data folder from a backup; ")
-        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => (ErrorKind::Corrupt, CATALOG_IS_DAMAGED),
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => (ErrorKind::Config, ""),
         // I/O errors above all: whether a transaction happened is unknown.
         _ => (ErrorKind::Closed, ""),

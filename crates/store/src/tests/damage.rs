@@ -49,6 +49,23 @@ fn a_missing_segment_is_named_and_queries_go_on() {
 }
 
 #[test]
+fn a_scrub_goes_from_segment_to_segment_and_finds_what_no_reader_has_noticed() {
+    let setting = Setting::new();
+    let (one, two) = two_segments(&setting);
+    let store = setting.open().expect("opened");
+    assert!(store.scrub(1).expect("scrubbed").is_empty());
+    let (first, second) = if one < two { (one, two) } else { (two, one) };
+    flip(&first, 100);
+    flip(&second, 100);
+    let found = |bytes: u64| -> Vec<PathBuf> {
+        store.scrub(bytes).expect("scrubbed").into_iter().map(|trouble| trouble.path).collect()
+    };
+    assert_eq!(found(1), [second], "one at a time, after the one before");
+    assert_eq!(found(1), [first], "and again from the beginning");
+    assert!(found(u64::MAX).is_empty());
+}
+
+#[test]
 fn a_cut_segment_is_named_and_queries_go_on() {
     check(
         |one, _| fs::OpenOptions::new().write(true).open(one).expect("opened").set_len(100).expect("cut"),

@@ -12,6 +12,7 @@ use base64::prelude::BASE64_STANDARD;
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use weir_disk::DataFolder;
+use weir_log::LogConfig;
 use weir_query::RunOptions;
 use weir_serve::{ChosenLetters, DeadLetters, Purged, Replayed};
 use weir_sql::SqlCompiler;
@@ -214,7 +215,7 @@ fn instance(data: &Path) -> Result<Option<Client>, Failure> {
 
 /// The letters of a folder on which nobody runs.
 fn letters(data: &Path) -> Result<StoredLetters, Failure> {
-    let shared = Shared::open(data, Arc::new(SqlCompiler::new()))?;
+    let shared = Shared::open(data, LogConfig::default(), Arc::new(SqlCompiler::new()))?;
     Ok(StoredLetters::new(shared.store, shared.log, None))
 }
 

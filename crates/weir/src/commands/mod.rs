@@ -1,5 +1,6 @@
 //! What each command does. One file per command; none of them knows another.
 
+pub mod backup;
 pub mod check;
 pub mod dlq;
 pub mod explain;

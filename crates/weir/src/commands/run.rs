@@ -10,6 +10,7 @@ use super::load;
 use crate::cli::{RunArgs, SummaryFormat};
 use crate::exit::{ExitCode, Failure};
 use crate::progress::{self, Progress};
+use crate::retention::log_config;
 use crate::running::{Recovery, Shared, Supervisor, Until};
 use crate::signals;
 
@@ -21,7 +22,7 @@ pub async fn run(args: &RunArgs) -> Result<(), Failure> {
     let mut job = load::job(&args.pipeline, &args.overrides)?;
     let fall_back = job.recovery.fall_back || args.fall_back;
     job.recovery = Recovery { fall_back, reset: reset(&args.reset_state) };
-    let shared = Shared::open(&args.data, Arc::new(SqlCompiler::new()))?;
+    let shared = Shared::open(&args.data, log_config([&job])?, Arc::new(SqlCompiler::new()))?;
     let (name, board) = (job.plan.pipeline.clone(), shared.board.clone());
     let mut supervisor = Supervisor::new(shared);
     supervisor.start(job, Until::FirstEnd)?;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use weir_model::{ErrorKind, SeamError};
-use weir_observe::{BuildInfo, Metrics, TableMeasure};
+use weir_observe::{BuildInfo, Metrics, TableMeasure, TopicMeasure};
 use weir_query::{Limits, QueryEngine};
 use weir_serve::{AppState, ServeConfig, Server};
 use weir_sql::SqlCompiler;
@@ -17,11 +18,16 @@ use crate::exit::Failure;
 use crate::ingest::LogIngest;
 use crate::plan::Job;
 use crate::registry::Serving;
+use crate::retention::{TopicReader, log_config};
 use crate::running::{Recovery, Shared, Supervisor, Until};
 use crate::{housekeeping, signals};
 
 /// What runs when no pipeline is named: rows that are posted are stored.
 const DEFAULT_PIPELINE: &str = include_str!("default.yaml");
+
+/// How long the pipelines may take for their last commit once the process is told to stop. With what open requests may
+/// take ([`weir_serve::Limits::shutdown_time_max`]) it is less than five seconds.
+const DRAIN_TIME_MAX: Duration = Duration::from_millis(1500);
 
 /// Runs the command.
 ///
@@ -30,7 +36,7 @@ const DEFAULT_PIPELINE: &str = include_str!("default.yaml");
 pub async fn run(args: &UpArgs) -> Result<(), Failure> {
     let mut jobs = jobs(args)?;
     allow_recovery(&mut jobs, args)?;
-    let shared = Shared::open(&args.data, Arc::new(SqlCompiler::new()))?;
+    let shared = Shared::open(&args.data, log_config(&jobs)?, Arc::new(SqlCompiler::new()))?;
     let health = Arc::clone(&shared.health);
     let state = AppState {
         board: Arc::clone(&shared.board),
@@ -54,6 +60,7 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
         Some(address) => Some(Serving::start(&args.data, address, args.allow_unauthenticated).await?),
         None => None,
     };
+    let readers = TopicReader::of_jobs(&jobs);
     let mut supervisor = Supervisor::new(shared.clone());
     for job in jobs {
         supervisor.start(job, Until::Stopped)?;
@@ -67,12 +74,18 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
     let serving = tokio::spawn(server.run(async {
         let _ = server_stopped.await;
     }));
-    let keeping = tokio::spawn(housekeeping::run(shared.clone(), Arc::clone(&health)));
+    let keeping = tokio::spawn(housekeeping::run(shared.clone(), Arc::clone(&health), readers));
     let fatal = wait(&mut supervisor).await;
 
     health.refuse("weir", "shutting down");
     supervisor.stop();
-    while supervisor.next_end().await.is_some() {}
+    let all_ended = async { while supervisor.next_end().await.is_some() {} };
+    if tokio::time::timeout(DRAIN_TIME_MAX, all_ended).await.is_err() {
+        // What is not committed is read again at the next start: nothing is lost by not waiting for a sink that hangs.
+        tracing::warn!(
+            "a pipeline did not come to its last commit within {DRAIN_TIME_MAX:?}; it is left at the one before"
+        );
+    }
     keeping.abort();
     let _ = stop_server.send(());
     let _ = serving.await;
@@ -96,7 +109,22 @@ fn metrics(shared: &Shared) -> Arc<Metrics> {
             Vec::new()
         }
     });
+    let log = Arc::clone(&shared.log);
+    metrics.watch_topics(move || log.measure().into_iter().map(measure_topic).collect());
     Arc::new(metrics)
+}
+
+fn measure_topic(partition: weir_log::PartitionMeasure) -> TopicMeasure {
+    TopicMeasure {
+        topic: partition.topic,
+        partition: partition.partition.to_string(),
+        start: partition.start,
+        end: partition.end,
+        bytes: partition.bytes,
+        held_bytes: partition.held_bytes,
+        deleted_bytes: partition.deleted_bytes,
+        deleted_unread_records: partition.deleted_unread_records,
+    }
 }
 
 fn measure(table: &TableSnapshot) -> TableMeasure {

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod aggregates;
+mod backup;
 mod bad_input;
 mod changes;
 mod contract;
+mod corruption;
 mod delivery;
 mod dlq;
 mod endpoint;
@@ -20,5 +22,7 @@ mod operators;
 mod stories;
 mod tasks;
 mod time;
+mod topics;
+mod trouble;
 mod up;
 mod windows;

@@ -16,7 +16,13 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start(place: &Place, arguments: &[&str]) -> Self {
         let mut command = place.weir(&["up", "--listen", "127.0.0.1:0", "--data"]);
-        let mut process = Running(command.arg(place.data()).args(arguments).stderr(Stdio::piped()).spawn().unwrap());
+        command.arg(place.data()).args(arguments);
+        Self::of(command, std::io::sink())
+    }
+
+    /// The server that `command` starts; what it says once it is up goes to `log`.
+    pub(crate) fn of(mut command: Command, mut log: impl Write + Send + 'static) -> Self {
+        let mut process = Running(command.stderr(Stdio::piped()).spawn().unwrap());
         let mut said = BufReader::new(process.0.stderr.take().unwrap());
         let mut before = String::new();
         let address = loop {
@@ -28,26 +34,27 @@ impl Server {
             before.push_str(&line);
         };
         // Whatever it says later must not block it.
-        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+        std::thread::spawn(move || std::io::copy(&mut said, &mut log));
         Self { process, address }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.0.id()
+    }
+
+    /// The exit code, once it ends by itself.
+    pub(crate) fn wait(mut self) -> Option<i32> {
+        self.process.0.wait().unwrap().code()
     }
 
     /// Sends a request and returns the status and the body.
     pub(crate) fn send(&self, method: &str, path: &str, content_type: &str, body: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-            self.address,
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(body.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let chunked = head.to_lowercase().contains("transfer-encoding: chunked");
-        (status, if chunked { unchunk(body) } else { body.to_owned() })
+        let (status, _, body) = exchange(&self.address, method, path, content_type, body).unwrap();
+        (status, body)
     }
 
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
@@ -81,6 +88,30 @@ impl Server {
     }
 }
 
+/// Sends a request and returns the status, the head and the body, unless the connection breaks on the way.
+pub(crate) fn exchange(
+    address: &str,
+    method: &str,
+    path: &str,
+    content_type: &str,
+    body: &str,
+) -> std::io::Result<(u16, String, String)> {
+    let mut stream = TcpStream::connect(address)?;
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(body.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let broken = || std::io::Error::other("half an answer");
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(broken)?;
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(broken)?;
+    let chunked = head.to_lowercase().contains("transfer-encoding: chunked");
+    Ok((status, head.to_owned(), if chunked { unchunk(body) } else { body.to_owned() }))
+}
+
 fn unchunk(mut body: &str) -> String {
     let mut whole = String::new();
     while let Some((length, rest)) = body.split_once("\r\n") {
@@ -94,7 +125,7 @@ fn unchunk(mut body: &str) -> String {
     whole
 }
 
-fn post_rows(server: &Server, from: u32, to: u32) {
+pub(crate) fn post_rows(server: &Server, from: u32, to: u32) {
     let rows: String = (from..to)
         .map(|n| format!("{{\"ts\":\"2026-01-01T00:00:00Z\",\"level\":\"INFO\",\"message\":\"row {n}\",\"n\":{n}}}\n"))
         .collect();

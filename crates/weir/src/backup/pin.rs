@@ -1,0 +1,176 @@
+//! The files of one moment, held fast: each is linked into `DATA/backup-pins`, so that its name there stays when
+//! compaction, retention or a newer snapshot removes it elsewhere. Reads none of them.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use weir_disk::Disk;
+use weir_model::SeamResult;
+use weir_state::SnapshotStore;
+use weir_store::{CatalogCopy, copy_catalog};
+
+use super::{failed, refused};
+
+/// The folder in the data folder.
+const FOLDER: &str = "backup-pins";
+/// The catalog's name in the data folder.
+const CATALOG: &str = "catalog.sqlite";
+
+/// A file that is held.
+#[derive(Debug)]
+pub(super) struct Pinned {
+    /// Where it lies in the data folder.
+    pub(super) path: String,
+    /// Where it is held.
+    pub(super) held: PathBuf,
+    /// Its size then; the log's newest files grow.
+    pub(super) bytes: u64,
+    pub(super) modified_ns: i128,
+    /// XXH3-64 that the catalog knows of it.
+    pub(super) expected: Option<u64>,
+}
+
+/// Everything that belongs to one moment of a data folder.
+#[derive(Debug)]
+pub(super) struct Pins {
+    folder: PathBuf,
+    _alone: File,
+    pub(super) files: Vec<Pinned>,
+    /// The epoch that each pipeline had committed.
+    pub(super) epochs: BTreeMap<String, u64>,
+}
+
+impl Pins {
+    /// Holds what is in `data` now.
+    pub(super) fn of(data: &Path) -> SeamResult<Self> {
+        let data = &std::path::absolute(data).map_err(|error| failed("find", data, error))?;
+        if !data.join(CATALOG).is_file() {
+            return Err(refused(format!("{} is no data folder: there is no {CATALOG} in it", data.display())));
+        }
+        let folder = data.join(FOLDER);
+        fs::create_dir_all(&folder).map_err(|error| failed("create", &folder, error))?;
+        let alone = lock(&folder.join("lock"), "another backup of this data folder is being made")?;
+        let held = folder.join("held");
+        remove_all(&held)?;
+        fs::create_dir(&held).map_err(|error| failed("create", &held, error))?;
+        let mut pins = Self { folder: held.clone(), _alone: alone, files: Vec::new(), epochs: BTreeMap::new() };
+        let copied = copy_catalog(data, &held.join(CATALOG), |copy| pins.hold_all(data, copy))?;
+        pins.hold_measured(CATALOG, held.join(CATALOG), None)?;
+        for commit in &copied.commits {
+            // The newest of a pipeline comes first.
+            pins.epochs.entry(commit.pipeline.clone()).or_insert(commit.epoch.0);
+        }
+        pins.files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(pins)
+    }
+
+    /// Lets everything go.
+    pub(super) fn release(self) {
+        // What is left is removed by the next backup.
+        let _ = remove_all(&self.folder);
+    }
+
+    fn hold_all(&mut self, data: &Path, copy: &CatalogCopy) -> SeamResult<()> {
+        let snapshots = SnapshotStore::new(Arc::new(Disk), &data.join("state"));
+        let mut newest: Option<&str> = None;
+        for commit in &copy.commits {
+            let is_newest = newest.replace(&commit.pipeline) != Some(&commit.pipeline);
+            let Some(name) = &commit.snapshot else { continue };
+            let held = snapshots.files_of(&commit.pipeline, name).and_then(|files| {
+                files.iter().try_for_each(|file| self.hold(data, &format!("state/{}", file.display()), None))
+            });
+            // Older ones are there to fall back to; a restore does without them if it must.
+            if is_newest {
+                held?;
+            }
+        }
+        for segment in &copy.segments {
+            self.hold(data, &segment.path, Some((segment.bytes, segment.checksum)))?;
+        }
+        for file in files_under(&data.join("log"))? {
+            if let Ok(path) = file.strip_prefix(data) {
+                match self.hold(data, &path.display().to_string(), None) {
+                    // Retention has just deleted it: every pipeline had read it.
+                    Err(error) if error.kind == weir_model::ErrorKind::Corrupt => {}
+                    held => held?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Holds the file `path`; `expected` is its size and checksum where the catalog knows them.
+    fn hold(&mut self, data: &Path, path: &str, expected: Option<(u64, u64)>) -> SeamResult<()> {
+        if self.files.iter().any(|file| file.path == path) {
+            return Ok(());
+        }
+        let (from, held) = (data.join(path), self.folder.join(path));
+        let parent = held.parent().unwrap_or(&self.folder);
+        fs::create_dir_all(parent).map_err(|error| failed("create", parent, error))?;
+        let linked = match fs::hard_link(&from, &held) {
+            // A file system without links: nothing but a copy holds it.
+            Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied) => {
+                fs::copy(&from, &held).map(|_| ())
+            }
+            linked => linked,
+        };
+        match linked {
+            // The tables say themselves what is missing of them, and go on without it.
+            Err(error) if error.kind() == ErrorKind::NotFound && expected.is_some() => {
+                let (bytes, checksum) = expected.unwrap_or_default();
+                let missing = Pinned { path: path.to_owned(), held, bytes, modified_ns: 0, expected: Some(checksum) };
+                self.files.push(missing);
+                Ok(())
+            }
+            linked => {
+                linked.map_err(|error| failed("link", &from, error))?;
+                self.hold_measured(path, held, expected.map(|(_, checksum)| checksum))
+            }
+        }
+    }
+
+    fn hold_measured(&mut self, path: &str, held: PathBuf, expected: Option<u64>) -> SeamResult<()> {
+        let metadata = fs::metadata(&held).map_err(|error| failed("read", &held, error))?;
+        let since = metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let modified_ns = since.map_or(0, |since| i128::try_from(since.as_nanos()).unwrap_or(0));
+        self.files.push(Pinned { path: path.to_owned(), held, bytes: metadata.len(), modified_ns, expected });
+        Ok(())
+    }
+}
+
+/// Every finished file under `folder`.
+fn files_under(folder: &Path) -> SeamResult<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
+        match entry {
+            Ok(entry) if entry.file_type().is_file() && entry.path().extension().is_none_or(|end| end != "tmp") => {
+                found.push(entry.into_path());
+            }
+            Ok(_) => {}
+            Err(error) if error.io_error().is_some_and(|error| error.kind() == ErrorKind::NotFound) => {}
+            Err(error) => return Err(failed("list", folder, io::Error::other(error))),
+        }
+    }
+    Ok(found)
+}
+
+fn remove_all(folder: &Path) -> SeamResult<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(failed("remove", folder, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Takes the lock `path`, or says who has it in the words of `taken`.
+pub(super) fn lock(path: &Path, taken: &str) -> SeamResult<File> {
+    let file = File::create(path).map_err(|error| failed("create", path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(refused(format!("{taken}: {} is locked", path.display()))),
+        Err(fs::TryLockError::Error(error)) => Err(failed("lock", path, error)),
+    }
+}

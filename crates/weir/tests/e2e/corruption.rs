@@ -1,0 +1,245 @@
+//! Every kind of file in the data folder, damaged in every way: what was good before is used, or the damage is named with
+//! the file and what to do about it. Never silence, never a panic, never a start that fails again and again by itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::harness::{Place, well};
+use crate::up::{Server, post_rows};
+
+const PIPELINE: &str = "\
+name: whole
+sources:
+  logs:
+    http: { stream: logs, retain: { bytes: 8MiB } }
+    format: json
+time: { field: ts, watermark: { bounded: { delay: 0s } } }
+steps:
+  - name: counted
+    window: { tumbling: 1m, by: [level], compute: { events: count(*) } }
+outputs:
+  - table: rows
+    from: logs
+  - table: counted
+epoch: 100ms
+";
+
+/// Ways to damage a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Damage {
+    Flip,
+    Zero,
+    Cut,
+    Delete,
+    /// The file as it was some time before.
+    Older,
+}
+
+/// What must become of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// As if nothing had happened: the file can be made again, or an older one is gone back to.
+    Whole,
+    /// It starts and answers; what is lost is named, with these words.
+    Named(&'static str),
+    /// It does not start, and says so with these words.
+    Refused(&'static str),
+    /// It starts and answers; the pipeline stops, and says so with these words.
+    Stopped(&'static str),
+}
+
+use Damage::{Cut, Delete, Flip, Older, Zero};
+use Outcome::{Named, Refused, Stopped, Whole};
+
+/// The contract: kind of file, damage, outcome. `docs/runbooks/damage.md` says the same to people.
+const CONTRACT: [(&str, Damage, Outcome); 25] = [
+    ("log segment", Flip, Named(".log is damaged at byte")),
+    ("log segment", Zero, Named(".log is damaged at byte")),
+    ("log segment", Cut, Stopped("the log is older than what was made of it")),
+    ("log segment", Delete, Stopped("the log is older than what was made of it")),
+    ("log segment", Older, Stopped("the log is older than what was made of it")),
+    ("keys of a segment", Flip, Whole),
+    ("keys of a segment", Zero, Whole),
+    ("keys of a segment", Cut, Whole),
+    ("keys of a segment", Delete, Whole),
+    ("keys of a segment", Older, Whole),
+    ("catalog", Flip, Refused("catalog.sqlite")),
+    ("catalog", Zero, Refused("catalog.sqlite")),
+    ("catalog", Cut, Refused("catalog.sqlite")),
+    ("catalog", Delete, Refused("catalog.sqlite is missing")),
+    // Everything since is made again of the log.
+    ("catalog", Older, Whole),
+    ("table segment", Flip, Named(".parquet")),
+    ("table segment", Zero, Named(".parquet")),
+    ("table segment", Cut, Named(".parquet")),
+    ("table segment", Delete, Named(".parquet")),
+    ("table segment", Older, Named(".parquet")),
+    ("state", Flip, Whole),
+    ("state", Zero, Whole),
+    ("state", Cut, Whole),
+    ("state", Delete, Whole),
+    ("state", Older, Whole),
+];
+
+/// A data folder after rows 0 to 400, of which the catalog, the log and the state of rows 0 to 100 are kept as `older`.
+struct Golden {
+    place: Place,
+    pipeline: PathBuf,
+}
+
+impl Golden {
+    fn new() -> Self {
+        let place = Place::new();
+        let pipeline = place.write("whole.yaml", PIPELINE);
+        let golden = Self { place, pipeline };
+        golden.life(0..100);
+        golden.brought_back("older");
+        golden.life(100..400);
+        golden.brought_back("golden");
+        golden
+    }
+
+    /// The data folder as a backup brings it back, which leaves nothing of the catalog beside its file.
+    fn brought_back(&self, name: &str) {
+        well(&self.place.weir(&["backup", "saved", "--data"]).arg(self.place.data()).output().unwrap());
+        well(&self.place.weir(&["restore", "saved", "--data", name]).output().unwrap());
+    }
+
+    /// Starts, posts rows one request at a time, waits until they are stored, and stops.
+    fn life(&self, rows: std::ops::Range<u32>) {
+        let server = Server::start(&self.place, &[self.pipeline.to_str().unwrap()]);
+        for from in rows.clone().step_by(20) {
+            post_rows(&server, from, from + 20);
+        }
+        server.sql_becomes("SELECT count(*) FROM rows", rows.end.into());
+        assert_eq!(server.stop("-TERM"), Some(0));
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &to),
+            false => drop(fs::copy(entry.path(), to).unwrap()),
+        }
+    }
+}
+
+/// The files of a kind, the newest last.
+fn files(data: &Path, kind: &str) -> Vec<PathBuf> {
+    let (folder, end) = match kind {
+        "log segment" => ("log/logs/0", ".log"),
+        "keys of a segment" => ("log/logs/0", ".keys"),
+        "catalog" => ("", "catalog.sqlite"),
+        "table segment" => ("tables/rows", ".parquet"),
+        "state" => ("state/whole", ".snap"),
+        other => unreachable!("no files are {other}"),
+    };
+    let listed = fs::read_dir(data.join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<PathBuf> = listed.filter(|path| path.to_string_lossy().ends_with(end)).collect();
+    found.sort();
+    found
+}
+
+/// Does the damage to the newest file of the kind; the second newest where it is a table's, so that rows remain after it.
+fn damage(data: &Path, older: &Path, kind: &str, how: Damage) {
+    let found = files(data, kind);
+    if kind == "keys of a segment" && found.is_empty() {
+        // The only segment is not closed yet: a summary beside it is wrong whatever it says.
+        fs::write(data.join("log/logs/0/00000000000000000000.keys"), "not a summary").unwrap();
+        return;
+    }
+    let file = found.last().unwrap_or_else(|| panic!("no {kind}")).clone();
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    match how {
+        Flip if kind == "catalog" => {
+            // In the head of the first page; a bit in the text of a row is what checksums of files and commits are for.
+            bytes[100] ^= 0x10;
+        }
+        Flip => bytes[middle] ^= 1,
+        Zero => {
+            let end = (middle + 4096).min(bytes.len());
+            bytes[middle..end].fill(0);
+        }
+        Cut => bytes.truncate(middle),
+        Delete => return fs::remove_file(&file).unwrap(),
+        Older => {
+            let before = files(older, kind);
+            bytes = match before.iter().rev().find(|path| path.file_name() == file.file_name()).or(before.last()) {
+                Some(path) => fs::read(path).unwrap(),
+                None => b"of another time".to_vec(),
+            };
+        }
+    }
+    fs::write(&file, bytes).unwrap();
+}
+
+/// What a start on `data` comes to: everything that was said, and the rows that were found, if it started.
+fn start(place: &Place, pipeline: &Path, data: &Path) -> (String, Option<i64>) {
+    let said = place.path("said.txt");
+    let mut command: Command = place.weir(&["up", "--listen", "127.0.0.1:0", "--data"]);
+    command.arg(data).arg(pipeline).stdout(Stdio::null()).stderr(fs::File::create(&said).unwrap());
+    let mut process = crate::harness::Running(command.spawn().unwrap());
+    let began = Instant::now();
+    let heard = || fs::read_to_string(&said).unwrap();
+    loop {
+        assert!(began.elapsed() < Duration::from_secs(60), "it neither starts nor ends: {}", heard());
+        if process.0.try_wait().unwrap().is_some() {
+            return (heard(), None);
+        }
+        if heard().contains("Weir is up") {
+            break;
+        }
+        std::thread::yield_now();
+    }
+    let address = heard().split("http://").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    // What a pipeline cannot do it says within its first second; what it can do shows in the rows.
+    let (mut rows, mut told) = (0, String::new());
+    let patience = Instant::now();
+    while patience.elapsed() < Duration::from_secs(8) {
+        let body = r#"{"sql":"SELECT * FROM rows"}"#;
+        let (_, _, answer) = crate::up::exchange(&address, "POST", "/api/v1/sql", "application/json", body).unwrap();
+        let parsed: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
+        rows = parsed["row_count"].as_i64().unwrap_or(-1);
+        told = answer;
+        let (_, _, pipelines) = crate::up::exchange(&address, "GET", "/api/v1/pipelines", "text/plain", "").unwrap();
+        let settled =
+            pipelines.contains("\"running\"") && (rows == 400 || !told.contains("\"warnings\":[]") && rows > 0);
+        told.push_str(&pipelines);
+        if settled || pipelines.contains("\"failed\"") {
+            break;
+        }
+    }
+    Command::new("kill").args(["-TERM", &process.0.id().to_string()]).status().unwrap();
+    let status = process.0.wait().unwrap();
+    assert!(status.success(), "{status}: {}", heard());
+    (heard() + &told, Some(rows))
+}
+
+#[test]
+fn every_kind_of_file_damaged_in_every_way_is_made_good_or_named() {
+    let golden = Golden::new();
+    let mut wrong = Vec::new();
+    for (kind, how, outcome) in CONTRACT {
+        let place = Place::new();
+        copy(&golden.place.path("golden"), &place.data());
+        damage(&place.data(), &golden.place.path("older"), kind, how);
+        let (said, rows) = start(&place, &golden.pipeline, &place.data());
+        let fine = match outcome {
+            Whole => rows == Some(400),
+            Named(words) => rows.is_some_and(|rows| rows > 0) && said.contains(words),
+            Stopped(words) => rows == Some(400) && said.contains(words),
+            Refused(words) => rows.is_none() && said.contains(words),
+        };
+        if !fine || said.contains("panicked") {
+            wrong.push(format!("{kind}, {how:?}: expected {outcome:?}, got {rows:?} rows and:\n{said}\n"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
