@@ -150,8 +150,8 @@ fn rows_that_no_expectation_looks_at_are_a_failure_where_others_of_their_output_
 
                 s.yaml:9: 1 row in `dead_letters` that no expectation looks at: add `- expect: { dead_letters: ... }`
 
-                           time                  pipeline  source_file  partition  source_offset  reason                                                              payload   original_bytes
-                  + found  2026-01-01T00:00:00Z  p         app          app        0              "not JSON at column 1: expected a JSON object, found \"nonsense\""  nonsense  8
+                           time                  pipeline  kind    format  source_file  partition  source_offset  reason                                                              payload   original_bytes
+                  + found  2026-01-01T00:00:00Z  p         record  ""      app          app        0              "not JSON at column 1: expected a JSON object, found \"nonsense\""  nonsense  8
 
               FAIL  late rows always
 
