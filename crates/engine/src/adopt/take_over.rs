@@ -6,6 +6,7 @@ use weir_model::Compiler;
 
 use super::{Adoption, Outline, Reset, adopt};
 use crate::counters::NodeCounts;
+use crate::halves::Half;
 use crate::snapshot::{Meta, NodeMeta};
 use crate::{Engine, EngineError, Plan, Run, Snapshot};
 
@@ -31,7 +32,7 @@ impl Engine {
             return Ok(engine);
         }
         let new = Outline::of(&engine.plan);
-        let old = match meta.plan.take() {
+        let old = match meta.plan.take().filter(|_| !Half::made(&found)) {
             Some(old) => old,
             None if found == expected => new.clone(),
             None => return Err(EngineError::OtherPlan { expected, found }),

@@ -7,6 +7,9 @@ use weir_model::{Compiler, TimeDelta};
 use crate::operator::{self, Absent, Operator};
 use crate::plan::{Plan, TimePlan, Upstream, WatermarkPlan};
 
+/// How the names of snapshots of a half end.
+const OF_A_HALF: &str = " key groups";
+
 /// Which part of a plan an engine does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Half {
@@ -109,6 +112,11 @@ impl Half {
             Self::Fold { source } => format!("fold of source {source}"),
             Self::Merge => "merge".to_owned(),
         };
-        format!("{}, {what}, {key_groups} key groups", plan.fingerprint())
+        format!("{}, {what}, {key_groups}{OF_A_HALF}", plan.fingerprint())
+    }
+
+    /// Whether a snapshot of this name is that of a half: it holds a part of the state, so it is not for the whole.
+    pub(crate) fn made(fingerprint: &str) -> bool {
+        fingerprint.ends_with(OF_A_HALF)
     }
 }
