@@ -26,13 +26,16 @@ impl Engine {
         let mut engine = Self::new(plan, compiler)?;
         let Snapshot { plan_fingerprint: found, meta, mut runs } = snapshot;
         let expected = engine.plan.fingerprint();
+        if Half::made(&found) {
+            return Err(EngineError::OtherPlan { expected, found });
+        }
         let mut meta: Meta = serde_json::from_slice(&meta).map_err(|error| EngineError::Corrupt(error.to_string()))?;
         if found == expected && *reset == Reset::Nothing {
             engine.take_meta(meta, &runs)?;
             return Ok(engine);
         }
         let new = Outline::of(&engine.plan);
-        let old = match meta.plan.take().filter(|_| !Half::made(&found)) {
+        let old = match meta.plan.take() {
             Some(old) => old,
             None if found == expected => new.clone(),
             None => return Err(EngineError::OtherPlan { expected, found }),
