@@ -185,6 +185,8 @@ fn compare(case: &Case, outcome: &Outcome) -> Result<(), TestCaseError> {
 
 #[test]
 fn of_random_streams_every_pair_is_made_once_and_every_other_row_is_accounted_for() {
-    // Whether a row is late is decided by its own partition, and pairs are made whichever comes first.
-    Check { crashes: 3, story: Case::story, straight: compare, tasks: Some(compare), is_final: |_| true }.run(cases());
+    // Whether a row is late is decided by its own partition, and pairs are made whichever comes first. An owner of keys
+    // that has seen no row of the right side does not know its columns, where one engine writes nulls.
+    let is_final = |case: &Case| !case.left;
+    Check { crashes: 3, story: Case::story, straight: compare, tasks: Some(compare), is_final }.run(cases());
 }

@@ -85,6 +85,6 @@ fn a_snapshot_of_another_plan_is_refused() {
     assert_eq!(with("window 10s by key compute n=count(*)"), Ok(()));
     assert_eq!(with("window 10s by key compute n=count(*) lateness=5s"), Ok(()), "lateness may change");
     let refused = with("window 10s by key compute n=count(value)").expect_err("other aggregates do not fit");
-    assert!(refused.starts_with("the snapshot was made by another plan"), "{refused}");
+    assert!(refused.starts_with("the state does not fit any more: step window0: aggregates changed"), "{refused}");
     assert!(with("window 20s by key compute n=count(*)").is_err());
 }
