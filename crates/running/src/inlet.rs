@@ -29,7 +29,7 @@ use crate::JobSource;
 use decoders::Decoders;
 use intake::{Feed, Intake, Job, Place, Took};
 use replays::WithReplays;
-pub use replays::replay_topic;
+pub use replays::{is_replay_topic, replay_topic};
 
 /// How many places there are in line beside one for each task: what helpers may read ahead while the loop commits.
 /// A place holds about a MiB, and as much again once it is decoded.

@@ -7,10 +7,7 @@ use weir_collect::{SourceConfig, log_partition};
 use weir_log::{LogConfig, TopicConfig};
 use weir_model::{Committed, ErrorKind, Offset, SeamError, SeamResult};
 
-use crate::running::{Job, Shared};
-
-/// How the names of topics begin through which dead letters come again; no stream can be called so.
-const REPLAYS: &str = "replay-";
+use crate::running::{Job, Shared, is_replay_topic};
 
 /// A source that reads a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +88,7 @@ pub(crate) fn delete_old(shared: &Shared, readers: &[TopicReader]) -> SeamResult
     let commits = shared.store.all_commits()?;
     for measure in shared.log.measure() {
         let (topic, partition) = (measure.topic.as_str(), measure.partition);
-        if topic.starts_with(REPLAYS) {
+        if is_replay_topic(topic) {
             // Dead letters on their way back: few, and their pipeline may not be up for long.
             continue;
         }

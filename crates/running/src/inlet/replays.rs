@@ -19,10 +19,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How much is read at a time.
 const READ_BYTES: usize = 1 << 20;
 
+/// How the names of these topics begin; no stream can be called so.
+const PREFIX: &str = "replay-";
+
+/// Whether dead letters come again through the topic of this name.
+pub fn is_replay_topic(topic: &str) -> bool {
+    topic.starts_with(PREFIX)
+}
+
 /// The topic of the log from which `source` of `pipeline` takes dead letters again. Both names may be longer than that of a
 /// topic, so it is named after their XXH3-64.
 pub fn replay_topic(pipeline: &str, source: &str) -> String {
-    format!("replay-{:016x}", xxh3_64(format!("{pipeline}\0{source}").as_bytes()))
+    format!("{PREFIX}{:016x}", xxh3_64(format!("{pipeline}\0{source}").as_bytes()))
 }
 
 /// A source, and the dead letters that it is given again.

@@ -6,7 +6,7 @@ use proptest::prelude::{Just, Strategy, prop_assert, prop_assert_eq};
 use proptest::test_runner::TestCaseError;
 use weir_model::PartitionId;
 
-use super::Check;
+use super::{Check, number};
 use crate::story::DAY;
 use crate::{Line, Outcome, Row, Story};
 
@@ -148,12 +148,6 @@ fn cases() -> impl Strategy<Value = Case> {
             },
         )
     })
-}
-
-/// The number behind a name.
-fn number(text: &str, name: &str) -> Option<usize> {
-    let word = text.split(' ').find_map(|word| word.strip_prefix(name));
-    word.and_then(|value| value.parse::<f64>().ok()).map(|value| value as usize)
 }
 
 /// Whether each row of the stream has got what the oracle says.

@@ -23,6 +23,12 @@ const TASKS_MAX: usize = 8;
 /// What an oracle says of an outcome.
 type Verdict = Result<(), TestCaseError>;
 
+/// The number behind a name in a result.
+fn number(text: &str, name: &str) -> Option<usize> {
+    let word = text.split(' ').find_map(|word| word.strip_prefix(name));
+    word.and_then(|value| value.parse::<f64>().ok()).map(|value| value as usize)
+}
+
 /// What is checked of random cases.
 struct Check<C> {
     /// Crashes in each stream.
