@@ -13,7 +13,7 @@ context.register_json("logs", source, schema=pyarrow.schema(fields), file_extens
 rows = context.sql("""
     SELECT date_trunc('minute', to_timestamp(ts)) AS window_start, service, level, count(*) AS count,
            sum(duration_ms) AS sum, avg(duration_ms) AS avg, min(duration_ms) AS min, max(duration_ms) AS max,
-           approx_percentile_cont(0.95) WITHIN GROUP (ORDER BY duration_ms) AS p95
+           percentile_cont(0.95) WITHIN GROUP (ORDER BY duration_ms) AS p95
     FROM logs GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """)
 with open(result, "w") as out:

@@ -15,7 +15,7 @@ value = f.col("duration_ms")
 answer = (logs.withWatermark("ts", "10 seconds").groupBy(f.window("ts", "1 minute"), "service", "level")
           .agg(f.count("*").alias("count"), f.sum(value).alias("sum"), f.avg(value).alias("avg"),
                f.min(value).alias("min"), f.max(value).alias("max"),
-               f.percentile_approx(value, 0.95, 100).alias("p95"))
+               f.percentile_approx(value, 0.95).alias("p95"))
           .select(f.unix_millis("window.start").alias("window_start"), "service", "level", "count", "sum", "avg", "min",
                   "max", "p95"))
 out = result + ".parts"

@@ -54,7 +54,7 @@ pub(super) fn run(options: &Options) -> Outcome {
     }
     step("build", "cargo", &["build", "--release", "--quiet", "-p", "weir-engine", "--example", "workload_a"], &[])?;
     step("build", "cargo", &["build", "--release", "--quiet", "-p", "weir-decode", "--example", "json_speed"], &[])?;
-    let weir = super::build()?;
+    let weir = super::binary(options)?;
     let input = super::generate(&weir, &super::scratch()?, ROWS, options.seed)?;
     let commit = commit()?;
     let mut lines = String::new();

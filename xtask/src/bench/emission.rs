@@ -29,7 +29,7 @@ const WINDOW_MS: i64 = 1_000;
 type Passed = Arc<Mutex<BTreeMap<i64, Instant>>>;
 
 pub(super) fn run(options: &Options) -> Outcome {
-    let weir = super::build()?;
+    let weir = super::binary(options)?;
     let out = super::scratch()?.join("emission");
     let _ = fs::remove_dir_all(&out);
     fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;

@@ -47,7 +47,7 @@ const B: Workload = Workload { name: "b", pipeline: "examples/bench-b.yaml", che
 const C: Workload = Workload { name: "c", pipeline: "examples/bench-c.yaml", check: truth::workload_c };
 
 fn workload(workload: &Workload, options: &Options) -> Outcome {
-    let weir = build()?;
+    let weir = binary(options)?;
     let scratch = scratch()?;
     let input = input(options, &weir, &scratch)?;
     let out = match &options.out {
@@ -91,8 +91,11 @@ struct Measured {
     verdict: Verdict,
 }
 
-/// The release binary, built.
-fn build() -> Outcome<PathBuf> {
+/// The release binary: the one that was named, or else one that is built.
+fn binary(options: &Options) -> Outcome<PathBuf> {
+    if let Some(weir) = &options.weir {
+        return fs::canonicalize(weir).map_err(|error| format!("{}: {error}", weir.display()));
+    }
     step("build", "cargo", &["build", "--release", "--quiet", "--package", "weir"], &[])?;
     Ok(target().join("release/weir"))
 }

@@ -58,7 +58,7 @@ struct Row {
 }
 
 pub(super) fn run(options: &Options) -> Outcome {
-    let weir = super::build()?;
+    let weir = super::binary(options)?;
     let scratch = super::scratch()?;
     let input = super::input(options, &weir, &scratch)?;
     let rows = super::count_lines(&input)?;

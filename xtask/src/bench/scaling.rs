@@ -13,7 +13,7 @@ use crate::shell::Outcome;
 
 pub(super) fn run(options: &Options) -> Outcome {
     let tasks = options.tasks.unwrap_or(2).max(2);
-    let weir = super::build()?;
+    let weir = super::binary(options)?;
     let scratch = super::scratch()?;
     let input = super::input(options, &weir, &scratch)?;
     let rows = super::count_lines(&input)? as f64;

@@ -48,10 +48,7 @@ epoch: 1s
 ";
 
 pub(super) fn run(options: &Options) -> Outcome {
-    let weir = match &options.weir {
-        Some(weir) => weir.clone(),
-        None => super::build()?,
-    };
+    let weir = super::binary(options)?;
     let scratch = super::scratch()?.join("state");
     let _ = fs::remove_dir_all(&scratch);
     let one = Instance::start(&weir, &scratch.join("one"), 1)?;
