@@ -10,6 +10,7 @@ mod join;
 mod late;
 mod limits;
 mod modes;
+mod pace;
 mod rows;
 mod sessions;
 mod sliding;

@@ -1,5 +1,9 @@
 //! Event time from end to end: what moves watermarks, and who has to wait.
 
+use std::io::Write;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
 use crate::harness::{Place, said, well};
 use crate::up::Server;
 
@@ -65,9 +69,9 @@ fn a_file_that_is_too_far_ahead_waits_until_the_others_have_come_closer() {
         all.into_iter().find(|one| one["origin"].as_str().unwrap().ends_with(end)).unwrap_or_default()
     };
     let until = |what: &str, holds: &dyn Fn() -> bool| {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         while !holds() {
-            assert!(started.elapsed() < std::time::Duration::from_secs(30), "{what}: {}", partition("fast.ndjson"));
+            assert!(started.elapsed() < Duration::from_secs(30), "{what}: {}", partition("fast.ndjson"));
         }
     };
     until("the fast file is paused", &|| partition("fast.ndjson")["state"] == "paused");
@@ -76,7 +80,7 @@ fn a_file_that_is_too_far_ahead_waits_until_the_others_have_come_closer() {
     // What the slow file was waiting for.
     let more: String = (1..seconds).step_by(60).map(|second| row(second, "\"k\":\"slow\"")).collect();
     let mut slow = std::fs::OpenOptions::new().append(true).open(place.path("in/slow.ndjson")).unwrap();
-    std::io::Write::write_all(&mut slow, more.as_bytes()).unwrap();
+    slow.write_all(more.as_bytes()).unwrap();
     until("all is read", &|| {
         partition("fast.ndjson")["rows"] == 2 * seconds && partition("slow.ndjson")["rows"] == 1 + seconds / 60
     });
@@ -85,4 +89,38 @@ fn a_file_that_is_too_far_ahead_waits_until_the_others_have_come_closer() {
     let minutes =
         "SELECT count(*) FROM per_minute WHERE rows = 121 AND window_start < TIMESTAMP '2026-01-01T22:58:00Z'";
     assert_eq!(place.number(minutes), 22 * 60 + 57, "all but the first minute, which has a row more");
+}
+
+#[test]
+fn rows_that_come_at_their_own_pace_and_all_at_once_make_the_same_file() {
+    let yaml = "name: paced\nsources: { logs: { stdin: {}, format: json } }\n\
+                time: { field: ts, watermark: { bounded: { delay: 200ms } } }\n\
+                steps: [ { window: { sliding: 1s, every: 500ms, by: [k], compute: { rows: count(*), sum: sum(v), p95: 'quantile(0.95, v)' } } } ]\n\
+                outputs: [ { file: { path: out.ndjson } } ]\nepoch: 300ms\n";
+    // Three seconds of event time, a row each 5 ms, some too late.
+    let row = |at: u64| {
+        let late = if at.is_multiple_of(95) { 900 } else { at * 7 % 150 };
+        let millis = 10_000 + at - late;
+        let (k, v) = (at / 5 % 3, at % 41);
+        format!("{{\"ts\":\"2026-01-01T00:00:{:02}.{:03}Z\",\"k\":\"k{k}\",\"v\":{v}}}\n", millis / 1000, millis % 1000)
+    };
+    let file = |paced: bool| {
+        let place = Place::new();
+        let pipeline = place.write("p.yaml", yaml);
+        let mut weir = place.run_command(&pipeline, &[]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdin = weir.stdin.take().unwrap();
+        let begun = Instant::now();
+        for at in (0..3_000).step_by(5) {
+            while paced && begun.elapsed() < Duration::from_millis(at) {
+                std::thread::yield_now();
+            }
+            stdin.write_all(row(at).as_bytes()).unwrap();
+        }
+        drop(stdin);
+        well(&weir.wait_with_output().unwrap());
+        (std::fs::read_to_string(place.path("out.ndjson")).unwrap(), place.number("SELECT count(*) FROM late_events"))
+    };
+    let (paced, at_once) = (file(true), file(false));
+    assert!(paced.0.lines().count() > 20 && paced.1 > 0, "{paced:?}");
+    assert_eq!(paced, at_once);
 }
