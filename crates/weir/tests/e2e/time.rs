@@ -95,7 +95,7 @@ fn a_file_that_is_too_far_ahead_waits_until_the_others_have_come_closer() {
 fn rows_that_come_at_their_own_pace_and_all_at_once_make_the_same_file() {
     let yaml = "name: paced\nsources: { logs: { stdin: {}, format: json } }\n\
                 time: { field: ts, watermark: { bounded: { delay: 200ms } } }\n\
-                steps: [ { window: { sliding: 1s, every: 500ms, by: [k], compute: { rows: count(*), sum: sum(v), p95: 'quantile(0.95, v)' } } } ]\n\
+                steps: [ { window: { sliding: { size: 1s, slide: 500ms }, by: [k], compute: { rows: count(*), sum: sum(v), p95: 'quantile(0.95, v)' } } } ]\n\
                 outputs: [ { file: { path: out.ndjson } } ]\nepoch: 300ms\n";
     // Three seconds of event time, a row each 5 ms, some too late.
     let row = |at: u64| {
