@@ -8,7 +8,7 @@ use std::time::Instant;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
@@ -19,12 +19,13 @@ use tokio::task::AbortHandle;
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use crate::error::{QueryError, QueryErrorCode};
-use crate::guard::Stop;
+use crate::indexes::{Indexes, Scans};
 use crate::limits::{Limits, RunOptions};
-use crate::plan::{Planned, Session, limited, on_own_thread};
+use crate::plan::{Notes, Planned, Session, limited, on_own_thread};
 use crate::reader::Damage;
 use crate::result::{BATCHES_AHEAD, QueryResult};
 use crate::snapshot::{Snapshot, TableSource};
+use crate::words;
 
 /// The stack of the threads that execute: expressions are evaluated recursively.
 const EXECUTION_STACK_BYTES: usize = 16 << 20;
@@ -39,6 +40,7 @@ pub struct QueryEngine {
     source: Arc<dyn TableSource>,
     limits: Arc<Limits>,
     base: SessionState,
+    indexes: Arc<Indexes>,
     turns: Arc<Semaphore>,
     /// Always there until the engine is dropped.
     runtime: Option<Runtime>,
@@ -77,7 +79,8 @@ impl QueryEngine {
         let base = base_state(&limits)
             .map_err(|error| SeamError::caused(ErrorKind::Config, "queries cannot be set up", error))?;
         let turns = Arc::new(Semaphore::new(limits.concurrent_max));
-        Ok(Self { source, limits: Arc::new(limits), base, turns, runtime: Some(runtime), clock: Some(clock) })
+        let indexes = Arc::new(Indexes::new(limits.index_cache_bytes));
+        Ok(Self { source, limits: Arc::new(limits), base, indexes, turns, runtime: Some(runtime), clock: Some(clock) })
     }
 
     /// Answers `sql`. The answer comes batch by batch; dropping it, or this future, ends the query.
@@ -186,16 +189,17 @@ impl QueryEngine {
         let timeout = options.timeout.map_or(self.limits.timeout, |timeout| timeout.min(self.limits.timeout));
         let mut deadline = self.alarm(started + timeout);
         let permit = self.turn().await?;
-        let (damage, stop) = (Damage::default(), Stop::default());
+        let notes = Notes::default();
         let (base, source, handle) = (self.base.clone(), Arc::clone(&self.source), self.runtime().handle().clone());
-        let (damaged, stopped) = (damage.clone(), stop.clone());
+        let (indexes, told) = (Arc::clone(&self.indexes), notes.clone());
         let planning = on_own_thread(move || {
             let snapshot = match snapshot {
                 Some(snapshot) => snapshot,
                 None => Arc::new(source.snapshot()?),
             };
-            let warnings = snapshot.warnings.clone();
-            let planned = handle.block_on(make(Session::new(&base, snapshot, damaged, stopped)))?;
+            let mut warnings = snapshot.warnings.clone();
+            let planned = handle.block_on(make(Session::new(&base, snapshot, indexes, told.clone())))?;
+            warnings.extend(without_index(&told.scans, &*source));
             Ok((planned, warnings, permit))
         });
         let (planned, warnings, permit) = tokio::select! {
@@ -204,6 +208,7 @@ impl QueryEngine {
         };
         let schema = planned.schema();
         let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
+        let Notes { damage, stop, scans: _ } = notes;
         let run = Run { sql, damage, source: Arc::clone(&self.source), sender, _permit: permit };
         let task = self.runtime().spawn(run.until_the_end(planned)).abort_handle();
         Ok(QueryResult {
@@ -333,6 +338,21 @@ impl Run {
     }
 }
 
+/// What a query did without a search index, said to the store too.
+fn without_index(scans: &Scans, source: &dyn TableSource) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for scanned in scans.all().into_iter().filter(|scanned| !scanned.faults.is_empty()) {
+        for (path, reason) in &scanned.faults {
+            source.found_bad_index(path, reason);
+        }
+        let (segments, table, reason) = (scanned.faults.len(), &scanned.table, &scanned.faults[0].1);
+        warnings.push(format!(
+            "{segments} segments of table {table} were read as a whole, which takes longer: {reason}; it is made again"
+        ));
+    }
+    warnings
+}
+
 fn base_state(limits: &Limits) -> datafusion::error::Result<SessionState> {
     let consumers = std::num::NonZeroUsize::new(CONSUMERS_NAMED).expect("three is not zero");
     let pool = TrackConsumersPool::new(FairSpillPool::new(limits.memory_bytes), consumers);
@@ -351,7 +371,10 @@ fn base_state(limits: &Limits) -> datafusion::error::Result<SessionState> {
     let options = config.options_mut();
     options.execution.time_zone = Some("+00:00".into());
     options.optimizer.repartition_file_min_size = SPREAD_BYTES_MIN;
-    Ok(SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build())
+    let mut state =
+        SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+    state.register_udf(Arc::new(words::has_words()))?;
+    Ok(state)
 }
 
 #[cfg(test)]

@@ -10,9 +10,11 @@ pub mod encode;
 mod engine;
 mod error;
 mod guard;
+mod indexes;
 mod language;
 mod limits;
 pub mod logs;
+mod needle;
 mod plan;
 mod prune;
 mod reader;
@@ -23,6 +25,7 @@ mod statement;
 mod table;
 #[cfg(test)]
 mod testing;
+mod words;
 
 pub use engine::QueryEngine;
 pub use error::{Place, QueryError, QueryErrorCode};

@@ -18,6 +18,8 @@ pub struct Limits {
     pub spill_bytes_max: u64,
     /// Footers and page indexes of segments that are kept in memory.
     pub metadata_cache_bytes: usize,
+    /// Search indexes of segments that are kept in memory.
+    pub index_cache_bytes: usize,
     /// How long a query may take if it does not say less, planning and waiting included.
     pub timeout: Duration,
     /// How long a query waits for its turn before it is told to come back.
@@ -42,6 +44,7 @@ impl Default for Limits {
             memory_bytes: MEMORY_BYTES_MAX as usize,
             spill_bytes_max: 4 << 30,
             metadata_cache_bytes: 128 << 20,
+            index_cache_bytes: 64 << 20,
             timeout: Duration::from_secs(30),
             queue_timeout: Duration::from_secs(5),
             concurrent_max: CONCURRENT_MIN,

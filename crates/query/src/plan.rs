@@ -12,11 +12,13 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::explain::ExplainExec;
 use datafusion::prelude::SQLOptions;
 use tokio::sync::oneshot;
 
 use crate::error::{QueryError, QueryErrorCode};
 use crate::guard::{self, Stop};
+use crate::indexes::{Indexes, Scans};
 use crate::limits::{Limits, RunOptions};
 use crate::reader::Damage;
 use crate::show;
@@ -44,31 +46,48 @@ impl Planned {
     }
 }
 
+/// What a query says while it is planned and runs, and what it is told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notes {
+    pub(crate) damage: Damage,
+    pub(crate) stop: Stop,
+    pub(crate) scans: Scans,
+}
+
 /// The state and the tables of one query.
 pub(crate) struct Session {
     pub(crate) state: SessionState,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) damage: Damage,
     pub(crate) stop: Stop,
+    pub(crate) indexes: Arc<Indexes>,
+    pub(crate) scans: Scans,
 }
 
 impl Session {
-    pub(crate) fn new(base: &SessionState, snapshot: Arc<Snapshot>, damage: Damage, stop: Stop) -> Self {
+    pub(crate) fn new(base: &SessionState, snapshot: Arc<Snapshot>, indexes: Arc<Indexes>, notes: Notes) -> Self {
         let state = SessionStateBuilder::new_from_existing(base.clone());
         let state = state.with_catalog_list(Arc::new(MemoryCatalogProviderList::new()));
-        Self { state: state.build(), snapshot, damage, stop }
+        let Notes { damage, stop, scans } = notes;
+        Self { state: state.build(), snapshot, damage, stop, indexes, scans }
     }
 
     /// The table as a plan can scan it.
-    pub(crate) fn scanned(&self, table: &Table) -> Arc<ScannedTable> {
-        Arc::new(ScannedTable { table: table.clone(), damage: self.damage.clone() })
+    pub(crate) fn scanned(&self, name: &str, table: &Table) -> Arc<ScannedTable> {
+        Arc::new(ScannedTable {
+            name: name.to_owned(),
+            table: table.clone(),
+            damage: self.damage.clone(),
+            indexes: Arc::clone(&self.indexes),
+            scans: self.scans.clone(),
+        })
     }
 
     fn register(&self, tables: &[(String, &Table)], sql: &str) -> Result<(), QueryError> {
         let failed = |error| QueryError::from_datafusion(&error, sql);
         let schema = Arc::new(MemorySchemaProvider::new());
         for (name, table) in tables {
-            schema.register_table(name.clone(), self.scanned(table)).map_err(failed)?;
+            schema.register_table(name.clone(), self.scanned(name, table)).map_err(failed)?;
         }
         let catalog = Arc::new(MemoryCatalogProvider::new());
         let names = &self.state.config_options().catalog;
@@ -124,6 +143,9 @@ impl Session {
         self.state.config_mut().options_mut().execution.parquet.pushdown_filters = retrieves_rows(&optimized);
         let physical =
             self.state.query_planner().create_physical_plan(&optimized, &self.state).await.map_err(failed)?;
+        if let Some(explained) = physical.downcast_ref::<ExplainExec>() {
+            return Ok(Planned::Answer(show::explained(explained, &self.scans.all())?));
+        }
         Ok(Planned::Plan(guard::yielding(physical).map_err(failed)?, Box::new(self.state)))
     }
 }

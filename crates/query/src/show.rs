@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::explain::ExplainExec;
+
 use crate::encode::type_name;
 use crate::error::{QueryError, QueryErrorCode};
+use crate::indexes::Scanned;
 use crate::snapshot::{Snapshot, Table};
 
 /// `SHOW TABLES`: name, rows, bytes, segments, min_time, max_time.
@@ -35,6 +39,21 @@ pub(crate) fn columns(table: &Table) -> Result<RecordBatch, QueryError> {
     let names: StringArray = fields.iter().map(|field| Some(field.name())).collect();
     let types: StringArray = fields.iter().map(|field| Some(type_name(field.data_type()))).collect();
     batch(vec![("column", Arc::new(names)), ("type", Arc::new(types))])
+}
+
+/// `EXPLAIN`: as DataFusion says it, and what is read of each table.
+pub(crate) fn explained(explained: &ExplainExec, scans: &[Scanned]) -> Result<RecordBatch, QueryError> {
+    let shown = explained.stringified_plans().iter().filter(|plan| plan.should_display(explained.verbose()));
+    let mut rows: Vec<(String, String)> =
+        shown.map(|plan| (plan.plan_type.to_string(), plan.plan.to_string())).collect();
+    if !scans.is_empty() {
+        let lines: Vec<String> = scans.iter().map(Scanned::to_string).collect();
+        rows.push(("reads".to_owned(), lines.join("\n")));
+    }
+    let (kinds, plans): (Vec<String>, Vec<String>) = rows.into_iter().unzip();
+    let columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from(kinds)), Arc::new(StringArray::from(plans))];
+    RecordBatch::try_new(explained.schema(), columns)
+        .map_err(|error| QueryError::new(QueryErrorCode::Internal, error.to_string()))
 }
 
 fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch, QueryError> {

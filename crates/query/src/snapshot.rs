@@ -21,6 +21,9 @@ pub trait TableSource: Debug + Send + Sync {
 
     /// A query found the segment at `path` damaged or missing.
     fn found_corrupt(&self, path: &std::path::Path, reason: &str);
+
+    /// A query found the search index of the segment at `path` missing or damaged, and did without.
+    fn found_bad_index(&self, path: &std::path::Path, reason: &str);
 }
 
 /// All tables at one moment.
@@ -63,6 +66,8 @@ pub struct Segment {
     pub bytes: u64,
     /// Smallest and largest event time in microseconds; `None` when no row has one.
     pub time_range: Option<(i64, i64)>,
+    /// Where its search index should be; `None` when it has none.
+    pub index: Option<PathBuf>,
 }
 
 impl Table {
@@ -102,6 +107,10 @@ impl TableSource for Store {
             tracing::error!(path = %path.display(), error = error.full(), "a damaged segment could not be set aside");
         }
     }
+
+    fn found_bad_index(&self, path: &std::path::Path, reason: &str) {
+        Store::found_bad_index(self, path, reason);
+    }
 }
 
 impl From<StoreSnapshot> for Snapshot {
@@ -122,6 +131,7 @@ impl From<StoreSnapshot> for Snapshot {
                 rows: segment.rows,
                 bytes: segment.bytes,
                 time_range: segment.time_range,
+                index: segment.index(),
             });
             let made = Table {
                 schema: Arc::clone(&table.schema),

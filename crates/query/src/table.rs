@@ -10,17 +10,21 @@ use datafusion::common::{ColumnStatistics, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::object_store::ObjectStoreUrl;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, ParquetRowSelection};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::scalar::ScalarValue;
+use weir_store::Blocks;
 
+use crate::indexes::{Indexes, Scanned, Scans};
+use crate::needle::Wanted;
 use crate::prune::TimeBounds;
 use crate::reader::{Damage, Readers};
 use crate::snapshot::{Segment, Table};
@@ -32,8 +36,14 @@ const METADATA_BYTES_GUESSED: usize = 256 << 10;
 #[derive(Debug)]
 pub(crate) struct ScannedTable {
     pub(crate) table: Table,
+    pub(crate) name: String,
     pub(crate) damage: Damage,
+    pub(crate) indexes: Arc<Indexes>,
+    pub(crate) scans: Scans,
 }
+
+/// A segment, and the rows of it that are read; `None` for all.
+type Part<'a> = (&'a Segment, Option<RowSelection>);
 
 #[async_trait]
 impl TableProvider for ScannedTable {
@@ -59,9 +69,8 @@ impl TableProvider for ScannedTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let bounds = self.table.time_column.as_deref().map(|column| TimeBounds::of(filters, column));
         let passes = |segment: &&Segment| bounds.is_none_or(|bounds| bounds.may_pass(segment.time_range));
-        let mut segments: Vec<&Segment> = self.table.segments.iter().filter(passes).collect();
-        // the newest first: who asks for the latest rows need not open the others
-        segments.sort_by_key(|segment| std::cmp::Reverse(segment.time_range.map(|(_, max)| max)));
+        let segments: Vec<&Segment> = self.table.segments.iter().filter(passes).collect();
+        let segments = self.with_matches(&segments, filters);
         let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::with_capacity(2);
         if !self.table.fresh.is_empty() {
             let fresh = MemorySourceConfig::try_new(
@@ -86,10 +95,50 @@ impl TableProvider for ScannedTable {
 }
 
 impl ScannedTable {
+    /// What the search indexes leave of `segments`, and tells [`Scans`] about it.
+    fn with_matches<'a>(&self, segments: &[&'a Segment], filters: &[Expr]) -> Vec<Part<'a>> {
+        let wanted = Wanted::of(filters);
+        let mut scanned = Scanned {
+            table: self.name.clone(),
+            segments: self.table.segments.len(),
+            by_time: self.table.segments.len() - segments.len(),
+            is_plain: wanted == Wanted::Anything,
+            fresh_rows: self.table.fresh.iter().map(|batch| batch.num_rows()).sum(),
+            ..Scanned::default()
+        };
+        let mut parts = Vec::with_capacity(segments.len());
+        for &segment in segments {
+            if scanned.is_plain {
+                parts.push((segment, None));
+                continue;
+            }
+            match self.indexes.blocks(segment, &wanted) {
+                Ok(Some((blocks, block_rows))) => {
+                    scanned.blocks += blocks.count();
+                    scanned.blocks_read += blocks.len();
+                    match blocks.is_empty() {
+                        true => scanned.by_index += 1,
+                        false => {
+                            parts.push((segment, (!blocks.is_all()).then(|| rows_of(&blocks, block_rows, segment))))
+                        }
+                    }
+                }
+                Ok(None) => parts.push((segment, None)),
+                Err(fault) => {
+                    scanned.faults.push((segment.path.clone(), fault.to_string()));
+                    parts.push((segment, None));
+                }
+            }
+        }
+        self.indexes.trim();
+        self.scans.add(scanned);
+        parts
+    }
+
     fn scan_segments(
         &self,
         state: &dyn Session,
-        segments: &[&Segment],
+        segments: &[Part<'_>],
         projection: Option<&Vec<usize>>,
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
@@ -105,7 +154,7 @@ impl ScannedTable {
             .with_metadata_size_hint(METADATA_BYTES_GUESSED)
             .with_pushdown_filters(state.config_options().execution.parquet.pushdown_filters)
             .with_parquet_file_reader_factory(Arc::new(Readers { cached, damage: self.damage.clone() }));
-        let files = segments.iter().map(|segment| self.file(segment)).collect::<Result<Vec<_>>>()?;
+        let files = segments.iter().map(|part| self.file(part)).collect::<Result<Vec<_>>>()?;
         let statistics = self.statistics_of(segments);
         let groups = FileGroup::new(files).split_files(state.config().target_partitions());
         let config = FileScanConfigBuilder::new(url, Arc::new(source))
@@ -117,22 +166,30 @@ impl ScannedTable {
         Ok(DataSourceExec::from_data_source(config))
     }
 
-    fn file(&self, segment: &Segment) -> Result<PartitionedFile> {
+    fn file(&self, part: &Part<'_>) -> Result<PartitionedFile> {
+        let (segment, rows) = part;
         let absolute = std::path::absolute(&segment.path)?;
         let path = object_store::path::Path::from_absolute_path(&absolute)
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
         let file = PartitionedFile::new(path.as_ref(), segment.bytes);
-        Ok(file.with_statistics(Arc::new(self.statistics_of(&[segment]))))
+        let file = file.with_statistics(Arc::new(self.statistics_of(std::slice::from_ref(part))));
+        Ok(match rows {
+            Some(rows) => file.with_extension(ParquetRowSelection::new(rows.clone())),
+            None => file,
+        })
     }
 
     /// What the catalog knows about segments: how many rows, and between which times.
-    fn statistics_of(&self, segments: &[&Segment]) -> Statistics {
+    fn statistics_of(&self, parts: &[Part<'_>]) -> Statistics {
         let schema = &self.table.schema;
         let mut statistics = Statistics::new_unknown(schema);
-        let sum = |of: fn(&Segment) -> u64| usize::try_from(segments.iter().map(|segment| of(segment)).sum::<u64>());
-        statistics.num_rows = sum(|segment| segment.rows).map_or(Precision::Absent, Precision::Exact);
-        statistics.total_byte_size = sum(|segment| segment.bytes).map_or(Precision::Absent, Precision::Inexact);
-        let ranges = segments.iter().filter_map(|segment| segment.time_range);
+        let is_whole = parts.iter().all(|(_, rows)| rows.is_none());
+        let sum = |of: fn(&Part<'_>) -> u64| usize::try_from(parts.iter().map(of).sum::<u64>());
+        let rows = sum(|(segment, rows)| rows.as_ref().map_or(segment.rows, |rows| rows.row_count() as u64));
+        let precision = if is_whole { Precision::Exact } else { Precision::Inexact };
+        statistics.num_rows = rows.map_or(Precision::Absent, precision);
+        statistics.total_byte_size = sum(|(segment, _)| segment.bytes).map_or(Precision::Absent, Precision::Inexact);
+        let ranges = parts.iter().filter_map(|(segment, _)| segment.time_range);
         let range = ranges.reduce(|(a_min, a_max), (b_min, b_max)| (a_min.min(b_min), a_max.max(b_max)));
         let column = self.table.time_column.as_ref().and_then(|name| schema.index_of(name).ok());
         let kind = column.map(|column| schema.field(column).data_type());
@@ -140,12 +197,23 @@ impl ScannedTable {
             (range, column, kind)
         {
             let time = |micros| ScalarValue::TimestampMicrosecond(Some(micros), zone.clone());
+            let precision = if is_whole { Precision::Exact } else { Precision::Inexact };
             statistics.column_statistics[column] = ColumnStatistics {
-                min_value: Precision::Exact(time(min)),
-                max_value: Precision::Exact(time(max)),
+                min_value: precision(time(min)),
+                max_value: precision(time(max)),
                 ..ColumnStatistics::new_unknown()
             };
         }
         statistics
     }
+}
+
+/// The rows of the blocks, in the order of the segment.
+fn rows_of(blocks: &Blocks, block_rows: usize, segment: &Segment) -> RowSelection {
+    let rows = usize::try_from(segment.rows).unwrap_or(usize::MAX);
+    let selectors = (0..blocks.count()).map(|block| {
+        let count = block_rows.min(rows - (block * block_rows).min(rows));
+        if blocks.has(block) { RowSelector::select(count) } else { RowSelector::skip(count) }
+    });
+    selectors.collect()
 }

@@ -31,6 +31,8 @@ impl TableSource for Stage {
     fn found_corrupt(&self, path: &Path, _: &str) {
         self.corrupt.lock().unwrap().push(path.to_owned());
     }
+
+    fn found_bad_index(&self, _: &Path, _: &str) {}
 }
 
 impl Stage {
@@ -64,7 +66,7 @@ impl Stage {
         writer.close().unwrap();
         let bytes = std::fs::metadata(&path).unwrap().len();
         let time_range = crate::snapshot::fresh_range(batch, "ts");
-        Segment { path, rows: batch.num_rows() as u64, bytes, time_range }
+        Segment { path, rows: batch.num_rows() as u64, bytes, time_range, index: None }
     }
 
     pub(crate) fn engine(self: &Arc<Self>) -> QueryEngine {

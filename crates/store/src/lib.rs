@@ -9,6 +9,7 @@
 mod catalog;
 mod compact;
 mod config;
+mod indexing;
 mod name;
 mod rewrite;
 mod schema;
@@ -18,6 +19,7 @@ mod store;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod writer;
 
 pub use catalog::{CatalogCopy, SegmentFile, copy_catalog};
@@ -27,4 +29,5 @@ pub use name::check_table_name;
 pub use schema::adapt;
 pub use snapshot::{SegmentRef, StoreSnapshot, TableSnapshot, Trouble};
 pub use store::Store;
+pub use tokens::{BLOCK_ROWS, Beside, Blocks, IndexFault, Need, TokenIndex, index_path, is_in_word};
 pub use writer::TableWriter;

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
+use crate::tokens::{INDEXED_ROWS_MIN, index_path};
+
 /// All tables at one moment. While it is held, no segment in it is deleted by this process.
 #[derive(Clone, Debug, Default)]
 pub struct StoreSnapshot {
@@ -63,6 +65,13 @@ pub struct SegmentRef {
     /// XXH3-64 of its content.
     pub checksum: u64,
     pub(crate) pin: Arc<Pin>,
+}
+
+impl SegmentRef {
+    /// Where its search index should be; `None` when it is too small to have one.
+    pub fn index(&self) -> Option<PathBuf> {
+        (self.rows >= INDEXED_ROWS_MIN).then(|| index_path(&self.path))
+    }
 }
 
 /// A segment that is missing or damaged. It is left where it is, named here, and not read.

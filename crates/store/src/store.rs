@@ -1,6 +1,6 @@
 //! The store as others see it. Decides little: the catalog says what is committed, `Tables` what is visible.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -17,6 +17,7 @@ use crate::catalog::{Catalog, NewCommit};
 use crate::schema::plain_fields;
 use crate::segment::{TABLES_FOLDER, checked_bytes};
 use crate::tables::{Grave, Tables};
+use crate::tokens::indexed_path;
 use crate::{StoreConfig, StoreSnapshot, TableConfig, TableWriter, Trouble, check_table_name};
 
 /// The tables of a data folder.
@@ -26,6 +27,8 @@ pub struct Store {
     pub(crate) compacting: Mutex<()>,
     /// The last segment that [`Store::scrub`] has compared with its checksum.
     scrubbed: Mutex<PathBuf>,
+    /// Segments whose search index is missing or damaged.
+    pub(crate) unindexed: Mutex<BTreeSet<PathBuf>>,
 }
 
 /// What a commit needs on the thread that it blocks. Locks are taken in the order of the fields.
@@ -79,6 +82,7 @@ impl Store {
         store.load()?;
         store.remove_unnamed_files()?;
         store.put_missing_aside()?;
+        store.find_missing_indexes()?;
         Ok(Arc::new(store))
     }
 
@@ -115,7 +119,12 @@ impl Store {
             shown,
             broken: AtomicBool::new(false),
         };
-        Self { shared: Arc::new(shared), compacting: Mutex::default(), scrubbed: Mutex::default() }
+        Self {
+            shared: Arc::new(shared),
+            compacting: Mutex::default(),
+            scrubbed: Mutex::default(),
+            unindexed: Mutex::default(),
+        }
     }
 
     /// The data folder.
@@ -279,6 +288,7 @@ impl Store {
         self.tables().graves.extend::<Vec<Grave>>(kept);
         let due: Vec<Grave> = due;
         for (index, grave) in due.iter().enumerate() {
+            self.remove_index(&grave.path)?;
             match self.vfs().remove(&grave.path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     self.tables().graves.extend(due[index..].iter().cloned());
@@ -364,11 +374,13 @@ impl Store {
         let live = tables.by_name.values().flat_map(|table| &table.live).map(|live| live.segment.path.as_path());
         let aside = tables.troubles.iter().map(|trouble| trouble.path.as_path());
         let graves = tables.graves.iter().map(|grave| grave.path.as_path());
-        let named: std::collections::BTreeSet<&Path> = live.chain(aside).chain(graves).collect();
+        let named: BTreeSet<&Path> = live.chain(aside).chain(graves).collect();
         let list = |path: &Path| self.vfs().list(path).map_err(|error| disk_error("list", path, error));
         for (table, _) in list(&folder)? {
             for (path, kind) in list(&table)? {
-                if kind == weir_model::FileKind::File && !named.contains(path.as_path()) {
+                let segment = indexed_path(&path);
+                let segment = segment.as_deref().unwrap_or(&path);
+                if kind == weir_model::FileKind::File && !named.contains(segment) {
                     tracing::info!(path = %path.display(), "removing a file of an epoch that never committed");
                     self.vfs().remove(&path).map_err(|error| disk_error("remove", &path, error))?;
                 }

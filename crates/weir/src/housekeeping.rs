@@ -39,7 +39,11 @@ pub(crate) async fn run(shared: Shared, health: Arc<Health>, readers: Vec<TopicR
             if beat % COMPACT_EVERY == 0 {
                 match shared.store.compact_once() {
                     Ok(Some(report)) => tracing::debug!(?report, "compacted"),
-                    Ok(None) => {}
+                    Ok(None) => {
+                        if let Err(error) = shared.store.index_once() {
+                            tracing::warn!(error = error.full(), "a search index was not made; it is tried again");
+                        }
+                    }
                     Err(error) => tracing::warn!(error = error.full(), "compaction failed; it is tried again"),
                 }
             }

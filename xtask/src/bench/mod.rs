@@ -9,6 +9,7 @@ mod options;
 mod rivals;
 mod scaling;
 mod state;
+mod store;
 mod truth;
 
 use std::fs;
@@ -29,9 +30,10 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["rivals", rest @ ..] => rivals::run(&options::parse(rest)?),
         ["scaling", rest @ ..] => scaling::run(&options::parse(rest)?),
         ["emission", rest @ ..] => emission::run(&options::parse(rest)?),
+        ["store", rest @ ..] => store::run(&options::parse(rest)?),
         ["state", rest @ ..] => state::run(&options::parse(rest)?),
         ["counts", rest @ ..] => counts::run(&options::parse(rest)?),
-        _ => Err("bench: name one of a, b, c, nexmark, scaling, rivals, emission, state, counts".to_owned()),
+        _ => Err("bench: name one of a, b, c, nexmark, scaling, rivals, store, emission, state, counts".to_owned()),
     }
 }
 

@@ -129,7 +129,7 @@ fn one(rival: &Rival, options: &Options, input: &Path, rows: u64, scratch: &Path
     }
     let home = scratch.join("rivals").join(rival.name);
     fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
-    let python = install(rival, &home)?;
+    let python = install(rival.packages, &home)?;
     let first = if rows < super::count_lines(input)? { head(input, rows, &home)? } else { input.to_path_buf() };
     let form = match rival.form {
         Form::File => first.clone(),
@@ -155,18 +155,19 @@ fn one(rival: &Rival, options: &Options, input: &Path, rows: u64, scratch: &Path
 }
 
 /// A Python with the rival's packages, installed once.
-fn install(rival: &Rival, home: &Path) -> Outcome<PathBuf> {
-    let (venv, done) = (home.join("venv"), home.join(format!("installed {}", rival.packages.join(" "))));
+pub(super) fn install(packages: &[&str], home: &Path) -> Outcome<PathBuf> {
+    if packages.is_empty() {
+        return Ok(PathBuf::from("python3"));
+    }
+    let (venv, done) = (home.join("venv"), home.join(format!("installed {}", packages.join(" "))));
     let python = venv.join("bin/python");
     if done.exists() {
         return Ok(python);
     }
-    eprintln!("== installing {}", rival.packages.join(" "));
+    eprintln!("== installing {}", packages.join(" "));
     quiet(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
     quiet(
-        Command::new(&python)
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .args(rival.packages),
+        Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages),
     )?;
     File::create(done).map_err(|error| error.to_string())?;
     Ok(python)

@@ -232,7 +232,7 @@ pub(super) fn scan_all(
     table: &Table,
     conditions: Vec<Expr>,
 ) -> datafusion::error::Result<LogicalPlanBuilder> {
-    let scan = LogicalPlanBuilder::scan("logs", provider_as_source(session.scanned(table)), None)?;
+    let scan = LogicalPlanBuilder::scan("logs", provider_as_source(session.scanned("rows", table)), None)?;
     match conditions.into_iter().reduce(Expr::and) {
         Some(condition) => scan.filter(condition),
         None => Ok(scan),

@@ -14,7 +14,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
-use weir_disk::{ChecksummedWriter, disk_error};
+use weir_disk::{ChecksummedWriter, Published, disk_error, publish};
 use weir_model::{ErrorKind, NewSegment, SeamError, SeamResult, Vfs};
 
 use super::TABLES_FOLDER;
@@ -22,6 +22,7 @@ use super::order::{Order, by_time};
 use super::profile::profile;
 use crate::SortKey;
 use crate::schema::schema_to_text;
+use crate::tokens::{self, Builder, INDEXED_ROWS_MIN, Subject, index_path};
 
 const ROW_GROUP_ROWS: usize = 131_072;
 const PAGE_ROWS: usize = 8_192;
@@ -69,16 +70,26 @@ pub(crate) fn encode(
     let file = ChecksummedWriter::create(vfs, &path)?;
     let failed = |error| parquet_error(&path, error);
     let mut writer = ArrowWriter::try_new(file, Arc::clone(&encoding.schema), Some(properties)).map_err(failed)?;
+    let mut index = (rows as u64 >= INDEXED_ROWS_MIN).then(|| Builder::new(&encoding.schema));
+    let mut write = |batch: &RecordBatch| {
+        if let Some(index) = &mut index {
+            index.add(batch);
+        }
+        writer.write(batch)
+    };
     match &order.rows {
-        None => batches.iter().try_for_each(|batch| writer.write(batch)).map_err(failed)?,
+        None => batches.iter().try_for_each(&mut write).map_err(failed)?,
         Some(rows) => {
             for chunk in rows.chunks(CHUNK_ROWS) {
                 let chunk = in_order(&encoding.schema, batches, chunk).map_err(|error| failed(error.into()))?;
-                writer.write(&chunk).map_err(failed)?;
+                write(&chunk).map_err(failed)?;
             }
         }
     }
     let published = writer.into_inner().map_err(failed)?.publish(vfs)?;
+    if let Some(index) = index {
+        write_index(vfs, &path, index, published)?;
+    }
     Ok(NewSegment {
         table: encoding.table.clone(),
         path: relative,
@@ -88,6 +99,19 @@ pub(crate) fn encode(
         time_range: order.time_range,
         schema: schema_to_text(&encoding.schema)?,
     })
+}
+
+/// Writes the search index of the segment at `path`. A segment is whole without it: when the disk is full it is left to
+/// [`crate::Store::index_once`].
+fn write_index(vfs: &dyn Vfs, path: &Path, index: Builder, segment: Published) -> SeamResult<()> {
+    let bytes = tokens::encode(index, Subject { bytes: segment.bytes, checksum: segment.checksum });
+    match publish(vfs, &index_path(path), &bytes) {
+        Err(error) if error.kind == ErrorKind::Retry => {
+            tracing::warn!(path = %path.display(), error = error.full(), "a segment has no search index for now");
+            Ok(())
+        }
+        written => written.map(|_| ()),
+    }
 }
 
 fn in_order(schema: &SchemaRef, batches: &[RecordBatch], rows: &[(usize, usize)]) -> Result<RecordBatch, ArrowError> {

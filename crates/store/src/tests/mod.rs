@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod exactly_once;
+mod indexes;
 mod reading;
 mod removing;
 

@@ -4,3 +4,4 @@
 mod answers;
 mod attacks;
 mod damage;
+mod indexed;

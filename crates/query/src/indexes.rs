@@ -1,0 +1,136 @@
+//! Search indexes that were opened lately, and what they leave of each scan. Keeps within a limit of memory; an index that
+//! cannot be asked is told about, and its segment is read as a whole.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use weir_store::{Blocks, IndexFault, TokenIndex};
+
+use crate::needle::Wanted;
+use crate::snapshot::Segment;
+
+/// Open files of indexes.
+const OPEN_MAX: usize = 512;
+
+/// Indexes that are kept open.
+#[derive(Debug)]
+pub(crate) struct Indexes {
+    kept: Mutex<Kept>,
+    bytes_max: usize,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    by_path: BTreeMap<PathBuf, (Arc<TokenIndex>, u64)>,
+    /// Counts uses.
+    now: u64,
+}
+
+impl Indexes {
+    /// Keeps at most about `bytes_max` bytes of indexes in memory.
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { kept: Mutex::default(), bytes_max }
+    }
+
+    /// The blocks of `segment` that may have rows that are wanted; `None` when it has no index.
+    pub(crate) fn blocks(&self, segment: &Segment, wanted: &Wanted) -> Result<Option<(Blocks, usize)>, IndexFault> {
+        let Some(path) = &segment.index else { return Ok(None) };
+        let index = self.open(path, segment)?;
+        let blocks = wanted.blocks(&index);
+        if blocks.is_err() {
+            self.kept().by_path.remove(path);
+        }
+        Ok(Some((blocks?, index.block_rows())))
+    }
+
+    fn open(&self, path: &Path, segment: &Segment) -> Result<Arc<TokenIndex>, IndexFault> {
+        let mut kept = self.kept();
+        kept.now += 1;
+        let now = kept.now;
+        if let Some((index, used)) = kept.by_path.get_mut(path) {
+            *used = now;
+            return Ok(Arc::clone(index));
+        }
+        drop(kept);
+        let index = Arc::new(TokenIndex::open(path, segment.rows, segment.bytes)?);
+        self.kept().by_path.insert(path.to_owned(), (Arc::clone(&index), now));
+        Ok(index)
+    }
+
+    /// Closes those that were used longest ago until the others are within the limits.
+    pub(crate) fn trim(&self) {
+        let mut kept = self.kept();
+        let mut bytes: usize = kept.by_path.values().map(|(index, _)| index.memory_bytes()).sum();
+        while bytes > self.bytes_max || kept.by_path.len() > OPEN_MAX {
+            let oldest = kept.by_path.iter().min_by_key(|(_, (_, used))| *used).map(|(path, _)| path.clone());
+            let Some((index, _)) = oldest.and_then(|path| kept.by_path.remove(&path)) else { return };
+            bytes = bytes.saturating_sub(index.memory_bytes());
+        }
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one scan reads and leaves out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scanned {
+    pub(crate) table: String,
+    pub(crate) segments: usize,
+    /// Left out because of their times.
+    pub(crate) by_time: usize,
+    /// Left out because of their search indexes.
+    pub(crate) by_index: usize,
+    /// Blocks of the segments whose indexes were asked, and how many of them are read.
+    pub(crate) blocks: usize,
+    pub(crate) blocks_read: usize,
+    /// The index was not asked: the conditions say nothing that it knows.
+    pub(crate) is_plain: bool,
+    /// Indexes that could not be asked, and why.
+    pub(crate) faults: Vec<(PathBuf, String)>,
+    pub(crate) fresh_rows: usize,
+}
+
+impl std::fmt::Display for Scanned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let read = self.segments - self.by_time - self.by_index;
+        write!(f, "{}: {read} of {} segments are read", self.table, self.segments)?;
+        if self.by_time > 0 {
+            write!(f, "; {} skipped by time", self.by_time)?;
+        }
+        if self.is_plain {
+            write!(f, "; no condition that the search index knows")?;
+        } else {
+            write!(f, "; {} skipped by the search index, which leaves ", self.by_index)?;
+            write!(f, "{} of {} blocks", self.blocks_read, self.blocks)?;
+        }
+        if !self.faults.is_empty() {
+            write!(f, "; {} read as a whole without a search index", self.faults.len())?;
+        }
+        if self.fresh_rows > 0 {
+            write!(f, "; {} rows in memory", self.fresh_rows)?;
+        }
+        Ok(())
+    }
+}
+
+/// The scans of one query.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scans(Arc<Mutex<Vec<Scanned>>>);
+
+impl Scans {
+    /// Remembers a scan; planning may make the same one several times.
+    pub(crate) fn add(&self, scanned: Scanned) {
+        let mut scans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !scans.contains(&scanned) {
+            scans.push(scanned);
+        }
+    }
+
+    /// All of them so far.
+    pub(crate) fn all(&self) -> Vec<Scanned> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,224 @@
+//! Gathers what the texts of a segment are made of, block by block, while the segment is written. Writes nothing.
+
+use arrow::array::{Array, AsArray, RecordBatch, StringViewArray};
+use arrow::datatypes::{DataType, Schema};
+
+use super::text::{GRAMS, WHOLE_BYTES_MAX, folds_to_ascii, take_apart, whole};
+use super::{BLOCK_ROWS, COLUMNS_MAX, GATHERED_BYTES_MAX, WORDS_PER_BLOCK_MAX};
+
+/// A view of at most so many bytes is the value itself.
+const INLINE_BYTES_MAX: u32 = 12;
+/// How many short values are remembered, so that they are not taken apart again.
+const REMEMBERED: usize = 1 << 10;
+
+/// What is known of a segment's texts so far.
+#[derive(Debug)]
+pub(crate) struct Builder {
+    columns: Vec<Column>,
+    rows: u64,
+    /// Rows of the block that is not full yet.
+    in_block: usize,
+}
+
+/// One column of texts.
+pub(super) struct Column {
+    pub(super) name: String,
+    /// Its place in the schema.
+    index: usize,
+    pub(super) blocks: Vec<Block>,
+    scratch: Scratch,
+}
+
+impl std::fmt::Debug for Column {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Column").field("name", &self.name).field("blocks", &self.blocks.len()).finish_non_exhaustive()
+    }
+}
+
+/// What the texts of one block are made of.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    /// Pieces of three bytes, sorted.
+    pub(super) grams: Vec<u32>,
+    /// Hashes of words and whole values, each once, in no order that means anything.
+    pub(super) words: Vec<u64>,
+    /// Its texts are made of more than is kept: it may always match.
+    pub(super) open: bool,
+}
+
+impl Block {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.grams.capacity() * 4 + self.words.capacity() * 8
+    }
+}
+
+impl Builder {
+    /// For rows with `schema`.
+    pub(crate) fn new(schema: &Schema) -> Self {
+        let texts = schema.fields().iter().enumerate().filter(|(_, field)| *field.data_type() == DataType::Utf8View);
+        let columns = texts.take(COLUMNS_MAX).map(|(index, field)| Column {
+            name: field.name().clone(),
+            index,
+            blocks: Vec::new(),
+            scratch: Scratch::new(),
+        });
+        Self { columns: columns.collect(), rows: 0, in_block: 0 }
+    }
+
+    /// The next rows, in the order in which they are written.
+    pub(crate) fn add(&mut self, batch: &RecordBatch) {
+        let mut from = 0;
+        while from < batch.num_rows() {
+            let count = (batch.num_rows() - from).min(BLOCK_ROWS - self.in_block);
+            for column in &mut self.columns {
+                if let Some(texts) = batch.column(column.index).as_string_view_opt() {
+                    column.scratch.add(texts, from..from + count);
+                }
+            }
+            from += count;
+            self.in_block += count;
+            self.rows += count as u64;
+            if self.in_block == BLOCK_ROWS {
+                self.end_block();
+            }
+        }
+    }
+
+    fn end_block(&mut self) {
+        self.in_block = 0;
+        for column in &mut self.columns {
+            column.blocks.push(column.scratch.take());
+        }
+        let bytes = |column: &Column| column.blocks.iter().map(Block::bytes).sum::<usize>();
+        let mut all: usize = self.columns.iter().map(bytes).sum();
+        while all > GATHERED_BYTES_MAX {
+            let Some(largest) = (0..self.columns.len()).max_by_key(|&at| bytes(&self.columns[at])) else { return };
+            all -= bytes(&self.columns[largest]);
+            let dropped = self.columns.remove(largest);
+            tracing::debug!(column = dropped.name, "a column has too many words for the search index");
+        }
+    }
+
+    /// The columns, each with all its blocks, and the number of rows.
+    pub(super) fn finish(mut self) -> (Vec<Column>, u64) {
+        if self.in_block > 0 {
+            self.end_block();
+        }
+        (self.columns, self.rows)
+    }
+}
+
+/// What the block at work is made of.
+struct Scratch {
+    /// One bit per piece.
+    grams: Vec<u64>,
+    words: Distinct,
+    /// Short values that were taken apart in this block.
+    remembered: Vec<u128>,
+    open: bool,
+}
+
+impl Scratch {
+    fn new() -> Self {
+        Self {
+            grams: vec![0; GRAMS / 64],
+            words: Distinct::default(),
+            remembered: vec![u128::MAX; REMEMBERED],
+            open: false,
+        }
+    }
+
+    fn add(&mut self, texts: &StringViewArray, rows: std::ops::Range<usize>) {
+        for row in rows {
+            if texts.is_null(row) || self.open {
+                continue;
+            }
+            let view = texts.views()[row];
+            if view as u32 <= INLINE_BYTES_MAX {
+                // The low bits are the length, the others the bytes.
+                let place = (view ^ (view >> 64)).wrapping_mul(0x9e37_79b9_7f4a_7c15) as u64 >> 54;
+                let slot = &mut self.remembered[place as usize % REMEMBERED];
+                if *slot == view {
+                    continue;
+                }
+                *slot = view;
+            }
+            self.value(texts.value(row).as_bytes());
+        }
+    }
+
+    fn value(&mut self, text: &[u8]) {
+        let Self { grams, words, .. } = self;
+        let gram = |piece: u32| {
+            if let Some(word) = grams.get_mut(piece as usize / 64) {
+                *word |= 1 << (piece % 64);
+            }
+        };
+        take_apart(text, gram, |word| words.insert(word));
+        if text.len() <= WHOLE_BYTES_MAX {
+            words.insert(whole(text));
+        }
+        self.open |= self.words.len > WORDS_PER_BLOCK_MAX || folds_to_ascii(text);
+    }
+
+    /// The block, and an empty one instead.
+    fn take(&mut self) -> Block {
+        let mut grams = Vec::new();
+        for (at, bits) in self.grams.iter_mut().enumerate() {
+            while *bits != 0 {
+                grams.push(at as u32 * 64 + bits.trailing_zeros());
+                *bits &= *bits - 1;
+            }
+        }
+        grams.shrink_to_fit();
+        self.remembered.fill(u128::MAX);
+        Block { grams, words: self.words.take(), open: std::mem::take(&mut self.open) }
+    }
+}
+
+/// A set of hashes that are not 0, by open addressing.
+#[derive(Debug, Default)]
+struct Distinct {
+    /// 0 where there is none; a power of two of places, at most half of them taken.
+    places: Vec<u64>,
+    len: usize,
+}
+
+impl Distinct {
+    #[inline]
+    fn insert(&mut self, hash: u64) {
+        if self.len * 2 >= self.places.len() {
+            self.grow();
+        }
+        let mask = self.places.len() - 1;
+        let mut at = hash as usize & mask;
+        loop {
+            match self.places[at] {
+                0 => {
+                    self.places[at] = hash;
+                    self.len += 1;
+                    return;
+                }
+                there if there == hash => return,
+                _ => at = (at + 1) & mask,
+            }
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let old = std::mem::take(&mut self.places);
+        self.places = vec![0; (old.len() * 2).max(64)];
+        self.len = 0;
+        old.into_iter().filter(|hash| *hash != 0).for_each(|hash| self.insert(hash));
+    }
+
+    /// What is in it; it stays as large as it is, for the next block will be alike.
+    fn take(&mut self) -> Vec<u64> {
+        let mut all = Vec::with_capacity(self.len);
+        all.extend(self.places.iter().copied().filter(|hash| *hash != 0));
+        self.places.fill(0);
+        self.len = 0;
+        all
+    }
+}

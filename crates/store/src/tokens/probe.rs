@@ -1,0 +1,237 @@
+//! Asks an index which blocks may match. Reads the header once, pieces of a column when they are first needed, and of the
+//! words only the rows that are asked for. What is damaged is an error, never an answer.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use weir_disk::checksum_of;
+
+use super::file::{
+    CODE_BYTES, ColumnHeader, GramsAt, Header, LANE_BYTES, PREFIX_BYTES, WordsAt, lane_of, parse_header, parse_prefix,
+    row_bytes, row_checksum, row_of, set_bytes,
+};
+use super::need::{Blocks, Need};
+
+/// Why an index cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexFault {
+    /// There is none.
+    #[error("there is no index")]
+    Missing,
+    /// It is not what was written.
+    #[error("the index is damaged: {0}")]
+    Damaged(String),
+    /// The disk does not give it.
+    #[error("the index cannot be read: {0}")]
+    Unreadable(#[source] io::Error),
+}
+
+/// Where an index is read from.
+trait Source: Send + Sync {
+    fn length(&self) -> io::Result<u64>;
+    fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+}
+
+impl Source for File {
+    fn length(&self) -> io::Result<u64> {
+        self.metadata().map(|metadata| metadata.len())
+    }
+
+    fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.read_exact_at(buffer, offset)
+    }
+}
+
+#[cfg(test)]
+impl Source for Vec<u8> {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.len() as u64)
+    }
+
+    fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let from = usize::try_from(offset).ok().and_then(|from| self.get(from..)?.get(..buffer.len()));
+        from.map(|from| buffer.copy_from_slice(from)).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// The index of one segment.
+pub struct TokenIndex {
+    source: Box<dyn Source>,
+    header: Header,
+    /// Of each column, once they were needed.
+    grams: Vec<Mutex<Option<Arc<Vec<u8>>>>>,
+}
+
+impl std::fmt::Debug for TokenIndex {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenIndex").field("header", &self.header).finish_non_exhaustive()
+    }
+}
+
+fn damaged(why: impl Into<String>) -> IndexFault {
+    IndexFault::Damaged(why.into())
+}
+
+fn unread(error: io::Error) -> IndexFault {
+    match error.kind() {
+        io::ErrorKind::NotFound => IndexFault::Missing,
+        io::ErrorKind::UnexpectedEof => damaged("it ends too early"),
+        _ => IndexFault::Unreadable(error),
+    }
+}
+
+impl TokenIndex {
+    /// Opens the index at `path` of a segment of `rows` rows in `bytes` bytes.
+    ///
+    /// # Errors
+    /// When there is none, or none that belongs to such a segment.
+    pub fn open(path: &Path, rows: u64, bytes: u64) -> Result<Self, IndexFault> {
+        let index = Self::read(Box::new(File::open(path).map_err(unread)?))?;
+        index.is_of(rows, bytes).then_some(index).ok_or_else(|| damaged("it belongs to another segment"))
+    }
+
+    /// An index that is in memory.
+    #[cfg(test)]
+    pub(crate) fn from_bytes(bytes: Vec<u8>) -> Result<Self, IndexFault> {
+        Self::read(Box::new(bytes))
+    }
+
+    pub(crate) fn is_of(&self, rows: u64, bytes: u64) -> bool {
+        self.header.rows == rows && self.header.subject.bytes == bytes
+    }
+
+    fn read(source: Box<dyn Source>) -> Result<Self, IndexFault> {
+        let length = source.length().map_err(unread)?;
+        let mut prefix = [0; PREFIX_BYTES];
+        source.read(&mut prefix, 0).map_err(unread)?;
+        let (header_bytes, checksum) = parse_prefix(&prefix).map_err(damaged)?;
+        if length < (PREFIX_BYTES + header_bytes) as u64 {
+            return Err(damaged("it ends too early"));
+        }
+        let mut header = vec![0; header_bytes];
+        source.read(&mut header, PREFIX_BYTES as u64).map_err(unread)?;
+        if checksum_of(&header) != checksum {
+            return Err(damaged("its header does not match its checksum"));
+        }
+        let header = parse_header(&header, length).ok_or_else(|| damaged("its header makes no sense"))?;
+        let grams = header.columns.iter().map(|_| Mutex::default()).collect();
+        Ok(Self { source, header, grams })
+    }
+
+    /// How many blocks the segment has.
+    pub fn blocks(&self) -> usize {
+        self.header.blocks
+    }
+
+    /// How many rows each block has, but for the last.
+    pub fn block_rows(&self) -> usize {
+        self.header.block_rows
+    }
+
+    /// How many bytes of memory it takes.
+    pub fn memory_bytes(&self) -> usize {
+        let column = |column: &ColumnHeader| size_of::<ColumnHeader>() + column.name.len() + set_bytes(self.blocks());
+        let grams = self.grams.iter().map(|grams| self.kept(grams).map_or(0, |grams| grams.len()));
+        size_of::<Self>() + self.header.columns.iter().map(column).sum::<usize>() + grams.sum::<usize>()
+    }
+
+    fn kept(&self, grams: &Mutex<Option<Arc<Vec<u8>>>>) -> Option<Arc<Vec<u8>>> {
+        grams.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The blocks in which a text of `column` may match; all of them when the column is not indexed.
+    ///
+    /// # Errors
+    /// When what is needed of the index is damaged.
+    pub fn blocks_with(&self, column: &str, need: &Need) -> Result<Blocks, IndexFault> {
+        let Some(at) = self.header.columns.iter().position(|header| header.name == column) else {
+            return Ok(Blocks::all(self.blocks()));
+        };
+        let mut found = self.find(at, need)?;
+        found.or(&self.header.columns[at].open);
+        Ok(found)
+    }
+
+    fn find(&self, at: usize, need: &Need) -> Result<Blocks, IndexFault> {
+        let header = &self.header.columns[at];
+        match need {
+            Need::Anything => Ok(Blocks::all(self.blocks())),
+            Need::Hash(hash) => match header.words {
+                Some(words) => self.with_hash(words, *hash),
+                None => Ok(Blocks::all(self.blocks())),
+            },
+            Need::Grams(codes) => match header.grams {
+                Some(grams) => self.with_grams(at, grams, codes),
+                None => Ok(Blocks::all(self.blocks())),
+            },
+            Need::All(needs) => {
+                let mut found = Blocks::all(self.blocks());
+                for need in needs {
+                    found.and(&self.find(at, need)?);
+                    if found.is_empty() {
+                        break;
+                    }
+                }
+                Ok(found)
+            }
+            Need::Any(needs) => {
+                let mut found = Blocks::none(self.blocks());
+                for need in needs {
+                    found.or(&self.find(at, need)?);
+                }
+                Ok(found)
+            }
+        }
+    }
+
+    fn with_hash(&self, words: WordsAt, hash: u64) -> Result<Blocks, IndexFault> {
+        let row = row_bytes(self.blocks());
+        let mut lanes = vec![0; row];
+        let offset = words.offset + u64::from(row_of(hash, words.rows)) * row as u64;
+        self.source.read(&mut lanes, offset).map_err(unread)?;
+        let (lanes, checksum) = lanes.split_at(self.blocks() * LANE_BYTES);
+        if row_checksum(lanes) != checksum {
+            return Err(damaged("words do not match their checksum"));
+        }
+        let wanted = lane_of(hash);
+        let mut found = Blocks::none(self.blocks());
+        for (at, lane) in lanes.chunks_exact(LANE_BYTES).enumerate() {
+            if lane.iter().zip(wanted).all(|(byte, bits)| byte & bits == bits) {
+                found.add(at);
+            }
+        }
+        Ok(found)
+    }
+
+    fn with_grams(&self, column: usize, at: GramsAt, codes: &[u32]) -> Result<Blocks, IndexFault> {
+        let section = self.grams_of(column, at)?;
+        let (there, sets) = section.split_at(at.count * CODE_BYTES);
+        let (there, _) = there.as_chunks::<CODE_BYTES>();
+        let stride = set_bytes(self.blocks());
+        let mut found = Blocks::all(self.blocks());
+        for code in codes {
+            let Ok(place) = there.binary_search_by_key(code, |bytes| u32::from_le_bytes(*bytes)) else {
+                return Ok(Blocks::none(self.blocks()));
+            };
+            found.and(&Blocks::from_bytes(&sets[place * stride..(place + 1) * stride], self.blocks()));
+        }
+        Ok(found)
+    }
+
+    fn grams_of(&self, column: usize, at: GramsAt) -> Result<Arc<Vec<u8>>, IndexFault> {
+        if let Some(kept) = self.kept(&self.grams[column]) {
+            return Ok(kept);
+        }
+        let mut section = vec![0; at.count * (CODE_BYTES + set_bytes(self.blocks()))];
+        self.source.read(&mut section, at.offset).map_err(unread)?;
+        if checksum_of(&section) != at.checksum {
+            return Err(damaged("pieces do not match their checksum"));
+        }
+        let section = Arc::new(section);
+        *self.grams[column].lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&section));
+        Ok(section)
+    }
+}
