@@ -158,40 +158,44 @@ struct Section {
     words: Vec<u8>,
 }
 
-/// Pieces of all columns first, in at most three quarters of the budget; what is left is shared by the words.
+/// Pieces of all columns first, in at most three quarters of the budget; what is left is shared by the words. Small columns
+/// get all that they want before large ones share the rest.
 fn sections(columns: &[Column], blocks: usize, budget: usize) -> Vec<Section> {
-    let mut left = budget / 4 * 3;
-    let mut grams = Vec::with_capacity(columns.len());
+    let mut grams: Vec<Option<(u32, Vec<u8>)>> =
+        columns.iter().map(|column| Some(gram_section(&column.blocks))).collect();
+    let sizes: Vec<usize> = grams.iter().flatten().map(|(_, bytes)| bytes.len()).collect();
     let mut used = 0;
-    for column in columns {
-        let made = gram_section(&column.blocks);
-        let bytes = made.1.len();
-        let fits = bytes <= left;
-        if fits {
-            left -= bytes;
-            used += bytes;
+    for at in smallest_first(&sizes) {
+        if used + sizes[at] <= budget / 4 * 3 {
+            used += sizes[at];
+        } else {
+            grams[at] = None;
         }
-        grams.push(fits.then_some(made));
     }
     let row = row_bytes(blocks);
     let most = |column: &Column| column.blocks.iter().filter(|block| !block.open).map(|block| block.words.len()).max();
     let most: Vec<usize> = columns.iter().map(|column| most(column).unwrap_or(0)).collect();
     let rows_for = |words: usize, bits: usize| (words * bits).div_ceil(LANE_BYTES * 8);
-    let wanted: usize = most.iter().map(|&words| rows_for(words, WORD_BITS) * row).sum();
-    let budget = budget - used;
-    grams
-        .into_iter()
-        .zip(columns)
-        .zip(most)
-        .map(|((grams, column), most)| {
-            let full = rows_for(most, WORD_BITS);
-            // Rounded down, so that all together stay within the budget.
-            let rows = if wanted <= budget { full } else { (full as u128 * budget as u128 / wanted as u128) as usize };
-            let rows = if rows < rows_for(most, WORD_BITS_MIN) { 0 } else { rows };
-            let words = word_section(&column.blocks, rows as u32);
-            Section { grams, rows: rows as u32, words }
-        })
-        .collect()
+    let mut rows = vec![0; columns.len()];
+    let (mut left, mut waiting) = ((budget - used) / row, columns.len());
+    for at in smallest_first(&most) {
+        let share = (left / waiting).min(rows_for(most[at], WORD_BITS));
+        rows[at] = if share < rows_for(most[at], WORD_BITS_MIN) { 0 } else { share };
+        left -= rows[at];
+        waiting -= 1;
+    }
+    let made = grams.into_iter().zip(columns).zip(rows).map(|((grams, column), rows)| {
+        let words = word_section(&column.blocks, rows as u32);
+        Section { grams, rows: rows as u32, words }
+    });
+    made.collect()
+}
+
+/// The places of `sizes`, by size.
+fn smallest_first(sizes: &[usize]) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..sizes.len()).collect();
+    places.sort_by_key(|&at| sizes[at]);
+    places
 }
 
 fn gram_section(blocks: &[Block]) -> (u32, Vec<u8>) {
