@@ -22,10 +22,7 @@ const ENGINES: [(&str, &[&str]); 4] = [
 const HOUR_ROWS: u64 = 5_000_000;
 
 pub(super) fn run(options: &Options) -> Outcome {
-    let weir = match &options.weir {
-        Some(weir) => fs::canonicalize(weir).map_err(|error| format!("{}: {error}", weir.display()))?,
-        None => super::build()?,
-    };
+    let weir = super::binary(options)?;
     let scratch = super::scratch()?;
     let input = super::input(options, &weir, &scratch)?;
     let rows = super::count_lines(&input)?;
