@@ -16,13 +16,14 @@ use crate::json;
 use crate::line_framer::LineFramer;
 use crate::line_pattern::LinePattern;
 use crate::pattern_framer::PatternFramer;
+use crate::protobuf::{self, ProtobufConfig, ProtobufDecoder};
 use crate::reject::without_mark;
 use crate::spark::{SparkDecoder, SparkFramer};
 use crate::text::{TextDecoder, text_schema};
 use crate::whole_framer::WholeFramer;
 use crate::zone::Zone;
 
-/// How the bytes of a source are read: `json`, `text`, `spark_log` or `avro`.
+/// How the bytes of a source are read: `json`, `text`, `spark_log`, `avro` or `protobuf`.
 ///
 /// A bare word means the format with its defaults: `format: json` is `format: { json: {} }`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -36,6 +37,8 @@ pub enum FormatConfig {
     SparkLog(SparkLogConfig),
     /// Records of Apache Avro.
     Avro(Box<AvroConfig>),
+    /// Messages of Protocol Buffers.
+    Protobuf(Box<ProtobufConfig>),
 }
 
 impl FormatConfig {
@@ -46,6 +49,7 @@ impl FormatConfig {
             Self::Text(_) => "text",
             Self::SparkLog(_) => "spark_log",
             Self::Avro(_) => "avro",
+            Self::Protobuf(_) => "protobuf",
         }
     }
 }
@@ -126,7 +130,7 @@ pub struct WrongSchema {
 }
 
 /// The words that name a format, for error messages.
-const WORDS: [&str; 4] = ["json", "text", "spark_log", "avro"];
+const WORDS: [&str; 5] = ["json", "text", "spark_log", "avro", "protobuf"];
 
 impl Default for FormatConfig {
     fn default() -> Self {
@@ -142,7 +146,7 @@ impl FormatConfig {
             Self::Text(TextConfig { record_start: Some(start) }) => Arc::new(PatternFramer::new(start.clone())),
             Self::Json(_) | Self::Text(TextConfig { record_start: None }) => Arc::new(LineFramer),
             Self::SparkLog(_) => Arc::new(SparkFramer),
-            Self::Avro(_) => Arc::new(WholeFramer),
+            Self::Avro(_) | Self::Protobuf(_) => Arc::new(WholeFramer),
         }
     }
 
@@ -156,6 +160,7 @@ impl FormatConfig {
             Self::Text(_) => Box::new(TextDecoder::new(wanted)?),
             Self::SparkLog(config) => Box::new(SparkDecoder::new(config, &wanted)?),
             Self::Avro(config) => Box::new(AvroDecoder::new(config, &wanted)?),
+            Self::Protobuf(config) => Box::new(ProtobufDecoder::new(config, &wanted)?),
         })
     }
 
@@ -166,6 +171,7 @@ impl FormatConfig {
             Self::Text(_) => Some(text_schema()),
             Self::SparkLog(_) => Some(crate::spark::schema()),
             Self::Avro(config) => avro::fixed_schema(config),
+            Self::Protobuf(config) => protobuf::fixed_schema(config),
         }
     }
 
@@ -173,23 +179,19 @@ impl FormatConfig {
     ///
     /// # Errors
     /// Which key of the format is wrong, and why.
-    pub fn read_schemas(&mut self, mut read: impl FnMut(&str) -> std::io::Result<String>) -> Result<(), WrongSchema> {
-        let Self::Avro(config) = self else { return Ok(()) };
-        let own = config.schema.iter_mut().map(|source| ("avro.schema".to_owned(), source));
-        let written = config.written_with.iter_mut().enumerate();
-        let written = written.map(|(index, source)| (format!("avro.written_with[{index}]"), source));
-        for (key, source) in own.chain(written) {
-            let wrong = |reason: String| WrongSchema { key: key.clone(), reason };
-            source.read(&mut read).map_err(wrong)?;
-            avro::check(source).map_err(wrong)?;
+    pub fn read_schemas(&mut self, read: impl FnMut(&str) -> std::io::Result<Vec<u8>>) -> Result<(), WrongSchema> {
+        match self {
+            Self::Avro(config) => config.read_schemas(read),
+            Self::Protobuf(config) => config.read_schemas(read),
+            Self::Json(_) | Self::Text(_) | Self::SparkLog(_) => Ok(()),
         }
-        config.check().map_err(|reason| WrongSchema { key: "avro".to_owned(), reason })
     }
 
     /// Where the schemas are that records name by their number.
     pub fn registry(&self) -> Option<&weir_schema::RegistryConfig> {
         match self {
             Self::Avro(config) => config.registry.as_ref(),
+            Self::Protobuf(config) => config.registry.as_ref(),
             Self::Json(_) | Self::Text(_) | Self::SparkLog(_) => None,
         }
     }
@@ -197,7 +199,7 @@ impl FormatConfig {
     /// The field that holds the event time when the pipeline names none.
     pub fn default_time_field(&self) -> Option<&str> {
         match self {
-            Self::Json(_) | Self::Text(_) | Self::Avro(_) => None,
+            Self::Json(_) | Self::Text(_) | Self::Avro(_) | Self::Protobuf(_) => None,
             Self::SparkLog(_) => Some("ts"),
         }
     }
@@ -208,6 +210,7 @@ impl FormatConfig {
             "text" => Ok(Self::Text(TextConfig::default())),
             "spark_log" => Ok(Self::SparkLog(SparkLogConfig::default())),
             "avro" => Ok(Self::Avro(Box::default())),
+            "protobuf" => Ok(Self::Protobuf(Box::default())),
             _ => Err(E::unknown_variant(word, &WORDS)),
         }
     }
@@ -226,7 +229,7 @@ impl<'de> Visitor<'de> for FormatVisitor {
     type Value = FormatConfig;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a format: json, text, spark_log or avro, or one of these with its settings")
+        write!(f, "a format: one of {}, with its settings or without", WORDS.join(", "))
     }
 
     fn visit_str<E: Error>(self, word: &str) -> Result<FormatConfig, E> {
@@ -236,7 +239,7 @@ impl<'de> Visitor<'de> for FormatVisitor {
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<FormatConfig, M::Error> {
         let word: String = map
             .next_key()?
-            .ok_or_else(|| M::Error::custom("no format is named; name one of json, text, spark_log, avro"))?;
+            .ok_or_else(|| M::Error::custom(format!("no format is named; name one of {}", WORDS.join(", "))))?;
         let format = match FormatConfig::from_word::<M::Error>(&word)? {
             FormatConfig::Json(_) => FormatConfig::Json(map.next_value::<Option<JsonConfig>>()?.unwrap_or_default()),
             FormatConfig::Text(_) => FormatConfig::Text(map.next_value::<Option<TextConfig>>()?.unwrap_or_default()),
@@ -245,6 +248,9 @@ impl<'de> Visitor<'de> for FormatVisitor {
             }
             FormatConfig::Avro(_) => {
                 FormatConfig::Avro(Box::new(map.next_value::<Option<AvroConfig>>()?.unwrap_or_default()))
+            }
+            FormatConfig::Protobuf(_) => {
+                FormatConfig::Protobuf(Box::new(map.next_value::<Option<ProtobufConfig>>()?.unwrap_or_default()))
             }
         };
         match map.next_key::<String>()? {
@@ -276,9 +282,10 @@ impl JsonSchema for FormatConfig {
             generator.subschema_for::<SparkLogConfig>(),
         );
         let avro = one("avro", "Records of Apache Avro.", generator.subschema_for::<AvroConfig>());
+        let protobuf = one("protobuf", "Messages of Protocol Buffers.", generator.subschema_for::<ProtobufConfig>());
         json_schema!({
             "description": "How the bytes of a source are read. A bare word means the format with its defaults.",
-            "oneOf": [{ "enum": WORDS }, json, text, spark_log, avro],
+            "oneOf": [{ "enum": WORDS }, json, text, spark_log, avro, protobuf],
         })
     }
 }

@@ -34,3 +34,15 @@ pub(crate) fn single_object(record: &[u8]) -> Result<(u64, &[u8]), String> {
         }
     }
 }
+
+/// A zig-zag number of up to 64 bits, and what comes behind it; `None` when the bytes end within it, or it is longer.
+pub(crate) fn zigzag(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    let mut value = 0_u64;
+    for (index, &byte) in bytes.iter().enumerate().take(10) {
+        value |= u64::from(byte & 0x7f).checked_shl(7 * index as u32)?;
+        if byte < 0x80 {
+            return Some(((value >> 1) as i64 ^ -((value & 1) as i64), &bytes[index + 1..]));
+        }
+    }
+    None
+}

@@ -8,6 +8,7 @@
 //! | `json` | a line | as the data has them, or just those that a plan needs |
 //! | `text` | a line, or what begins with one of a certain look | `ts`, `message` |
 //! | `avro` | a value with a schema | as its schema has them, or just those that a plan needs |
+//! | `protobuf` | a message | as its schema has them, or just those that a plan needs |
 //! | `spark_log` | a log event with its stack trace | see [`spark`] |
 
 mod avro;
@@ -21,6 +22,7 @@ mod keys;
 mod line_framer;
 mod line_pattern;
 mod pattern_framer;
+mod protobuf;
 mod reject;
 pub mod spark;
 mod text;
@@ -33,4 +35,5 @@ mod zone;
 pub use avro::{AvroConfig, AvroFraming};
 pub use config::{FormatConfig, JsonConfig, JsonFraming, SparkLogConfig, TextConfig, WrongSchema};
 pub use line_pattern::LinePattern;
+pub use protobuf::{ProtobufConfig, ProtobufFraming};
 pub use zone::Zone;

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use weir_collect::{FileConfig, HttpConfig, KafkaConfig, LogConfig, RetainConfig, StdinConfig};
-use weir_decode::{AvroConfig, JsonConfig, SparkLogConfig, TextConfig};
+use weir_decode::{AvroConfig, JsonConfig, ProtobufConfig, SparkLogConfig, TextConfig};
 use weir_deliver::{FileOutput, HttpBatch, HttpOutput, KafkaOutput, StdoutOutput};
 use weir_kafka::{Login, TlsConfig};
 
@@ -68,6 +68,7 @@ const SECTIONS: &[Section] = &sections! {
     "TextConfig", "Format: text", "sources.NAME.format.text", fields::<TextConfig>;
     "SparkLogConfig", "Format: Spark logs", "sources.NAME.format.spark_log", fields::<SparkLogConfig>;
     "AvroConfig", "Format: Avro", "sources.NAME.format.avro", fields::<AvroConfig>;
+    "ProtobufConfig", "Format: Protobuf", "sources.NAME.format.protobuf", fields::<ProtobufConfig>;
     "SchemaSource", "Schemas", "sources.NAME.format.avro.schema", unordered;
     "RegistryConfig", "Schema registry", "sources.NAME.format.avro.registry", unordered;
     "RegistryAuth", "Schema registry: authentication", "sources.NAME.format.avro.registry.auth", unordered;

@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::core::{Change, Level, Mode, NewSchema, Refusal, SCHEMA_BYTES_MAX, Version};
+use crate::core::{Change, Level, Mode, NewSchema, Refusal, Registry, SCHEMA_BYTES_MAX, Version};
 use crate::shelf::Shelf;
 
 /// The media type of answers.
@@ -33,7 +33,7 @@ pub fn router(shelf: Shelf) -> Router {
         .route("/subjects/{subject}/versions/{version}", get(version).delete(delete_version))
         .route("/subjects/{subject}/versions/{version}/schema", get(version_text))
         .route("/subjects/{subject}/versions/{version}/referencedby", get(referenced_by))
-        .route("/schemas/types", get(|| async { done(Ok(json!(["JSON", "AVRO"]))) }))
+        .route("/schemas/types", get(|| async { done(Ok(json!(["JSON", "PROTOBUF", "AVRO"]))) }))
         .route("/schemas/ids/{id}", get(schema))
         .route("/schemas/ids/{id}/schema", get(schema_text))
         .route("/schemas/ids/{id}/subjects", get(schema_subjects))
@@ -72,6 +72,8 @@ struct Asked {
     #[serde(deserialize_with = "flag")]
     default_to_global: bool,
     subject_prefix: String,
+    /// How texts are shown: as they are, or `serialized`.
+    format: String,
 }
 
 /// Yes or no, as clients write it: `true`, and Python's `True`.
@@ -115,6 +117,14 @@ fn read<T: for<'de> Deserialize<'de>>(body: &str) -> Result<T, Refusal> {
         .map_err(|error| Refusal { code: 422, message: format!("the body is not understood: {error}") })
 }
 
+/// A schema as it is asked for.
+fn as_asked(registry: &Registry, schema: NewSchema, asked: &Asked) -> Result<NewSchema, Refusal> {
+    match asked.format.as_str() {
+        "serialized" => registry.serialized(&schema),
+        _ => Ok(schema),
+    }
+}
+
 fn shown(version: &Version) -> Value {
     serde_json::to_value(version).expect("a version is texts and numbers")
 }
@@ -144,7 +154,13 @@ async fn version(
     Path((subject, version)): Path<(String, String)>,
     Query(asked): Query<Asked>,
 ) -> Response {
-    ask(shelf, move |shelf| Ok(shown(&shelf.registry().version(&subject, &version, asked.deleted)?))).await
+    ask(shelf, move |shelf| {
+        let registry = shelf.registry();
+        let version = registry.version(&subject, &version, asked.deleted)?;
+        let schema = as_asked(registry, version.schema, &asked)?;
+        Ok(shown(&Version { schema, ..version }))
+    })
+    .await
 }
 
 async fn version_text(State(shelf): State<Shared>, Path((subject, version)): Path<(String, String)>) -> Response {
@@ -167,8 +183,13 @@ async fn referenced_by(State(shelf): State<Shared>, Path((subject, version)): Pa
     .await
 }
 
-async fn schema(State(shelf): State<Shared>, Path(id): Path<String>) -> Response {
-    ask(shelf, move |shelf| Ok(json!(shelf.registry().schema(number(&id)?)?))).await
+async fn schema(State(shelf): State<Shared>, Path(id): Path<String>, Query(asked): Query<Asked>) -> Response {
+    ask(shelf, move |shelf| {
+        let registry = shelf.registry();
+        let schema = registry.schema(number(&id)?)?.clone();
+        Ok(json!(as_asked(registry, schema, &asked)?))
+    })
+    .await
 }
 
 async fn schema_text(State(shelf): State<Shared>, Path(id): Path<String>) -> Response {

@@ -2,6 +2,7 @@
 //! of records, reads no file and asks no registry.
 
 pub mod avro;
+pub mod protobuf;
 mod registry;
 mod source;
 

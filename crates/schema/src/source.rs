@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
@@ -34,12 +36,33 @@ impl SchemaSource {
     ///
     /// # Errors
     /// Those of `read`, with the file's name.
-    pub fn read(&mut self, read: impl FnOnce(&str) -> std::io::Result<String>) -> Result<(), String> {
+    pub fn read(&mut self, read: impl FnOnce(&str) -> std::io::Result<Vec<u8>>) -> Result<(), String> {
         if let Self::File(file) = self {
-            let text = read(file).map_err(|error| format!("schema {file} cannot be read: {error}"))?;
+            let bytes = read(file).map_err(|error| format!("schema {file} cannot be read: {error}"))?;
+            let text = String::from_utf8(bytes).map_err(|error| format!("schema {file} is no text: {error}"))?;
             *self = Self::Text(text);
         }
         Ok(())
+    }
+
+    /// The same for a file that is no text: its bytes are written as base64.
+    ///
+    /// # Errors
+    /// Those of `read`, with the file's name.
+    pub fn read_binary(&mut self, read: impl FnOnce(&str) -> std::io::Result<Vec<u8>>) -> Result<(), String> {
+        if let Self::File(file) = self {
+            let bytes = read(file).map_err(|error| format!("schema {file} cannot be read: {error}"))?;
+            *self = Self::Text(STANDARD.encode(bytes));
+        }
+        Ok(())
+    }
+
+    /// The bytes that the text is in base64.
+    ///
+    /// # Errors
+    /// When it is none, or in a file that was not read.
+    pub fn binary(&self) -> Result<Vec<u8>, String> {
+        STANDARD.decode(self.text()?.trim()).map_err(|error| format!("the schema is no base64: {error}"))
     }
 }
 

@@ -10,6 +10,7 @@ use weir_schema::avro::{Kind, Schema};
 use weir_schema::{RegistryConfig, SchemaSource};
 
 use super::shapes::Shapes;
+use crate::config::WrongSchema;
 use crate::typed::Shape;
 
 /// Records of Apache Avro, each a value of its own (no container files).
@@ -64,6 +65,22 @@ impl AvroConfig {
         self.framing.unwrap_or(usual)
     }
 
+    /// Puts the schemas that are in files in the place of the files' names, as `read` gives them, and checks all of them.
+    pub(crate) fn read_schemas(
+        &mut self,
+        mut read: impl FnMut(&str) -> std::io::Result<Vec<u8>>,
+    ) -> Result<(), WrongSchema> {
+        let own = self.schema.iter_mut().map(|source| ("avro.schema".to_owned(), source));
+        let written = self.written_with.iter_mut().enumerate();
+        let written = written.map(|(index, source)| (format!("avro.written_with[{index}]"), source));
+        for (key, source) in own.chain(written) {
+            let wrong = |reason: String| WrongSchema { key: key.clone(), reason };
+            source.read(&mut read).map_err(wrong)?;
+            check(source).map_err(wrong)?;
+        }
+        self.check().map_err(|reason| WrongSchema { key: "avro".to_owned(), reason })
+    }
+
     /// What is missing.
     pub(crate) fn check(&self) -> Result<(), String> {
         let has_schema = self.schema.is_some() || !self.written_with.is_empty();
@@ -85,7 +102,7 @@ fn needs_schema(framing: &str) -> String {
 }
 
 /// What is wrong with a schema.
-pub(crate) fn check(source: &SchemaSource) -> Result<(), String> {
+fn check(source: &SchemaSource) -> Result<(), String> {
     Schema::parse(source.text()?).map(drop).map_err(|error| error.to_string())
 }
 

@@ -15,6 +15,6 @@ mod tests;
 mod text;
 mod wire;
 
+pub(crate) use config::fixed_schema;
 pub use config::{AvroConfig, AvroFraming};
-pub(crate) use config::{check, fixed_schema};
 pub(crate) use decoder::AvroDecoder;

@@ -362,6 +362,11 @@ impl Group {
 }
 
 impl Listing {
+    /// How many items were put since the last list.
+    pub(crate) fn open_items(&self) -> usize {
+        self.items.len() - self.ends.last()
+    }
+
     /// The items that were put are one list.
     pub(crate) fn end_row(&mut self) {
         self.ends.push(self.items.len(), true);
@@ -400,11 +405,15 @@ impl Ends {
         self.ends.len() - 1
     }
 
+    fn last(&self) -> usize {
+        self.ends.last().map_or(0, |end| *end as usize)
+    }
+
     /// Forgets the rows from `rows` on; how many items are left.
     fn truncate(&mut self, rows: usize) -> usize {
         self.ends.truncate(rows + 1);
         self.presence.truncate(rows);
-        self.ends.last().map_or(0, |end| *end as usize)
+        self.last()
     }
 
     fn finish(&mut self) -> (OffsetBuffer<i32>, Option<arrow::buffer::NullBuffer>) {

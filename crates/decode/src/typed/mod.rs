@@ -3,9 +3,14 @@
 
 mod cell;
 mod fault;
+pub(crate) mod json;
 mod rows;
 mod scalar;
 mod shape;
+#[cfg(test)]
+pub(crate) mod shown;
+#[cfg(test)]
+pub(crate) mod trial;
 
 pub(crate) use cell::{Cell, Group};
 pub(crate) use fault::{Fallible, Fault};

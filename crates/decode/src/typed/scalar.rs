@@ -12,7 +12,7 @@ use weir_schema::avro::TimeUnit;
 pub(crate) enum Scalar<'a> {
     Bool(bool),
     Int(i64),
-    #[expect(dead_code, reason = "Avro has no such numbers; Protobuf has")]
+    /// Avro has no such numbers; Protobuf has.
     UInt(u64),
     Float(f64),
     /// Text, which was found to be UTF-8, and where it stands in the batch's buffer if it does.

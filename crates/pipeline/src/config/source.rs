@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use weir_collect::SourceConfig;
-use weir_decode::{AvroConfig, FormatConfig, JsonConfig, SparkLogConfig, TextConfig};
+use weir_decode::{AvroConfig, FormatConfig, JsonConfig, ProtobufConfig, SparkLogConfig, TextConfig};
 
 use crate::tagged;
 
@@ -16,7 +16,9 @@ pub struct SourceEntry {
     /// Where the bytes come from.
     #[serde(flatten)]
     pub source: SourceConfig,
-    /// How bytes become records and columns: `json`, `text`, `spark_log` or `avro`, or one of these with its options.
+    /// How bytes become records and columns: `json`, `text`, `spark_log`, `avro` or `protobuf`, or one of these with its
+    /// options.
+    #[serde(serialize_with = "FormatKey::serialize")]
     #[schemars(extend("examples" = ["json"]))]
     pub format: FormatConfig,
     /// Declared types of fields. A field that is not declared gets the type that is found in the data; a value that
@@ -35,14 +37,16 @@ struct OtherKeys {
     schema: BTreeMap<String, FieldType>,
 }
 
-/// `FormatConfig` read as the enum it is, so that an override can replace one format by another like any other variant.
-#[derive(Deserialize)]
+/// `FormatConfig` read as the enum it is, so that an override can replace one format by another like any other variant. It is
+/// also written by this, so that the compiler finds a format that is missing here.
+#[derive(Serialize, Deserialize)]
 #[serde(remote = "FormatConfig", rename_all = "snake_case")]
 enum FormatKey {
     Json(JsonConfig),
     Text(TextConfig),
     SparkLog(SparkLogConfig),
     Avro(Box<AvroConfig>),
+    Protobuf(Box<ProtobufConfig>),
 }
 
 impl SourceEntry {

@@ -17,13 +17,14 @@ const BRANCHES_MAX: usize = 100;
 pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
     for (name, source) in &config.sources {
         let kind = match source.format {
-            FormatConfig::Json(_) | FormatConfig::Avro(_) => continue,
+            FormatConfig::Json(_) | FormatConfig::Avro(_) | FormatConfig::Protobuf(_) => continue,
             FormatConfig::Text(_) => "text",
             FormatConfig::SparkLog(_) => "spark_log",
         };
         if !source.schema.is_empty() {
-            let message =
-                format!("the columns of `{kind}` are fixed: a schema can be declared for `json` and `avro` only");
+            let message = format!(
+                "the columns of `{kind}` are fixed: a schema can be declared for `json`, `avro` and `protobuf` only"
+            );
             problems.push(Problem::new(format!("sources.{name}.schema"), message));
         }
     }

@@ -1,7 +1,7 @@
 //! Which schema can read what another writes, by language.
 
 use weir_model::{KnownSchema, SchemaLanguage};
-use weir_schema::avro;
+use weir_schema::{avro, protobuf};
 
 use super::{Level, json_schema};
 
@@ -10,7 +10,7 @@ pub(super) fn check(schema: &KnownSchema) -> Result<(), String> {
     match schema.language {
         SchemaLanguage::Avro => avro(schema).map(drop),
         SchemaLanguage::Json => json(schema).map(drop),
-        SchemaLanguage::Protobuf => Err("this registry does not keep PROTOBUF schemas yet".to_owned()),
+        SchemaLanguage::Protobuf => protobuf(schema).map(drop),
     }
 }
 
@@ -48,7 +48,7 @@ fn unreadable(reader: &KnownSchema, writer: &KnownSchema) -> Vec<String> {
                 found.iter().map(ToString::to_string).collect()
             }
             SchemaLanguage::Json => json_schema::can_read(&json(reader)?, &json(writer)?),
-            SchemaLanguage::Protobuf => Vec::new(),
+            SchemaLanguage::Protobuf => protobuf::can_read(&protobuf(reader)?, &protobuf(writer)?),
         })
     };
     found().unwrap_or_else(|reason| vec![reason])
@@ -57,6 +57,19 @@ fn unreadable(reader: &KnownSchema, writer: &KnownSchema) -> Vec<String> {
 fn avro(schema: &KnownSchema) -> Result<avro::Schema, String> {
     let references: Vec<&str> = schema.references.iter().map(|reference| &*reference.text).collect();
     avro::Schema::parse_with(&schema.text, &references).map_err(|error| error.to_string())
+}
+
+fn protobuf(schema: &KnownSchema) -> Result<protobuf::Schema, String> {
+    protobuf::Schema::parse(&schema.text, &imports(schema)).map_err(|error| error.to_string())
+}
+
+/// A Protobuf schema as its descriptor in base64.
+pub(super) fn descriptor(schema: &KnownSchema) -> Result<String, String> {
+    protobuf::Schema::descriptor(&schema.text, &imports(schema)).map_err(|error| error.to_string())
+}
+
+fn imports(schema: &KnownSchema) -> Vec<(&str, &str)> {
+    schema.references.iter().map(|reference| (reference.name.as_str(), &*reference.text)).collect()
 }
 
 fn json(schema: &KnownSchema) -> Result<serde_json::Value, String> {

@@ -253,6 +253,19 @@ impl Registry {
         self.schemas.get(&id).ok_or_else(|| Refusal::no_schema(format!("Schema {id} not found")))
     }
 
+    /// The same schema with another text: a Protobuf schema as its descriptor in base64, every other as it is.
+    ///
+    /// # Errors
+    /// When it is no schema.
+    pub fn serialized(&self, schema: &NewSchema) -> Answer<NewSchema> {
+        let known = self.resolve(schema)?;
+        if known.language != SchemaLanguage::Protobuf {
+            return Ok(schema.clone());
+        }
+        let text = compatibility::descriptor(&known).map_err(Refusal::wrong_schema)?;
+        Ok(NewSchema { schema: text, ..schema.clone() })
+    }
+
     /// Where a schema is in use: subjects and versions.
     ///
     /// # Errors

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use expect_test::expect;
 use tempfile::TempDir;
-use weir_decode::{AvroConfig, FormatConfig, JsonConfig, JsonFraming};
+use weir_decode::{AvroConfig, FormatConfig, JsonConfig, JsonFraming, ProtobufConfig};
 use weir_model::{Decoded, Decoder, EventTime, Fields, Offset, PartitionId, Position, Raw, RecordSpan, Wanted};
 use weir_schema::RegistryConfig;
 
 use crate::{Client, Shelf, serve};
 
 /// Pinned, so that the test is the same tomorrow.
-const PACKAGES: &str = "confluent-kafka[avro,json,schemaregistry]==2.12.1";
+const PACKAGES: &str = "confluent-kafka[avro,json,protobuf,schemaregistry]==2.12.1";
 
 /// A Python with the clients, installed once.
 fn python() -> PathBuf {
@@ -100,6 +100,20 @@ async fn the_public_clients_work_with_this_registry_and_what_they_write_is_read(
         {"id":2,"status":"sent","ts":"2026-11-21T08:00:02Z","day":"2026-11-21","price":0.50,"customer":{"name":"Żaneta Świątek","id":"00000000-0000-0000-0000-000000000002"},"tags":{"env":"prod","n":"2"},"items":[0.5,0.5],"note":{"long":2},"channel":"app"}
         {"id":3,"status":"new","ts":"2026-11-21T08:00:03Z","day":"2026-11-21","price":0.75,"tags":{"env":"prod","n":"3"},"items":[],"channel":"app"}
     "#]].assert_eq(&lines(&avro.decode(&batch)));
+
+    let config = ProtobufConfig { registry: Some(RegistryConfig::at(&url)), ..ProtobufConfig::default() };
+    let mut protobuf = decoder(&FormatConfig::Protobuf(Box::new(config)));
+    let batch = raw(&records("protobuf"));
+    for id in protobuf.decode(&batch).wanted_schemas {
+        let schema = client.schema(id).await;
+        protobuf.learn(id, schema.as_ref().map(Arc::as_ref).map_err(String::as_str));
+    }
+    expect![[r#"
+        {"id":0,"status":"NEW","ts":"2026-11-21T08:00:00Z","tags":{"env":"prod"},"items":[],"voucher":9223372036854775808}
+        {"id":1,"status":"PAID","ts":"2026-11-21T08:00:01Z","price":{"cents":25,"currency":"EUR"},"tags":{"env":"prod"},"items":[0.5],"note":"","card":"1"}
+        {"id":2,"status":"SENT","ts":"2026-11-21T08:00:02Z","price":{"cents":50,"currency":"EUR"},"tags":{"env":"prod"},"items":[0.5,0.5],"voucher":9223372036854775810,"channel":"app"}
+        {"id":3,"status":"NEW","ts":"2026-11-21T08:00:03Z","price":{"cents":75,"currency":"EUR"},"tags":{"env":"prod"},"items":[],"note":"","card":"3","channel":"app"}
+    "#]].assert_eq(&lines(&protobuf.decode(&batch)));
 
     let framed = JsonConfig { framing: Some(JsonFraming::Confluent), ..JsonConfig::default() };
     let mut json = decoder(&FormatConfig::Json(framed));

@@ -245,7 +245,7 @@ fn job_sources(config: &PipelineConfig, plan: &Plan, places: &[Place]) -> Result
     for ((name, entry), need) in config.sources.iter().zip(needs) {
         let SourceEntry { source, format, schema } = entry;
         let mut format = format.clone();
-        if let Err(WrongSchema { key, reason }) = format.read_schemas(|file| std::fs::read_to_string(file)) {
+        if let Err(WrongSchema { key, reason }) = format.read_schemas(|file| std::fs::read(file)) {
             let path = format!("sources.{name}.format.{key}");
             problems.push(Problem { path, column: None, message: reason, hint: None });
         }

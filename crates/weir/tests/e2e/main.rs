@@ -14,6 +14,7 @@ mod endpoint;
 mod examples;
 mod explain;
 mod fallback;
+mod formats;
 mod harness;
 mod kafka;
 mod kill;

@@ -2,8 +2,9 @@
 
 use expect_test::{Expect, expect};
 
-use super::{all, config, decode, text};
+use super::{config, decode};
 use crate::avro::limits::{COLUMNS_MAX, DEPTH_MAX, EMPTY_ITEMS_MAX, EMPTY_VALUES_MAX};
+use crate::typed::trial::{all, text};
 
 fn check(ty: &str, record: &[u8], expected: Expect) {
     let schema = format!(

@@ -7,9 +7,11 @@ use proptest::test_runner::Config;
 use serde_json::{Value, json};
 use weir_schema::SchemaSource;
 
-use super::random::{Dice, Ty, fresh};
-use super::{all, config, decode, shown, text};
+use super::random::{Ty, fresh};
+use super::{config, decode};
 use crate::avro::AvroConfig;
+use crate::typed::shown;
+use crate::typed::trial::{Dice, all, text};
 
 /// A schema that reads what `ty` writes: fields left out, moved, widened and added. And the changed type. (The oracle knows
 /// no aliases of fields: they have an example of their own.)

@@ -4,8 +4,10 @@ use apache_avro::{Schema, to_avro_datum};
 use proptest::prelude::{any, proptest};
 use proptest::test_runner::Config;
 
-use super::random::{Dice, Ty};
-use super::{all, config, decode, shown};
+use super::random::Ty;
+use super::{config, decode};
+use crate::typed::shown;
+use crate::typed::trial::{Dice, all};
 
 fn sample(seed: u64) -> (Ty, String, Vec<apache_avro::types::Value>, Vec<Vec<u8>>) {
     let mut dice = Dice(seed);

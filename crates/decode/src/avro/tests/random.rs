@@ -6,30 +6,8 @@ use apache_avro::Decimal;
 use apache_avro::types::Value as Avro;
 use serde_json::{Map, Value, json};
 
-use super::shown::hex;
-
-/// Numbers without end from a seed (SplitMix64).
-pub(super) struct Dice(pub(super) u64);
-
-impl Dice {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(super) fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    /// A number of any size, small ones often.
-    fn long(&mut self) -> i64 {
-        let bits = self.below(64);
-        (self.next() as i64) >> bits
-    }
-}
+use crate::typed::shown::hex;
+use crate::typed::trial::Dice;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Ty {

@@ -6,9 +6,10 @@ use weir_model::{Decoder, EventTime, FieldKind, KnownSchema, Remembers, SchemaId
 use weir_schema::RegistryConfig;
 use weir_schema::avro::Schema;
 
-use super::{all, config, decode, raw, text, these};
+use super::{config, decode};
 use crate::avro::default::long;
 use crate::avro::{AvroConfig, AvroDecoder, AvroFraming};
+use crate::typed::trial::{all, raw, text, these};
 
 const ORDER: &str = r#"{"type":"record","name":"Order","fields":[
     {"name":"id","type":"long"},

@@ -4,17 +4,17 @@ use arrow::array::cast::AsArray;
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int32Type, Int64Type, Time64MicrosecondType,
-    TimeUnit, TimestampMicrosecondType, TimestampNanosecondType,
+    TimeUnit, TimestampMicrosecondType, TimestampNanosecondType, UInt64Type,
 };
 use serde_json::{Map, Value, json};
 
-pub(super) fn row(rows: &RecordBatch, row: usize) -> Value {
+pub(crate) fn row(rows: &RecordBatch, row: usize) -> Value {
     let schema = rows.schema();
     let members = schema.fields().iter().zip(rows.columns());
     Value::Object(members.map(|(field, column)| (field.name().clone(), value(column, row))).collect())
 }
 
-pub(super) fn hex(bytes: &[u8]) -> Value {
+pub(crate) fn hex(bytes: &[u8]) -> Value {
     Value::String(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
@@ -25,6 +25,7 @@ fn value(array: &ArrayRef, row: usize) -> Value {
     match array.data_type() {
         DataType::Boolean => json!(array.as_boolean().value(row)),
         DataType::Int64 => json!(array.as_primitive::<Int64Type>().value(row)),
+        DataType::UInt64 => json!(array.as_primitive::<UInt64Type>().value(row)),
         DataType::Float64 => json!(array.as_primitive::<Float64Type>().value(row)),
         DataType::Utf8 => json!(array.as_string::<i32>().value(row)),
         DataType::Utf8View => json!(array.as_string_view().value(row)),
