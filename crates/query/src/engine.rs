@@ -21,14 +21,17 @@ use weir_model::{ErrorKind, SeamError, SeamResult};
 use crate::error::{QueryError, QueryErrorCode};
 use crate::indexes::{Indexes, Scans};
 use crate::limits::{Limits, RunOptions};
-use crate::plan::{Notes, Planned, Session, limited, on_own_thread};
+use crate::plan::{Description, Notes, Planned, Session, limited, on_own_thread};
 use crate::reader::Damage;
 use crate::result::{BATCHES_AHEAD, QueryResult};
 use crate::snapshot::{Snapshot, TableSource};
+use crate::statement::SCHEMA;
 use crate::words;
 
 /// The stack of the threads that execute: expressions are evaluated recursively.
 const EXECUTION_STACK_BYTES: usize = 16 << 20;
+/// What clients that think in catalogs are told that ours is called.
+const CATALOG: &str = "weir";
 /// How many consumers an error about memory names.
 const CONSUMERS_NAMED: usize = 3;
 /// Scans of at least this many bytes are spread over several threads.
@@ -93,6 +96,27 @@ impl QueryEngine {
         let (text, limits, wanted) = (sql.to_owned(), Arc::clone(&self.limits), options.clone());
         let make = move |session: Session| async move { session.plan_sql(&text, &limits, &wanted).await };
         self.start(None, options, sql.to_owned(), make).await
+    }
+
+    /// What `sql` asks for and would answer, without computing it.
+    ///
+    /// # Errors
+    /// As [`QueryEngine::run`].
+    pub async fn describe(&self, sql: &str) -> Result<Description, QueryError> {
+        let mut deadline = self.alarm(Instant::now() + self.limits.timeout);
+        let permit = self.turn().await?;
+        let (text, limits, base) = (sql.to_owned(), Arc::clone(&self.limits), self.base.clone());
+        let (source, handle) = (Arc::clone(&self.source), self.runtime().handle().clone());
+        let indexes = Arc::clone(&self.indexes);
+        let described = on_own_thread(move || {
+            let _permit = permit;
+            let session = Session::new(&base, Arc::new(source.snapshot()?), indexes, Notes::default());
+            handle.block_on(session.describe(&text, &limits))
+        });
+        tokio::select! {
+            described = described => described,
+            () = deadline.rings() => Err(QueryError::timeout(self.limits.timeout)),
+        }
     }
 
     /// [`QueryEngine::run`] for threads that may wait. Not to be called inside of an async runtime.
@@ -366,7 +390,8 @@ fn base_state(limits: &Limits) -> datafusion::error::Result<SessionState> {
         .build_arc()?;
     let mut config = SessionConfig::new()
         .with_target_partitions(limits.threads)
-        .with_information_schema(false)
+        .with_default_catalog_and_schema(CATALOG, SCHEMA)
+        .with_information_schema(true)
         .with_create_default_catalog_and_schema(false);
     let options = config.options_mut();
     options.execution.time_zone = Some("+00:00".into());

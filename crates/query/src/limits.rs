@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use arrow::datatypes::DataType;
 use weir_sql::Gate;
 
 /// What all queries together, and each by itself, may take.
@@ -83,6 +84,15 @@ fn machine_memory_bytes() -> Option<u64> {
     container.chain(machine).min()
 }
 
+/// A value for a placeholder (`$1`) of a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parameter {
+    /// The value as text; `None` is null.
+    pub value: Option<String>,
+    /// What it is; if that is not said, what the place of the placeholder makes it, else text.
+    pub data_type: Option<DataType>,
+}
+
 /// What one query wants of what it may.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunOptions {
@@ -92,4 +102,6 @@ pub struct RunOptions {
     pub max_bytes: Option<u64>,
     /// How long it may take, at most the limit of the engine.
     pub timeout: Option<Duration>,
+    /// The values of its placeholders, from `$1` on.
+    pub parameters: Vec<Parameter>,
 }

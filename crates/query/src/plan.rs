@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider, SchemaProvider,
 };
@@ -20,6 +20,7 @@ use crate::error::{QueryError, QueryErrorCode};
 use crate::guard::{self, Stop};
 use crate::indexes::{Indexes, Scans};
 use crate::limits::{Limits, RunOptions};
+use crate::parameter;
 use crate::reader::Damage;
 use crate::show;
 use crate::snapshot::{Snapshot, Table};
@@ -52,6 +53,21 @@ pub(crate) struct Notes {
     pub(crate) damage: Damage,
     pub(crate) stop: Stop,
     pub(crate) scans: Scans,
+}
+
+/// What is said of a query before it is computed.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// The types of its placeholders, from `$1` on; `None` where the text does not say.
+    pub parameters: Vec<Option<DataType>>,
+    /// The columns of its answer.
+    pub schema: SchemaRef,
+}
+
+/// What comes of reading a text.
+enum Read {
+    Plan(LogicalPlan),
+    Answer(RecordBatch),
 }
 
 /// The state and the tables of one query.
@@ -103,22 +119,52 @@ impl Session {
         limits: &Limits,
         options: &RunOptions,
     ) -> Result<Planned, QueryError> {
+        let plan = match self.read(sql, limits).await? {
+            Read::Answer(batch) => return Ok(Planned::Answer(batch)),
+            Read::Plan(plan) => parameter::filled(plan, &options.parameters, sql)?,
+        };
+        let plan = match &plan {
+            LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => plan,
+            _ => limited(plan, options.max_rows)?,
+        };
+        self.plan_logical(plan, sql).await
+    }
+
+    /// What a text asks for and answers, without computing it.
+    pub(crate) async fn describe(self, sql: &str, limits: &Limits) -> Result<Description, QueryError> {
+        Ok(match self.read(sql, limits).await? {
+            Read::Answer(batch) => Description { parameters: Vec::new(), schema: batch.schema() },
+            Read::Plan(plan) => {
+                // As it will be computed: types may change on the way.
+                let parameters = parameter::types(&plan, sql)?;
+                let analyzed = self.state.analyzer().execute_and_check(plan, self.state.config_options(), |_, _| {});
+                let analyzed = analyzed.map_err(|error| QueryError::from_datafusion(&error, sql))?;
+                Description { parameters, schema: Arc::clone(analyzed.schema().inner()) }
+            }
+        })
+    }
+
+    /// From a text to the plan of what it says, with its placeholders.
+    async fn read(&self, sql: &str, limits: &Limits) -> Result<Read, QueryError> {
         let failed = |error| QueryError::from_datafusion(&error, sql);
         let mut statement = match statement::parse(sql, limits)? {
             Question::Query(statement) => statement,
-            Question::Tables => return Ok(Planned::Answer(show::tables(&self.snapshot)?)),
+            Question::Tables => return Ok(Read::Answer(show::tables(&self.snapshot)?)),
             Question::Columns(name) => {
-                return Ok(Planned::Answer(show::columns(statement::find_table(&name, &self.snapshot, sql)?)?));
+                return Ok(Read::Answer(show::columns(statement::find_table(&name, &self.snapshot, sql)?)?));
             }
         };
-        let names = statement::tables_of(&statement, sql)?;
+        let named = statement::tables_of(&statement, sql)?;
         let is_function = |name: &String| self.state.table_functions().contains_key(name);
-        let found = names.into_iter().filter(|name| !is_function(name)).map(|name| {
+        let found = named.tables.into_iter().filter(|name| !is_function(name)).map(|name| {
             let table = statement::find_table(&name, &self.snapshot, sql)?;
             Ok((name, table))
         });
-        let tables: Vec<(String, &Table)> = found.collect::<Result<_, QueryError>>()?;
+        let mut tables: Vec<(String, &Table)> = found.collect::<Result<_, QueryError>>()?;
         statement::mend_names(&mut statement, &tables.iter().map(|(_, table)| *table).collect::<Vec<_>>());
+        if named.asks_for_all {
+            tables = self.snapshot.tables.iter().map(|(name, table)| (name.clone(), table)).collect();
+        }
         self.register(&tables, sql)?;
         let plan = self.state.statement_to_plan(*statement).await.map_err(failed)?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
@@ -126,11 +172,7 @@ impl Session {
             .verify_plan(&plan)
             .map_err(|error| QueryError::new(QueryErrorCode::ReadOnly, error.strip_backtrace()))?;
         guard::refuse_bombs(&plan)?;
-        let plan = match &plan {
-            LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => plan,
-            _ => limited(plan, options.max_rows)?,
-        };
-        self.plan_logical(plan, sql).await
+        Ok(Read::Plan(plan))
     }
 
     /// Plans what was built by our own hands.

@@ -178,21 +178,37 @@ impl VisitorMut for Mend<'_> {
     }
 }
 
-/// The names of the tables that a query reads, common table expressions left out.
-pub(crate) fn tables_of(statement: &Statement, sql: &str) -> Result<BTreeSet<String>, QueryError> {
+/// The tables that a query names.
+#[derive(Debug, Default)]
+pub(crate) struct Named {
+    /// Tables of ours.
+    pub(crate) tables: BTreeSet<String>,
+    /// Whether it asks which tables and columns there are.
+    pub(crate) asks_for_all: bool,
+}
+
+/// The schema of all our tables, for clients that think in schemas.
+pub(crate) const SCHEMA: &str = "public";
+/// The schema of the standard's tables about tables.
+const INFORMATION_SCHEMA: &str = "information_schema";
+
+/// The tables that a query reads, common table expressions left out.
+pub(crate) fn tables_of(statement: &Statement, sql: &str) -> Result<Named, QueryError> {
     let query = Statement::Statement(Box::new(query_of(statement).clone()));
     let (tables, _) = datafusion::sql::resolve::resolve_table_references(&query, true)
         .map_err(|error| QueryError::from_datafusion(&error, sql))?;
-    tables
-        .into_iter()
-        .map(|table| match table.schema() {
-            None => Ok(table.table().to_owned()),
+    let mut named = Named::default();
+    for table in tables {
+        match table.schema() {
+            None | Some(SCHEMA) => drop(named.tables.insert(table.table().to_owned())),
+            Some(INFORMATION_SCHEMA) => named.asks_for_all = true,
             Some(schema) => {
                 let message = format!("there is no schema \"{schema}\"; tables are named by themselves");
-                Err(QueryError::new(QueryErrorCode::UnknownTable, message).at_word(sql, schema))
+                return Err(QueryError::new(QueryErrorCode::UnknownTable, message).at_word(sql, schema));
             }
-        })
-        .collect()
+        }
+    }
+    Ok(named)
 }
 
 #[cfg(test)]

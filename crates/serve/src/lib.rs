@@ -1,4 +1,4 @@
-//! The HTTP API and the page: one file per resource. It authenticates nobody yet, and therefore refuses to listen
+//! The HTTP API and the page, one file per resource, and PostgreSQL's protocol. It authenticates nobody yet, and therefore refuses to listen
 //! where other machines could reach it unless told so in as many words.
 
 mod accept;
@@ -17,6 +17,7 @@ mod logs;
 mod metrics;
 mod page;
 mod pipelines;
+mod postgres;
 mod search;
 mod server;
 mod sql;
@@ -30,4 +31,5 @@ pub use app::AppState;
 pub use dead_letters::{ChosenLetters, DeadLetters, Purged, Replayed};
 pub use ingest::{Ack, Asked, Ingest, IngestError};
 pub use limits::Limits;
+pub use postgres::Postgres;
 pub use server::{ServeConfig, Server};

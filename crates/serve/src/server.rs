@@ -72,27 +72,7 @@ impl Server {
     /// # Errors
     /// `Config` when the address is taken or not ours, or can be reached from other machines without that being allowed.
     pub async fn bind(config: ServeConfig, state: AppState) -> SeamResult<Self> {
-        let addr = config.addr;
-        if !addr.ip().to_canonical().is_loopback() && !config.allow_unauthenticated {
-            let message = format!(
-                "refusing to listen on {addr}: other machines could reach it, and nobody is asked for a password; \
-                 listen on 127.0.0.1:{} and put a proxy that authenticates in front, or, if everyone who can reach this \
-                 address may read and write all data, say --allow-unauthenticated",
-                addr.port()
-            );
-            return Err(SeamError::new(ErrorKind::Config, message));
-        }
-        let cannot = |error: io::Error| {
-            let hint = match error.kind() {
-                io::ErrorKind::AddrInUse => "; another program listens there: stop it, or choose another port",
-                io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
-                io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege",
-                _ => "",
-            };
-            SeamError::caused(ErrorKind::Config, format!("cannot listen on {addr}{hint}"), error)
-        };
-        let listener = TcpListener::bind(addr).await.map_err(cannot)?;
-        let local_addr = listener.local_addr().map_err(cannot)?;
+        let (listener, local_addr) = listen(config.addr, config.allow_unauthenticated).await?;
         let (stop, stopping) = watch::channel(false);
         let guard = Guard { bound: local_addr.ip().to_canonical(), allowed_hosts: config.allowed_hosts };
         let app = App::new(state, Arc::new(config.limits), guard, stopping);
@@ -138,6 +118,34 @@ impl Server {
         connections.shutdown().await;
         cut_off
     }
+}
+
+/// Begins to listen, and says where.
+///
+/// # Errors
+/// As [`Server::bind`].
+pub(crate) async fn listen(addr: SocketAddr, allow_unauthenticated: bool) -> SeamResult<(TcpListener, SocketAddr)> {
+    if !addr.ip().to_canonical().is_loopback() && !allow_unauthenticated {
+        let message = format!(
+            "refusing to listen on {addr}: other machines could reach it, and nobody is asked for a password; \
+             listen on 127.0.0.1:{} and put a proxy that authenticates in front, or, if everyone who can reach this \
+             address may read and write all data, say --allow-unauthenticated",
+            addr.port()
+        );
+        return Err(SeamError::new(ErrorKind::Config, message));
+    }
+    let cannot = |error: io::Error| {
+        let hint = match error.kind() {
+            io::ErrorKind::AddrInUse => "; another program listens there: stop it, or choose another port",
+            io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
+            io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege",
+            _ => "",
+        };
+        SeamError::caused(ErrorKind::Config, format!("cannot listen on {addr}{hint}"), error)
+    };
+    let listener = TcpListener::bind(addr).await.map_err(cannot)?;
+    let local_addr = listener.local_addr().map_err(cannot)?;
+    Ok((listener, local_addr))
 }
 
 /// Says 503 without waiting: whoever does not take it at once does without.

@@ -13,7 +13,7 @@ use futures::{Stream, StreamExt, stream};
 use serde::Deserialize;
 use weir_observe::QuerySource;
 use weir_query::encode::{Chunks, Format, WriteError};
-use weir_query::{QueryError, QueryResult, RunOptions};
+use weir_query::{Parameter, QueryError, QueryResult, RunOptions};
 
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
@@ -33,6 +33,20 @@ pub(crate) const BODY_BYTES_MAX: usize = 512 << 10;
 struct Asked {
     sql: String,
     limit: Option<u64>,
+    /// The values of `$1` and so on.
+    #[serde(default)]
+    parameters: Vec<serde_json::Value>,
+}
+
+/// A value as the text that a placeholder takes; nested values as their JSON.
+fn parameter(value: serde_json::Value) -> Parameter {
+    use serde_json::Value;
+    let value = match value {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        other => Some(other.to_string()),
+    };
+    Parameter { value, data_type: None }
 }
 
 #[derive(Deserialize)]
@@ -86,7 +100,8 @@ pub(crate) async fn post(State(app): State<Arc<App>>, request: Request) -> ApiRe
     let format = wanted(&params(&head.uri)?, &head.headers)?;
     let received = app.bodies.receive(&head.headers, body, BODY_BYTES_MAX).await?;
     let asked: Asked = json(&received.bytes)?;
-    let options = options(format, asked.limit)?;
+    let parameters = asked.parameters.into_iter().map(parameter).collect();
+    let options = RunOptions { parameters, ..options(format, asked.limit)? };
     let counted = Counted::new(&app, QuerySource::Sql);
     answer(app.state.queries.run(&asked.sql, options).await, format, counted).await
 }

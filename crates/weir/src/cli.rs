@@ -114,6 +114,9 @@ pub struct UpArgs {
     /// Also runs a schema registry (the API of Confluent's) at this address, such as 127.0.0.1:8081.
     #[arg(long, value_name = "ADDRESS", env = "WEIR_REGISTRY_LISTEN")]
     pub registry: Option<SocketAddr>,
+    /// Also answers clients of PostgreSQL (psql, drivers, dashboards) at this address, such as 127.0.0.1:5433; read-only.
+    #[arg(long, value_name = "ADDRESS", env = "WEIR_POSTGRES_LISTEN")]
+    pub postgres: Option<SocketAddr>,
     /// Allows an address that other machines can reach, although nobody has to log in.
     #[arg(long)]
     pub allow_unauthenticated: bool,

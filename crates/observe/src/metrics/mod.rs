@@ -42,6 +42,8 @@ pub enum QuerySource {
     Sql,
     /// The short language of searches.
     Search,
+    /// SQL over PostgreSQL's protocol.
+    Postgres,
     /// The rows of the log explorer.
     Logs,
     /// The histogram of the log explorer.
@@ -53,6 +55,7 @@ impl QuerySource {
         match self {
             Self::Sql => "sql",
             Self::Search => "search",
+            Self::Postgres => "postgres",
             Self::Logs => "logs",
             Self::Histogram => "histogram",
         }

@@ -47,6 +47,27 @@ async fn a_limit_cuts_and_says_so() {
 }
 
 #[tokio::test]
+async fn placeholders_take_parameters_that_never_become_text() {
+    let (stage, _writer) = with_logs().await;
+    let ask = async |sql: &str, parameters: serde_json::Value| {
+        let body = serde_json::json!({ "sql": sql, "parameters": parameters }).to_string();
+        stage.post("/api/v1/sql", JSON, body.as_bytes()).await
+    };
+    let by_level = "SELECT count(*) FROM spark_logs WHERE level = $1 AND ts > $2 LIMIT $3";
+    let answer = ask(by_level, serde_json::json!(["ERROR", "1970-01-01T00:00:00Z", 5])).await;
+    assert_eq!(answer.json()["rows"], serde_json::json!([[2]]));
+    let answer = ask("SELECT count(*) FROM spark_logs WHERE level = $1", serde_json::json!(["' OR 1=1 --"])).await;
+    assert_eq!(answer.json()["rows"], serde_json::json!([[0]]));
+    let wrong = ask(by_level, serde_json::json!(["ERROR", "soon", 5])).await;
+    assert_eq!(wrong.error(), (400, "invalid_request".to_owned()));
+    assert!(wrong.text().contains("$2 is \\\"soon\\\", which cannot be"), "{}", wrong.text());
+    let short = ask(by_level, serde_json::json!(["ERROR"])).await;
+    assert!(short.text().contains("the text has $3, and 1 parameters are given"), "{}", short.text());
+    let strange = ask("SELECT $0", serde_json::json!([1])).await;
+    assert_eq!(strange.status, 400, "{}", strange.text());
+}
+
+#[tokio::test]
 async fn an_answer_comes_in_the_format_that_was_asked_for() {
     let (stage, _writer) = with_logs().await;
     let question = "SELECT level, message FROM spark_logs WHERE level = 'ERROR' ORDER BY ts";

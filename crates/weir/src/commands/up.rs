@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use weir_model::{ErrorKind, SeamError};
 use weir_observe::{BuildInfo, Metrics, TableMeasure, TopicMeasure};
 use weir_query::{Limits, QueryEngine};
-use weir_serve::{AppState, ServeConfig, Server};
+use weir_serve::{AppState, Postgres, ServeConfig, Server};
 use weir_sql::SqlCompiler;
 use weir_store::TableSnapshot;
 
@@ -49,6 +50,7 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
         data_folder: args.data.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
+    let (queries, measured) = (Arc::clone(&state.queries), Arc::clone(&state.metrics));
     let config =
         ServeConfig { addr: args.listen, allow_unauthenticated: args.allow_unauthenticated, ..ServeConfig::default() };
     let server = Server::bind(config, state).await?;
@@ -60,6 +62,13 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
         Some(address) => Some(Serving::start(&args.data, address, args.allow_unauthenticated).await?),
         None => None,
     };
+    let postgres = match args.postgres {
+        Some(address) => Some(
+            Postgres::bind(address, args.allow_unauthenticated, weir_serve::Limits::default(), queries, measured)
+                .await?,
+        ),
+        None => None,
+    };
     let readers = TopicReader::of_jobs(&jobs);
     let mut supervisor = Supervisor::new(shared.clone());
     for job in jobs {
@@ -68,12 +77,15 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
     if let Some(registry) = &registry {
         eprintln!("Its schema registry: http://{}", registry.address);
     }
+    if let Some(postgres) = &postgres {
+        eprintln!("For clients of PostgreSQL: postgresql://{}/weir", postgres.address());
+    }
     eprintln!("Weir is up: http://{address}  (data in {}; Ctrl-C stops it)", args.data.display());
 
     let (stop_server, server_stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(server.run(async {
-        let _ = server_stopped.await;
-    }));
+    let server_stopped = server_stopped.map(drop).shared();
+    let serving = tokio::spawn(server.run(server_stopped.clone()));
+    let postgres = postgres.map(|postgres| tokio::spawn(postgres.run(server_stopped)));
     let keeping = tokio::spawn(housekeeping::run(shared.clone(), Arc::clone(&health), readers));
     let fatal = wait(&mut supervisor).await;
 
@@ -89,6 +101,9 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
     keeping.abort();
     let _ = stop_server.send(());
     let _ = serving.await;
+    if let Some(postgres) = postgres {
+        let _ = postgres.await;
+    }
     if let Some(registry) = registry {
         registry.stop().await;
     }

@@ -20,6 +20,7 @@ mod kafka;
 mod kill;
 mod lookups;
 mod operators;
+mod postgres;
 mod stories;
 mod tasks;
 mod time;

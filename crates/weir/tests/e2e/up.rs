@@ -11,6 +11,8 @@ use crate::harness::{Place, Running};
 pub(crate) struct Server {
     process: Running,
     address: String,
+    /// What it said before it was up.
+    said: String,
 }
 
 impl Server {
@@ -35,11 +37,16 @@ impl Server {
         };
         // Whatever it says later must not block it.
         std::thread::spawn(move || std::io::copy(&mut said, &mut log));
-        Self { process, address }
+        Self { process, address, said: before }
     }
 
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// What it said before it was up.
+    pub(crate) fn said(&self) -> &str {
+        &self.said
     }
 
     pub(crate) fn pid(&self) -> u32 {

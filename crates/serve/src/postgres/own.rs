@@ -1,0 +1,207 @@
+//! Statements that are about the session and not about data: transactions that hold nothing, settings, and the questions
+//! by which known clients look around. Everything else is a question for the store.
+
+use std::time::Duration;
+
+/// What a session makes of a statement.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Statement {
+    /// Nothing: an empty text.
+    Empty,
+    /// A transaction begins.
+    Begin,
+    /// A transaction ends: `true` if its work is to be kept.
+    End(bool),
+    /// Something is set that changes how long questions may take; `None`: as long as by default.
+    Timeout(Option<Duration>),
+    /// Something is said that is accepted and changes nothing, with the tag of its answer.
+    Noted(&'static str),
+    /// Everything that was prepared under this name is forgotten; `None`: all.
+    Forget(Option<String>),
+    /// One text, under this name.
+    Setting(String, String),
+    /// A question, in words that the store understands.
+    Question(String),
+}
+
+/// What `SHOW` says and new sessions are told. Version 16 is what clients get that decide by it what they may ask.
+pub(super) const SETTINGS: [(&str, &str); 9] = [
+    ("server_version", "16.0 (Weir)"),
+    ("server_encoding", "UTF8"),
+    ("client_encoding", "UTF8"),
+    ("DateStyle", "ISO, MDY"),
+    ("TimeZone", "UTC"),
+    ("integer_datetimes", "on"),
+    ("standard_conforming_strings", "on"),
+    ("default_transaction_read_only", "on"),
+    ("transaction_isolation", "read committed"),
+];
+
+/// What `\dt` of psql asks, in our words.
+const TABLES: &str = "SELECT table_schema AS \"Schema\", table_name AS \"Name\", 'table' AS \"Type\", 'weir' AS \"Owner\" \
+                      FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1, 2";
+/// What `\l` of psql asks, in our words.
+const DATABASES: &str = "SELECT 'weir' AS \"Name\", 'weir' AS \"Owner\", 'UTF8' AS \"Encoding\"";
+
+/// What a statement is.
+pub(super) fn read(sql: &str) -> Statement {
+    let words: Vec<String> = words(sql).take(4).collect();
+    let word = |index: usize| words.get(index).map_or("", String::as_str);
+    match word(0) {
+        "" => Statement::Empty,
+        "BEGIN" => Statement::Begin,
+        "START" => Statement::Begin,
+        "COMMIT" | "END" => Statement::End(true),
+        "ROLLBACK" if word(1) == "TO" => Statement::Noted("ROLLBACK"),
+        "ROLLBACK" | "ABORT" => Statement::End(false),
+        "SAVEPOINT" => Statement::Noted("SAVEPOINT"),
+        "RELEASE" => Statement::Noted("RELEASE"),
+        "SET" => set(sql, word(1)),
+        "RESET" if word(1) == "STATEMENT_TIMEOUT" => Statement::Timeout(None),
+        "RESET" => Statement::Noted("RESET"),
+        "DISCARD" => Statement::Forget(None),
+        "DEALLOCATE" => {
+            let name = if word(1) == "PREPARE" { word(2) } else { word(1) };
+            Statement::Forget((name != "ALL").then(|| name.to_lowercase()))
+        }
+        "LISTEN" => Statement::Noted("LISTEN"),
+        "UNLISTEN" => Statement::Noted("UNLISTEN"),
+        "SHOW" => show(sql, word(1), word(2)),
+        "SELECT" => known(sql),
+        _ => Statement::Question(sql.to_owned()),
+    }
+}
+
+fn set(sql: &str, name: &str) -> Statement {
+    let name =
+        if name == "SESSION" || name == "LOCAL" { words(sql).nth(2).unwrap_or_default() } else { name.to_owned() };
+    if name != "STATEMENT_TIMEOUT" {
+        return Statement::Noted("SET");
+    }
+    let value = sql.rsplit(['=', ' ']).next().unwrap_or_default().trim_matches(['\'', ';', ' ']);
+    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match value[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "ms" => 1,
+        "s" => 1_000,
+        "min" => 60_000,
+        _ => return Statement::Noted("SET"),
+    };
+    let millis = digits.trim().parse::<u64>().ok().filter(|millis| *millis > 0);
+    Statement::Timeout(millis.map(|millis| Duration::from_millis(millis.saturating_mul(unit))))
+}
+
+fn show(sql: &str, name: &str, next: &str) -> Statement {
+    // `SHOW TRANSACTION ISOLATION LEVEL`, and what the store answers: `SHOW TABLES`, `SHOW COLUMNS FROM`.
+    let name = if name == "TRANSACTION" { "TRANSACTION_ISOLATION" } else { name };
+    let found = SETTINGS.iter().find(|(setting, _)| setting.eq_ignore_ascii_case(name));
+    match found {
+        Some((setting, value)) => Statement::Setting((*setting).to_owned(), (*value).to_owned()),
+        None if name == "TIME" && next == "ZONE" => Statement::Setting("TimeZone".to_owned(), "UTC".to_owned()),
+        None => Statement::Question(sql.to_owned()),
+    }
+}
+
+/// Questions that psql asks when its users say `\dt` and `\l`.
+fn known(sql: &str) -> Statement {
+    let asks = |all: &[&str]| all.iter().all(|part| sql.contains(part));
+    if asks(&["pg_catalog.pg_class c", "n.nspname as \"Schema\"", "as \"Type\"", "c.relkind IN ('r'"]) {
+        return Statement::Question(TABLES.to_owned());
+    }
+    if asks(&["pg_catalog.pg_database d", "d.datname as \"Name\""]) {
+        return Statement::Question(DATABASES.to_owned());
+    }
+    Statement::Question(sql.to_owned())
+}
+
+/// The words at the beginning of a statement in upper case, comments left out.
+fn words(sql: &str) -> impl Iterator<Item = String> {
+    let mut rest = sql;
+    std::iter::from_fn(move || {
+        loop {
+            rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ';' || c == '=');
+            if let Some(comment) = rest.strip_prefix("--") {
+                rest = comment.split_once('\n').map_or("", |(_, after)| after);
+            } else if let Some(comment) = rest.strip_prefix("/*") {
+                rest = comment.split_once("*/").map_or("", |(_, after)| after);
+            } else {
+                break;
+            }
+        }
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let end = if end == 0 { rest.chars().next()?.len_utf8() } else { end };
+        let (word, after) = rest.split_at(end);
+        rest = after;
+        Some(word.to_uppercase())
+    })
+}
+
+/// The statements of a text, which semicolons part: those outside of quotes, comments and dollar quotes.
+pub(super) fn split(sql: &str) -> Vec<&str> {
+    let mut statements = Vec::new();
+    let (mut from, mut at) = (0, 0);
+    while at < sql.len() {
+        let rest = &sql[at..];
+        let first = rest.chars().next().expect("it is not the end");
+        at += match first {
+            '\'' | '"' => rest[1..].find(first).map_or(rest.len(), |end| end + 2),
+            '-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
+            '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
+            '$' => dollar_quoted(rest).unwrap_or(1),
+            ';' => {
+                statements.push(&sql[from..at]);
+                from = at + 1;
+                1
+            }
+            other => other.len_utf8(),
+        };
+    }
+    statements.push(&sql[from..]);
+    if statements.len() > 1 {
+        statements.retain(|statement| words(statement).next().is_some());
+    }
+    statements
+}
+
+/// How long a text is that begins with `$tag$` and ends so, or goes on to the end.
+fn dollar_quoted(text: &str) -> Option<usize> {
+    let end = text[1..].find('$')? + 2;
+    let tag = &text[..end];
+    let named = tag[1..end - 1].chars().all(|c| c.is_alphanumeric() || c == '_');
+    let parameter = tag[1..].starts_with(|c: char| c.is_ascii_digit());
+    (named && !parameter).then(|| text[end..].find(tag).map_or(text.len(), |close| end + close + end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_split_where_a_statement_ends_and_nowhere_else() {
+        assert_eq!(
+            split("SELECT 1; SELECT ';' || \";\" -- ;\n; /* ; */ ;"),
+            ["SELECT 1", " SELECT ';' || \";\" -- ;\n",]
+        );
+        assert_eq!(split("SELECT $a$;$a$, $1;SELECT 'it''s;'"), ["SELECT $a$;$a$, $1", "SELECT 'it''s;'"]);
+        assert_eq!(split("SELECT 'open;"), ["SELECT 'open;"]);
+        assert_eq!(split(""), [""]);
+        assert_eq!(split("é;ü"), ["é", "ü"]);
+    }
+
+    #[test]
+    fn what_is_about_the_session_is_told_from_questions() {
+        assert_eq!(read(" -- nothing\n ; "), Statement::Empty);
+        assert_eq!(read("begin transaction read only"), Statement::Begin);
+        assert_eq!(read("/* c */ COMMIT"), Statement::End(true));
+        assert_eq!(read("ROLLBACK"), Statement::End(false));
+        assert_eq!(read("set application_name = 'x'"), Statement::Noted("SET"));
+        assert_eq!(read("SET statement_timeout = '5s'"), Statement::Timeout(Some(Duration::from_secs(5))));
+        assert_eq!(read("SET statement_timeout TO 250"), Statement::Timeout(Some(Duration::from_millis(250))));
+        assert_eq!(read("SET SESSION statement_timeout = 0"), Statement::Timeout(None));
+        assert_eq!(read("DEALLOCATE ALL"), Statement::Forget(None));
+        assert_eq!(read("deallocate Plan_1"), Statement::Forget(Some("plan_1".to_owned())));
+        let isolation = Statement::Setting("transaction_isolation".to_owned(), "read committed".to_owned());
+        assert_eq!(read("show transaction isolation level"), isolation);
+        assert_eq!(read("SHOW TABLES"), Statement::Question("SHOW TABLES".to_owned()));
+        assert_eq!(read("DELETE FROM logs"), Statement::Question("DELETE FROM logs".to_owned()));
+    }
+}
