@@ -34,6 +34,7 @@ mod operator;
 mod plan;
 mod progress;
 mod rows;
+mod settled;
 mod snapshot;
 mod step;
 #[cfg(test)]
@@ -68,6 +69,7 @@ pub use plan::{
     Aggregate, AggregatePlan, CalendarUnit, EmitMode, EmitPlan, GlobalPlan, LateEmit, Limits, Node, OperatorPlan,
     Output, Plan, RowsPlan, TimePlan, Upstream, WatermarkPlan, WindowKind, WindowPlan,
 };
+pub use settled::Settled;
 
 /// Everything that can happen to an engine.
 #[derive(Debug)]

@@ -176,7 +176,7 @@ impl OperatorPlan {
     }
 
     /// How far behind the watermark the event time of rows that it makes may be, in microseconds.
-    fn holds_back(&self) -> i64 {
+    pub(crate) fn holds_back(&self) -> i64 {
         match self {
             Self::Join(join) => join.holds_back(),
             Self::Where(_)

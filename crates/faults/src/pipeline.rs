@@ -64,6 +64,7 @@ pub(crate) fn job(setup: &Setup, root: &Path, follow: bool) -> Job {
         tasks: 1,
         snapshots: None,
         recovery: Recovery::default(),
+        rerun: None,
     }
 }
 

@@ -10,6 +10,7 @@
 //! not filled yet; the others are helpers. Places are given while the sources are locked and emptied in their order, so
 //! that the loop sees what a single thread would have read and decoded, whatever the number of tasks.
 
+mod bounded;
 mod decoders;
 mod intake;
 mod replays;
@@ -25,7 +26,8 @@ use weir_observe::PipelineHandle;
 use weir_registry::Client;
 
 use super::Shared;
-use crate::JobSource;
+use crate::{Job as PipelineJob, JobSource};
+use bounded::Bounded;
 use decoders::Decoders;
 use intake::{Feed, Intake, Job, Place, Took};
 use replays::WithReplays;
@@ -90,18 +92,19 @@ struct TaskShared {
 }
 
 impl Inlet {
-    /// Starts reading `sources`, which stand at `positions` already, with `tasks` threads: that of the caller, and helpers.
+    /// Starts reading the sources of `job`, which stand at `positions` already, with its tasks: the thread of the caller, and
+    /// helpers.
     pub(super) async fn start(
-        sources: &[JobSource],
-        tasks: usize,
+        job: &PipelineJob,
         positions: &std::collections::BTreeMap<String, Positions>,
         shared: &Shared,
         handle: &Arc<PipelineHandle>,
     ) -> SeamResult<Self> {
         let (mut feeds, mut bytes_total) = (Vec::new(), Some(0));
-        for source in sources {
+        let tasks = job.tasks;
+        for source in &job.sources {
             let positions = positions.get(&source.name).cloned().unwrap_or_default();
-            let opened = open(handle.name(), source, shared, &positions).await?;
+            let opened = open(job, source, shared, &positions).await?;
             bytes_total = bytes_total.zip(opened.bytes_total()).map(|(sum, bytes)| sum + bytes);
             let decoder = || source.format.decoder(source.wanted.clone());
             let registry = source.format.registry().map(Client::new).transpose()?.map(Arc::new);
@@ -253,7 +256,7 @@ async fn stopped(shared: &TaskShared) {
 
 /// Opens a source and goes to where its last commit left it.
 async fn open(
-    pipeline: &str,
+    job: &PipelineJob,
     source: &JobSource,
     shared: &Shared,
     positions: &Positions,
@@ -266,7 +269,12 @@ async fn open(
         SourceConfig::Log(config) => Box::new(LogSource::open(&source.name, Arc::clone(&shared.log), config)?),
         SourceConfig::Kafka(config) => Box::new(KafkaSource::open(&source.name, config)?),
     };
-    let mut opened = WithReplays::new(opened, pipeline, &source.name, Arc::clone(&shared.log));
-    opened.seek(positions).await?;
-    Ok(Box::new(opened))
+    let mut opened = WithReplays::new(opened, &job.plan.pipeline, &source.name, Arc::clone(&shared.log));
+    let Some(rerun) = &job.rerun else {
+        opened.seek(positions).await?;
+        return Ok(Box::new(opened));
+    };
+    let until = rerun.until.get(&source.name).cloned().unwrap_or_default();
+    opened.seek(&rerun.beginnings(&source.name)).await?;
+    Ok(Box::new(Bounded::new(Box::new(opened), &until, Arc::clone(&rerun.found))))
 }

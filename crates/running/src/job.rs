@@ -12,6 +12,7 @@ use weir_state::Bucket;
 
 use crate::lookups::JobLookup;
 use crate::recover::Recovery;
+use crate::rerun::Rerun;
 use crate::tables::JobTable;
 
 /// A pipeline that can be run.
@@ -39,6 +40,8 @@ pub struct Job {
     pub snapshots: Option<Bucket>,
     /// What may be done about state that cannot be used.
     pub recovery: Recovery,
+    /// What it reads and keeps, if it only reads again what was read before.
+    pub rerun: Option<Rerun>,
 }
 
 /// A source of a job.

@@ -14,6 +14,7 @@ mod outward;
 mod pace;
 mod patience;
 mod recover;
+mod rerun;
 mod room;
 mod supervisor;
 mod tables;
@@ -34,6 +35,7 @@ pub use job::{Job, JobOutput, JobSource, TableLimit};
 pub use lookups::{JobLookup, OnLookupFailure};
 pub use outward::Endpoint;
 pub use recover::Recovery;
+pub use rerun::{Begun, Found, Rerun};
 pub use supervisor::{Ended, Supervisor, Until, keep_running};
 pub use tables::{JobTable, TableFormat, TablePlace, read_table};
 

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::compute::filter_record_batch;
 use weir_deliver::{FileSink, HttpSink, KafkaSink, OutputConfig, StdoutSink, TableSink};
-use weir_model::{Delivered, Epoch, Prepared, SeamResult, Sink, Vfs, planted};
+use weir_model::{Delivered, Epoch, ErrorKind, Prepared, SeamError, SeamResult, Sink, Vfs, planted};
 use weir_observe::PipelineHandle;
-use weir_store::TableConfig;
+use weir_store::{TableConfig, TimeSpan};
 
 use super::Shared;
 use super::patience::{Patience, Stopping};
@@ -21,6 +22,8 @@ pub(super) struct Outlet {
     patience: Patience,
     /// Where what it writes to has a limit.
     room: Option<Room>,
+    /// Of a rerun the span whose rows are kept, and the column of their times.
+    span: Option<(TimeSpan, Option<String>)>,
     /// Whether rows were written since the last prepare.
     pub(super) dirty: bool,
 }
@@ -62,12 +65,29 @@ impl Outlet {
             (OutputConfig::Table(table), Some(limit)) => Some(Room::new(Arc::clone(&shared.store), &table.name, limit)),
             _ => None,
         };
-        Ok(Self { name: output.name.clone(), sink, patience, room, dirty: false })
+        Ok(Self { name: output.name.clone(), sink, patience, room, span: None, dirty: false })
+    }
+
+    /// Writes from now on only rows of `output` that belong to `span`, where they have a time.
+    pub(super) fn keep_only(&mut self, output: &JobOutput, span: Option<TimeSpan>) {
+        let asked = match &output.output {
+            OutputConfig::Table(table) => table.time.clone(),
+            OutputConfig::File(_) | OutputConfig::Stdout(_) | OutputConfig::Kafka(_) | OutputConfig::Http(_) => None,
+        };
+        // Rows that nobody can tell the time of are kept: whoever compares them says so.
+        let time = asked.or_else(|| output.time_column.clone());
+        self.span = span.filter(|_| time.is_some()).map(|span| (span, time));
     }
 
     /// Writes rows of the epoch that is being built.
     pub(super) async fn write(&mut self, rows: &RecordBatch) -> SeamResult<Delivered> {
         self.dirty = true;
+        let kept = self.span.as_ref().map(|(span, time)| {
+            let kept = filter_record_batch(rows, &span.holds(rows, time.as_deref()));
+            kept.map_err(|error| SeamError::caused(ErrorKind::Closed, "cannot filter rows", error))
+        });
+        let kept = kept.transpose()?;
+        let rows = kept.as_ref().unwrap_or(rows);
         let Self { sink, patience, room, .. } = self;
         let write = async || {
             room.as_ref().map_or(Ok(()), Room::ask)?;

@@ -10,7 +10,8 @@ use weir_engine::{
     Effect, Engine, Input, OperatorPlan, PartitionState as EngineState, Plan, Reset, Snapshot, Upstream,
 };
 use weir_model::{
-    Delivered, Epoch, ErrorKind, Position, Raw, Rejected, RejectedRow, SeamError, SeamResult, SourceEvent, planted,
+    Delivered, Epoch, ErrorKind, Position, Raw, Rejected, RejectedRow, SeamError, SeamResult, SourceEvent, Watermark,
+    planted,
 };
 use weir_observe::{Checkpoint, PartitionState, PipelineHandle, PipelineState, Stage, StepStatus, Taken, WindowSpan};
 
@@ -23,7 +24,7 @@ use super::pace::Pace;
 use super::patience::Stopping;
 use super::recover::Start;
 use super::tables::{TableNews, Tables};
-use crate::Job;
+use crate::{Begun, Found, Job};
 
 /// How often the engine is told the time and the board is brought up to date.
 const TICK: Duration = Duration::from_millis(100);
@@ -62,6 +63,8 @@ pub(super) struct Task {
     /// When results that wait are to be committed, if not at the end of the epoch.
     due: Option<Instant>,
     effects: Vec<Effect>,
+    /// Notes where reading began, if it only reads again what was read before.
+    found: Option<Arc<Found>>,
 }
 
 /// What is going on in the loop.
@@ -87,13 +90,14 @@ impl Task {
         for output in job.outputs.iter().chain([&job.late, &job.dead_letters]) {
             let prepared = committed.as_ref().and_then(|committed| committed.prepared.get(&output.name));
             let mut outlet = Outlet::open(output, shared, prepared, handle, stopping)?;
+            outlet.keep_only(output, job.rerun.as_ref().and_then(|rerun| rerun.span));
             let delivered = outlet.recover(ledger.last, prepared).await?;
             rejected.extend(delivered.rejected.into_iter().map(|row| (outlets.len(), row)));
             outlets.push(outlet);
         }
         let (tables, first_tables) = Tables::open(&job.tables).await?;
         let lookups = Lookups::new(&job.lookups, &shared.compiler, Arc::clone(&shared.clock))?;
-        let inlet = Inlet::start(&job.sources, job.tasks, &ledger.positions, shared, handle).await?;
+        let inlet = Inlet::start(job, &ledger.positions, shared, handle).await?;
         handle.restored(ledger.last, None);
         let pace = Pace::starting(now(), engine.watermark());
         let mut task = Self {
@@ -115,6 +119,7 @@ impl Task {
             pace,
             due: None,
             effects: Vec::new(),
+            found: job.rerun.as_ref().map(|rerun| Arc::clone(&rerun.found)),
         };
         task.reject_rows(rejected).await?;
         for news in first_tables {
@@ -237,6 +242,7 @@ impl Task {
         for prepared in batches {
             self.batch(source, prepared, &raw).await?;
         }
+        self.note_beginning(&raw);
         let taken = Taken { records: raw.records.len() as u64, bytes: raw.bytes.len() as u64, next: raw.next.offset };
         self.handle.read(&raw.partition, &raw.origin, taken, self.shared.clock.now());
         let next = Position { carry, ..raw.next };
@@ -244,6 +250,16 @@ impl Task {
         self.dirty = true;
         self.handle.batch_done(at.elapsed());
         Ok(true)
+    }
+
+    /// Notes where reading a partition began, once.
+    fn note_beginning(&self, raw: &Raw) {
+        let (Some(found), Some(first)) = (&self.found, raw.records.first()) else { return };
+        if found.is_new(&raw.partition) {
+            let status = self.engine.partitions().find(|status| status.partition == raw.partition);
+            let watermark = status.map_or(Watermark::UNKNOWN, |status| status.watermark);
+            found.note(&raw.partition, Begun { offset: first.offset, watermark });
+        }
     }
 
     /// Takes a batch through the engine, after what was looked up for it.

@@ -21,8 +21,8 @@ use crate::body::Bodies;
 use crate::error::{ApiError, ApiResult, ErrorCode, nearest};
 use crate::guard::Guard;
 use crate::{
-    DeadLetters, Ingest, Limits, dead_letters, health, ingest, logs, metrics, page, pipelines, search, sql, status,
-    tables, tail,
+    DeadLetters, Ingest, Limits, Replays, dead_letters, health, ingest, logs, metrics, page, pipelines, replays,
+    search, sql, status, tables, tail,
 };
 
 /// What the resources answer from.
@@ -38,6 +38,8 @@ pub struct AppState {
     pub ingest: Arc<dyn Ingest>,
     /// What keeps dead letters.
     pub dead_letters: Arc<dyn DeadLetters>,
+    /// What keeps replays.
+    pub replays: Arc<dyn Replays>,
     /// What answers questions about the tables.
     pub queries: Arc<QueryEngine>,
     /// The time.
@@ -65,7 +67,7 @@ pub(crate) struct App {
 }
 
 /// Every path of the API, for suggestions. A test compares it with the router.
-pub(crate) const ROUTES: [&str; 17] = [
+pub(crate) const ROUTES: [&str; 18] = [
     "/api/v1/ingest/{stream}",
     "/api/v1/sql",
     "/api/v1/search",
@@ -77,6 +79,7 @@ pub(crate) const ROUTES: [&str; 17] = [
     "/api/v1/pipelines",
     "/api/v1/dead-letters/replay",
     "/api/v1/dead-letters/purge",
+    "/api/v1/replays/swap",
     "/api/v1/status",
     "/metrics",
     "/health/live",
@@ -127,6 +130,7 @@ impl App {
             .route("/api/v1/pipelines", get(pipelines::get))
             .route("/api/v1/dead-letters/replay", post(dead_letters::replay))
             .route("/api/v1/dead-letters/purge", post(dead_letters::purge))
+            .route("/api/v1/replays/swap", post(replays::swap))
             .route("/api/v1/status", get(status::get))
             .route("/metrics", get(metrics::get))
             .route("/health/live", get(health::live))

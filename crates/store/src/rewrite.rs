@@ -66,7 +66,7 @@ impl Store {
         Ok(removed)
     }
 
-    fn as_it_is(&self, table: &str) -> Option<(Encoding, Vec<Live>)> {
+    pub(crate) fn as_it_is(&self, table: &str) -> Option<(Encoding, Vec<Live>)> {
         let tables = self.tables();
         let found = tables.by_name.get(table)?;
         let encoding = Encoding {

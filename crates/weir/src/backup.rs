@@ -28,6 +28,8 @@ pub use manifest::{Entry, Manifest};
 pub use restore::{Verified, restore, verify};
 pub use vault::Vault;
 
+pub(crate) use pin::link;
+
 use pin::Pins;
 
 /// Told how many bytes there are in all, and after each file how many are done.

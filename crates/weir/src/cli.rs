@@ -49,6 +49,8 @@ pub enum Command {
     Tail(TailArgs),
     /// Looks at records that could not be processed.
     Dlq(DlqArgs),
+    /// Computes the results of a past span of time anew, compares them with what is shown, and puts them in its place.
+    Replay(ReplayArgs),
     /// Looks at what pipelines remember.
     State(StateArgs),
     /// Runs a schema registry, alone: `weir up --registry ADDRESS` runs it beside the pipelines.
@@ -456,6 +458,50 @@ pub enum StateCommand {
         #[arg(long, value_enum, default_value_t = SummaryFormat::Text)]
         format: SummaryFormat,
     },
+}
+
+/// Arguments of `weir replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// The pipeline file, as it is now: what is shown may have been made by an older version of it.
+    pub pipeline: PathBuf,
+    /// Results of windows that end after this time, and rows from this time on, such as 2026-01-31T12:00:00Z. Without it
+    /// from the beginning.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Results of windows that begin before this time, and rows before this time. Without it up to what is still open.
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Swaps it in when it is compared, without asking.
+    #[arg(long)]
+    pub swap: bool,
+    /// Swaps in the replay that was made before.
+    #[arg(long, conflicts_with_all = ["from", "to", "swap"])]
+    pub apply: bool,
+    /// Takes back what was swapped in.
+    #[arg(long, conflicts_with_all = ["from", "to", "swap", "apply"])]
+    pub undo: bool,
+    /// Removes the replay that was made before, and with it the way back.
+    #[arg(long, conflicts_with_all = ["from", "to", "swap", "apply", "undo"])]
+    pub discard: bool,
+    /// Shows the replay that was made before.
+    #[arg(long, conflicts_with_all = ["from", "to", "swap", "apply", "undo", "discard"])]
+    pub status: bool,
+    /// How many rows of each kind that differs are shown per table.
+    #[arg(long, value_name = "ROWS", default_value_t = 3)]
+    pub examples: usize,
+    /// Where state and tables are kept; it may be in use.
+    #[arg(long, default_value = "./data", env = "WEIR_DATA")]
+    pub data: PathBuf,
+    /// Overrides of the pipeline.
+    #[command(flatten)]
+    pub overrides: Overrides,
+    /// Shows no progress.
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t = SummaryFormat::Text)]
+    pub format: SummaryFormat,
 }
 
 /// Arguments of `weir backup`.

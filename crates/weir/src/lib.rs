@@ -13,6 +13,7 @@ mod ingest;
 pub mod plan;
 mod progress;
 mod registry;
+pub mod replay;
 mod retention;
 mod signals;
 pub mod story;

@@ -40,6 +40,7 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Search(args) => asynchronous(commands::query::search(args)),
         Command::Tail(args) => asynchronous(commands::tail::run(args)),
         Command::Dlq(args) => asynchronous(commands::dlq::run(args)),
+        Command::Replay(args) => asynchronous(commands::replay::run(args)),
         Command::State(args) => commands::state::run(args),
         Command::Registry(args) => asynchronous(commands::registry::run(args)),
         Command::Backup(args) => commands::backup::backup(args),

@@ -32,7 +32,7 @@ use crate::compiled::Trouble;
 use crate::halves::Groups;
 use crate::keys::{KeyId, Keys};
 use crate::operator::{News, Operator, Outcome, Ship};
-use crate::plan::{Limits, Plan, WindowPlan};
+use crate::plan::{Limits, Plan, WindowKind, WindowPlan};
 use crate::rows::{Rows, Timing};
 use crate::{Effect, Holding, Run};
 use fold::Fold;
@@ -92,6 +92,16 @@ fn next_stop(spans: &Spans, lateness: i64, triggers: &Triggers, reached: i64) ->
     }
     let drops = spans.end_after(reached.saturating_sub(lateness)).saturating_add(lateness);
     fires.min(drops).min(triggers.next_late(reached))
+}
+
+/// Where the first window of this kind begins that may end after `passed`, when nothing is known of its rows.
+pub(crate) fn first_open(kind: WindowKind, passed: i64) -> i64 {
+    match Spans::new(kind) {
+        Ok(spans) => spans.first_ending_after(passed),
+        Err(Spanless::Global(_)) => i64::MIN,
+        // One that nobody has seen yet begins with a row that is still on time.
+        Err(Spanless::Session { .. }) => passed,
+    }
 }
 
 /// What stands for the window `plan`, the pipeline's `node`, where partitions are read.

@@ -22,8 +22,8 @@ use weir_query::QueryEngine;
 use weir_store::{Store, StoreConfig, TableConfig, TableWriter};
 
 use crate::{
-    Ack, AppState, Asked, ChosenLetters, DeadLetters, Ingest, IngestError, Limits, Purged, Replayed, ServeConfig,
-    Server,
+    Ack, AppState, Asked, ChosenLetters, DeadLetters, Ingest, IngestError, Limits, Purged, ReplaySwap, ReplaySwapped,
+    Replayed, Replays, ServeConfig, Server,
 };
 
 /// Every story ends long before.
@@ -96,6 +96,7 @@ pub(super) fn parts() -> Parts {
         health: Arc::new(Health::new(clock.now())),
         ingest: ingest.clone(),
         dead_letters: Arc::new(NoLetters),
+        replays: Arc::new(NoReplays),
         queries: Arc::new(queries),
         clock,
         data_folder: PathBuf::from("data"),
@@ -118,6 +119,16 @@ impl DeadLetters for NoLetters {
 
     async fn purge(&self, _: ChosenLetters) -> SeamResult<Purged> {
         Ok(Purged::default())
+    }
+}
+
+/// A store that was never replayed.
+struct NoReplays;
+
+#[async_trait]
+impl Replays for NoReplays {
+    async fn swap(&self, asked: ReplaySwap) -> SeamResult<ReplaySwapped> {
+        Err(SeamError::new(ErrorKind::Config, format!("there is no replay of {}", asked.pipeline)))
     }
 }
 

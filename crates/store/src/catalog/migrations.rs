@@ -5,6 +5,7 @@
 //! | `tables` | a table: its schema (Arrow IPC) and its column of event times |
 //! | `segments` | a file of a table; `place` orders them as they were committed; `trouble` says why it is not read |
 //! | `commits` | a commit of a pipeline: the `EpochCommit` as JSON with its XXH3-64 |
+//! | `swaps` | an exchange of rows: whose, the epoch that the rows that came belong to, whether it stands |
 //! | `graves` | a file that is not part of any table any more, and since when (microseconds) |
 //!
 //! Paths are relative to the data folder, checksums are XXH3-64 stored as signed integers.
@@ -14,7 +15,8 @@ use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use super::Catalog;
 
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE tables (
         name TEXT PRIMARY KEY,
         schema BLOB NOT NULL,
@@ -49,7 +51,17 @@ const MIGRATIONS: [&str; 1] = ["
         path TEXT PRIMARY KEY,
         since INTEGER NOT NULL
     ) STRICT;
-"];
+",
+    "
+    CREATE TABLE swaps (
+        id TEXT PRIMARY KEY,
+        pipeline TEXT NOT NULL,
+        epoch INTEGER NOT NULL,
+        is_in INTEGER NOT NULL,
+        at INTEGER NOT NULL
+    ) STRICT;
+",
+];
 
 /// The version that this program writes.
 const VERSION: usize = MIGRATIONS.len();

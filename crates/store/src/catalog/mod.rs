@@ -7,6 +7,7 @@ mod commits;
 mod copy;
 mod graves;
 mod migrations;
+mod swaps;
 mod tables;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use weir_model::{ErrorKind, SeamError, SeamResult};
 
 pub(crate) use commits::NewCommit;
 pub use copy::{CatalogCopy, SegmentFile, copy_catalog};
+pub(crate) use swaps::SwapRow;
 pub(crate) use tables::{CatalogSegment, CatalogTable};
 
 /// The catalog's file in the data folder.

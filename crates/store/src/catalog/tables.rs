@@ -136,23 +136,33 @@ impl Catalog {
         let path = self.path.clone();
         let mut exchange = || -> rusqlite::Result<Option<Vec<Option<i64>>>> {
             let transaction = self.connection.transaction()?;
-            let mut ids = Vec::new();
-            for (old, new) in changes {
-                let there: Option<(i64, i64)> = transaction
-                    .query_row("DELETE FROM segments WHERE id = ?1 RETURNING place, level", [old.id], |row| {
-                        Ok((row.get(0)?, row.get(1)?))
-                    })
-                    .optional()?;
-                let Some((place, level)) = there else { return Ok(None) };
-                bury(&transaction, &old.path, now)?;
-                let owner = (old.pipeline.as_str(), old.epoch);
-                ids.push(new.map(|new| insert(&transaction, new, owner, level, Some(place))).transpose()?);
-            }
+            let Some(ids) = exchange_in(&transaction, changes, now)? else { return Ok(None) };
             transaction.commit()?;
             Ok(Some(ids))
         };
         exchange().map_err(|error| super::catalog_error("write", &path, error))
     }
+}
+
+/// As [`Catalog::exchange`], as a part of more.
+pub(super) fn exchange_in(
+    transaction: &Transaction<'_>,
+    changes: &[(CatalogSegment, Option<&NewSegment>)],
+    now: i64,
+) -> rusqlite::Result<Option<Vec<Option<i64>>>> {
+    let mut ids = Vec::new();
+    for (old, new) in changes {
+        let there: Option<(i64, i64)> = transaction
+            .query_row("DELETE FROM segments WHERE id = ?1 RETURNING place, level", [old.id], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        let Some((place, level)) = there else { return Ok(None) };
+        bury(transaction, &old.path, now)?;
+        let owner = (old.pipeline.as_str(), old.epoch);
+        ids.push(new.map(|new| insert(transaction, new, owner, level, Some(place))).transpose()?);
+    }
+    Ok(Some(ids))
 }
 
 /// Remembers that a file is not part of any table since `now`.

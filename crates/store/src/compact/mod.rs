@@ -101,7 +101,10 @@ impl Store {
         for (name, table) in &tables.by_name {
             let is_settled =
                 |live: &Live| oldest.get(&live.row.pipeline).is_none_or(|oldest| live.row.epoch <= *oldest);
-            for settled in table.live.chunk_by(|one, next| is_settled(one) == is_settled(next)) {
+            // Rows of several pipelines in one segment could not be told apart any more.
+            let are_alike =
+                |one: &Live, next: &Live| is_settled(one) == is_settled(next) && one.row.pipeline == next.row.pipeline;
+            for settled in table.live.chunk_by(are_alike) {
                 if !is_settled(&settled[0]) {
                     continue;
                 }

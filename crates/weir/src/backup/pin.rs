@@ -111,14 +111,7 @@ impl Pins {
         let (from, held) = (data.join(path), self.folder.join(path));
         let parent = held.parent().unwrap_or(&self.folder);
         fs::create_dir_all(parent).map_err(|error| failed("create", parent, error))?;
-        let linked = match fs::hard_link(&from, &held) {
-            // A file system without links: nothing but a copy holds it.
-            Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied) => {
-                fs::copy(&from, &held).map(|_| ())
-            }
-            linked => linked,
-        };
-        match linked {
+        match link(&from, &held) {
             // The tables say themselves what is missing of them, and go on without it.
             Err(error) if error.kind() == ErrorKind::NotFound && expected.is_some() => {
                 let (bytes, checksum) = expected.unwrap_or_default();
@@ -139,6 +132,17 @@ impl Pins {
         let modified_ns = since.map_or(0, |since| i128::try_from(since.as_nanos()).unwrap_or(0));
         self.files.push(Pinned { path: path.to_owned(), held, bytes: metadata.len(), modified_ns, expected });
         Ok(())
+    }
+}
+
+/// Gives the file `from` another name, which holds it when the first is removed.
+pub(crate) fn link(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::hard_link(from, to) {
+        // A file system without links: nothing but a copy holds it.
+        Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied) => {
+            fs::copy(from, to).map(|_| ())
+        }
+        linked => linked,
     }
 }
 

@@ -8,6 +8,7 @@ pub mod generate;
 mod load;
 pub mod query;
 pub mod registry;
+pub mod replay;
 pub mod run;
 pub mod state;
 pub mod tail;

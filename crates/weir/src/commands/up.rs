@@ -19,6 +19,7 @@ use crate::exit::Failure;
 use crate::ingest::LogIngest;
 use crate::plan::Job;
 use crate::registry::Serving;
+use crate::replay::StoredReplays;
 use crate::retention::{TopicReader, log_config};
 use crate::running::{Recovery, Shared, Supervisor, Until};
 use crate::{housekeeping, signals};
@@ -45,6 +46,7 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
         health: Arc::clone(&health),
         ingest: Arc::new(LogIngest::new(Arc::clone(&shared.log), &jobs)),
         dead_letters: Arc::new(StoredLetters::new(Arc::clone(&shared.store), Arc::clone(&shared.log), Some(&jobs))),
+        replays: Arc::new(StoredReplays::new(Arc::clone(&shared.store))),
         queries: Arc::new(QueryEngine::new(shared.store.clone(), Limits::for_machine())?),
         clock: Arc::clone(&shared.clock),
         data_folder: args.data.clone(),

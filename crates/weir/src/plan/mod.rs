@@ -112,6 +112,7 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
         tasks: config.tasks.map_or_else(tasks_of_itself, |tasks| tasks as usize),
         snapshots: bucket(config)?,
         recovery: Recovery { fall_back: config.state.fall_back, reset: Reset::Nothing },
+        rerun: None,
         plan,
         sources,
     })

@@ -21,6 +21,7 @@ mod kill;
 mod lookups;
 mod operators;
 mod postgres;
+mod replay;
 mod stories;
 mod tasks;
 mod time;

@@ -1,0 +1,185 @@
+//! The pipeline run again: in a data folder of its own, over the records of one commit, to its end. Sends nothing to anybody:
+//! whatever its outputs are, they are tables there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use weir_collect::{FileConfig, KafkaConfig, KafkaStart, LogConfig, SourceConfig, StartAt};
+use weir_deliver::OutputConfig;
+use weir_engine::{Inspection, Plan, WatermarkPlan};
+use weir_model::{Clock, PartitionId, SystemClock, Watermark};
+use weir_sql::SqlCompiler;
+use weir_store::{Store, TimeSpan};
+
+use super::Folder;
+use super::moment::{Moment, misunderstood};
+use crate::exit::{ExitCode, Failure};
+use crate::plan::{Job, JobOutput, JobSource};
+use crate::progress::{self, Progress};
+use crate::retention::log_config;
+use crate::running::{Found, Recovery, Rerun, Shared, Supervisor, Until};
+use crate::signals;
+
+/// How often it commits: seldom, as nobody waits for it.
+const EPOCH: Duration = Duration::from_secs(60);
+/// The table of its dead letters.
+pub(super) const DEAD_LETTERS: &str = "dead_letters";
+
+/// What a run came to.
+pub(super) struct Run {
+    /// The tables that it made.
+    pub(super) tables: Arc<Store>,
+    /// Earlier than this some records that are needed are not there any more.
+    pub(super) complete_from: Option<Complete>,
+    /// The outputs that are not tables, by the table that they were here.
+    pub(super) others: BTreeMap<String, String>,
+}
+
+/// From when on all records are there.
+#[derive(Clone, Debug)]
+pub(super) struct Complete {
+    /// In microseconds.
+    pub(super) time: i64,
+    /// What is not.
+    pub(super) why: String,
+}
+
+/// Runs the pipeline of `job` again.
+///
+/// # Errors
+/// When it fails, meets trouble or is interrupted: its results are worth nothing then.
+pub(super) async fn run(
+    job: &Job,
+    moment: &Moment,
+    folder: &Folder,
+    span: TimeSpan,
+    progress: &Progress,
+) -> Result<Run, Failure> {
+    let found = Arc::new(Found::default());
+    let mut others = BTreeMap::new();
+    let again = again(job, moment, span, &found, &mut others);
+    let data = folder.inside("data");
+    to_its_end(again, &data, progress).await?;
+    let inspection = moment.snapshot.inspect().map_err(|error| misunderstood(&error))?;
+    let complete_from = complete_from(&job.plan, moment, &found, &inspection);
+    Ok(Run { tables: Store::open_read_only(&data)?, complete_from, others })
+}
+
+async fn to_its_end(job: Job, data: &std::path::Path, progress: &Progress) -> Result<(), Failure> {
+    let name = job.plan.pipeline.clone();
+    let shared = Shared::open(data, log_config([&job])?, Arc::new(SqlCompiler::new()))?;
+    let board = Arc::clone(&shared.board);
+    let mut supervisor = Supervisor::new(shared);
+    supervisor.start(job, Until::FirstEnd)?;
+    let handle = board.get(&name).ok_or_else(|| Failure::run("the pipeline is not on the board"))?;
+    let mut refresh = tokio::time::interval(progress::REFRESH);
+    let mut interrupted = false;
+    let ended = loop {
+        tokio::select! {
+            ended = supervisor.next_end() => break ended,
+            () = signals::stop(), if !interrupted => {
+                interrupted = true;
+                supervisor.stop();
+            }
+            _ = refresh.tick() => progress.show(&handle),
+        }
+    };
+    progress.end();
+    let status = handle.status(SystemClock.now());
+    match ended.map(|ended| ended.result) {
+        Some(Err(error)) => Err(error.into()),
+        _ if interrupted => {
+            Err(Failure { code: ExitCode::Interrupted, message: "interrupted; nothing was changed".to_owned() })
+        }
+        Some(Ok(_)) | None => match status.trouble.first() {
+            Some(trouble) => Err(Failure::run(format!(
+                "the records cannot all be read again: {}; nothing was changed",
+                trouble.message
+            ))),
+            None => Ok(()),
+        },
+    }
+}
+
+/// The job that runs it again.
+fn again(job: &Job, moment: &Moment, span: TimeSpan, found: &Arc<Found>, others: &mut BTreeMap<String, String>) -> Job {
+    let mut table = |index: usize, output: &JobOutput| match &output.output {
+        OutputConfig::Table(_) => output.clone(),
+        other => {
+            let table = format!("replay_output_{}", index + 1);
+            others.insert(table.clone(), format!("{} ({})", output.name, other.kind()));
+            JobOutput { output: OutputConfig::table(&table), limit: None, ..output.clone() }
+        }
+    };
+    let outputs = job.outputs.iter().enumerate().map(|(index, output)| table(index, output)).collect();
+    let late = table(job.outputs.len(), &job.late);
+    let rerun = Rerun { until: moment.commit.positions.clone(), span: Some(span), found: Arc::clone(found) };
+    Job {
+        sources: job.sources.iter().map(from_the_beginning).collect(),
+        outputs,
+        late,
+        dead_letters: JobOutput {
+            output: OutputConfig::table(DEAD_LETTERS),
+            limit: None,
+            // They are counted, whenever they were rejected.
+            time_column: None,
+            ..job.dead_letters.clone()
+        },
+        epoch: EPOCH,
+        snapshots: None,
+        recovery: Recovery::default(),
+        rerun: Some(rerun),
+        ..job.clone()
+    }
+}
+
+/// The source, read once from its oldest record on.
+fn from_the_beginning(source: &JobSource) -> JobSource {
+    let config = match source.source.clone() {
+        SourceConfig::File(file) => SourceConfig::File(FileConfig { follow: false, start: StartAt::Beginning, ..file }),
+        SourceConfig::Log(log) => SourceConfig::Log(LogConfig { follow: false, ..log }),
+        SourceConfig::Kafka(kafka) => {
+            SourceConfig::Kafka(KafkaConfig { follow: false, start: KafkaStart::Earliest, ..kafka })
+        }
+        other @ (SourceConfig::Http(_) | SourceConfig::Stdin(_)) => other,
+    };
+    JobSource { source: config, ..source.clone() }
+}
+
+/// From when on nothing is missing: the latest time that a record which is gone may have.
+fn complete_from(plan: &Plan, moment: &Moment, found: &Found, inspection: &Inspection) -> Option<Complete> {
+    let (begun, missing) = (found.begun(), found.missing());
+    let read = moment.commit.positions.values().flatten().filter(|(_, position)| position.offset.0 > 0);
+    let of_partition = |(id, position): (&PartitionId, &weir_model::Position)| {
+        // Files are there from their first byte on, or not at all; a record need not be at it.
+        let is_file = position.token.is_some();
+        let (bound, why) = match begun.get(id) {
+            _ if missing.contains(id) => (None, format!("{id} is gone, or shorter than it was")),
+            Some(begun) if begun.offset.0 == 0 || is_file => return None,
+            Some(begun) => (after(plan, begun.watermark), format!("{id} now begins at record {}", begun.offset)),
+            None => (None, format!("{id} is empty now")),
+        };
+        // What the pipeline has read of it may be the only thing that is known of it. Nothing: it held no rows.
+        let known = inspection.partitions.iter().find(|partition| partition.id == *id);
+        let latest = known.and_then(|partition| partition.latest).map(|latest| latest.micros().saturating_add(1));
+        let time = match (bound, latest) {
+            (Some(bound), Some(latest)) => bound.min(latest),
+            (bound, latest) => bound.or(latest)?,
+        };
+        Some(Complete { time, why })
+    };
+    read.filter_map(of_partition).max_by_key(|complete| complete.time)
+}
+
+/// Records that are gone came before the first that is there: that one was on time as a rule, so they are at most as much
+/// later as rows may be out of order. The watermark is that much behind it.
+fn after(plan: &Plan, watermark: Watermark) -> Option<i64> {
+    let disorder = match &plan.time.as_ref()?.watermark {
+        WatermarkPlan::Bounded { delay } => delay.micros(),
+        WatermarkPlan::Periodic { delay, every } => delay.micros().saturating_add(every.micros()),
+        WatermarkPlan::Punctuated { .. } => return None,
+    };
+    let is_known = watermark != Watermark::UNKNOWN && watermark != Watermark::END;
+    is_known.then(|| watermark.time().micros().saturating_add(disorder.saturating_mul(2)).saturating_add(1))
+}
