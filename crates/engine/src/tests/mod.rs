@@ -7,6 +7,7 @@ mod halves;
 mod keys;
 mod plans;
 mod rows;
+mod settled;
 mod snapshots;
 mod sources;
 mod types;

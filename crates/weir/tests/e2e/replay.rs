@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Place, Running, said, well};
+use crate::harness::{Place, Running, repository, said, well};
 use crate::up::{Server, post_rows};
 
 /// One kind of window after the other, over the same rows, and the rows themselves.
@@ -393,4 +393,33 @@ fn what_cannot_be_replayed_is_refused_with_the_reason() {
         let said = refusal(&place, more);
         assert!(said.contains(reason), "{reason}: {said}");
     }
+}
+
+#[test]
+fn the_example_of_sales_is_mended_as_it_says() {
+    let place = Place::new();
+    let weir = |arguments: &[&str]| {
+        let mut command = place.weir(arguments);
+        let output = command.arg("--data").arg(place.data()).current_dir(repository()).output().unwrap();
+        well(&output);
+        said(&output)
+    };
+    let example = "examples/sales-per-hour.yaml";
+    weir(&["run", example]);
+    let october =
+        "SELECT shop, orders, amount FROM sales_per_hour WHERE window_start >= '2026-10-01' ORDER BY window_start";
+    let counted = |rows: Vec<Value>| rows.iter().map(|row| row["amount"].as_i64().unwrap()).collect::<Vec<_>>();
+    assert_eq!(counted(place.query(october)), [1, 2, 4, 8, 16]);
+    let before = place.query("SELECT * FROM sales_per_hour WHERE window_start < '2026-10-01' ORDER BY row_id");
+    let told =
+        weir(&["replay", example, "--set", "steps[0].where=amount >= 5", "--from", "2026-10-01T00:00:00Z", "--quiet"]);
+    let line = "table sales_per_hour: 2 rows equal, 0 changed, 3 only in live, 0 only in the replay";
+    assert!(told.contains(line) && told.contains("--apply"), "{told}");
+    assert!(told.contains("live   {\"amount\":1,"), "{told}");
+    let told = weir(&["replay", example, "--apply"]);
+    assert!(told.contains("sales_per_hour: 3 rows went, 0 came"), "{told}");
+    assert_eq!(counted(place.query(october)), [8, 16]);
+    assert_eq!(place.query("SELECT * FROM sales_per_hour WHERE window_start < '2026-10-01' ORDER BY row_id"), before);
+    weir(&["replay", example, "--undo"]);
+    assert_eq!(counted(place.query(october)), [1, 2, 4, 8, 16]);
 }
