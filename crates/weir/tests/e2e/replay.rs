@@ -34,7 +34,7 @@ steps:
   - name: sessions
     from: logs
     window:
-      session: 1s
+      session: 200ms
       by: [service]
       compute: { events: count(*) }
 outputs:
@@ -236,13 +236,27 @@ outputs:
 epoch: 100ms
 ";
 
+/// Waits until so many rows of the pipeline are committed.
+fn committed(place: &Place, rows: u64) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let mut inspect = place.weir(&["state", "inspect", "posted", "--format", "json", "--data"]);
+        let said = inspect.arg(place.data()).output().unwrap().stdout;
+        let found: Value = serde_json::from_slice(&said).unwrap_or_default();
+        if found["partitions"][0]["rows"] == rows {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{rows} rows were waited for in vain: {found}");
+    }
+}
+
 #[test]
 fn a_swap_while_rows_come_in_loses_none_and_doubles_none() {
     let place = Place::new();
     let pipeline = place.write("p.yaml", POSTED.replace("stream: app", "stream: logs"));
     let server = Server::start(&place, &[pipeline.to_str().unwrap()]);
     post_rows(&server, 0, 400);
-    server.sql_becomes("SELECT count(*) FROM app", 400);
+    committed(&place, 400);
     place.write("p.yaml", POSTED.replace("stream: app", "stream: logs").replace("n >= 0", "n >= 100"));
     let report = replay(&place, &[]);
     assert_eq!(counts(&report, "app"), [300, 0, 100, 0], "{report}");
