@@ -11,19 +11,21 @@ use serde::{Deserialize, Serialize};
 use weir_model::{Decoder, Framer, SeamResult, Wanted};
 
 use crate::avro::{self, AvroConfig, AvroDecoder};
+use crate::csv::{CsvConfig, CsvDecoder, CsvFramer};
 use crate::framing::confluent;
 use crate::json;
 use crate::line_framer::LineFramer;
 use crate::line_pattern::LinePattern;
 use crate::pattern_framer::PatternFramer;
 use crate::protobuf::{self, ProtobufConfig, ProtobufDecoder};
+use crate::raw::{RawDecoder, raw_schema};
 use crate::reject::without_mark;
 use crate::spark::{SparkDecoder, SparkFramer};
 use crate::text::{TextDecoder, text_schema};
 use crate::whole_framer::WholeFramer;
 use crate::zone::Zone;
 
-/// How the bytes of a source are read: `json`, `text`, `spark_log`, `avro` or `protobuf`.
+/// How the bytes of a source are read: `json`, `text`, `csv`, `raw`, `spark_log`, `avro` or `protobuf`.
 ///
 /// A bare word means the format with its defaults: `format: json` is `format: { json: {} }`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -33,6 +35,10 @@ pub enum FormatConfig {
     Json(JsonConfig),
     /// One record per line, kept as it is.
     Text(TextConfig),
+    /// Comma-separated values.
+    Csv(CsvConfig),
+    /// Records as they are: bytes.
+    Raw(RawConfig),
     /// Log files of Apache Spark: one record per log event.
     SparkLog(SparkLogConfig),
     /// Records of Apache Avro.
@@ -47,6 +53,8 @@ impl FormatConfig {
         match self {
             Self::Json(_) => "json",
             Self::Text(_) => "text",
+            Self::Csv(_) => "csv",
+            Self::Raw(_) => "raw",
             Self::SparkLog(_) => "spark_log",
             Self::Avro(_) => "avro",
             Self::Protobuf(_) => "protobuf",
@@ -110,6 +118,12 @@ pub struct TextConfig {
     pub record_start: Option<LinePattern>,
 }
 
+/// Records as they are: the column `value` of bytes, and `ts`, when the source last changed as far as it knows. A file is one
+/// record; a record of a topic is its value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawConfig {}
+
 /// Log files of Apache Spark: log4j pattern lines with their stack traces, Spark 4 structured JSON, what PySpark and
 /// the JVM print between them, and all of it wrapped in Kubernetes container logs. The kind is recognised line by line.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -130,7 +144,7 @@ pub struct WrongSchema {
 }
 
 /// The words that name a format, for error messages.
-const WORDS: [&str; 5] = ["json", "text", "spark_log", "avro", "protobuf"];
+const WORDS: [&str; 7] = ["json", "text", "csv", "raw", "spark_log", "avro", "protobuf"];
 
 impl Default for FormatConfig {
     fn default() -> Self {
@@ -145,8 +159,9 @@ impl FormatConfig {
             Self::Json(JsonConfig { framing: Some(JsonFraming::Confluent), .. }) => Arc::new(WholeFramer),
             Self::Text(TextConfig { record_start: Some(start) }) => Arc::new(PatternFramer::new(start.clone())),
             Self::Json(_) | Self::Text(TextConfig { record_start: None }) => Arc::new(LineFramer),
+            Self::Csv(config) => Arc::new(CsvFramer::new(config.quote)),
             Self::SparkLog(_) => Arc::new(SparkFramer),
-            Self::Avro(_) | Self::Protobuf(_) => Arc::new(WholeFramer),
+            Self::Raw(_) | Self::Avro(_) | Self::Protobuf(_) => Arc::new(WholeFramer),
         }
     }
 
@@ -158,6 +173,8 @@ impl FormatConfig {
         Ok(match self {
             Self::Json(config) => json::decoder(config, &wanted)?,
             Self::Text(_) => Box::new(TextDecoder::new(wanted)?),
+            Self::Csv(config) => Box::new(CsvDecoder::new(config, &wanted)?),
+            Self::Raw(_) => Box::new(RawDecoder::new(&wanted)?),
             Self::SparkLog(config) => Box::new(SparkDecoder::new(config, &wanted)?),
             Self::Avro(config) => Box::new(AvroDecoder::new(config, &wanted)?),
             Self::Protobuf(config) => Box::new(ProtobufDecoder::new(config, &wanted)?),
@@ -167,8 +184,9 @@ impl FormatConfig {
     /// The fields that every record of this format has, in order; `None` when they depend on the data.
     pub fn fixed_schema(&self) -> Option<SchemaRef> {
         match self {
-            Self::Json(_) => None,
+            Self::Json(_) | Self::Csv(_) => None,
             Self::Text(_) => Some(text_schema()),
+            Self::Raw(_) => Some(raw_schema()),
             Self::SparkLog(_) => Some(crate::spark::schema()),
             Self::Avro(config) => avro::fixed_schema(config),
             Self::Protobuf(config) => protobuf::fixed_schema(config),
@@ -183,7 +201,8 @@ impl FormatConfig {
         match self {
             Self::Avro(config) => config.read_schemas(read),
             Self::Protobuf(config) => config.read_schemas(read),
-            Self::Json(_) | Self::Text(_) | Self::SparkLog(_) => Ok(()),
+            Self::Csv(config) => config.check(),
+            Self::Json(_) | Self::Text(_) | Self::Raw(_) | Self::SparkLog(_) => Ok(()),
         }
     }
 
@@ -192,14 +211,14 @@ impl FormatConfig {
         match self {
             Self::Avro(config) => config.registry.as_ref(),
             Self::Protobuf(config) => config.registry.as_ref(),
-            Self::Json(_) | Self::Text(_) | Self::SparkLog(_) => None,
+            Self::Json(_) | Self::Text(_) | Self::Csv(_) | Self::Raw(_) | Self::SparkLog(_) => None,
         }
     }
 
     /// The field that holds the event time when the pipeline names none.
     pub fn default_time_field(&self) -> Option<&str> {
         match self {
-            Self::Json(_) | Self::Text(_) | Self::Avro(_) | Self::Protobuf(_) => None,
+            Self::Json(_) | Self::Text(_) | Self::Csv(_) | Self::Raw(_) | Self::Avro(_) | Self::Protobuf(_) => None,
             Self::SparkLog(_) => Some("ts"),
         }
     }
@@ -208,6 +227,8 @@ impl FormatConfig {
         match word {
             "json" => Ok(Self::Json(JsonConfig::default())),
             "text" => Ok(Self::Text(TextConfig::default())),
+            "csv" => Ok(Self::Csv(CsvConfig::default())),
+            "raw" => Ok(Self::Raw(RawConfig::default())),
             "spark_log" => Ok(Self::SparkLog(SparkLogConfig::default())),
             "avro" => Ok(Self::Avro(Box::default())),
             "protobuf" => Ok(Self::Protobuf(Box::default())),
@@ -243,6 +264,8 @@ impl<'de> Visitor<'de> for FormatVisitor {
         let format = match FormatConfig::from_word::<M::Error>(&word)? {
             FormatConfig::Json(_) => FormatConfig::Json(map.next_value::<Option<JsonConfig>>()?.unwrap_or_default()),
             FormatConfig::Text(_) => FormatConfig::Text(map.next_value::<Option<TextConfig>>()?.unwrap_or_default()),
+            FormatConfig::Csv(_) => FormatConfig::Csv(map.next_value::<Option<CsvConfig>>()?.unwrap_or_default()),
+            FormatConfig::Raw(_) => FormatConfig::Raw(map.next_value::<Option<RawConfig>>()?.unwrap_or_default()),
             FormatConfig::SparkLog(_) => {
                 FormatConfig::SparkLog(map.next_value::<Option<SparkLogConfig>>()?.unwrap_or_default())
             }
@@ -276,6 +299,8 @@ impl JsonSchema for FormatConfig {
         };
         let json = one("json", "One JSON object per line.", generator.subschema_for::<JsonConfig>());
         let text = one("text", "One record per line, kept as it is.", generator.subschema_for::<TextConfig>());
+        let csv = one("csv", "Comma-separated values.", generator.subschema_for::<CsvConfig>());
+        let raw = one("raw", "Records as they are: bytes.", generator.subschema_for::<RawConfig>());
         let spark_log = one(
             "spark_log",
             "Log files of Apache Spark: one record per log event.",
@@ -285,7 +310,7 @@ impl JsonSchema for FormatConfig {
         let protobuf = one("protobuf", "Messages of Protocol Buffers.", generator.subschema_for::<ProtobufConfig>());
         json_schema!({
             "description": "How the bytes of a source are read. A bare word means the format with its defaults.",
-            "oneOf": [{ "enum": WORDS }, json, text, spark_log, avro, protobuf],
+            "oneOf": [{ "enum": WORDS }, json, text, csv, raw, spark_log, avro, protobuf],
         })
     }
 }

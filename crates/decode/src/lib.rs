@@ -7,6 +7,8 @@
 //! |---|---|---|
 //! | `json` | a line | as the data has them, or just those that a plan needs |
 //! | `text` | a line, or what begins with one of a certain look | `ts`, `message` |
+//! | `csv` | a line, or several where a value in quotes has line ends | those that are named |
+//! | `raw` | whatever the source says | `ts`, `value` |
 //! | `avro` | a value with a schema | as its schema has them, or just those that a plan needs |
 //! | `protobuf` | a message | as its schema has them, or just those that a plan needs |
 //! | `spark_log` | a log event with its stack trace | see [`spark`] |
@@ -14,6 +16,7 @@
 mod avro;
 mod columns;
 mod config;
+mod csv;
 #[cfg(test)]
 mod cutting;
 mod framing;
@@ -23,6 +26,7 @@ mod line_framer;
 mod line_pattern;
 mod pattern_framer;
 mod protobuf;
+mod raw;
 mod reject;
 pub mod spark;
 mod text;
@@ -33,7 +37,8 @@ mod whole_framer;
 mod zone;
 
 pub use avro::{AvroConfig, AvroFraming};
-pub use config::{FormatConfig, JsonConfig, JsonFraming, SparkLogConfig, TextConfig, WrongSchema};
+pub use config::{FormatConfig, JsonConfig, JsonFraming, RawConfig, SparkLogConfig, TextConfig, WrongSchema};
+pub use csv::CsvConfig;
 pub use line_pattern::LinePattern;
 pub use protobuf::{ProtobufConfig, ProtobufFraming};
 pub use zone::Zone;

@@ -14,6 +14,7 @@ use crate::{HttpOutput, KafkaOutput};
 /// Where results go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "a pipeline has a handful of outputs, and they are read once")]
 pub enum OutputConfig {
     /// A table of the embedded store.
     Table(TableOutput),

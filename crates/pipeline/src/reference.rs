@@ -6,8 +6,8 @@ use std::fmt::Write;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use weir_collect::{FileConfig, HttpConfig, KafkaConfig, LogConfig, RetainConfig, StdinConfig};
-use weir_decode::{AvroConfig, JsonConfig, ProtobufConfig, SparkLogConfig, TextConfig};
-use weir_deliver::{FileOutput, HttpBatch, HttpOutput, KafkaOutput, StdoutOutput};
+use weir_decode::{AvroConfig, CsvConfig, JsonConfig, ProtobufConfig, RawConfig, SparkLogConfig, TextConfig};
+use weir_deliver::{AvroOutput, FileOutput, HttpBatch, HttpOutput, KafkaOutput, ProtobufOutput, StdoutOutput};
 use weir_kafka::{Login, TlsConfig};
 
 use crate::config::DeadLettersLimit;
@@ -66,6 +66,8 @@ const SECTIONS: &[Section] = &sections! {
     "FormatConfig", "Formats", "sources.NAME.format", unordered;
     "JsonConfig", "Format: JSON", "sources.NAME.format.json", fields::<JsonConfig>;
     "TextConfig", "Format: text", "sources.NAME.format.text", fields::<TextConfig>;
+    "CsvConfig", "Format: CSV", "sources.NAME.format.csv", fields::<CsvConfig>;
+    "RawConfig", "Format: raw", "sources.NAME.format.raw", fields::<RawConfig>;
     "SparkLogConfig", "Format: Spark logs", "sources.NAME.format.spark_log", fields::<SparkLogConfig>;
     "AvroConfig", "Format: Avro", "sources.NAME.format.avro", fields::<AvroConfig>;
     "ProtobufConfig", "Format: Protobuf", "sources.NAME.format.protobuf", fields::<ProtobufConfig>;
@@ -111,6 +113,9 @@ const SECTIONS: &[Section] = &sections! {
     "FileOutput", "Output: file", "outputs[N].file", fields::<FileOutput>;
     "StdoutOutput", "Output: standard output", "outputs[N].stdout", fields::<StdoutOutput>;
     "KafkaOutput", "Output: Kafka", "outputs[N].kafka", fields::<KafkaOutput>;
+    "RowFormat", "Output: how rows are written", "outputs[N].kafka.format", unordered;
+    "AvroOutput", "Output: Avro", "outputs[N].kafka.format.avro", fields::<AvroOutput>;
+    "ProtobufOutput", "Output: Protobuf", "outputs[N].kafka.format.protobuf", fields::<ProtobufOutput>;
     "HttpOutput", "Output: HTTP", "outputs[N].http", fields::<HttpOutput>;
     "HttpBatch", "Output: HTTP, batches", "outputs[N].http.batch", fields::<HttpBatch>;
     "RetryConfig", "Output: tries", "outputs[N].retry", fields::<RetryConfig>;

@@ -45,6 +45,14 @@ struct Unanswered {
     reason: String,
     /// Whether it is of no use to try again.
     is_final: bool,
+    /// Whether there is nothing of that name.
+    is_missing: bool,
+}
+
+impl Unanswered {
+    fn new(reason: String, is_final: bool) -> Self {
+        Self { reason, is_final, is_missing: false }
+    }
 }
 
 impl Client {
@@ -130,7 +138,7 @@ impl Client {
         let found: NewSchema = self.get(&["schemas", "ids", &id.0.to_string()]).await?;
         let Some(language) = SchemaLanguage::from_word(&found.schema_type) else {
             let reason = format!("its schemaType {} is not known", found.schema_type);
-            return Err(Unanswered { reason, is_final: true });
+            return Err(Unanswered::new(reason, true));
         };
         let references = self.references(&found).await?;
         Ok(KnownSchema { language, text: found.schema.as_str().into(), references })
@@ -154,7 +162,7 @@ impl Client {
             asked += 1;
             if asked > REFERENCES_MAX {
                 let reason = format!("it refers to more than {REFERENCES_MAX} others");
-                return Err(Unanswered { reason, is_final: true });
+                return Err(Unanswered::new(reason, true));
             }
             let version = reference.version.to_string();
             let path = ["subjects", &reference.subject, "versions", &version];
@@ -168,12 +176,27 @@ impl Client {
     /// Registers `schema` under a subject, which may have it already.
     ///
     /// # Errors
-    /// When it is refused, or the registry cannot be reached.
-    pub async fn register(&self, subject: &str, schema: &NewSchema) -> Result<Registered, String> {
+    /// `Config` when it is refused, `Retry` when the registry cannot be reached.
+    pub async fn register(&self, subject: &str, schema: &NewSchema) -> SeamResult<Registered> {
         let body = serde_json::to_string(schema).expect("a schema is texts");
         let path = ["subjects", subject, "versions"];
         let request = |url: Url| self.http.post(url).header("content-type", "application/json").body(body.clone());
-        self.send(&path, request).await.map_err(|unanswered| unanswered.reason)
+        self.send(&path, request).await.map_err(|unanswered| {
+            let kind = if unanswered.is_final { ErrorKind::Config } else { ErrorKind::Retry };
+            SeamError::new(kind, format!("the schema is not registered as {subject}: {}", unanswered.reason))
+        })
+    }
+
+    /// The newest version of a subject; `None` when it has none.
+    ///
+    /// # Errors
+    /// `Retry` when the registry cannot be reached.
+    pub async fn latest(&self, subject: &str) -> SeamResult<Option<Version>> {
+        match self.get(&["subjects", subject, "versions", "latest"]).await {
+            Ok(version) => Ok(Some(version)),
+            Err(unanswered) if unanswered.is_missing => Ok(None),
+            Err(unanswered) => Err(SeamError::new(ErrorKind::Retry, unanswered.reason)),
+        }
     }
 
     async fn get<T: for<'de> Deserialize<'de>>(&self, path: &[&str]) -> Result<T, Unanswered> {
@@ -210,22 +233,22 @@ impl Client {
 async fn answered<T: for<'de> Deserialize<'de>>(base: &Url, request: RequestBuilder) -> Result<T, Unanswered> {
     let failed = |error: reqwest::Error| {
         let reason = format!("registry {base} does not answer: {}", full(&error.without_url()));
-        Unanswered { reason, is_final: false }
+        Unanswered::new(reason, false)
     };
     let response = request.send().await.map_err(failed)?;
     let status = response.status();
     let body = response.bytes().await.map_err(failed)?;
     if status.is_success() {
-        return serde_json::from_slice(&body).map_err(|error| Unanswered {
-            reason: format!("registry {base} answers what is not understood: {error}"),
-            is_final: false,
+        return serde_json::from_slice(&body).map_err(|error| {
+            Unanswered::new(format!("registry {base} answers what is not understood: {error}"), false)
         });
     }
     let told: Value = serde_json::from_slice(&body).unwrap_or_default();
     let message = told["message"].as_str().unwrap_or_default();
     Err(Unanswered {
         reason: format!("registry {base} answers {}: {message}", status.as_u16()),
-        is_final: status == StatusCode::CONFLICT,
+        is_final: matches!(status, StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY),
+        is_missing: status == StatusCode::NOT_FOUND,
     })
 }
 

@@ -22,7 +22,11 @@ fn what_is_written_is_read_again() {
     for format in [
         FormatConfig::default(),
         FormatConfig::Text(TextConfig::default()),
+        FormatConfig::Csv(CsvConfig::default()),
+        FormatConfig::Raw(RawConfig::default()),
         FormatConfig::SparkLog(SparkLogConfig::default()),
+        FormatConfig::Avro(Box::default()),
+        FormatConfig::Protobuf(Box::default()),
     ] {
         let written = serde_json::to_value(&format).expect("always writable");
         assert_eq!(read(written), Ok(format));
@@ -32,15 +36,18 @@ fn what_is_written_is_read_again() {
 #[test]
 fn mistakes_name_what_is_allowed() {
     let error = |value| read(value).expect_err("refused");
-    assert_eq!(error(json!("jsonl")), "unknown variant `jsonl`, expected one of `json`, `text`, `spark_log`, `avro`");
+    assert_eq!(
+        error(json!("jsonl")),
+        "unknown variant `jsonl`, expected one of `json`, `text`, `csv`, `raw`, `spark_log`, `avro`, `protobuf`"
+    );
     assert_eq!(error(json!({"json": {"zon": "UTC"}})), "unknown field `zon`, expected `zone` or `framing`");
     assert_eq!(
         error(json!({"spark_log": {"zone": "Berlin"}})),
         "\"Berlin\" is not an offset from UTC such as UTC, +02:00 or -05:30"
     );
-    assert_eq!(error(json!({})), "no format is named; name one of json, text, spark_log, avro");
+    assert_eq!(error(json!({})), "no format is named; name one of json, text, csv, raw, spark_log, avro, protobuf");
     assert_eq!(error(json!({"json": {}, "text": {}})), "a source has one format, here are two: json and text");
-    assert!(error(json!(5)).contains("expected a format: json, text, spark_log or avro"), "{}", error(json!(5)));
+    assert!(error(json!(5)).contains("expected a format: one of json, text,"), "{}", error(json!(5)));
 }
 
 #[test]
@@ -51,6 +58,7 @@ fn formats_say_what_their_records_have() {
     };
     assert_eq!(names("json"), None);
     assert_eq!(names("text").as_deref(), Some("ts message"));
+    assert_eq!(names("raw").as_deref(), Some("ts value"));
     let spark = "ts level logger thread message exception_class stack app_id executor_id stage_id task_id host source_file source_offset";
     assert_eq!(names("spark_log").as_deref(), Some(spark));
     assert_eq!(read(json!("spark_log")).expect("a format").default_time_field(), Some("ts"));
@@ -59,7 +67,7 @@ fn formats_say_what_their_records_have() {
 #[test]
 fn the_schema_of_a_format_offers_words_and_settings() {
     let schema = serde_json::to_value(schemars::schema_for!(FormatConfig)).expect("always writable");
-    assert_eq!(schema["oneOf"][0]["enum"], json!(["json", "text", "spark_log", "avro"]));
-    assert_eq!(schema["oneOf"][3]["required"], json!(["spark_log"]));
+    assert_eq!(schema["oneOf"][0]["enum"], json!(["json", "text", "csv", "raw", "spark_log", "avro", "protobuf"]));
+    assert_eq!(schema["oneOf"][5]["required"], json!(["spark_log"]));
     assert!(schema["$defs"]["SparkLogConfig"]["properties"]["zone"].is_object());
 }

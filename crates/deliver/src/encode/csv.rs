@@ -29,6 +29,18 @@ pub(crate) fn csv_rows(rows: &RecordBatch, columns: &[String], out: &mut Vec<u8>
     }
 }
 
+/// Each of `rows` as a line of its own, without its end; it may have newlines within quotes.
+pub(crate) fn csv_lines(rows: &RecordBatch) -> Vec<Vec<u8>> {
+    let columns: Vec<String> = rows.schema_ref().fields().iter().map(|field| field.name().clone()).collect();
+    let line = |row| {
+        let mut line = Vec::new();
+        csv_rows(&rows.slice(row, 1), &columns, &mut line);
+        line.pop();
+        line
+    };
+    (0..rows.num_rows()).map(line).collect()
+}
+
 fn separate(index: usize, out: &mut Vec<u8>) {
     if index > 0 {
         out.push(b',');

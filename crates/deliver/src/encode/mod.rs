@@ -1,11 +1,20 @@
-//! Rows as text: JSON lines and comma-separated values. Pure. Refuses to reorder or drop columns.
+//! Rows as text and as records with a schema: JSON lines, comma-separated values, Avro, Protobuf. Pure. Refuses to reorder
+//! columns.
 
+mod avro;
 mod base64;
 mod csv;
+mod fit;
 mod json;
+mod protobuf;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trial;
+mod values;
 
+pub(crate) use avro::{plain, records as avro_records, schema_of as avro_schema};
 pub(crate) use base64::base64;
-pub(crate) use csv::{csv_header, csv_rows};
+pub(crate) use csv::{csv_header, csv_lines, csv_rows};
 pub use json::ndjson;
+pub(crate) use protobuf::{message_indexes, messages as protobuf_messages, schema_of as protobuf_schema};

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::row_format::RowFormat;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::frame::ROW_ID;
 use weir_kafka::{Connection, SaslConfig, TlsConfig, is_broker, is_topic_name};
 
-/// A topic of Apache Kafka. Rows are written as JSON objects; a row that has a `row_id` carries it in the header `row_id`.
+/// A topic of Apache Kafka. A row that has a `row_id` carries it in the header `row_id`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaOutput {
@@ -23,6 +26,18 @@ pub struct KafkaOutput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["app_id"]))]
     pub key: Option<String>,
+    /// How each row is written: `json`, `csv`, `{ avro: ... }` or `{ protobuf: ... }`.
+    #[serde(default)]
+    #[schemars(extend("examples" = [{ "avro": { "registry": { "urls": ["http://localhost:8081"] } } }]))]
+    pub format: RowFormat,
+    /// Headers of the records beside `row_id`, and the columns whose values, as text, they have. A null is no header.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("examples" = [{ "trace": "trace_id" }], "x-map-of" = "column"))]
+    pub headers: BTreeMap<String, String>,
+    /// The column that says, where it is true, that the record has no value: that its key is deleted (a tombstone).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["is_deleted"]))]
+    pub tombstone: Option<String>,
     /// How batches are compressed.
     #[serde(default)]
     pub compression: Compression,
@@ -89,6 +104,9 @@ impl KafkaOutput {
             topic: topic.into(),
             delivery: Delivery::default(),
             key: None,
+            format: RowFormat::default(),
+            headers: BTreeMap::new(),
+            tombstone: None,
             compression: Compression::default(),
             tls: None,
             sasl: None,
@@ -108,6 +126,14 @@ impl KafkaOutput {
         if !is_topic_name(&self.topic) {
             let message = format!("`{}` cannot be a topic: letters, digits, `.`, `_` and `-`", self.topic);
             problems.push(("topic".to_owned(), message));
+        }
+        problems.extend(self.format.problem().map(|(key, message)| (key.to_owned(), message)));
+        if self.tombstone.is_some() && self.key.is_none() {
+            let message = "a record without a value says that its key is deleted, and there is no key".to_owned();
+            problems.push(("tombstone".to_owned(), message));
+        }
+        if self.headers.contains_key(ROW_ID) {
+            problems.push(("headers".to_owned(), format!("`{ROW_ID}` is the header of the row's own id")));
         }
         if let Err(error) = self.connection().settings() {
             problems.push(("client".to_owned(), error.message));

@@ -6,17 +6,19 @@ mod sending;
 mod staged;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
-use weir_model::{Delivered, Epoch, Guarantee, Prepared, SeamResult, Sink, Vfs};
+use weir_model::{Delivered, Epoch, Guarantee, Prepared, RejectedRow, SeamResult, Sink, Vfs};
 
 use self::frame::{Frame, frames};
 use self::sending::Sending;
 use self::staged::Staged;
+use self::values::Values;
 use crate::off_thread::OffThread;
 
 pub use self::config::{Compression, Delivery, KafkaOutput};
@@ -28,8 +30,29 @@ pub struct KafkaSink {
 }
 
 enum Way {
-    AtOnce { key: Option<String>, sending: Sending },
+    AtOnce(Box<AtOnce>),
     Staged(Box<Staged>),
+}
+
+/// Rows are sent as they come.
+struct AtOnce {
+    config: KafkaOutput,
+    values: Values,
+    sending: Sending,
+}
+
+impl AtOnce {
+    fn write(&mut self, rows: &RecordBatch) -> SeamResult<Vec<RejectedRow>> {
+        let mut bytes = Vec::new();
+        let values = self.values.encode(rows)?;
+        let rejected = frames(rows, &self.config, values, &mut bytes)?;
+        let mut rest = bytes.as_slice();
+        while let Some((frame, after)) = Frame::read(rest) {
+            self.sending.send(frame)?;
+            rest = after;
+        }
+        Ok(rejected)
+    }
 }
 
 impl KafkaSink {
@@ -45,7 +68,11 @@ impl KafkaSink {
         committed: Option<&Prepared>,
     ) -> SeamResult<Self> {
         let way = match config.delivery {
-            Delivery::AtLeastOnce => Way::AtOnce { key: config.key.clone(), sending: Sending::new(config, None)? },
+            Delivery::AtLeastOnce => Way::AtOnce(Box::new(AtOnce {
+                config: config.clone(),
+                values: Values::open(config)?,
+                sending: Sending::new(config, None)?,
+            })),
             Delivery::ExactlyOnce => Way::Staged(Box::new(Staged::open(vfs, folder, config, committed)?)),
         };
         Ok(Self { guarantee: config.delivery.guarantee(), way: OffThread::new(way) })
@@ -74,25 +101,15 @@ impl Sink for KafkaSink {
         }
         let rows = rows.clone();
         let write = move |way: &mut Way| match way {
-            Way::AtOnce { key, sending } => {
-                let mut bytes = Vec::new();
-                frames(&rows, key.as_deref(), &mut bytes)?;
-                let mut rest = bytes.as_slice();
-                while let Some((frame, after)) = Frame::read(rest) {
-                    sending.send(frame)?;
-                    rest = after;
-                }
-                Ok(())
-            }
+            Way::AtOnce(at_once) => at_once.write(&rows),
             Way::Staged(staged) => staged.write(&rows),
         };
-        self.way.run(write).await?;
-        Ok(Delivered::all())
+        Ok(Delivered { rejected: self.way.run(write).await? })
     }
 
     async fn prepare(&mut self, epoch: Epoch) -> SeamResult<Prepared> {
         let prepare = move |way: &mut Way| match way {
-            Way::AtOnce { sending, .. } => sending.flush().map(|()| Prepared::default()),
+            Way::AtOnce(at_once) => at_once.sending.flush().map(|()| Prepared::default()),
             Way::Staged(staged) => staged.prepare(epoch),
         };
         self.way.run(prepare).await
@@ -101,7 +118,7 @@ impl Sink for KafkaSink {
     async fn commit(&mut self, epoch: Epoch, prepared: &Prepared) -> SeamResult<Delivered> {
         let prepared = prepared.clone();
         let commit = move |way: &mut Way| match way {
-            Way::AtOnce { .. } => Ok(()),
+            Way::AtOnce(_) => Ok(()),
             Way::Staged(staged) => staged.commit(epoch, &prepared),
         };
         self.way.run(commit).await?;
@@ -110,7 +127,7 @@ impl Sink for KafkaSink {
 
     async fn abort(&mut self, last: Epoch) -> SeamResult<()> {
         let abort = move |way: &mut Way| match way {
-            Way::AtOnce { .. } => Ok(()),
+            Way::AtOnce(_) => Ok(()),
             Way::Staged(staged) => staged.abort(last),
         };
         self.way.run(abort).await
@@ -119,7 +136,7 @@ impl Sink for KafkaSink {
     async fn take_back(&mut self, _: Option<&Prepared>, undone: Option<&[Prepared]>) -> SeamResult<Option<Prepared>> {
         let Some(undone) = undone.map(<[_]>::to_vec) else { return Ok(None) };
         let take_back = move |way: &mut Way| match way {
-            Way::AtOnce { .. } => Ok(None),
+            Way::AtOnce(_) => Ok(None),
             Way::Staged(_) => staged::take_back(&undone),
         };
         self.way.run(take_back).await
@@ -127,7 +144,7 @@ impl Sink for KafkaSink {
 
     async fn let_stand(&mut self) -> SeamResult<Prepared> {
         let let_stand = |way: &mut Way| match way {
-            Way::AtOnce { .. } => Ok(Prepared::default()),
+            Way::AtOnce(_) => Ok(Prepared::default()),
             Way::Staged(staged) => staged.let_stand(),
         };
         self.way.run(let_stand).await

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::message::{DeliveryResult, Header};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use weir_kafka::{Speaker, seam_error};
 use weir_model::{ErrorKind, SeamError, SeamResult};
@@ -91,7 +91,11 @@ impl Sending {
         let mut next: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&self.topic);
         next.key = frame.key;
         next.payload = frame.value;
-        next.headers = frame.row_id.map(|id| OwnedHeaders::new().insert(Header { key: ROW_ID, value: Some(id) }));
+        let id = frame.row_id.map(|id| (ROW_ID, id));
+        for (key, value) in id.into_iter().chain(frame.headers()) {
+            let headers = next.headers.take().unwrap_or_default();
+            next.headers = Some(headers.insert(Header { key, value: Some(value) }));
+        }
         loop {
             match self.producer.send(next) {
                 Ok(()) => break,

@@ -24,11 +24,12 @@ use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 use weir_disk::{ChecksummedWriter, checksum_of, disk_error, publish, read_file, remove_leftovers};
 use weir_kafka::{Speaker, kind_of, seam_error};
-use weir_model::{Epoch, ErrorKind, Prepared, SeamError, SeamResult, Vfs};
+use weir_model::{Epoch, ErrorKind, Prepared, RejectedRow, SeamError, SeamResult, Vfs};
 
 use super::config::KafkaOutput;
 use super::frame::{Frame, frames};
 use super::sending::Sending;
+use super::values::Values;
 
 /// How long the brokers may take for one answer.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
@@ -65,6 +66,7 @@ pub(super) struct Staged {
     vfs: Arc<dyn Vfs>,
     folder: PathBuf,
     config: KafkaOutput,
+    values: Values,
     /// The name of the group and of the producer.
     name: String,
     /// The rows of the epoch that is being built.
@@ -101,6 +103,7 @@ impl Staged {
             vfs,
             folder: folder.to_owned(),
             config: config.clone(),
+            values: Values::open(config)?,
             name,
             building: None,
             prepared: None,
@@ -111,10 +114,14 @@ impl Staged {
         })
     }
 
-    pub(super) fn write(&mut self, rows: &RecordBatch) -> SeamResult<()> {
+    pub(super) fn write(&mut self, rows: &RecordBatch) -> SeamResult<Vec<RejectedRow>> {
         self.whole()?;
         let mut bytes = Vec::new();
-        frames(rows, self.config.key.as_deref(), &mut bytes)?;
+        let values = self.values.encode(rows)?;
+        let rejected = frames(rows, &self.config, values, &mut bytes)?;
+        if bytes.is_empty() {
+            return Ok(rejected);
+        }
         if self.building.is_none() {
             let file = format!("{}.{STAGED}", self.vfs.unused_name());
             let writer = ChecksummedWriter::create(&*self.vfs, &self.folder.join(&file))?;
@@ -125,7 +132,7 @@ impl Staged {
         self.lost = true;
         writer.write_all(&bytes).map_err(|error| disk_error("write", &self.folder.join(file.as_str()), error))?;
         self.lost = false;
-        Ok(())
+        Ok(rejected)
     }
 
     /// # Errors

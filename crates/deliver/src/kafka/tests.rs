@@ -11,6 +11,7 @@ use weir_kafka_broker::{Cluster, Isolation};
 use weir_model::{ErrorKind, SeamError};
 
 use super::*;
+use crate::{AvroOutput, RowFormat};
 
 /// The one broker of all tests here. It ends with this process.
 fn kafka() -> &'static Cluster {
@@ -185,18 +186,66 @@ async fn a_commit_whose_answer_is_lost_is_asked_for_and_not_repeated() {
 
 #[test]
 fn a_row_without_the_column_of_the_key_is_refused_with_the_columns_there_are() {
-    let error = frames(&rows(&[1]), Some("app"), &mut Vec::new()).unwrap_err();
+    let config = KafkaOutput { key: Some("app".to_owned()), ..KafkaOutput::new(["localhost:9092"], "t") };
+    let error = frames(&rows(&[1]), &config, Vec::new(), &mut Vec::new()).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Config);
     assert!(error.message.contains("`app`") && error.message.contains("k, n, row_id"), "{error}");
 }
 
 #[test]
 fn frames_read_back_as_they_were_written_and_a_torn_one_is_none() {
-    let frame = Frame { key: Some(b"k"), value: None, row_id: Some(b"") };
+    let frame = Frame { key: Some(b"k"), row_id: Some(b""), ..Frame::default() };
     let mut bytes = Vec::new();
     frame.write(&mut bytes);
     assert_eq!(Frame::read(&bytes), Some((frame, &[][..])));
     for length in 0..bytes.len() {
         assert_eq!(Frame::read(&bytes[..length]), None);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_has_the_headers_of_its_columns_and_no_value_where_its_key_is_deleted() {
+    kafka().topic("headers", 1).await.unwrap();
+    let folder = TempDir::new().unwrap();
+    let config = KafkaOutput {
+        headers: [("trace".to_owned(), "t".to_owned())].into(),
+        tombstone: Some("gone".to_owned()),
+        ..output("headers", Delivery::ExactlyOnce)
+    };
+    let columns: [(&str, ArrayRef); 3] = [
+        ("k", Arc::new(StringArray::from(vec!["a", "b"]))),
+        ("t", Arc::new(StringArray::from(vec![Some("x"), None]))),
+        ("gone", Arc::new(arrow::array::BooleanArray::from(vec![None, Some(true)]))),
+    ];
+    let rows = RecordBatch::try_from_iter(columns).unwrap();
+    let mut sink = start(&folder, &config, None).await.unwrap();
+    sink.write(&rows).await.unwrap();
+    let prepared = sink.prepare(Epoch(1)).await.unwrap();
+    sink.commit(Epoch(1), &prepared).await.unwrap();
+    let records = kafka().read("headers", Isolation::Committed).unwrap();
+    let shown: Vec<_> =
+        records.iter().map(|record| (record.key.as_deref(), record.value.is_some(), &record.headers)).collect();
+    let trace = vec![("trace".to_owned(), "x".to_owned())];
+    assert_eq!(shown, [(Some("a"), true, &trace), (Some("b"), false, &Vec::new())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_does_not_fit_the_schema_is_rejected_and_the_others_are_sent() {
+    kafka().topic("fits", 1).await.unwrap();
+    let folder = TempDir::new().unwrap();
+    let schema = r#"{"type":"record","name":"R","fields":[{"name":"n","type":"int"}]}"#;
+    let format = RowFormat::Avro(AvroOutput {
+        schema: Some(weir_schema::SchemaSource::Text(schema.to_owned())),
+        ..AvroOutput::default()
+    });
+    let config = KafkaOutput { format, ..output("fits", Delivery::AtLeastOnce) };
+    let mut sink = start(&folder, &config, None).await.unwrap();
+    let delivered = sink.write(&rows(&[1, 1 << 40, 3])).await.unwrap();
+    sink.prepare(Epoch(1)).await.unwrap();
+    assert_eq!(delivered.rejected.len(), 1);
+    assert_eq!(delivered.rejected[0].row, 1);
+    assert_eq!(delivered.rejected[0].reason, "column \"n\": is 1099511627776; the schema wants 32 bits");
+    let values: Vec<_> =
+        kafka().read("fits", Isolation::Committed).unwrap().into_iter().map(|record| record.value).collect();
+    assert_eq!(values, [Some("\u{2}".to_owned()), Some("\u{6}".to_owned())]);
 }

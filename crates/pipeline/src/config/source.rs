@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use weir_collect::SourceConfig;
-use weir_decode::{AvroConfig, FormatConfig, JsonConfig, ProtobufConfig, SparkLogConfig, TextConfig};
+use weir_decode::{
+    AvroConfig, CsvConfig, FormatConfig, JsonConfig, ProtobufConfig, RawConfig, SparkLogConfig, TextConfig,
+};
 
 use crate::tagged;
 
@@ -16,8 +18,8 @@ pub struct SourceEntry {
     /// Where the bytes come from.
     #[serde(flatten)]
     pub source: SourceConfig,
-    /// How bytes become records and columns: `json`, `text`, `spark_log`, `avro` or `protobuf`, or one of these with its
-    /// options.
+    /// How bytes become records and columns: `json`, `text`, `csv`, `raw`, `spark_log`, `avro` or `protobuf`, or one of
+    /// these with its options.
     #[serde(serialize_with = "FormatKey::serialize")]
     #[schemars(extend("examples" = ["json"]))]
     pub format: FormatConfig,
@@ -44,6 +46,8 @@ struct OtherKeys {
 enum FormatKey {
     Json(JsonConfig),
     Text(TextConfig),
+    Csv(CsvConfig),
+    Raw(RawConfig),
     SparkLog(SparkLogConfig),
     Avro(Box<AvroConfig>),
     Protobuf(Box<ProtobufConfig>),

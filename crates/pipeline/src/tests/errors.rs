@@ -93,7 +93,7 @@ fn a_wrong_word_for_a_format() {
             5 |     format: jsn
               |             ^^^
               = at: sources.logs.format
-              = allowed: json, text, spark_log, avro, protobuf
+              = allowed: json, text, csv, raw, spark_log, avro, protobuf
               = did you mean `json`?
         "#]],
     );

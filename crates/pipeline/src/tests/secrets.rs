@@ -45,7 +45,7 @@ fn the_value_of_a_secret_is_in_no_error() {
         5 |     format: "${env:DB_PASSWORD}"
           |             ^^^^^^^^^^^^^^^^^^^^
           = at: sources.logs.format
-          = allowed: json, text, spark_log, avro, protobuf
+          = allowed: json, text, csv, raw, spark_log, avro, protobuf
     "#]]
     .assert_eq(&errors);
 }

@@ -381,7 +381,7 @@ fn fixed_columns_are_not_declared_and_paths_are_not_empty() {
           |                ^^^^^
           = at: sources.a.file.paths
 
-        p.yaml:3:48: error: the columns of `spark_log` are fixed: a schema can be declared for `json`, `avro` and `protobuf` only
+        p.yaml:3:48: error: the columns of `spark_log` are fixed: a schema can be declared for `json`, `csv`, `avro` and `protobuf` only
           |
         3 |   a: { file: { paths: [] }, format: spark_log, schema: { a: int64 } }
           |                                                ^^^^^^

@@ -17,13 +17,16 @@ const BRANCHES_MAX: usize = 100;
 pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
     for (name, source) in &config.sources {
         let kind = match source.format {
-            FormatConfig::Json(_) | FormatConfig::Avro(_) | FormatConfig::Protobuf(_) => continue,
+            FormatConfig::Json(_) | FormatConfig::Csv(_) | FormatConfig::Avro(_) | FormatConfig::Protobuf(_) => {
+                continue;
+            }
+            FormatConfig::Raw(_) => "raw",
             FormatConfig::Text(_) => "text",
             FormatConfig::SparkLog(_) => "spark_log",
         };
         if !source.schema.is_empty() {
             let message = format!(
-                "the columns of `{kind}` are fixed: a schema can be declared for `json`, `avro` and `protobuf` only"
+                "the columns of `{kind}` are fixed: a schema can be declared for `json`, `csv`, `avro` and `protobuf` only"
             );
             problems.push(Problem::new(format!("sources.{name}.schema"), message));
         }

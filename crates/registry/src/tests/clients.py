@@ -3,6 +3,7 @@
 clients.py REGISTRY                     registers, asks, compares; prints records as `FORMAT HEX`
 clients.py REGISTRY BROKERS ALL FROM TO writes the orders FROM to TO of ALL to the topics orders-avro, orders-protobuf and
                                         orders-json; the second half of all has a newer schema
+clients.py REGISTRY BROKERS ALL         reads ALL orders from out-avro and from out-protobuf, as Weir wrote them
 """
 
 import sys
@@ -141,6 +142,8 @@ def main():
     options = {"use.deprecated.format": False, "skip.known.types": True}
     proto = {version: ProtobufSerializer(classes[version], registry, options) for version in (1, 2)}
     of = lambda topic: SerializationContext(topic, MessageField.VALUE)
+    if len(sys.argv) == 4:
+        return check(registry, of)
     if len(sys.argv) > 2:
         return write(avro, proto, classes, as_json, of)
     for number in range(4):
@@ -209,6 +212,53 @@ def write(avro, proto, classes, as_json, of):
             producer.produce("orders-avro", b"no Avro at all")
             producer.produce("orders-avro", b"\0\0\0\x27\x0f" + value[5:])
     expect(producer.flush(60) == 0, "everything is written")
+
+
+def class_of(registry, value):
+    """The class of the message that a record says it is."""
+    schema = registry.get_schema(int.from_bytes(value[1:5], "big"), fmt="serialized")
+    pool, file = DescriptorPool(), descriptor_pb2.FileDescriptorProto()
+    pool.AddSerializedFile(timestamp_pb2.DESCRIPTOR.serialized_pb)
+    file.ParseFromString(base64.b64decode(schema.schema_str))
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{file.package}.{file.message_type[0].name}"))
+
+
+def check(registry, of):
+    from confluent_kafka import Consumer
+
+    rows, seen, classes = int(sys.argv[3]), {"out-avro": set(), "out-protobuf": set()}, {}
+    consumer = Consumer({"bootstrap.servers": sys.argv[2], "group.id": "check", "auto.offset.reset": "earliest",
+                         "isolation.level": "read_committed"})
+    consumer.subscribe(list(seen))
+    while any(len(ids) < rows for ids in seen.values()):
+        record = consumer.poll(30)
+        expect(record is not None and record.error() is None, f"records: {record}, {[len(ids) for ids in seen.values()]}")
+        topic, value = record.topic(), record.value()
+        if topic == "out-avro":
+            back = AvroDeserializer(registry)(value, of(topic))
+        else:
+            if value[:5] not in classes:
+                classes[value[:5]] = ProtobufDeserializer(class_of(registry, value), {"use.deprecated.format": False}, registry)
+            message = classes[value[:5]](value, of(topic))
+            back = {field.name: getattr(message, field.name) if field.is_repeated or message.HasField(field.name) else None
+                    for field in message.DESCRIPTOR.fields}
+            back["ts"] = back["ts"].ToDatetime(timezone.utc)
+            back["day"] = date.fromisoformat(back["day"])
+            back["price"] = back["price"] and Decimal(back["price"])
+            back["customer"] = back["customer"] and {"name": back["customer"].name, "id": back["customer"].id}
+            back["tags"], back["items"] = dict(back["tags"]), list(back["items"])
+            back["note"] = back["note"] and {"string": back["note"].string or None, "long": back["note"].long or None}
+        number = back["id"]
+        version = 1 + (number * 2) // rows
+        wanted = order(number, version)
+        wanted["note"] = [None, {"string": "a note", "long": None}, {"string": None, "long": number}][number % 3]
+        wanted["channel"] = wanted.get("channel")
+        for name, value in wanted.items():
+            expect(back.get(name) == value, f"{topic}: {name} of {number} is {back.get(name)!r}, not {value!r}")
+        expect(record.key() == str(number).encode(), f"{topic}: the key is {record.key()}")
+        expect(number not in seen[topic], f"{topic}: {number} is there twice")
+        seen[topic].add(number)
 
 
 main()

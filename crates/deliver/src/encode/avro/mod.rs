@@ -1,0 +1,11 @@
+//! Rows as records of Apache Avro: a schema that says what the columns are, and values by that schema or by one that was given.
+//! Pure. Refuses values that the schema has no place for; their rows are told apart from the others.
+
+mod schema;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub(super) use schema::names;
+pub(crate) use schema::{plain, schema_of};
+pub(crate) use writer::records;

@@ -1,0 +1,101 @@
+//! How rows become records of a topic, as people write it. Refuses to read files and to ask registries.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use weir_schema::{RegistryConfig, SchemaSource};
+
+/// How each row is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RowFormat {
+    /// A JSON object.
+    #[default]
+    Json,
+    /// Comma-separated values, without a header line.
+    Csv,
+    /// A record of Apache Avro.
+    Avro(AvroOutput),
+    /// A message of Protocol Buffers.
+    Protobuf(ProtobufOutput),
+}
+
+/// Rows as records of Apache Avro.
+///
+/// Without a `schema` the columns say what the schema is: numbers, text, bytes, times (milliseconds, microseconds or nanoseconds,
+/// with a zone or without), dates, decimals, lists, maps and structs keep what they mean; uint64 is a decimal of 20 digits; every
+/// column may be null. With a `schema` rows are written as it says: columns are found by name, text becomes a symbol of an enum,
+/// columns that it does not have are left out. A row whose value does not fit goes to the dead letters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AvroOutput {
+    /// Where the schema is registered. Records are then in the Confluent wire format; without it they are the bare values, and
+    /// `schema` has to say what these mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry: Option<RegistryConfig>,
+    /// Under which subject it is registered. Default: the topic's name with `-value`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The schema that rows are written as: the text of it, or `{ file: orders.avsc }`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<SchemaSource>,
+    /// What the record is called when the columns say what the schema is, with a namespace or without. Default: the topic's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["shop.Order"]))]
+    pub name: Option<String>,
+}
+
+/// Rows as messages of Protocol Buffers.
+///
+/// Without a `schema` the columns say what the schema is: numbers, text, bytes, times (`google.protobuf.Timestamp`), lists, maps
+/// and structs keep what they mean; decimals, dates and times of day are text; every column may be null. A field keeps its number
+/// from one schema to the next. With a `schema` rows are written as it says: columns are found by name, text becomes a value of an
+/// enum, columns that it does not have are left out. A row whose value does not fit goes to the dead letters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProtobufOutput {
+    /// Where the schema is registered. Records are then in the Confluent wire format; without it they are the bare messages, and
+    /// `schema` has to say what these mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry: Option<RegistryConfig>,
+    /// Under which subject it is registered. Default: the topic's name with `-value`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The schema that rows are written as: the text of a `.proto` file, or `{ file: orders.proto }`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<SchemaSource>,
+    /// The files that `schema` imports, by the name by which it does. They are registered under these names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub imports: BTreeMap<String, SchemaSource>,
+    /// Which message of the schema a row is; or what it is called when the columns say what the schema is, with a package or
+    /// without. Default: the schema's only message; the topic's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["shop.Order"]))]
+    pub message: Option<String>,
+}
+
+impl RowFormat {
+    /// What makes no sense, and below which key.
+    pub(crate) fn problem(&self) -> Option<(&'static str, String)> {
+        let needed = |what: &str| {
+            format!(
+                "{what} without a registry needs a schema, or nobody could read the records; add registry: {{ urls: [...] }}, or schema"
+            )
+        };
+        match self {
+            Self::Json | Self::Csv => None,
+            Self::Avro(avro) => {
+                let is_bare = avro.registry.is_none() && avro.schema.is_none();
+                is_bare.then(|| ("format.avro", needed("avro")))
+            }
+            Self::Protobuf(protobuf) => {
+                if protobuf.schema.is_none() && !protobuf.imports.is_empty() {
+                    return Some(("format.protobuf.imports", "there is no schema that imports them".to_owned()));
+                }
+                let is_bare = protobuf.registry.is_none() && protobuf.schema.is_none();
+                is_bare.then(|| ("format.protobuf", needed("protobuf")))
+            }
+        }
+    }
+}
