@@ -54,7 +54,7 @@ use operator::News;
 use progress::{Progress, Punctuation};
 
 pub use adopt::{Misfit, Reset};
-pub use aggregate::result_type;
+pub use aggregate::{Sketch, result_type};
 pub use chrono::Weekday;
 pub use error::EngineError;
 pub use explain::{Holding, StepStatus};

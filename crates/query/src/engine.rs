@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use crate::error::{QueryError, QueryErrorCode};
-use crate::indexes::{Indexes, Scans};
+use crate::indexes::{BadIndex, Indexes, Scans};
 use crate::limits::{Limits, RunOptions};
 use crate::plan::{Description, Notes, Planned, Session, limited, on_own_thread};
 use crate::reader::Damage;
@@ -364,17 +364,19 @@ impl Run {
 
 /// What a query did without a search index, said to the store too.
 fn without_index(scans: &Scans, source: &dyn TableSource) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for scanned in scans.all().into_iter().filter(|scanned| !scanned.faults.is_empty()) {
-        for (path, reason) in &scanned.faults {
-            source.found_bad_index(path, reason);
-        }
-        let (segments, table, reason) = (scanned.faults.len(), &scanned.table, &scanned.faults[0].1);
-        warnings.push(format!(
-            "{segments} segments of table {table} were read as a whole, which takes longer: {reason}; it is made again"
-        ));
+    let faults = scans.faults();
+    for fault in &faults {
+        source.found_bad_index(&fault.path, &fault.reason);
     }
-    warnings
+    let of_tables = faults.chunk_by(|one, next| one.table == next.table);
+    let warning = |faults: &[BadIndex]| {
+        let BadIndex { table, reason, .. } = &faults[0];
+        let segments = faults.len();
+        format!(
+            "{segments} segments of table {table} were read as a whole, which takes longer: {reason}; it is made again"
+        )
+    };
+    of_tables.map(warning).collect()
 }
 
 fn base_state(limits: &Limits) -> datafusion::error::Result<SessionState> {

@@ -39,9 +39,19 @@ impl Indexes {
         let index = self.open(path, segment)?;
         let blocks = wanted.blocks(&index);
         if blocks.is_err() {
-            self.kept().by_path.remove(path);
+            self.forget(path);
         }
         Ok(Some((blocks?, index.block_rows())))
+    }
+
+    /// The index of `segment`; `None` when it has none.
+    pub(crate) fn index(&self, segment: &Segment) -> Result<Option<Arc<TokenIndex>>, IndexFault> {
+        segment.index.as_deref().map(|path| self.open(path, segment)).transpose()
+    }
+
+    /// Forgets the index at `path`, which is damaged.
+    fn forget(&self, path: &Path) {
+        self.kept().by_path.remove(path);
     }
 
     fn open(&self, path: &Path, segment: &Segment) -> Result<Arc<TokenIndex>, IndexFault> {
@@ -88,8 +98,8 @@ pub(crate) struct Scanned {
     pub(crate) blocks_read: usize,
     /// The index was not asked: the conditions say nothing that it knows.
     pub(crate) is_plain: bool,
-    /// Indexes that could not be asked, and why.
-    pub(crate) faults: Vec<(PathBuf, String)>,
+    /// Indexes that could not be asked.
+    pub(crate) faults: usize,
     pub(crate) fresh_rows: usize,
 }
 
@@ -106,8 +116,8 @@ impl std::fmt::Display for Scanned {
             write!(f, "; {} skipped by the search index, which leaves ", self.by_index)?;
             write!(f, "{} of {} blocks", self.blocks_read, self.blocks)?;
         }
-        if !self.faults.is_empty() {
-            write!(f, "; {} read as a whole without a search index", self.faults.len())?;
+        if self.faults > 0 {
+            write!(f, "; {} read as a whole without a search index", self.faults)?;
         }
         if self.fresh_rows > 0 {
             write!(f, "; {} rows in memory", self.fresh_rows)?;
@@ -116,21 +126,61 @@ impl std::fmt::Display for Scanned {
     }
 }
 
-/// The scans of one query.
+/// A search index that could not be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BadIndex {
+    pub(crate) table: String,
+    /// Of the segment.
+    pub(crate) path: PathBuf,
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Default)]
+struct Said {
+    scans: Vec<Scanned>,
+    rollups: Vec<String>,
+    faults: Vec<BadIndex>,
+}
+
+/// What one query reads, as far as it is planned.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Scans(Arc<Mutex<Vec<Scanned>>>);
+pub(crate) struct Scans(Arc<Mutex<Said>>);
 
 impl Scans {
     /// Remembers a scan; planning may make the same one several times.
     pub(crate) fn add(&self, scanned: Scanned) {
-        let mut scans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !scans.contains(&scanned) {
-            scans.push(scanned);
+        let mut said = self.said();
+        if !said.scans.contains(&scanned) {
+            said.scans.push(scanned);
         }
     }
 
-    /// All of them so far.
-    pub(crate) fn all(&self) -> Vec<Scanned> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Remembers what is answered by rollups.
+    pub(crate) fn say(&self, rollups: String) {
+        self.said().rollups.push(rollups);
+    }
+
+    /// Remembers an index that could not be asked.
+    pub(crate) fn fault(&self, table: &str, path: &Path, reason: &str) {
+        let fault = BadIndex { table: table.to_owned(), path: path.to_owned(), reason: reason.to_owned() };
+        let mut said = self.said();
+        if !said.faults.contains(&fault) {
+            said.faults.push(fault);
+        }
+    }
+
+    /// One line for each rollup and each scan.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let said = self.said();
+        said.rollups.iter().cloned().chain(said.scans.iter().map(Scanned::to_string)).collect()
+    }
+
+    /// The indexes that could not be asked.
+    pub(crate) fn faults(&self) -> Vec<BadIndex> {
+        self.said().faults.clone()
+    }
+
+    fn said(&self) -> std::sync::MutexGuard<'_, Said> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -20,6 +20,7 @@ mod plan;
 mod prune;
 mod reader;
 mod result;
+mod rollup;
 mod show;
 mod snapshot;
 mod statement;

@@ -22,6 +22,7 @@ use crate::indexes::{Indexes, Scans};
 use crate::limits::{Limits, RunOptions};
 use crate::parameter;
 use crate::reader::Damage;
+use crate::rollup::from_rollups;
 use crate::show;
 use crate::snapshot::{Snapshot, Table};
 use crate::statement::{self, Question};
@@ -179,6 +180,9 @@ impl Session {
     pub(crate) async fn plan_logical(mut self, plan: LogicalPlan, sql: &str) -> Result<Planned, QueryError> {
         let failed = |error| QueryError::from_datafusion(&error, sql);
         let mut optimized = self.state.optimize(&plan).map_err(failed)?;
+        if let Some(rewritten) = from_rollups(&optimized, &self.scans).map_err(failed)? {
+            optimized = self.state.optimize(&rewritten).map_err(failed)?;
+        }
         if !matches!(optimized, LogicalPlan::Explain(_)) {
             optimized = guard::stoppable(optimized, &self.stop).map_err(failed)?;
         }
@@ -186,7 +190,7 @@ impl Session {
         let physical =
             self.state.query_planner().create_physical_plan(&optimized, &self.state).await.map_err(failed)?;
         if let Some(explained) = physical.downcast_ref::<ExplainExec>() {
-            return Ok(Planned::Answer(show::explained(explained, &self.scans.all())?));
+            return Ok(Planned::Answer(show::explained(explained, &self.scans.lines())?));
         }
         Ok(Planned::Plan(guard::yielding(physical).map_err(failed)?, Box::new(self.state)))
     }

@@ -47,6 +47,21 @@ impl TimeBounds {
     }
 }
 
+/// Whether `filter` says nothing but between which times of `column` a row must lie, so that [`TimeBounds::of`] says the
+/// same.
+pub(crate) fn is_comparison(filter: &Expr, column: &str) -> bool {
+    let is_known = |this: &Expr, that: &Expr| is_column(this, column) && floor_and_ceiling(that).is_some();
+    match filter {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let is_order = matches!(op, Operator::Eq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq);
+            is_order && (is_known(left, right) || is_known(right, left))
+        }
+        Expr::Between(Between { expr, negated: false, low, high }) => is_known(expr, low) && is_known(expr, high),
+        Expr::IsNotNull(inner) => is_column(inner, column),
+        _ => false,
+    }
+}
+
 fn bounds_of(filter: &Expr, column: &str) -> TimeBounds {
     match filter {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {

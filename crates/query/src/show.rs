@@ -9,7 +9,6 @@ use datafusion::physical_plan::explain::ExplainExec;
 
 use crate::encode::type_name;
 use crate::error::{QueryError, QueryErrorCode};
-use crate::indexes::Scanned;
 use crate::snapshot::{Snapshot, Table};
 
 /// `SHOW TABLES`: name, rows, bytes, segments, min_time, max_time.
@@ -42,13 +41,21 @@ pub(crate) fn columns(table: &Table) -> Result<RecordBatch, QueryError> {
 }
 
 /// `EXPLAIN`: as DataFusion says it, and what is read of each table.
-pub(crate) fn explained(explained: &ExplainExec, scans: &[Scanned]) -> Result<RecordBatch, QueryError> {
+pub(crate) fn explained(explained: &ExplainExec, reads: &[String]) -> Result<RecordBatch, QueryError> {
     let shown = explained.stringified_plans().iter().filter(|plan| plan.should_display(explained.verbose()));
     let mut rows: Vec<(String, String)> =
         shown.map(|plan| (plan.plan_type.to_string(), plan.plan.to_string())).collect();
-    if !scans.is_empty() {
-        let lines: Vec<String> = scans.iter().map(Scanned::to_string).collect();
-        rows.push(("reads".to_owned(), lines.join("\n")));
+    if !explained.verbose() {
+        // What was optimized twice is shown as it is at last.
+        let kinds: Vec<String> = rows.iter().map(|(kind, _)| kind.clone()).collect();
+        let mut at = 0;
+        rows.retain(|(kind, _)| {
+            at += 1;
+            !kinds[at..].contains(kind)
+        });
+    }
+    if !reads.is_empty() {
+        rows.push(("reads".to_owned(), reads.join("\n")));
     }
     let (kinds, plans): (Vec<String>, Vec<String>) = rows.into_iter().unzip();
     let columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from(kinds)), Arc::new(StringArray::from(plans))];

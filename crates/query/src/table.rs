@@ -33,7 +33,7 @@ use crate::snapshot::{Segment, Table};
 const METADATA_BYTES_GUESSED: usize = 256 << 10;
 
 /// One table at one moment.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ScannedTable {
     pub(crate) table: Table,
     pub(crate) name: String,
@@ -125,7 +125,8 @@ impl ScannedTable {
                 }
                 Ok(None) => parts.push((segment, None)),
                 Err(fault) => {
-                    scanned.faults.push((segment.path.clone(), fault.to_string()));
+                    scanned.faults += 1;
+                    self.scans.fault(&self.name, &segment.path, &fault.to_string());
                     parts.push((segment, None));
                 }
             }

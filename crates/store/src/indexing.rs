@@ -10,7 +10,7 @@ use weir_model::{ErrorKind, SeamResult};
 
 use crate::segment::decode;
 use crate::tokens::{Builder, Subject, encode, index_path};
-use crate::{SegmentRef, Store};
+use crate::{SegmentRef, Store, TableSnapshot};
 
 impl Store {
     /// A reader found the search index of the segment at `path` missing or damaged: it is made again by
@@ -39,7 +39,7 @@ impl Store {
                 self.unindexed().remove(&path);
                 continue;
             };
-            self.index(segment, &table.schema)?;
+            self.index(segment, table)?;
             self.unindexed().remove(&path);
             tracing::info!(path = %path.display(), rows = segment.rows, "made the search index of a segment");
             return Ok(true);
@@ -51,17 +51,17 @@ impl Store {
         self.unindexed().first().cloned()
     }
 
-    fn index(&self, segment: &SegmentRef, schema: &arrow::datatypes::SchemaRef) -> SeamResult<()> {
-        let read = decode(&**self.vfs(), segment, schema);
+    fn index(&self, segment: &SegmentRef, table: &TableSnapshot) -> SeamResult<()> {
+        let read = decode(&**self.vfs(), segment, &table.schema);
         if let Err(error) = &read
             && error.kind == ErrorKind::Corrupt
         {
             self.unindexed().remove(&segment.path);
             self.quarantine(&segment.path, &error.full())?;
         }
-        let mut builder = Builder::new(schema);
+        let mut builder = Builder::new(&table.schema, table.time_column.as_deref());
         read?.iter().for_each(|batch| builder.add(batch));
-        let bytes = encode(builder, Subject { bytes: segment.bytes, checksum: segment.checksum });
+        let bytes = encode(builder, Subject { bytes: segment.bytes, checksum: segment.checksum })?;
         self.remove_index(&segment.path)?;
         publish(&**self.vfs(), &index_path(&segment.path), &bytes).map(|_| ())
     }

@@ -13,6 +13,7 @@ mod digest;
 mod indexing;
 mod name;
 mod rewrite;
+pub mod rollups;
 mod schema;
 mod segment;
 mod snapshot;

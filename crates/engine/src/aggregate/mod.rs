@@ -32,6 +32,7 @@ use weir_model::Compiler;
 
 use crate::plan::Aggregate;
 
+pub use sketch::Sketch;
 pub(crate) use top_k::K_MAX;
 
 /// What the values of an argument are to an accumulator.

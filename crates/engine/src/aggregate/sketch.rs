@@ -15,8 +15,9 @@ const BINS_PER_DOUBLING: f64 = 35.0;
 /// Smaller magnitudes count as zero.
 const SMALLEST: f64 = f64::MIN_POSITIVE;
 
+/// Counts of values by magnitude, from which quantiles are read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sketch {
+pub struct Sketch {
     zeros: u64,
     positive: Bins,
     negative: Bins,
@@ -25,7 +26,7 @@ pub(crate) struct Sketch {
 impl Sketch {
     /// Counts a value. NaN is not a value; the infinities count as the largest magnitudes there are.
     #[inline]
-    pub(crate) fn add(&mut self, value: f64) {
+    pub fn add(&mut self, value: f64) {
         if value >= SMALLEST {
             self.positive.add(bin_of(value), 1);
         } else if value <= -SMALLEST {
@@ -35,14 +36,15 @@ impl Sketch {
         }
     }
 
-    pub(crate) fn merge(&mut self, other: &Self) {
+    /// Counts what `other` has counted.
+    pub fn merge(&mut self, other: &Self) {
         self.zeros += other.zeros;
         self.positive.merge(&other.positive);
         self.negative.merge(&other.negative);
     }
 
     /// The value below which the part `quantile` of the values lies; `None` if there are no values.
-    pub(crate) fn quantile(&self, quantile: f64) -> Option<f64> {
+    pub fn quantile(&self, quantile: f64) -> Option<f64> {
         let (below, total) = (self.negative.total(), self.negative.total() + self.zeros + self.positive.total());
         let rank = (quantile * total.checked_sub(1)? as f64) as u64;
         Some(if rank < below {
@@ -54,7 +56,8 @@ impl Sketch {
         })
     }
 
-    pub(crate) fn write(&self) -> Vec<u8> {
+    /// The sketch as bytes.
+    pub fn write(&self) -> Vec<u8> {
         let mut bytes = self.zeros.to_le_bytes().to_vec();
         for bins in [&self.positive, &self.negative] {
             let used = bins.used();
@@ -65,14 +68,16 @@ impl Sketch {
         bytes
     }
 
-    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+    /// A sketch from its bytes; `None` when they are none.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
         let (zeros, rest) = bytes.split_first_chunk()?;
         let (positive, rest) = Bins::read(rest)?;
         let (negative, rest) = Bins::read(rest)?;
         rest.is_empty().then_some(Self { zeros: u64::from_le_bytes(*zeros), positive, negative })
     }
 
-    pub(crate) fn size(&self) -> usize {
+    /// Bytes of memory.
+    pub fn size(&self) -> usize {
         size_of::<Self>() + (self.positive.counts.capacity() + self.negative.counts.capacity()) * size_of::<u64>()
     }
 }

@@ -70,7 +70,8 @@ pub(crate) fn encode(
     let file = ChecksummedWriter::create(vfs, &path)?;
     let failed = |error| parquet_error(&path, error);
     let mut writer = ArrowWriter::try_new(file, Arc::clone(&encoding.schema), Some(properties)).map_err(failed)?;
-    let mut index = (rows as u64 >= INDEXED_ROWS_MIN).then(|| Builder::new(&encoding.schema));
+    let mut index =
+        (rows as u64 >= INDEXED_ROWS_MIN).then(|| Builder::new(&encoding.schema, encoding.time_column.as_deref()));
     let mut write = |batch: &RecordBatch| {
         if let Some(index) = &mut index {
             index.add(batch);
@@ -104,7 +105,7 @@ pub(crate) fn encode(
 /// Writes the search index of the segment at `path`. A segment is whole without it: when the disk is full it is left to
 /// [`crate::Store::index_once`].
 fn write_index(vfs: &dyn Vfs, path: &Path, index: Builder, segment: Published) -> SeamResult<()> {
-    let bytes = tokens::encode(index, Subject { bytes: segment.bytes, checksum: segment.checksum });
+    let bytes = tokens::encode(index, Subject { bytes: segment.bytes, checksum: segment.checksum })?;
     match publish(vfs, &index_path(path), &bytes) {
         Err(error) if error.kind == ErrorKind::Retry => {
             tracing::warn!(path = %path.display(), error = error.full(), "a segment has no search index for now");

@@ -3,6 +3,8 @@
 use arrow::array::{Array, AsArray, RecordBatch, StringViewArray};
 use arrow::datatypes::{DataType, Schema};
 
+use crate::rollups;
+
 use super::text::{GRAMS, WHOLE_BYTES_MAX, folds_to_ascii, take_apart, whole};
 use super::{BLOCK_ROWS, COLUMNS_MAX, GATHERED_BYTES_MAX, WORDS_PER_BLOCK_MAX};
 
@@ -15,6 +17,7 @@ const REMEMBERED: usize = 1 << 10;
 #[derive(Debug)]
 pub(crate) struct Builder {
     columns: Vec<Column>,
+    rollups: rollups::Builder,
     rows: u64,
     /// Rows of the block that is not full yet.
     in_block: usize,
@@ -53,8 +56,8 @@ impl Block {
 }
 
 impl Builder {
-    /// For rows with `schema`.
-    pub(crate) fn new(schema: &Schema) -> Self {
+    /// For rows with `schema`, whose column of event times is `time`.
+    pub(crate) fn new(schema: &Schema, time: Option<&str>) -> Self {
         let texts = schema.fields().iter().enumerate().filter(|(_, field)| *field.data_type() == DataType::Utf8View);
         let columns = texts.take(COLUMNS_MAX).map(|(index, field)| Column {
             name: field.name().clone(),
@@ -62,11 +65,13 @@ impl Builder {
             blocks: Vec::new(),
             scratch: Scratch::new(),
         });
-        Self { columns: columns.collect(), rows: 0, in_block: 0 }
+        let rollups = rollups::Builder::new(schema, time);
+        Self { columns: columns.collect(), rollups, rows: 0, in_block: 0 }
     }
 
     /// The next rows, in the order in which they are written.
     pub(crate) fn add(&mut self, batch: &RecordBatch) {
+        self.rollups.add(batch);
         let mut from = 0;
         while from < batch.num_rows() {
             let count = (batch.num_rows() - from).min(BLOCK_ROWS - self.in_block);
@@ -99,12 +104,12 @@ impl Builder {
         }
     }
 
-    /// The columns, each with all its blocks, and the number of rows.
-    pub(super) fn finish(mut self) -> (Vec<Column>, u64) {
+    /// The columns, each with all its blocks, the rollups, and the number of rows.
+    pub(super) fn finish(mut self) -> (Vec<Column>, rollups::Builder, u64) {
         if self.in_block > 0 {
             self.end_block();
         }
-        (self.columns, self.rows)
+        (self.columns, self.rollups, self.rows)
     }
 }
 

@@ -1,6 +1,9 @@
 //! The bytes of an index: written from what was gathered, and the header read back. The layout is described in the module.
 
 use weir_disk::checksum_of;
+use weir_model::SeamResult;
+
+use crate::rollups;
 
 use super::build::{Block, Builder, Column};
 use super::need::Blocks;
@@ -41,6 +44,7 @@ pub(super) struct Header {
     pub(super) block_rows: usize,
     pub(super) blocks: usize,
     pub(super) columns: Vec<ColumnHeader>,
+    pub(super) rollups: RollupsAt,
 }
 
 #[derive(Debug)]
@@ -63,6 +67,14 @@ pub(super) struct GramsAt {
 pub(super) struct WordsAt {
     pub(super) rows: u32,
     pub(super) offset: u64,
+}
+
+/// Where the list of rollups is; their streams follow it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RollupsAt {
+    pub(super) offset: u64,
+    pub(super) list_bytes: usize,
+    pub(super) checksum: u64,
 }
 
 /// Bytes of a set of blocks.
@@ -91,11 +103,15 @@ pub(super) fn lane_of(hash: u64) -> [u8; LANE_BYTES] {
 }
 
 /// The index of `subject`, as a file.
-pub(crate) fn encode(builder: Builder, subject: Subject) -> Vec<u8> {
-    let (columns, rows) = builder.finish();
+///
+/// # Errors
+/// When rollups cannot be written as Arrow, which is a mistake of ours.
+pub(crate) fn encode(builder: Builder, subject: Subject) -> SeamResult<Vec<u8>> {
+    let (columns, rollups, rows) = builder.finish();
+    let (list, streams) = rollups::encode(rollups, subject.bytes)?;
     let blocks = usize::try_from(rows.div_ceil(BLOCK_ROWS as u64)).unwrap_or(usize::MAX);
     let names: usize = columns.iter().map(|column| column.name.len()).sum();
-    let header_bytes = 30 + names + columns.len() * (2 + set_bytes(blocks) + 20 + 12);
+    let header_bytes = 50 + names + columns.len() * (2 + set_bytes(blocks) + 20 + 12);
     let begin = PREFIX_BYTES + header_bytes;
     let budget = usize::try_from(subject.bytes / 100 * SHARE_MAX_PERCENT).unwrap_or(usize::MAX);
     let sections = sections(&columns, blocks, budget.saturating_sub(begin));
@@ -122,6 +138,9 @@ pub(crate) fn encode(builder: Builder, subject: Subject) -> Vec<u8> {
         put(&mut header, &offset.to_le_bytes());
         offset += section.words.len() as u64;
     }
+    put(&mut header, &offset.to_le_bytes());
+    put(&mut header, &(list.len() as u32).to_le_bytes());
+    put(&mut header, &checksum_of(&list).to_le_bytes());
     assert_eq!(header.len(), header_bytes, "the header is as long as was said");
 
     let mut file = Vec::with_capacity(usize::try_from(offset).unwrap_or(0));
@@ -134,7 +153,9 @@ pub(crate) fn encode(builder: Builder, subject: Subject) -> Vec<u8> {
         put(&mut file, section.grams.as_ref().map_or(&[][..], |(_, bytes)| bytes));
         put(&mut file, &section.words);
     }
-    file
+    put(&mut file, &list);
+    put(&mut file, &streams);
+    Ok(file)
 }
 
 fn put(to: &mut Vec<u8>, bytes: &[u8]) {
@@ -291,7 +312,16 @@ pub(super) fn parse_header(header: &[u8], length: u64) -> Option<Header> {
         }
         columns.push(ColumnHeader { name, open, grams, words });
     }
-    bytes.0.is_empty().then_some(Header { rows, subject, block_rows, blocks, columns })
+    let (offset, list_bytes, checksum) = (bytes.u64()?, bytes.u32()? as usize, bytes.u64()?);
+    let rollups = RollupsAt { offset, list_bytes, checksum };
+    (bytes.0.is_empty() && is_inside(offset, list_bytes)).then_some(Header {
+        rows,
+        subject,
+        block_rows,
+        blocks,
+        columns,
+        rollups,
+    })
 }
 
 /// Bytes that are read from the front.

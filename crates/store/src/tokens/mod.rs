@@ -14,11 +14,14 @@
 //!
 //! An index has at most [`SHARE_MAX_PERCENT`] of the size of its segment; filters get coarser where it would have more.
 //!
-//! # Layout, version 1
+//! The same file holds the segment's [`rollups`](crate::rollups).
+//!
+//! # Layout, version 2
 //! Integers are little-endian; offsets count from the beginning of the file.
 //! ```text
-//! "weir-tok" | version u32 | bytes of the header u32 | XXH3-64 of the header | header | pieces and words of all columns
-//! header: rows u64 | bytes of the segment u64 | XXH3-64 of the segment | rows per block u32 | columns u16 | column*
+//! "weir-tok" | version u32 | bytes of the header u32 | XXH3-64 of the header | header | pieces and words of all columns | rollups
+//! header: rows u64 | bytes of the segment u64 | XXH3-64 of the segment | rows per block u32 | columns u16 | column* |
+//!         rollups: offset u64 | bytes of their list u32 | XXH3-64 of the list
 //! column: bytes of the name u16 | name | blocks that may always match, one bit each |
 //!         pieces: how many u32 | offset u64 | XXH3-64 |            (u32::MAX: not kept)
 //!         words: rows of the transposed filters u32 | offset u64   (0: not kept)
@@ -58,7 +61,7 @@ const GATHERED_BYTES_MAX: usize = 64 << 20;
 const WORD_BITS: usize = 16;
 /// With fewer bits a filter lets so much pass that it is not worth its bytes.
 const WORD_BITS_MIN: usize = 5;
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The end of an index's name.
 const SUFFIX: &str = "tok";
 

@@ -1,12 +1,15 @@
 //! Asks an index which blocks may match. Reads the header once, pieces of a column when they are first needed, and of the
 //! words only the rows that are asked for. What is damaged is an error, never an answer.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Fields, Schema};
 use weir_disk::checksum_of;
 
 use super::file::{
@@ -14,6 +17,7 @@ use super::file::{
     row_bytes, row_checksum, row_of, set_bytes,
 };
 use super::need::{Blocks, Need};
+use crate::rollups::{Blob, Listed, Rollup, decode, parse_list};
 
 /// Why an index cannot be asked.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +67,9 @@ pub struct TokenIndex {
     header: Header,
     /// Of each column, once they were needed.
     grams: Vec<Mutex<Option<Arc<Vec<u8>>>>>,
+    rollups: Mutex<Option<Arc<Vec<Listed>>>>,
+    /// Groups, and sketches, of rollups that were needed.
+    groups: Mutex<BTreeMap<(usize, bool), RecordBatch>>,
 }
 
 impl std::fmt::Debug for TokenIndex {
@@ -118,7 +125,7 @@ impl TokenIndex {
         }
         let header = parse_header(&header, length).ok_or_else(|| damaged("its header makes no sense"))?;
         let grams = header.columns.iter().map(|_| Mutex::default()).collect();
-        Ok(Self { source, header, grams })
+        Ok(Self { source, header, grams, rollups: Mutex::default(), groups: Mutex::default() })
     }
 
     /// How many blocks the segment has.
@@ -135,7 +142,71 @@ impl TokenIndex {
     pub fn memory_bytes(&self) -> usize {
         let column = |column: &ColumnHeader| size_of::<ColumnHeader>() + column.name.len() + set_bytes(self.blocks());
         let grams = self.grams.iter().map(|grams| self.kept(grams).map_or(0, |grams| grams.len()));
-        size_of::<Self>() + self.header.columns.iter().map(column).sum::<usize>() + grams.sum::<usize>()
+        let groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let groups: usize = groups.values().map(RecordBatch::get_array_memory_size).sum();
+        size_of::<Self>() + groups + self.header.columns.iter().map(column).sum::<usize>() + grams.sum::<usize>()
+    }
+
+    /// The rollups of the segment: what they are by, how many groups each has, and whether it has sketches.
+    ///
+    /// # Errors
+    /// When their list is damaged.
+    pub fn rollups(&self) -> Result<Vec<(Rollup, u64, bool)>, IndexFault> {
+        let listed = self.listed()?;
+        Ok(listed.iter().map(|one| (one.rollup.clone(), one.groups, one.sketches.is_some())).collect())
+    }
+
+    fn listed(&self) -> Result<Arc<Vec<Listed>>, IndexFault> {
+        let mut kept = self.rollups.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = &*kept {
+            return Ok(Arc::clone(kept));
+        }
+        let at = self.header.rollups;
+        let mut list = vec![0; at.list_bytes];
+        self.source.read(&mut list, at.offset).map_err(unread)?;
+        if checksum_of(&list) != at.checksum {
+            return Err(damaged("the list of rollups does not match its checksum"));
+        }
+        let listed = Arc::new(parse_list(&list).map_err(damaged)?);
+        *kept = Some(Arc::clone(&listed));
+        Ok(listed)
+    }
+
+    /// The groups of a rollup, by its place in [`TokenIndex::rollups`], with their sketches if these are wanted.
+    ///
+    /// # Errors
+    /// When it is damaged, or has no sketches.
+    pub fn rollup(&self, at: usize, with_sketches: bool) -> Result<RecordBatch, IndexFault> {
+        let listed = self.listed()?;
+        let one = listed.get(at).ok_or_else(|| damaged(format!("there is no rollup {at}")))?;
+        let groups = self.stream((at, false), one.base)?;
+        let sketches = one.sketches.filter(|_| with_sketches);
+        let Some(sketches) = sketches.map(|blob| self.stream((at, true), blob)).transpose()? else { return Ok(groups) };
+        let fields = groups.schema_ref().fields().iter().chain(sketches.schema_ref().fields()).cloned();
+        let columns = groups.columns().iter().chain(sketches.columns()).cloned().collect();
+        RecordBatch::try_new(Arc::new(Schema::new(fields.collect::<Fields>())), columns)
+            .map_err(|error| damaged(format!("sketches do not fit their groups: {error}")))
+    }
+
+    fn stream(&self, key: (usize, bool), blob: Blob) -> Result<RecordBatch, IndexFault> {
+        let mut kept = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(groups) = kept.get(&key) {
+            return Ok(groups.clone());
+        }
+        let (at, length) = (self.header.rollups, self.source.length().map_err(unread)?);
+        let end = blob.offset.checked_add(blob.bytes).filter(|end| *end <= length);
+        let from = at.offset + at.list_bytes as u64;
+        if end.is_none_or(|end| from + end > length) {
+            return Err(damaged("a rollup ends behind the file"));
+        }
+        let mut bytes = vec![0; usize::try_from(blob.bytes).unwrap_or(0)];
+        self.source.read(&mut bytes, from + blob.offset).map_err(unread)?;
+        if checksum_of(&bytes) != blob.checksum {
+            return Err(damaged("a rollup does not match its checksum"));
+        }
+        let groups = decode(&bytes).map_err(damaged)?;
+        kept.insert(key, groups.clone());
+        Ok(groups)
     }
 
     fn kept(&self, grams: &Mutex<Option<Arc<Vec<u8>>>>) -> Option<Arc<Vec<u8>>> {

@@ -16,10 +16,10 @@ fn batch(texts: &[String]) -> RecordBatch {
 /// The file of an index of these texts, of a segment of `bytes` bytes.
 fn file(texts: &[String], bytes: u64) -> Vec<u8> {
     let rows = batch(texts);
-    let mut builder = Builder::new(&rows.schema());
+    let mut builder = Builder::new(&rows.schema(), None);
     // Batches do not end where blocks end.
     (0..texts.len()).step_by(3_000).for_each(|at| builder.add(&rows.slice(at, 3_000.min(texts.len() - at))));
-    encode(builder, Subject { bytes, checksum: 7 })
+    encode(builder, Subject { bytes, checksum: 7 }).expect("written")
 }
 
 fn index(texts: &[String]) -> TokenIndex {
@@ -138,9 +138,9 @@ fn what_is_gathered_in_memory_is_limited() {
         })
         .collect();
     let rows = RecordBatch::try_from_iter(columns).expect("a batch");
-    let mut builder = Builder::new(&rows.schema());
+    let mut builder = Builder::new(&rows.schema(), None);
     (0..10).for_each(|_| builder.add(&rows));
-    let (columns, counted) = builder.finish();
+    let (columns, _, counted) = builder.finish();
     assert_eq!(counted, 10 * BLOCK_ROWS as u64);
     assert!(columns.len() < COLUMNS_MAX, "columns were given up");
     assert!(!columns.is_empty());
@@ -175,8 +175,8 @@ fn damage_is_an_error_and_never_another_answer() {
         assert!(answers(whole[..length].to_vec()).is_err(), "{length} bytes of {}", whole.len());
     }
     let mut newer = whole;
-    newer[8] = 2;
-    assert!(answers(newer).expect_err("refused").to_string().contains("version 2"));
+    newer[8] = 3;
+    assert!(answers(newer).expect_err("refused").to_string().contains("version 3"));
 }
 
 proptest! {
@@ -184,7 +184,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_an_index_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let mut named = b"weir-tok\x01\0\0\0".to_vec();
+        let mut named = b"weir-tok\x02\0\0\0".to_vec();
         named.extend(&bytes);
         for bytes in [bytes, named] {
             let _ = answers(bytes);
