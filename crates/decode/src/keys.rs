@@ -30,11 +30,62 @@ pub(crate) struct Keys {
     ends: Vec<i32>,
     /// The values as last handed out, if no key was added since.
     values: Option<Arc<StringArray>>,
+    /// Short keys that came lately and their numbers: they are told by their bytes, without a hash of them.
+    recent: Box<[(Short, i32); RECENT]>,
+}
+
+/// Short keys that are found without looking for them.
+const RECENT: usize = 64;
+
+/// A key of up to 16 bytes: its first bytes, its last ones, and its length tell it from every other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Short {
+    first: u64,
+    last: u64,
+    len: u32,
+}
+
+impl Short {
+    /// No key is so long.
+    const NOTHING: Self = Self { first: 0, last: 0, len: u32::MAX };
+
+    #[inline]
+    fn of(key: &[u8]) -> Option<Self> {
+        let len = key.len() as u32;
+        let (first, last) = match (key.first_chunk::<8>(), key.last_chunk::<8>()) {
+            (Some(first), Some(last)) if len <= 16 => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+            (Some(_), _) | (_, Some(_)) => return None,
+            (None, None) => match (key.first_chunk::<4>(), key.last_chunk::<4>()) {
+                (Some(first), Some(last)) => (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into()),
+                _ => match *key {
+                    [first, middle, last] => (u64::from(first) << 8 | u64::from(middle), last.into()),
+                    [first, last] => (first.into(), last.into()),
+                    [only] => (only.into(), 0),
+                    _ => (0, 0),
+                },
+            },
+        };
+        Some(Self { first, last, len })
+    }
+
+    #[inline]
+    fn place(&self) -> usize {
+        // The digits of 2^64 divided by the golden ratio (Knuth, The Art of Computer Programming, 6.4).
+        let mixed = (self.first ^ self.last.rotate_left(23)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (mixed >> 32) as usize % RECENT
+    }
 }
 
 impl Default for Keys {
     fn default() -> Self {
-        Self { table: HashTable::new(), hasher: RandomState::default(), bytes: Vec::new(), ends: vec![0], values: None }
+        Self {
+            table: HashTable::new(),
+            hasher: RandomState::default(),
+            bytes: Vec::new(),
+            ends: vec![0],
+            values: None,
+            recent: Box::new([(Short::NOTHING, 0); RECENT]),
+        }
     }
 }
 
@@ -45,7 +96,20 @@ impl Keys {
     }
 
     /// The number of `key`, which must be UTF-8; a new one if it is new.
+    #[inline]
     pub(crate) fn intern(&mut self, key: &[u8]) -> i32 {
+        let Some(short) = Short::of(key) else { return self.look_up(key) };
+        let place = short.place();
+        let (known, number) = self.recent[place];
+        if known == short {
+            return number;
+        }
+        let number = self.look_up(key);
+        self.recent[place] = (short, number);
+        number
+    }
+
+    fn look_up(&mut self, key: &[u8]) -> i32 {
         let hash = self.hasher.hash_one(key);
         let (bytes, ends) = (&self.bytes, &self.ends);
         if let Some(&id) = self.table.find(hash, |&id| key_of(bytes, ends, id) == key) {
@@ -121,6 +185,26 @@ mod tests {
         let values = |array: &ArrayRef| array.as_dictionary::<Int32Type>().values().to_data().buffers()[1].as_ptr();
         assert_eq!(values(&first), values(&second));
         assert_ne!(values(&first), values(&third));
+    }
+
+    #[test]
+    fn keys_that_differ_have_different_numbers_however_alike_they_are() {
+        // Every length up to more than is short, and every place at which two of one length may differ.
+        let mut all: Vec<Vec<u8>> = (0..20).map(|len| vec![b'a'; len]).collect();
+        for len in 1..20 {
+            for place in 0..len {
+                let mut key = vec![b'a'; len];
+                key[place] = b'b';
+                all.push(key);
+            }
+        }
+        let mut keys = Keys::default();
+        let first: Vec<i32> = all.iter().map(|key| keys.intern(key)).collect();
+        assert_eq!(first, (0..all.len() as i32).collect::<Vec<_>>());
+        for _ in 0..2 {
+            assert_eq!(all.iter().rev().map(|key| keys.intern(key)).collect::<Vec<_>>().last(), Some(&0));
+            assert_eq!(all.iter().map(|key| keys.intern(key)).collect::<Vec<_>>(), first);
+        }
     }
 
     #[test]

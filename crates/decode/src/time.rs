@@ -31,6 +31,53 @@ pub(crate) fn from_text(text: &[u8], zone: Zone) -> Option<i64> {
     }
 }
 
+/// Reads times as [`from_text`] does, of which most are in the same minute as the one before: that is worked out once.
+#[derive(Clone, Debug)]
+pub(crate) struct TimeReader {
+    zone: Zone,
+    /// The first bytes of the last time, `yyyy-MM-ddTHH:mm`.
+    minute: [u8; 16],
+    /// When that is, on the local clock.
+    micros: i64,
+}
+
+impl TimeReader {
+    pub(crate) fn new(zone: Zone) -> Self {
+        Self { zone, minute: [0; 16], micros: 0 }
+    }
+
+    pub(crate) fn zone(&self) -> Zone {
+        self.zone
+    }
+
+    /// The time that `text` is, in microseconds.
+    #[inline]
+    pub(crate) fn text(&mut self, text: &[u8]) -> Option<i64> {
+        match text.split_first_chunk::<16>() {
+            Some((minute, rest)) if *minute == self.minute => self.in_minute(rest).or_else(|| self.other(text)),
+            Some(_) | None => self.other(text),
+        }
+    }
+
+    /// The time whose text goes on so after the minute; `None` if it needs a closer look.
+    #[inline]
+    fn in_minute(&self, rest: &[u8]) -> Option<i64> {
+        let second = two(rest, 1).filter(|second| rest[0] == b':' && *second < 60)?;
+        let (fraction, bytes) = fraction(&rest[3..]);
+        let east = offset_at_end(&rest[3 + bytes..], self.zone)?;
+        Some(self.micros + (second - east) * 1_000_000 + fraction)
+    }
+
+    fn other(&mut self, text: &[u8]) -> Option<i64> {
+        // A leap second is of the next minute.
+        let local = iso(text).filter(|_| !text[17..].starts_with(b"60"));
+        if let Some((local, minute)) = local.zip(text.first_chunk::<16>()) {
+            (self.minute, self.micros) = (*minute, local.micros.div_euclid(60_000_000) * 60_000_000);
+        }
+        from_text(text, self.zone)
+    }
+}
+
 /// Reads a number since 1970-01-01 UTC, as digits with an optional fraction. Its unit is told by its size: below 1e11
 /// seconds, below 1e14 milliseconds, below 1e17 microseconds, else nanoseconds; so times from March 1973 to the year
 /// 5138 are read right in any unit. Negative numbers and exponents are no times.

@@ -1,10 +1,13 @@
 //! What the engine said, in words that can be compared and read.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
-use arrow::util::display::array_value_to_string;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{Field, Int64Type, TimestampMicrosecondType};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use weir_engine::Effect;
 use weir_model::EventTime;
 
@@ -27,7 +30,7 @@ impl Outcome {
                 let revisions =
                     rows.column_by_name("revision").map(|column| column.as_primitive::<Int64Type>().clone());
                 let ids = rows.column_by_name("row_id").map(|column| column.as_string::<i32>().clone());
-                let texts: Vec<String> = (0..rows.num_rows()).map(|row| show(rows, row)).collect();
+                let texts = show(rows);
                 self.results.extend(texts.iter().enumerate().map(|(row, text)| {
                     let revision = revisions.as_ref().map_or(0, |revisions| revisions.value(row));
                     (ids.as_ref().map_or(String::new(), |ids| ids.value(row).to_owned()), revision, text.clone())
@@ -35,7 +38,7 @@ impl Outcome {
                 texts
             }
             Effect::Late { rows, .. } => {
-                let texts: Vec<String> = (0..rows.num_rows()).map(|row| format!("late {}", show(rows, row))).collect();
+                let texts: Vec<String> = show(rows).iter().map(|row| format!("late {row}")).collect();
                 self.late.extend_from_slice(&texts);
                 texts
             }
@@ -45,13 +48,13 @@ impl Outcome {
                 vec![text]
             }
             Effect::RejectRow { partition, offset, row, reason, .. } => {
-                let text = format!("rejected {partition}@{offset} ({}): {reason}", show(row, 0));
+                let text = format!("rejected {partition}@{offset} ({}): {reason}", show(row).concat());
                 self.rejected.push(text.clone());
                 vec![text]
             }
             Effect::RejectResult { rows, reason, .. } => {
-                let texts = (0..rows.num_rows()).map(|row| format!("rejected result {}: {reason}", show(rows, row)));
-                let texts: Vec<String> = texts.collect();
+                let texts: Vec<String> =
+                    show(rows).iter().map(|row| format!("rejected result {row}: {reason}")).collect();
                 self.rejected.extend_from_slice(&texts);
                 texts
             }
@@ -83,38 +86,70 @@ impl Outcome {
     }
 }
 
-/// A row in words: windows as `start..end`, ids left out.
-fn show(rows: &RecordBatch, row: usize) -> String {
-    let mut words = Vec::new();
-    for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
-        let value = || match is_null(column, row) {
-            true => "-".to_owned(),
-            false => array_value_to_string(column, row).unwrap_or_else(|error| error.to_string()),
+/// Each row in words: windows as `start..end`, ids left out.
+fn show(rows: &RecordBatch) -> Vec<String> {
+    let schema = rows.schema();
+    let columns = schema.fields().iter().zip(rows.columns());
+    let options = FormatOptions::new().with_display_error(true);
+    let shown = |(field, values): (&'_ Arc<Field>, _)| Shown::of(field.name(), values, &options);
+    let columns: Vec<Shown<'_>> = columns.filter_map(shown).collect();
+    let line = |row: usize| {
+        let mut line = String::new();
+        for (place, column) in columns.iter().enumerate() {
+            line.push_str(if place == 0 || column.joins { "" } else { " " });
+            column.write(row, &mut line);
+        }
+        line
+    };
+    (0..rows.num_rows()).map(line).collect()
+}
+
+/// A column that is shown.
+struct Shown<'a> {
+    /// What stands before its values.
+    name: String,
+    /// Whether it goes on with the word before.
+    joins: bool,
+    /// A column that has never had a value is of the type of nulls.
+    nulls: Option<NullBuffer>,
+    values: Values<'a>,
+}
+
+enum Values<'a> {
+    Times(&'a TimestampMicrosecondArray),
+    Others(ArrayFormatter<'a>),
+}
+
+impl<'a> Shown<'a> {
+    fn of(name: &str, values: &'a ArrayRef, options: &FormatOptions<'a>) -> Option<Self> {
+        let (label, is_time) = match name {
+            "row_id" | "pipeline" => return None,
+            "window_start" => (String::new(), true),
+            "window_end" => ("..".to_owned(), true),
+            "row_window_start" | "row_window_end" | "event_time" => (format!("{name}="), true),
+            "pane" | "key" => (String::new(), false),
+            name => (format!("{name}="), false),
         };
-        match field.name().as_str() {
-            "window_start" => words.push(time_of_day(column, row)),
-            "window_end" => words.push(format!("..{}", time_of_day(column, row))),
-            name @ ("row_window_start" | "row_window_end" | "event_time") => {
-                words.push(format!("{name}={}", time_of_day(column, row)));
-            }
-            "row_id" | "pipeline" => {}
-            "pane" | "key" => words.push(value()),
-            name => words.push(format!("{name}={}", value())),
+        let nulls = values.logical_nulls();
+        let values = match values.as_primitive_opt::<TimestampMicrosecondType>().filter(|_| is_time) {
+            Some(times) => Values::Times(times),
+            None => Values::Others(ArrayFormatter::try_new(values, options).expect("it can be shown")),
+        };
+        Some(Self { joins: name == "window_end", name: label, nulls, values })
+    }
+
+    fn write(&self, row: usize, line: &mut String) {
+        line.push_str(&self.name);
+        match &self.values {
+            _ if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) => line.push('-'),
+            Values::Times(times) => line.push_str(&time_of_day(times.value(row))),
+            Values::Others(values) => write!(line, "{}", values.value(row)).expect("writing to text does not fail"),
         }
     }
-    words.join(" ").replace(" ..", "..")
 }
 
-fn time_of_day(column: &dyn Array, row: usize) -> String {
-    if is_null(column, row) {
-        return "-".to_owned();
-    }
-    let micros = column.as_primitive::<TimestampMicrosecondType>().value(row);
+/// A time without the day that stories play on.
+fn time_of_day(micros: i64) -> String {
     let text = EventTime::from_micros(micros).to_string();
     text.strip_prefix("2026-01-01T").and_then(|text| text.strip_suffix('Z')).map_or(text.clone(), str::to_owned)
-}
-
-/// Whether there is no value; a column that has never had one is of the type of nulls.
-fn is_null(column: &dyn Array, row: usize) -> bool {
-    column.logical_nulls().is_some_and(|nulls| nulls.is_null(row))
 }

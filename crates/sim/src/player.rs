@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, DictionaryArray, Float64Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use arrow::ipc::{reader::StreamReader, writer::StreamWriter};
 use weir_engine::{Effect, Engine, EngineError, Input, OperatorPlan, Plan, Snapshot, Table};
 use weir_model::{Batch, Epoch, PartitionId, ProcessingTime};
@@ -299,12 +299,7 @@ pub(crate) fn batch(partition: &PartitionId, offset: u64, rows: &[Row]) -> Batch
     let keys: DictionaryArray<Int32Type> = rows.iter().map(|row| row.key.as_deref()).collect();
     let names: StringArray = rows.iter().map(|row| row.key.as_deref()).collect();
     let values: Float64Array = rows.iter().map(|row| row.value).collect();
-    let fields = [("key", keys_type()), ("name", DataType::Utf8), ("value", DataType::Float64)];
-    let fields = fields.map(|(name, data_type)| Field::new(name, data_type, true));
-    let columns = RecordBatch::try_new(
-        Arc::new(Schema::new(fields.to_vec())),
-        vec![Arc::new(keys), Arc::new(names), Arc::new(values)],
-    );
+    let columns = RecordBatch::try_new(COLUMNS.clone(), vec![Arc::new(keys), Arc::new(names), Arc::new(values)]);
     Batch {
         partition: partition.clone(),
         origin: partition.as_str().into(),
@@ -326,9 +321,12 @@ fn table(plan: &Plan, node: usize, columns: &[String], rows: &[Vec<Option<String
     Arc::new(table.expect("the story gives a table that fits"))
 }
 
-fn keys_type() -> DataType {
-    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
-}
+/// The columns of every batch: one schema, as a decoder has one, so that nobody has to compare it.
+static COLUMNS: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let keys = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let fields = [("key", keys), ("name", DataType::Utf8), ("value", DataType::Float64)];
+    Arc::new(Schema::new(fields.map(|(name, data_type)| Field::new(name, data_type, true)).to_vec()))
+});
 
 /// How the rows of a story are cut into batches.
 #[derive(Clone, Copy, Debug)]

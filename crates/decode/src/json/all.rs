@@ -166,7 +166,7 @@ impl AllDecoder {
 
     /// The event time of the record that was walked over, if there is a time field.
     fn time(&mut self, walk: &Walk<'_>) -> Result<Option<i64>, Trouble> {
-        let Some((clock, path)) = &self.clock else { return Ok(None) };
+        let Some((clock, path)) = &mut self.clock else { return Ok(None) };
         let record = walk.place.record;
         let found = match walk.time {
             Some(token) => Some(token),
@@ -252,7 +252,7 @@ impl AllDecoder {
         }
         let record = walk.place.record;
         self.probe.read(&mut Scanner::new(record, 0))?;
-        if let Some((clock, path)) = &self.clock {
+        if let Some((clock, path)) = &mut self.clock {
             clock.read(record, self.probe.found(*path)).map_err(Trouble::Reason)?;
         }
         walk.is_checked = true;

@@ -8,6 +8,7 @@ use weir_model::{EventTime, Value};
 use super::escape::unescape;
 use super::fault::span_of;
 use super::scan::Token;
+use crate::time::TimeReader;
 use crate::{Zone, time};
 
 /// Reads the field that holds the event time.
@@ -15,12 +16,12 @@ use crate::{Zone, time};
 pub(crate) struct RecordClock {
     field: Arc<str>,
     not_before: EventTime,
-    zone: Zone,
+    reader: TimeReader,
 }
 
 impl RecordClock {
     pub(crate) fn new(field: Arc<str>, not_before: EventTime, zone: Zone) -> Self {
-        Self { field, not_before, zone }
+        Self { field, not_before, reader: TimeReader::new(zone) }
     }
 
     /// The name of the field.
@@ -30,8 +31,12 @@ impl RecordClock {
 
     /// The time that `found` is, in microseconds.
     #[inline]
-    pub(crate) fn read(&self, record: &[u8], found: Option<Token>) -> Result<i64, String> {
-        match found.and_then(|token| micros(record, token, self.zone)) {
+    pub(crate) fn read(&mut self, record: &[u8], found: Option<Token>) -> Result<i64, String> {
+        let time = match found {
+            Some(Token::Plain(span)) => self.reader.text(span.of(record)),
+            other => other.and_then(|token| micros(record, token, self.reader.zone())),
+        };
+        match time {
             Some(micros) if micros >= self.not_before.micros() => Ok(micros),
             Some(micros) => Err(self.too_early(micros)),
             None => Err(self.unreadable(record, found)),

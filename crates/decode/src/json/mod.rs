@@ -9,6 +9,7 @@ mod key_order;
 pub(crate) mod members;
 mod number;
 mod paths;
+mod plain;
 mod projected;
 mod rest;
 pub(crate) mod scan;

@@ -73,7 +73,7 @@ impl ProjectedDecoder {
     #[inline]
     fn row(&mut self, record: &[u8], base: u32) -> Result<(), String> {
         self.paths.read(&mut Scanner::new(record, 0)).map_err(|fault| explain(record, fault))?;
-        let time = match &self.clock {
+        let time = match &mut self.clock {
             Some((clock, path)) => Some(clock.read(record, self.paths.found(*path))?),
             None => None,
         };

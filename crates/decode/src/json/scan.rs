@@ -1,6 +1,8 @@
 //! Walks over JSON text: where values begin and end, and whether the text is JSON at all (RFC 8259). Builds nothing;
 //! expects text that is UTF-8.
 
+use super::plain::plain_end;
+
 /// Objects and arrays may not be nested deeper than this.
 pub(crate) const DEPTH_MAX: usize = 64;
 
@@ -105,6 +107,12 @@ impl<'a> Scanner<'a> {
 
     #[inline]
     pub(crate) fn skip_space(&mut self) {
+        if self.peek().is_some_and(|byte| byte <= b' ') {
+            self.skip_spaces();
+        }
+    }
+
+    fn skip_spaces(&mut self) {
         while matches!(self.record.get(self.at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
@@ -310,28 +318,4 @@ impl<'a> Scanner<'a> {
             }
         }
     }
-}
-
-/// Where the plain part of a string that goes on at `from` ends: at a quote, a backslash, a control character or the
-/// end of the record. Eight bytes at a time (the classic "has zero byte" of bit hacks; a false mark can only stand
-/// above a true one, and the lowest is taken).
-#[inline]
-fn plain_end(record: &[u8], from: usize) -> usize {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    let mut at = from;
-    while let Some(chunk) = record[at..].first_chunk::<8>() {
-        let word = u64::from_le_bytes(*chunk);
-        let control = word.wrapping_sub(ONES * 0x20);
-        let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
-        let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
-        let marks = (control | quote | backslash) & !word & (ONES * 0x80);
-        if marks != 0 {
-            return at + (marks.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    while record.get(at).is_some_and(|b| !matches!(b, b'"' | b'\\' | 0..0x20)) {
-        at += 1;
-    }
-    at
 }

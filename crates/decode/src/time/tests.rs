@@ -94,3 +94,22 @@ proptest! {
         prop_assert_eq!(read(&text), Some(time.timestamp_micros()));
     }
 }
+
+proptest! {
+    #[test]
+    fn a_reader_that_remembers_the_minute_reads_what_one_does_that_does_not(
+        times in proptest::collection::vec((0..3_u32, 57..62_u32, 0..5_usize, 0..8_usize, 0..6_usize), 1..40),
+    ) {
+        let mut reader = TimeReader::new("+02:00".parse().expect("valid"));
+        for (minute, second, digits, offset, cut) in times {
+            let fraction = ["", ".5", ",123456789", ".", ".x"][digits];
+            let offset = ["Z", "", "+01:00", " UTC", "-0530", "z", "junk", "+99"][offset];
+            let mut text = format!("2026-11-21T02:0{minute}:{second}{fraction}{offset}");
+            if cut == 0 {
+                text.truncate(text.len().min(16 + digits));
+            }
+            let right = from_text(text.as_bytes(), "+02:00".parse().expect("valid"));
+            prop_assert_eq!(reader.text(text.as_bytes()), right, "{}", text);
+        }
+    }
+}

@@ -77,6 +77,12 @@ impl Engine {
         self.progress.told_state(source, &id, PartitionState::Reading);
         self.progress.told_rows(&id, partial.rows, partial.offset);
         let held: std::sync::Arc<[i64]> = self.progress.held(&id).into();
+        // Without rows a part tells what columns there are.
+        for part in partial.parts.iter().filter(|part| part.body.columns().num_rows() == 0) {
+            if let Body::Rows(rows) = &part.body {
+                self.graph.enter((part.node, part.port), rows, effects);
+            }
+        }
         let mut queues: Vec<Queue> = partial.parts.into_iter().map(Queue::of).collect();
         while let Some(mark) = queues.iter().filter_map(Queue::mark).min() {
             self.progress.told_watermark(&id, mark);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use weir_model::{Compiler, TimeDelta};
 
 use crate::operator::{self, Absent, Operator};
-use crate::plan::{Plan, TimePlan, Upstream, WatermarkPlan};
+use crate::plan::{Node, Plan, TimePlan, Upstream, WatermarkPlan};
 
 /// How the names of snapshots of a half end.
 const OF_A_HALF: &str = " key groups";
@@ -32,11 +32,7 @@ impl Plan {
     fn is_read_side(&self) -> Vec<bool> {
         let mut sides: Vec<bool> = Vec::new();
         for node in &self.nodes {
-            let reads = |from: Upstream| match from {
-                Upstream::Source(_) | Upstream::AllSources => true,
-                Upstream::Node(index) => sides[index],
-            };
-            sides.push(!node.operator.is_keyed() && node.inputs().into_iter().all(reads));
+            sides.push(!node.operator.is_keyed() && node.inputs().into_iter().all(|from| is_read(&sides, from)));
         }
         sides
     }
@@ -47,9 +43,17 @@ impl Plan {
     #[must_use]
     pub fn key_groups(&self, wanted: u16) -> u16 {
         let sides = self.is_read_side();
-        let behind = |from: Upstream| matches!(from, Upstream::Node(index) if !sides[index]);
-        let again = self.nodes.iter().any(|node| node.operator.is_keyed() && node.inputs().into_iter().any(behind));
+        let keyed = self.nodes.iter().filter(|node| node.operator.is_keyed());
+        let again = keyed.flat_map(|node| node.inputs()).any(|from| !is_read(&sides, from));
         if again { 1 } else { wanted.max(1) }
+    }
+}
+
+/// Whether what comes from there is on the read side; `sides` says it of the steps so far.
+fn is_read(sides: &[bool], from: Upstream) -> bool {
+    match from {
+        Upstream::Source(_) | Upstream::AllSources => true,
+        Upstream::Node(index) => sides[index],
     }
 }
 
@@ -61,11 +65,8 @@ impl Half {
             Self::Whole => vec![true; sides.len()],
             Self::Merge => sides.into_iter().map(|reads| !reads).collect(),
             Self::Fold { .. } => {
-                let reads = |from: Upstream| match from {
-                    Upstream::Source(_) | Upstream::AllSources => true,
-                    Upstream::Node(index) => sides[index],
-                };
-                plan.nodes.iter().map(|node| node.inputs().into_iter().any(reads)).collect()
+                let takes = |node: &Node| node.inputs().into_iter().any(|from| is_read(&sides, from));
+                plan.nodes.iter().map(takes).collect()
             }
         }
     }

@@ -105,6 +105,8 @@ pub(crate) struct Groups {
 pub(crate) struct Sent {
     pub(crate) port: usize,
     pub(crate) hashes: Vec<u64>,
+    /// Whether owners who get no row of it hear of its columns.
+    pub(crate) to_all: bool,
     pub(crate) body: Body,
 }
 
@@ -146,7 +148,8 @@ impl Body {
 }
 
 impl Sent {
-    /// Spreads it over key groups, each with its rows in the order in which they were.
+    /// Spreads it over key groups, each with its rows in the order in which they were. Of those that have none only those
+    /// are there that are to hear of the columns.
     pub(crate) fn spread(self, node: usize, key_groups: u16) -> Vec<(KeyGroup, Part)> {
         let part = |body: Body| Part { node, port: self.port, body };
         if key_groups == 1 {
@@ -164,6 +167,11 @@ impl Sent {
             let own = group(&self.hashes[alike[0] as usize]);
             spread.push((KeyGroup(own), part(sorted.slice(from, alike.len()))));
             from += alike.len();
+        }
+        if self.to_all {
+            let without = (0..key_groups).filter(|own| spread.iter().all(|(group, _)| group.0 != *own));
+            let empty = without.map(|own| (KeyGroup(own), part(sorted.slice(0, 0)))).collect::<Vec<_>>();
+            spread.extend(empty);
         }
         spread
     }

@@ -222,7 +222,8 @@ pub(crate) fn build_shipping(plan: &Plan, node: usize, compiler: &Arc<dyn Compil
         OperatorPlan::Deduplicate(step) => vec![step.by.clone()],
         OperatorPlan::Join(join) => {
             let (left, right) = join.on.iter().cloned().unzip();
-            vec![left, right]
+            // A left row without a partner has the columns of the right ones.
+            return Box::new(Ship::telling_columns(vec![left, right], compiler));
         }
         OperatorPlan::Where(_) | OperatorPlan::Select(_) | OperatorPlan::Rows(_) | OperatorPlan::Enrich(_) => {
             unreachable!("a plan is cut at steps that have keys")

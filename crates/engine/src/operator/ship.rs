@@ -1,8 +1,10 @@
 //! What stands where partitions are read in the place of a step whose keys have owners elsewhere: its rows are sent to
 //! them as they are. And what stands in the place of a step that is elsewhere altogether. Neither remembers anything.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use weir_model::Compiler;
 
 use super::{Operator, Outcome};
@@ -18,13 +20,29 @@ pub(crate) struct Ship {
     /// The keys, by port.
     keys: Vec<Compiled>,
     rows: Vec<(usize, Rows, Vec<u64>)>,
+    /// The columns that all owners have heard of, by port, if they need to.
+    told: Option<Vec<BTreeSet<String>>>,
 }
 
 impl Ship {
     /// Sends rows by these keys, as expressions, by port.
     pub(crate) fn new(keys: Vec<Vec<String>>, compiler: &Arc<dyn Compiler>) -> Self {
         let keys = keys.into_iter().map(|texts| Compiled::new(texts, compiler.clone()));
-        Self { keys: keys.collect(), rows: Vec::new() }
+        Self { keys: keys.collect(), rows: Vec::new(), told: None }
+    }
+
+    /// The same for a step whose results have the columns of all rows, also where an owner has none of them.
+    pub(crate) fn telling_columns(keys: Vec<Vec<String>>, compiler: &Arc<dyn Compiler>) -> Self {
+        let told = vec![BTreeSet::new(); keys.len()];
+        Self { told: Some(told), ..Self::new(keys, compiler) }
+    }
+
+    /// Whether rows have columns that not all owners have heard of; they do by what is sent next.
+    fn has_news(&mut self, port: usize, rows: &Rows) -> bool {
+        let Some(told) = self.told.as_mut().map(|told| &mut told[port]) else { return false };
+        let schema = rows.columns.schema();
+        let of_a_type = schema.fields().iter().filter(|field| *field.data_type() != DataType::Null);
+        of_a_type.filter(|field| told.insert(field.name().clone())).count() > 0
     }
 
     /// The hash of each row's keys.
@@ -63,7 +81,8 @@ impl Operator for Ship {
             let mut hashes = alike.iter().flat_map(|(_, _, hashes)| hashes.iter().copied());
             for rows in Rows::joined(alike.iter().map(|(_, rows, _)| rows.clone()).collect()) {
                 let hashes = hashes.by_ref().take(rows.len()).collect();
-                sent.push(Sent { port: alike[0].0, hashes, body: Body::Rows(rows) });
+                let port = alike[0].0;
+                sent.push(Sent { port, hashes, to_all: self.has_news(port, &rows), body: Body::Rows(rows) });
             }
         }
         sent

@@ -59,9 +59,9 @@ impl Accumulators {
         shape: &Shape,
     ) -> Result<(), String> {
         self.make_accumulators(shape);
+        let owners: Vec<Option<usize>> = schema.fields().iter().map(|field| aggregate_of(field.name())).collect();
         for (index, accumulator) in self.accumulators.iter_mut().enumerate() {
-            let prefix = format!("s{index}_");
-            let own = schema.fields().iter().zip(columns).filter(|(field, _)| field.name().starts_with(&prefix));
+            let own = owners.iter().zip(columns).filter(|(owner, _)| **owner == Some(index));
             let states: Vec<ArrayRef> = own.map(|(_, column)| column.clone()).collect();
             match accumulator {
                 Some(accumulator) if !states.is_empty() => accumulator.merge_batch(&states, groups, total)?,
@@ -95,4 +95,9 @@ impl Accumulators {
     pub(crate) fn size(&self) -> usize {
         self.accumulators.iter().flatten().map(|accumulator| accumulator.size()).sum()
     }
+}
+
+/// The aggregate whose state a column of this name is.
+fn aggregate_of(column: &str) -> Option<usize> {
+    column.strip_prefix('s')?.split_once('_')?.0.parse().ok()
 }

@@ -9,7 +9,7 @@ use arrow::compute::take;
 
 use super::shape::Shape;
 use super::spans::PaneId;
-use super::table::Table;
+use super::table::{Added, Table};
 use crate::keys::KeyId;
 
 #[derive(Debug, Default)]
@@ -18,40 +18,41 @@ pub(crate) struct Fold {
 }
 
 impl Fold {
-    /// Folds rows into their pane. Returns the keys that its table did not hold.
-    pub(crate) fn add(&mut self, pane: PaneId, keys: &[KeyId], inputs: &[ArrayRef], shape: &Shape) -> &[KeyId] {
-        self.tables.entry(pane).or_default().update(keys, inputs, shape)
-    }
-
-    /// The same for the rows with these indices, ascending.
-    pub(crate) fn add_some(
+    /// Folds rows into their panes: `panes` says of each the indices of its rows, ascending. Tells `note` what each has got.
+    ///
+    /// Columns are put into the order of the panes once, and each pane takes a slice of them: what a pane costs does not
+    /// depend on how many columns there are to pick from.
+    pub(crate) fn add<'a>(
         &mut self,
-        pane: PaneId,
-        indices: &[u32],
+        panes: impl Iterator<Item = (PaneId, &'a [u32])>,
         keys: &[KeyId],
         inputs: &[ArrayRef],
         shape: &Shape,
-    ) -> &[KeyId] {
-        if indices.len() == keys.len() {
-            return self.add(pane, keys, inputs, shape);
+        mut note: impl FnMut(PaneId, Added<'_>),
+    ) {
+        let panes: Vec<(PaneId, &[u32])> = panes.filter(|(_, rows)| !rows.is_empty()).collect();
+        if let [(pane, rows)] = panes[..]
+            && rows.len() == keys.len()
+        {
+            return note(pane, self.tables.entry(pane).or_default().update(keys, inputs, shape));
         }
-        let keys: Vec<KeyId> = indices.iter().map(|row| keys[*row as usize]).collect();
-        let indices = UInt32Array::from(indices.to_vec());
-        let pick = |input: &ArrayRef| take(input, &indices, None).expect("the indices are of rows of this batch");
+        let order: Vec<u32> = panes.iter().flat_map(|(_, rows)| *rows).copied().collect();
+        let keys: Vec<KeyId> = order.iter().map(|row| keys[*row as usize]).collect();
+        let order = UInt32Array::from(order);
+        let pick = |input: &ArrayRef| take(input, &order, None).expect("the indices are of rows of this batch");
         let inputs: Vec<ArrayRef> = inputs.iter().map(pick).collect();
-        self.add(pane, &keys, &inputs, shape)
+        let mut from = 0;
+        for (pane, rows) in panes {
+            let own: Vec<ArrayRef> = inputs.iter().map(|input| input.slice(from, rows.len())).collect();
+            let table = self.tables.entry(pane).or_default();
+            note(pane, table.update(&keys[from..from + rows.len()], &own, shape));
+            from += rows.len();
+        }
     }
 
     /// Adds groups that were folded elsewhere, with these keys. Returns those that the table of the pane did not hold.
     pub(crate) fn absorb(&mut self, pane: PaneId, groups: &RecordBatch, keys: &[KeyId], shape: &Shape) -> &[KeyId] {
         self.tables.entry(pane).or_default().absorb_new(groups, keys, shape)
-    }
-
-    /// Counts the rows that were added to a pane last into the counts of its groups.
-    pub(crate) fn count(&self, pane: PaneId, counts: &mut Vec<i64>) {
-        if let Some(table) = self.tables.get(&pane) {
-            table.count_last(counts);
-        }
     }
 
     /// How many groups all panes have together.

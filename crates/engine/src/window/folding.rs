@@ -14,11 +14,12 @@ use arrow::datatypes::Schema;
 use serde_json::value::{RawValue, to_raw_value};
 use weir_model::Compiler;
 
+use super::assigned::Assigned;
 use super::fold::Fold;
 use super::late::LateNames;
 use super::shape::Shape;
-use super::spans::{Assigned, PaneId, Spans};
-use super::table::batch;
+use super::spans::{PaneId, Spans};
+use super::table::{Added, batch};
 use super::triggers::Triggers;
 use crate::compiled::Trouble;
 use crate::halves::{Body, Groups, Sent};
@@ -115,10 +116,10 @@ impl Folding {
         }
         let first = marks.iter().copied().min().unwrap_or(UNKNOWN);
         self.since.get_or_insert(first);
-        for (pane, indices) in assigned.panes.iter().filter(|(_, indices)| !indices.is_empty()) {
-            self.fold.add_some(*pane, indices, &self.ids, inputs, &self.shape);
-            self.fold.count(*pane, self.counts.entry(*pane).or_default());
-        }
+        let panes = assigned.panes.iter().map(|(pane, rows)| (*pane, rows.as_slice()));
+        let counts = &mut self.counts;
+        let count = |pane, added: Added<'_>| added.count(counts.entry(pane).or_default());
+        self.fold.add(panes, &self.ids, inputs, &self.shape, count);
         if !assigned.late.is_empty() {
             let late = rows.take(&UInt32Array::from(assigned.late.clone()));
             effects.push(Effect::Late { node: self.node, rows: self.late.rows(&late, &self.spans, UNKNOWN) });
@@ -149,7 +150,7 @@ impl Folding {
         let keys = key_columns(&batch, PLACE_COLUMNS.len() + self.shape.keys);
         let hashes = key_hashes(&keys[PLACE_COLUMNS.len()..], batch.num_rows()).expect("what was a key is a key");
         let groups = Groups { mark, kinds: self.shape.kinds_as_text(), batch };
-        self.cut.push(Sent { port: 0, hashes, body: Body::Groups(groups) });
+        self.cut.push(Sent { port: 0, hashes, to_all: false, body: Body::Groups(groups) });
     }
 }
 

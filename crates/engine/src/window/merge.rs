@@ -6,9 +6,10 @@ use arrow::array::RecordBatch;
 use serde::{Deserialize, Serialize};
 use weir_model::EventTime;
 
+use super::assigned::Assigned;
 use super::fold::Fold;
 use super::shape::Shape;
-use super::spans::{Assigned, PaneId, Spans};
+use super::spans::{PaneId, Spans};
 use super::table::Table;
 use super::tiers::{Parts, Tiers};
 use crate::keys::{GroupIndex, KeyId, Keys, key_columns};

@@ -4,6 +4,7 @@
 //! and states as columns), [`merge`] takes them. Here they sit side by side and share the numbering of keys.
 
 mod accumulators;
+mod assigned;
 mod calendar;
 mod fold;
 mod folding;
@@ -35,6 +36,7 @@ use crate::operator::{News, Operator, Outcome, Ship};
 use crate::plan::{Limits, Plan, WindowKind, WindowPlan};
 use crate::rows::{Rows, Timing};
 use crate::{Effect, Holding, Run};
+use assigned::Assigned;
 use fold::Fold;
 use folding::Folding;
 pub(crate) use folding::PLACE_COLUMNS;
@@ -45,7 +47,8 @@ use results::Identity;
 pub(crate) use results::RESULT_COLUMNS;
 use session::Sessions;
 use shape::Shape;
-use spans::{Assigned, PaneId, Spanless, Spans};
+use spans::{Spanless, Spans};
+use table::Added;
 use triggers::{Stop, Triggers};
 
 /// Keys are forgotten once more than this and twice as many as panes hold are known.
@@ -151,19 +154,12 @@ impl Window {
 
     /// Folds the rows of a part of a batch into their panes.
     fn take_part(&mut self, assigned: &Assigned, part: Range<u32>, inputs: &[ArrayRef]) {
-        for (pane, indices) in &assigned.panes {
-            let place = |row: u32| indices.partition_point(|index| *index < row);
-            let indices = &indices[place(part.start)..place(part.end)];
-            if !indices.is_empty() {
-                self.take_into_pane(*pane, indices, inputs);
-            }
-        }
-    }
-
-    /// Folds the rows with these indices into their pane.
-    fn take_into_pane(&mut self, pane: PaneId, indices: &[u32], inputs: &[ArrayRef]) {
-        let new = self.fold.add_some(pane, indices, &self.ids, inputs, &self.shape);
-        self.merge.note(pane, indices.len(), new, self.reached);
+        let of_part = |rows: &'_ [u32], row: u32| rows.partition_point(|index| *index < row);
+        let panes = assigned.panes.iter();
+        let panes = panes.map(|(pane, rows)| (*pane, &rows[of_part(rows, part.start)..of_part(rows, part.end)]));
+        let (merge, reached) = (&mut self.merge, self.reached);
+        let note = |pane, added: Added<'_>| merge.note(pane, added.rows.len(), added.new_keys, reached);
+        self.fold.add(panes, &self.ids, inputs, &self.shape, note);
     }
 
     /// Takes the rows that would make too many groups out of their panes, in the order of the rows, and rejects them.

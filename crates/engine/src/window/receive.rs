@@ -8,8 +8,9 @@ use arrow::compute::take_record_batch;
 use arrow::datatypes::Int64Type;
 
 use super::Window;
+use super::assigned::Assigned;
 use super::folding::PLACE_COLUMNS;
-use super::spans::{Assigned, PaneId};
+use super::spans::PaneId;
 use crate::Effect;
 use crate::halves::Groups;
 use crate::keys::key_columns;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::compute::take_arrays;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use xxhash_rust::xxh3::xxh3_128;
@@ -18,8 +19,9 @@ pub(crate) const RESULT_COLUMNS: [&str; 5] = ["window_start", "window_end", "pan
 /// Who emits: part of every row's id.
 #[derive(Debug)]
 pub(crate) struct Identity {
-    pipeline: String,
     node: String,
+    /// What the hashes of all its rows begin with.
+    common: Vec<u8>,
     names: Vec<String>,
     /// Whether results add up, so that each has an id of its own.
     adds: bool,
@@ -44,9 +46,14 @@ impl Identity {
         let keys = plan.by.iter().map(String::as_str);
         let columns = keys.chain(plan.compute.iter().map(|aggregate| aggregate.name.as_str()));
         let names = RESULT_COLUMNS[..2].iter().copied().chain(columns).chain(RESULT_COLUMNS[2..].iter().copied());
+        let mut common = Vec::new();
+        for name in [pipeline, node] {
+            common.extend_from_slice(&(name.len() as u64).to_le_bytes());
+            common.extend_from_slice(name.as_bytes());
+        }
         Self {
-            pipeline: pipeline.to_owned(),
             node: node.to_owned(),
+            common,
             names: names.map(str::to_owned).collect(),
             adds: plan.emit.mode == EmitMode::Discarding,
             schema: Arc::new(Schema::empty()),
@@ -75,7 +82,7 @@ impl Identity {
 
         let rows = ids.len();
         let spans = (vec![span.0; rows], vec![span.1; rows]);
-        let row_ids = StringArray::from_iter_values(self.row_ids(span, revision, &ids, keys));
+        let row_ids = self.row_ids(ids.iter().map(|id| (span, revision, *id)), keys);
         let panes = StringArray::from_iter_values(std::iter::repeat_n(pane, rows));
         self.put_together(spans, sorted, (panes, vec![revision; rows]), row_ids)
     }
@@ -93,9 +100,7 @@ impl Identity {
         columns.extend(table.evaluate(shape));
         let spans = told.iter().map(|told| (told.start, told.end)).unzip();
         let revisions = told.iter().map(|told| told.revision).collect();
-        let id =
-            |told: &Told| self.row_ids((told.born, i64::MAX), told.revision, &[told.key], keys).collect::<String>();
-        let row_ids = StringArray::from_iter_values(told.iter().map(id));
+        let row_ids = self.row_ids(told.iter().map(|told| ((told.born, i64::MAX), told.revision, told.key)), keys);
         let panes = StringArray::from_iter_values(std::iter::repeat_n(pane, told.len()));
         self.put_together(spans, columns, (panes, revisions), row_ids)
     }
@@ -116,31 +121,28 @@ impl Identity {
         RecordBatch::try_new(self.schema_of(&columns), columns).expect("the schema is made of the columns")
     }
 
-    /// For each key the hash of the pipeline, the node, the span and the key, in hexadecimal: the same for every
-    /// revision of a result, for ever. Where results add up none is a revision of another, and the number is hashed too.
-    pub(super) fn row_ids<'a>(
+    /// For each row, of this span, revision and key, the hash of the pipeline, the node, the span and the key, in
+    /// hexadecimal: the same for every revision of a result, for ever. Where results add up none is a revision of another,
+    /// and the number is hashed too.
+    pub(super) fn row_ids(
         &self,
-        span: (i64, i64),
-        revision: i64,
-        ids: &'a [KeyId],
-        keys: &'a Keys,
-    ) -> impl Iterator<Item = String> + use<'a> {
-        let mut bytes = Vec::new();
-        for name in [&self.pipeline, &self.node] {
-            bytes.extend_from_slice(&(name.len() as u64).to_le_bytes());
-            bytes.extend_from_slice(name.as_bytes());
+        rows: impl ExactSizeIterator<Item = ((i64, i64), i64, KeyId)>,
+        keys: &Keys,
+    ) -> StringArray {
+        let ends = OffsetBuffer::from_repeated_length(HEX_DIGITS, rows.len());
+        let mut digits = Vec::with_capacity(HEX_DIGITS * rows.len());
+        let mut bytes = self.common.clone();
+        for ((start, end), revision, key) in rows {
+            bytes.truncate(self.common.len());
+            bytes.extend_from_slice(&start.to_le_bytes());
+            bytes.extend_from_slice(&end.to_le_bytes());
+            if self.adds {
+                bytes.extend_from_slice(&revision.to_le_bytes());
+            }
+            keys.write(key, &mut bytes);
+            write_hex(xxh3_128(&bytes), &mut digits);
         }
-        bytes.extend_from_slice(&span.0.to_le_bytes());
-        bytes.extend_from_slice(&span.1.to_le_bytes());
-        if self.adds {
-            bytes.extend_from_slice(&revision.to_le_bytes());
-        }
-        let common = bytes.len();
-        ids.iter().map(move |id| {
-            bytes.truncate(common);
-            keys.write(*id, &mut bytes);
-            format!("{:032x}", xxh3_128(&bytes))
-        })
+        StringArray::new(ends, Buffer::from_vec(digits), None)
     }
 
     /// The schema of `columns`; equal ones share it.
@@ -152,6 +154,16 @@ impl Identity {
             self.schema = Arc::new(schema);
         }
         self.schema.clone()
+    }
+}
+
+/// Digits of a hash.
+const HEX_DIGITS: usize = 32;
+
+fn write_hex(hash: u128, digits: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in hash.to_be_bytes() {
+        digits.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     }
 }
 

@@ -1,14 +1,12 @@
-//! Which pane a time belongs to, which windows a pane belongs to, and which rows are late for which of them.
+//! Which pane a time belongs to, and which windows a pane belongs to. Knows no rows.
 //!
 //! Panes are the spans between neighbouring boundaries of windows, so that a window is a row of whole panes. A tumbling
 //! window and a span of the calendar are one pane; a sliding window is `size / gcd(size, slide)` of them, each shared by
 //! `size / slide` windows. [`Spans`] is all that the rest of a window knows of how time is cut; nothing else computes with
 //! lengths, but for [`super::tiers`], which are of sliding windows only.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
-use weir_model::{TimeDelta, planted};
+use weir_model::TimeDelta;
 
 use super::calendar::Calendar;
 use crate::plan::{GlobalPlan, WindowKind};
@@ -29,6 +27,8 @@ pub(crate) struct Fixed {
     slide: i64,
     offset: i64,
     pane: i64,
+    /// 2^64 divided by the length of a pane.
+    inverse: u64,
 }
 
 /// Windows whose spans are not known before their rows are.
@@ -62,7 +62,8 @@ impl Spans {
     pub(crate) fn new(kind: WindowKind) -> Result<Self, Spanless> {
         let fixed = |size: TimeDelta, slide: TimeDelta, offset: TimeDelta| {
             let (size, slide) = (size.micros(), slide.micros());
-            Self::Fixed(Fixed { size, slide, offset: offset.micros(), pane: greatest_common_divisor(size, slide) })
+            let pane = greatest_common_divisor(size, slide);
+            Self::Fixed(Fixed { size, slide, offset: offset.micros(), pane, inverse: u64::MAX / pane.unsigned_abs() })
         };
         Ok(match kind {
             WindowKind::Tumbling { size, offset } => fixed(size, size, offset),
@@ -97,6 +98,16 @@ impl Spans {
                 (start, start.saturating_add(fixed.pane))
             }
             Self::Calendar(calendar) => calendar.span(time),
+        }
+    }
+
+    /// A number that times of one pane have in common, almost all of them, and times of neighbouring panes do not. Costs a
+    /// multiplication where [`Spans::pane_of`] divides.
+    #[inline]
+    pub(crate) fn guess(&self, time: i64) -> u64 {
+        match self {
+            Self::Fixed(fixed) => ((u128::from(time as u64) * u128::from(fixed.inverse)) >> 64) as u64,
+            Self::Calendar(_) => 0,
         }
     }
 
@@ -169,53 +180,4 @@ impl Fixed {
 
 fn greatest_common_divisor(left: i64, right: i64) -> i64 {
     if right == 0 { left } else { greatest_common_divisor(right, left % right) }
-}
-
-/// The rows of a batch by pane.
-#[derive(Debug, Default)]
-pub(crate) struct Assigned {
-    slots: BTreeMap<PaneId, usize>,
-    /// For each pane the indices of its rows. A batch hits one to three panes as a rule.
-    pub(crate) panes: Vec<(PaneId, Vec<u32>)>,
-    pub(crate) late: Vec<u32>,
-}
-
-impl Assigned {
-    /// Assigns rows by their `times`. A row is late for a window if the watermark before it (`marks`) has passed the
-    /// window's end by `lateness`, or the end is not after `gone`: then the window was dropped already. A row that is
-    /// late for every window that holds its pane is late; one that is late for some goes to the others only.
-    pub(crate) fn assign(&mut self, spans: &Spans, times: &[i64], marks: &[i64], (gone, lateness): (i64, i64)) {
-        self.panes.clear();
-        self.slots.clear();
-        self.late.clear();
-        let (mut slot, mut start, mut end) = (0, i64::MAX, i64::MAX);
-        let (mut all_take, mut none_takes) = (i64::MIN, i64::MIN);
-        for (row, (&time, &mark)) in (0u32..).zip(times.iter().zip(marks)) {
-            if time < start || time >= end {
-                (start, end) = spans.pane_of(time);
-                let newest = spans.end(spans.newest(start));
-                none_takes = if newest <= gone { i64::MIN } else { newest.saturating_add(lateness) };
-                let oldest = spans.end(spans.oldest(start).max(spans.first_ending_after(gone)));
-                all_take = none_takes.min(oldest.saturating_add(lateness));
-                slot = self.slot(PaneId { start, from: PaneId::ALL }, times.len());
-            }
-            if mark < all_take || (planted!(WindowEndIncluded) && mark == none_takes) {
-                self.panes[slot].1.push(row);
-            } else if mark < none_takes {
-                let from = spans.first_ending_after(mark.saturating_sub(lateness));
-                let slot = self.slot(PaneId { start, from }, 0);
-                self.panes[slot].1.push(row);
-            } else {
-                self.late.push(row);
-            }
-        }
-    }
-
-    fn slot(&mut self, pane: PaneId, rows: usize) -> usize {
-        *self.slots.entry(pane).or_insert_with(|| {
-            let room = if self.panes.is_empty() { rows } else { 0 };
-            self.panes.push((pane, Vec::with_capacity(room)));
-            self.panes.len() - 1
-        })
-    }
 }

@@ -20,14 +20,34 @@ pub(crate) struct Table {
     row_groups: Vec<u32>,
 }
 
+/// What rows have added to a table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Added<'a> {
+    /// The group of each row.
+    pub(crate) rows: &'a [u32],
+    /// The keys that the table did not hold before.
+    pub(crate) new_keys: &'a [KeyId],
+    /// How many groups there are now.
+    groups: usize,
+}
+
+impl Added<'_> {
+    /// Adds the rows to the counts of their groups.
+    pub(crate) fn count(&self, counts: &mut Vec<i64>) {
+        counts.resize(self.groups, 0);
+        self.rows.iter().for_each(|group| counts[*group as usize] += 1);
+    }
+}
+
 impl Table {
-    /// Adds rows with these keys and inputs, after which come what [`Shape::extras`] gives. Returns the keys that are new to this table.
-    pub(crate) fn update(&mut self, keys: &[KeyId], inputs: &[ArrayRef], shape: &Shape) -> &[KeyId] {
+    /// Adds rows with these keys and inputs, after which come what [`Shape::extras`] gives.
+    pub(crate) fn update(&mut self, keys: &[KeyId], inputs: &[ArrayRef], shape: &Shape) -> Added<'_> {
         let before = self.groups.len();
         self.row_groups.clear();
         self.row_groups.extend(keys.iter().map(|key| self.groups.group(*key)));
-        self.accumulators.update(inputs, &self.row_groups, self.groups.len(), shape);
-        &self.groups.keys()[before..]
+        let groups = self.groups.len();
+        self.accumulators.update(inputs, &self.row_groups, groups, shape);
+        Added { rows: &self.row_groups, new_keys: &self.groups.keys()[before..], groups }
     }
 
     /// Adds the groups of a run, whose rows have these keys; with `only_known`, only those that the table has already.
@@ -59,12 +79,6 @@ impl Table {
         let before = self.groups.len();
         self.absorb(groups, keys, false, shape).expect("the same aggregates made the states");
         &self.groups.keys()[before..]
-    }
-
-    /// Adds the rows of the last update to the counts of their groups.
-    pub(crate) fn count_last(&self, counts: &mut Vec<i64>) {
-        counts.resize(self.groups.len(), 0);
-        self.row_groups.iter().for_each(|group| counts[*group as usize] += 1);
     }
 
     /// Turns into a run and the keys of its rows.

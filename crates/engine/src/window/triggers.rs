@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::spans::{Assigned, PaneId};
+use super::assigned::Assigned;
+use super::spans::PaneId;
 use crate::plan::{EmitPlan, LateEmit};
 
 #[derive(Debug)]

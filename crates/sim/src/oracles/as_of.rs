@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::{Just, Strategy, prop_assert, prop_assert_eq};
 use proptest::test_runner::TestCaseError;
-use weir_model::PartitionId;
 
-use super::{Check, number};
+use super::lines::{Lines, partition_of, places};
+use super::{Check, Verdict, number};
 use crate::story::DAY;
-use crate::{Line, Outcome, Row, Story};
+use crate::{Outcome, Row, Story};
 
 const SECOND: i64 = 1_000_000;
 
@@ -39,43 +39,32 @@ struct Given {
 
 impl Case {
     fn story(&self) -> Story {
-        let partition =
-            |table: bool, index: usize| PartitionId::new(format!("{}/{index}", if table { "right" } else { "left" }));
         let plan = format!(
-            "time delay={}s\nsources left right\njoin with right on key=key as_of kind={} lateness={}s{} deleted value < 0\n---",
+            "time delay={}s\nsources left right\njoin with right on key=key as_of kind={} lateness={}s{} deleted value < 0",
             self.delay,
             if self.left { "left" } else { "inner" },
             self.lateness,
             self.ttl.map(|ttl| format!(" ttl={ttl}s")).unwrap_or_default(),
         );
-        let mut story = Story::parse(&plan).expect("the plan can be read");
+        let mut lines = Lines::of(&plan);
         for table in [false, true] {
-            story.lines.extend((0..self.partitions).map(|index| Line::Added(partition(table, index))));
+            lines.added((0..self.partitions).map(|index| partition_of(table, index)));
         }
-        let mut open = false;
         for (index, given) in self.rows.iter().enumerate() {
             // The value says which row it is.
             let value = if given.deleted { -1.0 - index as f64 } else { index as f64 };
             let key = given.key.map(|key| format!("k{key}"));
             let row = Row { time: DAY + given.second * SECOND, key, value: Some(value) };
-            let partition = partition(given.table, given.partition);
-            match story.lines.last_mut() {
-                Some(Line::Rows(last, rows)) if open && *last == partition => rows.push(row),
-                _ => story.lines.push(Line::Rows(partition, vec![row])),
-            }
-            open = !given.ends;
-            if self.barriers.contains(&index) {
-                story.lines.push(Line::Barrier);
-            }
+            lines.row(partition_of(given.table, given.partition), row, given.ends);
+            lines.barrier(&self.barriers, index);
         }
-        story.lines.push(Line::End);
-        story
+        lines.end()
     }
 }
 
 /// What must come: of each row of the stream that goes on the rows of the table it may have got (none: nulls), and the
 /// rows of the stream that are late.
-fn answer(case: &Case) -> (BTreeMap<usize, Vec<usize>>, Vec<usize>) {
+fn answer(case: &Case) -> Answer {
     let mut highest: BTreeMap<(bool, usize), i64> = BTreeMap::new();
     // From when on each row of the table holds.
     let mut holds: BTreeMap<usize, i64> = BTreeMap::new();
@@ -135,7 +124,7 @@ fn cases() -> impl Strategy<Value = Case> {
             });
             given.collect::<Vec<_>>()
         });
-        let barriers = proptest::collection::vec(0..count, 0..5);
+        let barriers = places(count, 0..5);
         (Just((delay, lateness, ttl, left, partitions)), rows, barriers).prop_map(
             |((delay, lateness, ttl, left, partitions), rows, barriers)| Case {
                 delay,
@@ -150,16 +139,17 @@ fn cases() -> impl Strategy<Value = Case> {
     })
 }
 
+type Answer = (BTreeMap<usize, Vec<usize>>, Vec<usize>);
+
 /// Whether each row of the stream has got what the oracle says.
-fn compare(case: &Case, outcome: &Outcome) -> Result<(), TestCaseError> {
-    let (answers, late) = answer(case);
+fn compare(case: &Case, (answers, late): &Answer, outcome: &Outcome) -> Verdict {
     let mut found: BTreeMap<usize, usize> = BTreeMap::new();
     for (_, _, text) in &outcome.results {
         let row = number(text, "value=").ok_or_else(|| TestCaseError::fail(format!("no row of the stream: {text}")))?;
         let version = number(text, "right_value=").unwrap_or(usize::MAX);
         prop_assert!(found.insert(row, version).is_none(), "{} comes twice", row);
     }
-    for (row, may_be) in &answers {
+    for (row, may_be) in answers {
         // A row that is filtered has no version and goes nowhere.
         let version = found.remove(row).or((!case.left).then_some(usize::MAX));
         prop_assert!(
@@ -173,7 +163,7 @@ fn compare(case: &Case, outcome: &Outcome) -> Result<(), TestCaseError> {
     prop_assert!(found.is_empty(), "{:?} come besides", found);
     let mut found: Vec<usize> = outcome.late.iter().filter_map(|text| number(text, "value=")).collect();
     found.sort_unstable();
-    prop_assert_eq!(found, late);
+    prop_assert_eq!(&found, late);
     prop_assert_eq!(outcome.rejected.len(), 0);
     Ok(())
 }
@@ -181,5 +171,5 @@ fn compare(case: &Case, outcome: &Outcome) -> Result<(), TestCaseError> {
 #[test]
 fn of_random_streams_every_row_gets_the_version_that_holds_at_its_time() {
     let is_final = |_: &Case| false;
-    Check { crashes: 3, story: Case::story, straight: compare, tasks: Some(compare), is_final }.run(cases());
+    Check { weight: 1, crashes: 3, story: Case::story, answer, straight: compare, tasks: compare, is_final }.run(cases);
 }

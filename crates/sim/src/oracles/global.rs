@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::{Strategy, prop_assert_eq};
-use proptest::test_runner::TestCaseError;
-use weir_model::PartitionId;
 
-use super::Check;
+use super::lines::{Lines, partition, partitions};
+use super::{Check, Verdict};
 use crate::story::DAY;
 use crate::{Line, Outcome, Row, Story};
 
@@ -23,33 +22,23 @@ impl Case {
     fn story(&self) -> Story {
         let mode = if self.discarding { "discarding" } else { "accumulating" };
         let plan = format!(
-            "time delay=0s\nwindow global by key compute n=count(*), total=sum(value), low=min(value) every_rows={} mode={mode}\n---\nadded p0",
+            "time delay=0s\nwindow global by key compute n=count(*), total=sum(value), low=min(value) every_rows={} mode={mode}",
             self.every
         );
-        let mut story = Story::parse(&plan).expect("the plan can be read");
-        let mut batch = Vec::new();
-        let send = |batch: &mut Vec<Row>, story: &mut Story| {
-            if !batch.is_empty() {
-                story.lines.push(Line::Rows(PartitionId::new("p0"), std::mem::take(batch)));
-            }
-        };
+        let mut lines = Lines::of(&plan);
+        lines.added(partitions(1));
         for (second, (key, value, then)) in (0..).zip(&self.rows) {
             let row =
                 Row { time: DAY + second * 1_000_000, key: Some(format!("k{key}")), value: Some(f64::from(*value)) };
-            batch.push(row);
-            if *then > 0 {
-                send(&mut batch, &mut story);
-            }
+            lines.row(partition(0), row, *then > 0);
             if *then > 2 {
-                story.lines.push(Line::Barrier);
+                lines.push(Line::Barrier);
             }
         }
-        send(&mut batch, &mut story);
-        story.lines.push(Line::End);
-        story
+        lines.end()
     }
 
-    /// What every key says, in the order of the keys.
+    /// What every key says, ascending.
     fn answer(&self) -> Vec<String> {
         let mut values: BTreeMap<u8, Vec<i32>> = BTreeMap::new();
         for (key, value, _) in &self.rows {
@@ -71,6 +60,7 @@ impl Case {
                 ));
             }
         }
+        said.sort_unstable();
         said
     }
 }
@@ -80,17 +70,16 @@ fn cases() -> impl Strategy<Value = Case> {
     (1..6_usize, proptest::bool::ANY, rows).prop_map(|(every, discarding, rows)| Case { every, discarding, rows })
 }
 
-fn compare(case: &Case, outcome: &Outcome) -> Result<(), TestCaseError> {
-    let results = outcome.results.iter();
-    let mut found: Vec<&str> = results.filter_map(|(_, _, text)| text.split_once(' ')).map(|(_, rest)| rest).collect();
-    let mut expected = case.answer();
+fn compare(_: &Case, expected: &Vec<String>, outcome: &Outcome) -> Verdict {
+    let results = outcome.results.iter().filter_map(|(_, _, text)| text.split_once(' '));
+    let mut found: Vec<String> = results.map(|(_, rest)| rest.to_owned()).collect();
     found.sort_unstable();
-    expected.sort_unstable();
-    prop_assert_eq!(found, expected);
+    prop_assert_eq!(&found, expected);
     Ok(())
 }
 
 #[test]
 fn keys_of_a_global_window_say_what_counting_by_hand_says() {
-    Check { crashes: 3, story: Case::story, straight: compare, tasks: Some(compare), is_final: |_| true }.run(cases());
+    let (story, answer, is_final) = (Case::story, Case::answer, |_: &Case| true);
+    Check { weight: 1, crashes: 3, story, answer, straight: compare, tasks: compare, is_final }.run(cases);
 }

@@ -6,17 +6,20 @@ mod calendar;
 mod deduplicate;
 mod global;
 mod join;
+mod lines;
 mod sessions;
 mod windows;
 
 use std::fmt::Debug;
 
 use proptest::prelude::{Strategy, prop_assert_eq};
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 
 use crate::player::next_random;
 use crate::{Commits, Line, Outcome, PlayError, Story, Tasks, interleave, play_in_tasks, play_once, play_with_crashes};
 
+/// Threads that share the streams of an oracle, on every machine, so that it plays the same streams.
+const SHARDS: u32 = 2;
 /// Tasks that a stream is spread over, at most.
 const TASKS_MAX: usize = 8;
 
@@ -29,16 +32,23 @@ fn number(text: &str, name: &str) -> Option<usize> {
     word.and_then(|value| value.parse::<f64>().ok()).map(|value| value as usize)
 }
 
-/// What is checked of random cases.
-struct Check<C> {
+/// Whether an outcome is what an oracle says of a case.
+type Compare<C, A> = fn(&C, &A, &Outcome) -> Verdict;
+
+/// What is checked of random cases, of which an oracle says `A`.
+struct Check<C, A> {
+    /// How many times as many streams are played as of other oracles.
+    weight: u32,
     /// Crashes in each stream.
     crashes: usize,
     /// What is played.
     story: fn(&C) -> Story,
+    /// What the oracle says.
+    answer: fn(&C) -> A,
     /// What must come out when the rows come in the order of the story.
-    straight: fn(&C, &Outcome) -> Verdict,
-    /// The same when several tasks read the partitions, each at a pace of its own; `None` where nothing can be said.
-    tasks: Option<fn(&C, &Outcome) -> Verdict>,
+    straight: Compare<C, A>,
+    /// The same when several tasks read the partitions, each at a pace of its own.
+    tasks: Compare<C, A>,
     /// Whether every result is the last of its kind, so that tasks must say to the byte what one engine says.
     is_final: fn(&C) -> bool,
 }
@@ -52,11 +62,27 @@ fn tasks_of(story: &Story, commits: Commits) -> Tasks {
     Tasks { folds, merges, key_groups, commits, crashes: some(4) - 1, seed }
 }
 
-impl<C: Debug> Check<C> {
-    /// Plays random cases. `PROPTEST_CASES` says how many, `PROPTEST_RNG_SEED` which; a failure is shrunk and printed
-    /// whole.
-    fn run(&self, cases: impl Strategy<Value = C>) {
-        let config = Config { failure_persistence: None, max_shrink_iters: 400, ..Config::default() };
+impl<C: Debug, A> Check<C, A> {
+    /// Plays random cases. `PROPTEST_CASES` says how many (times the weight), `PROPTEST_RNG_SEED` which; a failure is
+    /// shrunk and printed whole.
+    fn run<S: Strategy<Value = C>>(&self, cases: fn() -> S) {
+        std::thread::scope(|scope| {
+            let runs: Vec<_> = (0..SHARDS).map(|shard| scope.spawn(move || self.run_shard(shard, cases()))).collect();
+            if let Some(failed) = runs.into_iter().find_map(|run| run.join().err()) {
+                std::panic::resume_unwind(failed);
+            }
+        });
+    }
+
+    /// A part of the cases, the same ones whenever the seed is the same.
+    fn run_shard(&self, shard: u32, cases: impl Strategy<Value = C>) {
+        let whole = Config::default();
+        let rng_seed = match whole.rng_seed {
+            RngSeed::Fixed(seed) => RngSeed::Fixed(seed.wrapping_add(u64::from(shard) << 32)),
+            RngSeed::Random => RngSeed::Random,
+        };
+        let own = (whole.cases * self.weight).div_ceil(SHARDS);
+        let config = Config { cases: own, rng_seed, failure_persistence: None, max_shrink_iters: 400, ..whole };
         if let Err(error) = TestRunner::new(config).run(&cases, |case| self.play(&case)) {
             panic!("{error}");
         }
@@ -64,17 +90,16 @@ impl<C: Debug> Check<C> {
 
     fn play(&self, case: &C) -> Verdict {
         let failed = |error: PlayError| TestCaseError::fail(error.to_string());
-        let story = (self.story)(case);
+        let (story, answer) = ((self.story)(case), (self.answer)(case));
         let (_, straight) = play_with_crashes(&story, self.crashes).map_err(failed)?;
-        (self.straight)(case, &straight)?;
-        let Some(compare) = self.tasks else { return Ok(()) };
+        (self.straight)(case, &answer, &straight)?;
         for tasks in 1..=TASKS_MAX {
             let read = interleave(&story, tasks, (story.lines.len() * TASKS_MAX + tasks) as u64);
-            compare(case, &play_once(&read).map_err(failed)?)?;
+            (self.tasks)(case, &answer, &play_once(&read).map_err(failed)?)?;
         }
         for commits in [Commits::Together, Commits::Each] {
             let outcome = play_in_tasks(&story, tasks_of(&story, commits)).map_err(failed)?;
-            compare(case, &outcome)?;
+            (self.tasks)(case, &answer, &outcome)?;
             if (self.is_final)(case) {
                 prop_assert_eq!(outcome.sorted(), straight.clone());
             }

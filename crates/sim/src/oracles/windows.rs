@@ -10,10 +10,9 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::{Just, Strategy, prop_assert_eq};
-use proptest::test_runner::TestCaseError;
-use weir_model::PartitionId;
 
-use super::Check;
+use super::lines::{Lines, partition, partitions, places};
+use super::{Check, Verdict};
 use crate::story::DAY;
 use crate::{Line, Outcome, Row, Story};
 
@@ -60,7 +59,7 @@ impl Case {
     fn story(&self) -> Story {
         let plan = format!(
             "time delay={}s{}\nlimit runs=2\nwindow {}s{} by key,name compute n=count(*), values=count(value), total=sum(value), \
-             mean=avg(value), low=min(value), high=max(value), first=first(value), last=last(value), kinds=count_distinct(value), about=approx_distinct(value), often=top2(value), big=count(*) if value > 50 lateness={}s late={}{}{}\n---",
+             mean=avg(value), low=min(value), high=max(value), first=first(value), last=last(value), kinds=count_distinct(value), about=approx_distinct(value), often=top2(value), big=count(*) if value > 50 lateness={}s late={}{}{}",
             self.delay,
             match self.watermark {
                 Told::Each => String::new(),
@@ -74,31 +73,21 @@ impl Case {
             if self.discarding { " mode=discarding" } else { "" },
             if self.early { " early_every=1s early_rows=7" } else { "" },
         );
-        let mut story = Story::parse(&plan).expect("the plan can be read");
-        let partition = |index: usize| PartitionId::new(format!("p{index}"));
-        story.lines.extend((0..self.partitions).map(|index| Line::Added(partition(index))));
-        story.lines.push(Line::Tick(DAY + 1_000_000_000));
-        let mut open = false;
+        let mut lines = Lines::of(&plan);
+        lines.added(partitions(self.partitions));
+        lines.push(Line::Tick(DAY + 1_000_000_000));
         for (index, (from, row, ends)) in self.rows.iter().enumerate() {
-            match story.lines.last_mut() {
-                Some(Line::Rows(last, rows)) if open && *last == partition(*from) => rows.push(row.clone()),
-                _ => story.lines.push(Line::Rows(partition(*from), vec![row.clone()])),
-            }
-            open = !ends;
-            if self.barriers.contains(&index) {
-                story.lines.push(Line::Barrier);
-            }
+            lines.row(partition(*from), row.clone(), *ends);
+            lines.barrier(&self.barriers, index);
             if self.ticks.contains(&index) {
-                story.lines.push(Line::Tick(DAY + 1_000_000_000 + index as i64 * 700_000));
+                lines.push(Line::Tick(DAY + 1_000_000_000 + index as i64 * 700_000));
             }
             if self.ends.contains(&index) {
-                story.lines.push(Line::End);
-                story.lines.extend((0..self.partitions).map(|index| Line::Added(partition(index))));
-                open = false;
+                lines.push(Line::End);
+                lines.added(partitions(self.partitions));
             }
         }
-        story.lines.push(Line::End);
-        story
+        lines.end()
     }
 }
 
@@ -291,10 +280,9 @@ fn cases() -> impl Strategy<Value = Case> {
             };
             rows.into_iter().enumerate().map(place).collect::<Vec<_>>()
         });
-        let places = || proptest::collection::vec(0..count, 0..4);
         let emit = (proptest::bool::ANY, proptest::bool::ANY, proptest::bool::ANY);
-        let ends = proptest::collection::vec(0..count, 0..2);
-        (Just((time, lateness, size, slide, partitions)), rows, places(), places(), ends, emit).prop_map(
+        let (barriers, ticks, ends) = (places(count, 0..4), places(count, 0..4), places(count, 0..2));
+        (Just((time, lateness, size, slide, partitions)), rows, barriers, ticks, ends, emit).prop_map(
             |(
                 ((delay, watermark), lateness, size, slide, partitions),
                 rows,
@@ -322,20 +310,19 @@ fn cases() -> impl Strategy<Value = Case> {
 }
 
 /// Whether the engine told what the oracle knows: of each result its last revision, or all that it was told in parts.
-fn compare(case: &Case, outcome: &Outcome) -> Result<(), TestCaseError> {
-    let (expected, late) = answer(case);
+fn compare(case: &Case, (expected, late): &(Vec<String>, usize), outcome: &Outcome) -> Verdict {
     let last = outcome.last_revisions();
     let texts: Vec<&str> = last.values().map(|(_, text)| without_pane(text)).collect();
     let (mut found, mut expected): (Vec<String>, Vec<String>) = if case.discarding {
         prop_assert_eq!(texts.len(), outcome.results.len(), "every emission has an id of its own");
         (added_up(texts), expected.iter().map(|text| summable(text)).collect())
     } else {
-        (texts.into_iter().map(str::to_owned).collect(), expected)
+        (texts.into_iter().map(str::to_owned).collect(), expected.clone())
     };
     found.sort();
     expected.sort();
     prop_assert_eq!(found, expected);
-    prop_assert_eq!(outcome.late.len(), late);
+    prop_assert_eq!(outcome.late.len(), *late);
     prop_assert_eq!(outcome.rejected.len(), 0);
     Ok(())
 }
@@ -344,12 +331,14 @@ fn compare(case: &Case, outcome: &Outcome) -> Result<(), TestCaseError> {
 fn random_streams_give_what_the_oracle_says_however_they_are_cut_and_wherever_they_crash() {
     // What a row counts for is decided by its own partition, so it does not matter who reads it and how fast.
     Check {
+        weight: 5,
         crashes: 3,
         story: Case::story,
+        answer,
         straight: compare,
-        tasks: Some(compare),
+        tasks: compare,
         // Which revisions of a result are said between the first and the last depends on when groups travel.
         is_final: |case| case.lateness == 0 && !case.early && case.ends.is_empty(),
     }
-    .run(cases());
+    .run(cases);
 }

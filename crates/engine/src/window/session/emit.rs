@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, StringArray, UInt32Array};
+use arrow::array::{ArrayRef, Int64Array, UInt32Array};
 use arrow::compute::take_arrays;
 
 use super::living::{Session, Shown};
@@ -77,9 +77,7 @@ fn finish(said: &[&Said], columns: Vec<ArrayRef>, keys: &Keys, identity: &mut Id
     let panes = said.iter().map(|row| Some(row.pane)).collect();
     let revisions = said.iter().map(|row| row.revision).collect();
     // Its first instant makes a session what it is.
-    let id =
-        |row: &&Said| identity.row_ids((row.shows.0, i64::MIN), row.revision, &[row.key], keys).collect::<String>();
-    let row_ids = StringArray::from_iter_values(said.iter().map(id));
+    let row_ids = identity.row_ids(said.iter().map(|row| ((row.shows.0, i64::MIN), row.revision, row.key)), keys);
     let spans = said.iter().map(|row| row.shows).unzip();
     let columns = identity.put_together(spans, columns, (panes, revisions), row_ids);
     let mark = |row: &&Said| if row.pane == "on_time" { row.before } else { Timing::CORRECTION };
