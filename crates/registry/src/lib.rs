@@ -16,4 +16,4 @@ pub use core::{
     Change, Level, Mode, NewSchema, REFERENCES_MAX, Reference, Refusal, Registry, SCHEMA_BYTES_MAX, SCHEMAS_MAX,
     Version,
 };
-pub use shelf::{REGISTRY_FILE, Shelf};
+pub use shelf::{REGISTRY_FILE, Shelf, copy_registry};

@@ -12,4 +12,5 @@ mod tests;
 
 pub use collect::Collected;
 pub use objects::bucket::Bucket;
+pub use objects::client::BucketClient;
 pub use snapshots::{SnapshotSize, SnapshotStore};

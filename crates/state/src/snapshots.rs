@@ -16,6 +16,7 @@ use crate::manifest::{Manifest, StoredRun, VERSION};
 use crate::object::{ObjectBuilder, damaged, new_name, read_manifest, read_piece};
 use crate::objects::Objects;
 use crate::objects::bucket::Bucket;
+use crate::objects::client::BucketClient;
 use crate::objects::folder::FolderObjects;
 use crate::objects::remote::RemoteObjects;
 
@@ -165,10 +166,8 @@ impl SnapshotStore {
             return Ok(());
         };
         let cache = self.folder_objects(pipeline)?;
-        let (store, prefix) = bucket.open()?;
-        let prefix = prefix.join(pipeline).join(owner(&cache)?);
-        let url = bucket.url.split('/').take(3).collect::<Vec<_>>().join("/");
-        let remote: Arc<dyn Objects> = Arc::new(RemoteObjects::new(store, prefix, url, cache)?);
+        let place = BucketClient::open(bucket)?.inside(pipeline).inside(&owner(&cache)?);
+        let remote: Arc<dyn Objects> = Arc::new(RemoteObjects::new(place, cache));
         self.buckets().insert(pipeline.to_owned(), (bucket.clone(), remote));
         Ok(())
     }

@@ -7,14 +7,20 @@
 //! BACKUP/lock                                 held by who makes a backup
 //! ```
 //!
+//! BACKUP is a folder, or a place in a bucket.
+//!
 //! One moment: the catalog is held for as long as it takes to copy it and to link all files that it names into
 //! `DATA/backup-pins`, where no compaction and no retention removes them. The log goes on meanwhile: a backup may hold more
 //! of it than its pipelines have read, which they read after a restore.
 
+mod bucket;
 mod keep;
 mod manifest;
 mod pin;
 mod restore;
+mod shelf;
+#[cfg(test)]
+mod tests;
 mod vault;
 
 use std::collections::BTreeMap;
@@ -71,7 +77,7 @@ pub fn take(
         None => BTreeMap::new(),
     };
     let all: u64 = pins.files.iter().map(|file| file.bytes).sum();
-    let (mut files, mut troubles, mut done, mut new_bytes) = (Vec::new(), Vec::new(), 0, 0);
+    let (mut files, mut troubles, mut done, mut new_bytes) = (Vec::new(), pins.elsewhere.clone(), 0, 0);
     for file in &pins.files {
         match vault.put(file, known.get(&file.path))? {
             vault::Put::There(entry) => files.push(entry),

@@ -504,12 +504,26 @@ pub struct ReplayArgs {
     pub format: SummaryFormat,
 }
 
+/// `NAME=VALUE` of an option.
+fn bucket_option(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("it is NAME=VALUE, such as region=eu-central-1".to_owned()),
+    }
+}
+
 /// Arguments of `weir backup`.
 #[derive(Debug, Args)]
 pub struct BackupArgs {
-    /// The folder that backups are kept in. Contents that are there are not written again.
-    #[arg(value_name = "FOLDER")]
+    /// Where backups are kept: a folder, or a place in a bucket: `s3://bucket/prefix`, `gs://`, `az://`. Contents that are there
+    /// are not written again.
+    #[arg(value_name = "FOLDER|URL")]
     pub to: String,
+    /// Of a bucket: an option by the name that object stores have for it, such as `region=eu-central-1` or
+    /// `endpoint=http://127.0.0.1:9000`. Keys and what is not said are taken from the environment, as the cloud's own tools do
+    /// (AWS_ACCESS_KEY_ID and so on). May be repeated.
+    #[arg(long = "option", value_name = "NAME=VALUE", value_parser = bucket_option)]
+    pub options: Vec<(String, String)>,
     /// The data folder; it may be in use.
     #[arg(long, default_value = "./data", env = "WEIR_DATA")]
     pub data: PathBuf,
@@ -524,9 +538,12 @@ pub struct BackupArgs {
 /// Arguments of `weir restore`.
 #[derive(Debug, Args)]
 pub struct RestoreArgs {
-    /// The folder that backups are kept in.
-    #[arg(value_name = "FOLDER")]
+    /// Where backups are kept: a folder, or a place in a bucket.
+    #[arg(value_name = "FOLDER|URL")]
     pub from: String,
+    /// Of a bucket: an option, as of `weir backup`. May be repeated.
+    #[arg(long = "option", value_name = "NAME=VALUE", value_parser = bucket_option)]
+    pub options: Vec<(String, String)>,
     /// Which backup; the newest without it.
     #[arg(long)]
     pub id: Option<String>,

@@ -18,7 +18,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long an answer like 503 is tried again.
 const RETRY_FOR: Duration = Duration::from_secs(8);
 
-/// A bucket for snapshots.
+/// A bucket: of snapshots, or of backups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket {
     /// `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`.
@@ -113,10 +113,10 @@ impl Bucket {
     }
 
     fn wrong(&self, why: &str) -> SeamError {
-        SeamError::new(ErrorKind::Config, format!("{} cannot hold snapshots: {why}", self.url))
+        SeamError::new(ErrorKind::Config, format!("{} cannot be used: {why}", self.url))
     }
 
     fn refused(&self, error: Error) -> SeamError {
-        SeamError::caused(ErrorKind::Config, format!("{} cannot hold snapshots", self.url), error)
+        SeamError::caused(ErrorKind::Config, format!("{} cannot be used", self.url), error)
     }
 }

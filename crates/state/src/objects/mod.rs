@@ -1,6 +1,7 @@
 //! Where the objects of one pipeline lie: a folder, or a bucket with a folder as its cache. Knows nothing of what they hold.
 
 pub(crate) mod bucket;
+pub(crate) mod client;
 pub(crate) mod folder;
 pub(crate) mod remote;
 #[cfg(test)]

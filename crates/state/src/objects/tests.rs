@@ -15,6 +15,7 @@ use weir_disk::SimDisk;
 use weir_model::{Epoch, ErrorKind, Secret};
 
 use super::bucket::Bucket;
+use super::client::BucketClient;
 use super::folder::FolderObjects;
 use super::remote::RemoteObjects;
 use crate::SnapshotStore;
@@ -110,8 +111,8 @@ impl Setting {
     fn store(&self) -> SnapshotStore {
         let cache = FolderObjects { vfs: Arc::new(self.disk.clone()), folder: PathBuf::from("/state/p") };
         let prefix = Path::from("weir/p/owner");
-        let remote = RemoteObjects::new(Arc::clone(&self.bucket), prefix, "s3://bucket".to_owned(), cache);
-        let remote = remote.expect("a thread").within(Duration::from_millis(200));
+        let bucket = BucketClient::of(Arc::clone(&self.bucket), prefix, "s3://bucket".to_owned());
+        let remote = RemoteObjects::new(bucket.expect("a thread").within(Duration::from_millis(200)), cache);
         let store = SnapshotStore::new(Arc::new(self.disk.clone()), FilePath::new("/state"));
         store.place_at("p", Arc::new(remote));
         store

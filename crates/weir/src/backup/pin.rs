@@ -10,6 +10,7 @@ use std::time::UNIX_EPOCH;
 
 use weir_disk::Disk;
 use weir_model::SeamResult;
+use weir_registry::{REGISTRY_FILE, copy_registry};
 use weir_state::SnapshotStore;
 use weir_store::{CatalogCopy, copy_catalog};
 
@@ -42,6 +43,8 @@ pub(super) struct Pins {
     pub(super) files: Vec<Pinned>,
     /// The epoch that each pipeline had committed.
     pub(super) epochs: BTreeMap<String, u64>,
+    /// What cannot be held, as it lies somewhere else.
+    pub(super) elsewhere: Vec<String>,
 }
 
 impl Pins {
@@ -57,9 +60,18 @@ impl Pins {
         let held = folder.join("held");
         remove_all(&held)?;
         fs::create_dir(&held).map_err(|error| failed("create", &held, error))?;
-        let mut pins = Self { folder: held.clone(), _alone: alone, files: Vec::new(), epochs: BTreeMap::new() };
+        let mut pins = Self {
+            folder: held.clone(),
+            _alone: alone,
+            files: Vec::new(),
+            epochs: BTreeMap::new(),
+            elsewhere: Vec::new(),
+        };
         let copied = copy_catalog(data, &held.join(CATALOG), |copy| pins.hold_all(data, copy))?;
         pins.hold_measured(CATALOG, held.join(CATALOG), None)?;
+        if copy_registry(data, &held.join(REGISTRY_FILE))? {
+            pins.hold_measured(REGISTRY_FILE, held.join(REGISTRY_FILE), None)?;
+        }
         for commit in &copied.commits {
             // The newest of a pipeline comes first.
             pins.epochs.entry(commit.pipeline.clone()).or_insert(commit.epoch.0);
@@ -84,8 +96,17 @@ impl Pins {
                 files.iter().try_for_each(|file| self.hold(data, &format!("state/{}", file.display()), None))
             });
             // Older ones are there to fall back to; a restore does without them if it must.
-            if is_newest {
-                held?;
+            match held {
+                Err(error) if is_newest && lies_in_bucket(data, &commit.pipeline) => {
+                    let pipeline = &commit.pipeline;
+                    self.elsewhere.push(format!(
+                        "the state of pipeline {pipeline} lies in its bucket and is not in the backup, as this disk has no copy of \
+                         it ({}): a restore needs the bucket as it is now, or begins with --reset-state",
+                        error.full()
+                    ));
+                }
+                held if is_newest => held?,
+                _ => {}
             }
         }
         for segment in &copy.segments {
@@ -133,6 +154,12 @@ impl Pins {
         self.files.push(Pinned { path: path.to_owned(), held, bytes: metadata.len(), modified_ns, expected });
         Ok(())
     }
+}
+
+/// Whether a pipeline has had its snapshots in a bucket: copies of them are in the folder then, as a rule. Which installation
+/// they belong to is not saved: two that take themselves for the same would remove each other's.
+fn lies_in_bucket(data: &Path, pipeline: &str) -> bool {
+    data.join("state").join(pipeline).join("owner").is_file()
 }
 
 /// Gives the file `from` another name, which holds it when the first is removed.

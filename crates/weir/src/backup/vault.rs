@@ -1,27 +1,29 @@
-//! Where backups lie: a folder of contents that are there once, and of manifests that name them. Knows nothing of what
-//! the files mean.
+//! Backups on a shelf: contents that are there once, and manifests that name them. Knows nothing of what the files mean.
 
-use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Write};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use weir_disk::{ChecksummedWriter, Disk, publish, remove_leftovers};
-use weir_model::{SeamError, SeamResult, Vfs};
-use xxhash_rust::xxh3::Xxh3;
+use weir_model::{SeamError, SeamResult, Secret};
+use weir_state::{Bucket, BucketClient};
 
+use super::bucket::BucketShelf;
 use super::manifest::{Entry, Manifest};
-use super::pin::{Pinned, lock};
+use super::pin::Pinned;
+use super::shelf::{FolderShelf, Held, Shelf, changed, read_through};
 use super::{Keep, failed, refused};
 
-/// Bytes read at a time.
-const CHUNK_BYTES: usize = 1 << 20;
+/// The largest manifest that is read: some hundred thousand files.
+const MANIFEST_BYTES_MAX: u64 = 256 << 20;
 
-/// A folder of backups.
+/// A place of backups.
 #[derive(Clone, Debug)]
 pub struct Vault {
-    folder: PathBuf,
+    shelf: Arc<dyn Shelf>,
+    /// What people call it.
+    place: String,
 }
 
 /// What became of a file.
@@ -34,47 +36,43 @@ pub(super) enum Put {
     Damaged(String),
 }
 
-/// The hashes and the length of some content.
-pub(super) struct Content {
-    pub(super) bytes: u64,
-    pub(super) checksum: String,
-    checksum64: u64,
-}
-
 impl Vault {
-    /// The backups in `place`, a folder.
+    /// The backups in `place`: a folder, or a bucket (`s3://bucket/prefix`, `gs://`, `az://`) with `options` by the names that
+    /// object stores have for them. What is not there is taken from the environment.
     ///
     /// # Errors
     /// `Config` when the place is none that backups can be in.
-    pub fn at(place: &str) -> SeamResult<Self> {
-        if let Some((scheme, _)) = place.split_once("://") {
+    pub fn at(place: &str, options: BTreeMap<String, Secret>) -> SeamResult<Self> {
+        if place.contains("://") {
+            let bucket = Bucket { url: place.to_owned(), options };
+            return Ok(Self::in_bucket(Arc::new(BucketClient::open(&bucket)?), place));
+        }
+        if let Some(name) = options.keys().next() {
             return Err(refused(format!(
-                "backups cannot be in {scheme}:// yet: name a folder, such as a mounted bucket"
+                "a folder has no options: {name} is one of buckets, such as s3://bucket/prefix"
             )));
         }
-        Ok(Self { folder: PathBuf::from(place) })
+        Ok(Self { shelf: Arc::new(FolderShelf::new(PathBuf::from(place))), place: place.to_owned() })
     }
 
-    /// Takes the lock of this folder, which is created if needed; unfinished files are removed.
-    pub(super) fn lock(&self) -> SeamResult<File> {
-        for name in ["objects", "backups"] {
-            let folder = self.folder.join(name);
-            Disk.create_folder(&folder).map_err(|error| failed("create", &folder, error))?;
-        }
-        let alone = lock(&self.folder.join("lock"), "another backup is being made here")?;
-        remove_leftovers(&Disk, &self.folder)?;
-        Ok(alone)
+    /// The backups in a bucket that people call `place`.
+    pub fn in_bucket(bucket: Arc<BucketClient>, place: &str) -> Self {
+        Self { shelf: Arc::new(BucketShelf::new(bucket)), place: place.to_owned() }
+    }
+
+    /// Takes the lock; unfinished files are removed.
+    pub(super) fn lock(&self) -> SeamResult<Box<dyn Held>> {
+        self.shelf.lock()
     }
 
     /// The names of the backups there are, oldest first.
     ///
     /// # Errors
-    /// As the disk says.
+    /// As the disk, or the bucket, says.
     pub fn ids(&self) -> SeamResult<Vec<String>> {
-        let folder = self.folder.join("backups");
-        let listed = Disk.list(&folder).map_err(|error| failed("list", &folder, error))?;
-        let id = |path: &Path| Some(path.file_name()?.to_str()?.strip_suffix(".json")?.to_owned());
-        Ok(listed.iter().filter_map(|(path, _)| id(path)).collect())
+        let names = self.shelf.names("backups")?;
+        let id = |name: &String| Some(name.strip_prefix("backups/")?.strip_suffix(".json")?.to_owned());
+        Ok(names.iter().filter_map(id).collect())
     }
 
     /// The backup `id`; the newest without one.
@@ -85,18 +83,19 @@ impl Vault {
         let ids = self.ids()?;
         let id = match id {
             Some(id) if ids.iter().any(|known| known == id) => id,
-            Some(id) => {
-                return Err(refused(format!(
-                    "there is no backup {id} in {}: {}",
-                    self.folder.display(),
-                    ids.join(", ")
-                )));
-            }
-            None => ids.last().ok_or_else(|| refused(format!("there is no backup in {}", self.folder.display())))?,
+            Some(id) => return Err(refused(format!("there is no backup {id} in {}: {}", self.place, ids.join(", ")))),
+            None => ids.last().ok_or_else(|| refused(format!("there is no backup in {}", self.place)))?,
         };
-        let path = self.folder.join("backups").join(format!("{id}.json"));
-        let bytes = fs::read(&path).map_err(|error| failed("read", &path, error))?;
-        Manifest::decode(&path, &bytes)
+        let name = manifest_name(id);
+        let mut bytes = Vec::new();
+        let mut gather = |piece: &[u8]| {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        };
+        if self.shelf.read(&name, MANIFEST_BYTES_MAX, &mut gather)?.is_none() {
+            return Err(refused(format!("{} was removed meanwhile", self.shelf.shown(&name))));
+        }
+        Manifest::decode(Path::new(&self.shelf.shown(&name)), &bytes)
     }
 
     /// The newest backup that can be read: a damaged one is no reason not to make another.
@@ -119,53 +118,36 @@ impl Vault {
         if content.bytes != file.bytes || file.expected.is_some_and(|expected| expected != content.checksum64) {
             return damaged("it does not match its checksum");
         }
-        let Content { bytes, checksum, .. } = content;
+        let (bytes, checksum) = (content.bytes, content.checksum);
         let entry = Entry { path: file.path.clone(), bytes, checksum, modified_ns: file.modified_ns };
         if self.has(&entry) {
             return Ok(Put::There(entry));
         }
-        let path = self.folder.join(entry.object());
-        let parent = path.parent().unwrap_or(&self.folder);
-        Disk.create_folder(parent).map_err(|error| failed("create", parent, error))?;
-        // A content of another length in its place is what a full disk or a careless hand has left.
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed("remove", &path, error)),
-            _ => {}
+        if self.shelf.put(&entry.object(), &file.held, file.bytes, &entry.checksum)? {
+            Ok(Put::New(entry))
+        } else {
+            Err(changed(&file.path))
         }
-        let mut writer = ChecksummedWriter::create(&Disk, &path)?;
-        let copied = read_through(&file.held, file.bytes, |bytes| writer.write_all(bytes));
-        let copied = copied.map_err(|error| failed("copy to", &path, error))?;
-        if copied.checksum != entry.checksum {
-            writer.discard(&Disk);
-            return Err(SeamError::new(
-                weir_model::ErrorKind::Retry,
-                format!("{} changed while it was copied", file.path),
-            ));
-        }
-        writer.publish(&Disk)?;
-        Ok(Put::New(entry))
     }
 
     fn has(&self, entry: &Entry) -> bool {
-        fs::metadata(self.folder.join(entry.object())).is_ok_and(|there| there.is_file() && there.len() == entry.bytes)
+        self.shelf.has(&entry.object(), entry.bytes)
     }
 
     /// Makes a backup true.
     pub(super) fn publish(&self, manifest: &Manifest) -> SeamResult<()> {
-        let path = self.folder.join("backups").join(format!("{}.json", manifest.id));
-        publish(&Disk, &path, &manifest.encode()?).map(|_| ())
+        self.shelf.publish(&manifest_name(&manifest.id), &manifest.encode()?)
     }
 
     /// Reads the content of `entry`, hands it to `to`, and refuses it if it is not what it should be.
-    pub(super) fn get(&self, entry: &Entry, to: impl FnMut(&[u8]) -> std::io::Result<()>) -> SeamResult<()> {
-        let path = self.folder.join(entry.object());
+    pub(super) fn get(&self, entry: &Entry, mut to: impl FnMut(&[u8]) -> std::io::Result<()>) -> SeamResult<()> {
+        let object = entry.object();
         let damaged = |why: String| {
-            let message = format!("{} of the backup, {}, is damaged: {why}", entry.path, path.display());
+            let message = format!("{} of the backup, {}, is damaged: {why}", entry.path, self.shelf.shown(&object));
             SeamError::new(weir_model::ErrorKind::Corrupt, message)
         };
-        let content = match read_through(&path, u64::MAX, to) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(damaged("it is missing".to_owned())),
-            content => content.map_err(|error| failed("copy", &path, error))?,
+        let Some(content) = self.shelf.read(&object, entry.bytes, &mut to)? else {
+            return Err(damaged("it is missing".to_owned()));
         };
         if (content.bytes, &content.checksum) == (entry.bytes, &entry.checksum) {
             return Ok(());
@@ -189,43 +171,20 @@ impl Vault {
         let (mut deleted, mut needed) = (Vec::new(), BTreeSet::new());
         for ((id, manifest), is_old) in manifests.into_iter().zip(old) {
             if is_old {
-                let path = self.folder.join("backups").join(format!("{id}.json"));
-                fs::remove_file(&path).map_err(|error| failed("remove", &path, error))?;
                 deleted.push(id);
             } else {
                 // What a damaged manifest needs is not known: nothing can be deleted.
                 needed.extend(manifest?.files.iter().map(Entry::object));
             }
         }
-        let backups = self.folder.join("backups");
-        Disk.sync_folder(&backups).map_err(|error| weir_disk::sync_error(&backups, error))?;
-        for entry in walkdir::WalkDir::new(self.folder.join("objects")).into_iter().filter_map(Result::ok) {
-            let relative = entry.path().strip_prefix(&self.folder).map(|path| path.display().to_string());
-            if entry.file_type().is_file() && relative.is_ok_and(|path| !needed.contains(&path)) {
-                fs::remove_file(entry.path()).map_err(|error| failed("remove", entry.path(), error))?;
-            }
-        }
+        // The manifests first: one that is there has all of its contents.
+        self.shelf.remove(&deleted.iter().map(|id| manifest_name(id)).collect::<Vec<_>>())?;
+        let contents = self.shelf.names("objects")?;
+        self.shelf.remove(&contents.into_iter().filter(|name| !needed.contains(name)).collect::<Vec<_>>())?;
         Ok(deleted)
     }
 }
 
-/// Reads at most `bytes_max` bytes of a file and hands them to `to`.
-fn read_through(
-    path: &Path,
-    bytes_max: u64,
-    mut to: impl FnMut(&[u8]) -> std::io::Result<()>,
-) -> std::io::Result<Content> {
-    let mut file = Disk.open(path, 0)?.take(bytes_max);
-    let (mut hash, mut bytes, mut chunk) = (Xxh3::new(), 0, vec![0; CHUNK_BYTES]);
-    loop {
-        match file.read(&mut chunk)? {
-            0 => break,
-            read => {
-                hash.update(&chunk[..read]);
-                to(&chunk[..read])?;
-                bytes += read as u64;
-            }
-        }
-    }
-    Ok(Content { bytes, checksum: format!("{:032x}", hash.digest128()), checksum64: hash.digest() })
+fn manifest_name(id: &str) -> String {
+    format!("backups/{id}.json")
 }

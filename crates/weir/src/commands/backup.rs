@@ -13,7 +13,7 @@ use crate::exit::Failure;
 /// When it could not be made, or is not whole because something in the data folder is damaged.
 pub fn backup(args: &BackupArgs) -> Result<(), Failure> {
     let bar = bar();
-    let vault = Vault::at(&args.to)?;
+    let vault = vault(&args.to, &args.options)?;
     let report = backup::take(&args.data, &vault, args.keep, chrono::Utc::now(), &|done, all| show(&bar, done, all))?;
     bar.finish_and_clear();
     match args.format {
@@ -37,7 +37,7 @@ pub fn backup(args: &BackupArgs) -> Result<(), Failure> {
 /// # Errors
 /// When there is no such backup, it is damaged, or the folder is not free.
 pub fn restore(args: &RestoreArgs) -> Result<(), Failure> {
-    let vault = Vault::at(&args.from)?;
+    let vault = vault(&args.from, &args.options)?;
     let id = args.id.as_deref();
     if args.list {
         return list(&vault, args);
@@ -81,6 +81,11 @@ fn list(vault: &Vault, args: &RestoreArgs) -> Result<(), Failure> {
         eprintln!("there is no backup in {}", args.from);
     }
     Ok(())
+}
+
+fn vault(place: &str, options: &[(String, String)]) -> Result<Vault, Failure> {
+    let options = options.iter().map(|(name, value)| (name.clone(), weir_model::Secret::new(value.clone())));
+    Ok(Vault::at(place, options.collect())?)
 }
 
 fn json(report: &backup::Report) -> Result<String, Failure> {
