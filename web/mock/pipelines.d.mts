@@ -1,3 +1,3 @@
 import type { PipelineStatus } from '../src/lib/api';
-/** Two pipelines: one that runs and balances, one whose counts do not. */
+/** Three pipelines: one that runs and balances, one whose counts do not, one that waits for an output. */
 export function pipelines(store: { logs: unknown[] }, began: number): PipelineStatus[];

@@ -1,4 +1,4 @@
-// Two pipelines for the mock: one that runs and balances, one whose counts do not.
+// Three pipelines for the mock: one that runs and balances, one whose counts do not, one that waits for an output.
 
 export function pipelines(store, began) {
   const now = Date.now();
@@ -29,6 +29,13 @@ export function pipelines(store, began) {
       rows_per_second: 0, bytes_per_second: 0, epoch: 3607, last_commit_at: new Date(now - 320_000).toISOString(), watermark: new Date(now - 330_000).toISOString(), watermark_holder: '0',
       partitions: [{ id: 0, origin: '/data/clicks/part-0007.json.gz', rows: 88_212, offset: 1_048_576, watermark: new Date(now - 330_000).toISOString(), state: 'reading' }],
       outputs: [{ name: 'clicks_per_user', kind: 'file', guarantee: 'at_least_once', balance: { read: 88_212, results: 80_000, filtered: 8000, late: 200, rejected: 0, open: 0 }, holds: false }],
+      trouble: [],
+    },
+    {
+      name: 'alerts', state: 'running', error: null, started_at: new Date(began - 600_000).toISOString(), rows_per_second: 0, bytes_per_second: 0, epoch: 512, last_commit_at: new Date(now - 95_000).toISOString(),
+      watermark: new Date(now - 97_000).toISOString(), watermark_holder: 'in:alerts', partitions: [{ id: 'in:alerts', origin: 'http:alerts', rows: 40, offset: 40, watermark: new Date(now - 97_000).toISOString(), state: 'reading' }],
+      outputs: [{ name: 'webhook', kind: 'http', guarantee: 'at_least_once', balance: { read: 40, results: 40, filtered: 0, late: 0, rejected: 0, open: 0 }, holds: true }],
+      waiting: [{ output: 'webhook', since: new Date(now - 95_000).toISOString(), next_try: new Date(now + 12_000).toISOString(), failures: 7, error: 'https://hooks.example/alerts answers 503 Service Unavailable: maintenance until noon' }],
       trouble: [],
     },
   ];

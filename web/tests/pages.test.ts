@@ -47,7 +47,22 @@ describe('pipelines', () => {
     await page.getByText('ends in the middle of a gzip member').waitFor();
     expect(await page.getByText('holds time back').count()).toBe(1);
     await page.getByRole('button', { name: 'Show all 8' }).click();
-    expect(await page.locator('article').last().locator('tbody tr').count()).toBe(8);
+    expect(await page.locator('article', { hasText: 'spark-logs' }).locator('tbody tr').count()).toBe(8);
+    await close();
+  });
+});
+
+describe('a pipeline that waits for an output', () => {
+  test('says for which, for how long, what it answers and when it is tried again', async () => {
+    const all = pipelines({ logs: [] }, Date.now() - 5000);
+    const { page, close } = await visit(browser, url, 'pipelines', {}, (page) => page.route('**/api/v1/pipelines', (route) => route.fulfill({ json: { pipelines: all } })));
+    const card = page.locator('article', { hasText: 'alerts' }).last();
+    await card.getByText('waits for the output webhook').waitFor();
+    const said = (await card.locator('.waiting').innerText()).replace(/\s+/g, ' ');
+    expect(said).toMatch(/for 1 m .*after 7 failed tries; tried again (in \d+|any moment).* nothing is lost/);
+    expect(said).toContain('503 Service Unavailable');
+    expect(await card.locator('.state').first().innerText()).toBe('waiting');
+    expect(await page.locator('article', { hasText: 'spark-logs' }).locator('.waiting').count()).toBe(0);
     await close();
   });
 });

@@ -41,6 +41,9 @@ export interface PartitionStatus {
 export interface OutputStatus { name: string; kind: string; guarantee: string; rows_written?: number; balance: Balance; holds: boolean }
 /** Something that went wrong without stopping the pipeline; `times` counts its repetitions. */
 export interface Trouble { at: string; message: string; times: number }
+/** An output that takes no rows now. */
+export interface OutputWaiting { output: string; since: string; next_try: string | null; failures: number; error: string }
+
 export interface PipelineStatus {
   name: string;
   state: 'starting' | 'running' | 'finished' | 'failed' | 'stopped';
@@ -59,6 +62,7 @@ export interface PipelineStatus {
   watermark_holder: string | null;
   partitions: PartitionStatus[];
   outputs: OutputStatus[];
+  waiting?: OutputWaiting[];
   trouble: Trouble[];
 }
 

@@ -5,6 +5,7 @@
 mod aggregates;
 mod backup;
 mod bad_input;
+mod bucket;
 mod changes;
 mod contract;
 mod corruption;

@@ -1,0 +1,151 @@
+//! Buckets, on a real server of the S3 API (moto) on this machine: backups go there and come back, also of a pipeline that
+//! has its state there.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::harness::{Place, Running, said, well};
+use crate::up::exchange;
+
+/// Pinned, so that the test is the same tomorrow. Of the server only what S3 needs.
+const PACKAGES: [&str; 3] = ["moto[s3]==5.1.22", "flask==3.1.2", "flask-cors==6.0.1"];
+
+/// A Python with the server, installed once.
+fn python() -> PathBuf {
+    let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+    let venv = home.join(".cache/weir/python").join(format!("s3 {}", PACKAGES.join(" ")));
+    let python = venv.join("bin/python");
+    let done = venv.join("installed");
+    if !done.exists() {
+        well(&Command::new("python3").args(["-m", "venv"]).arg(&venv).stdin(Stdio::null()).output().unwrap());
+        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        well(&Command::new(&python).args(install).args(PACKAGES).stdin(Stdio::null()).output().unwrap());
+        fs::write(done, "").unwrap();
+    }
+    python
+}
+
+/// A server with the empty bucket `weir`.
+struct S3 {
+    _process: Running,
+    address: String,
+}
+
+/// What a client says of itself; the server checks no signatures.
+const CLIENT: &str = "text/plain\r\nAuthorization: AWS4-HMAC-SHA256 Credential=me/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=x";
+
+impl S3 {
+    fn start() -> Self {
+        // It cannot be asked for a free port.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let port = address.rsplit(':').next().unwrap().to_owned();
+        let mut command = Command::new(python());
+        command.args(["-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", &port]);
+        let process = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while TcpStream::connect(&address).is_err() {
+            assert!(Instant::now() < deadline, "the server does not start");
+            std::thread::yield_now();
+        }
+        let (status, _, body) = exchange(&address, "PUT", "/weir", CLIENT, "").unwrap();
+        assert_eq!(status, 200, "{body}");
+        Self { _process: process, address }
+    }
+
+    fn endpoint(&self) -> String {
+        format!("endpoint=http://{}", self.address)
+    }
+
+    /// The names of the objects that begin with `prefix`.
+    fn objects(&self, prefix: &str) -> Vec<String> {
+        let path = format!("/weir?list-type=2&prefix={prefix}");
+        let (_, _, body) = exchange(&self.address, "GET", &path, CLIENT, "").unwrap();
+        body.split("<Key>").skip(1).map(|rest| rest.split("</Key>").next().unwrap().to_owned()).collect()
+    }
+}
+
+fn in_cloud(mut command: Command) -> Command {
+    command.env("AWS_ACCESS_KEY_ID", "me").env("AWS_SECRET_ACCESS_KEY", "hunter2").env("AWS_REGION", "us-east-1");
+    command
+}
+
+fn weir(place: &Place, arguments: &[&str]) -> Output {
+    in_cloud(place.weir(arguments)).output().unwrap()
+}
+
+const BACKUPS: &str = "s3://weir/backups";
+
+#[test]
+fn a_data_folder_is_saved_to_a_bucket_and_comes_back() {
+    let server = S3::start();
+    let endpoint = server.endpoint();
+    let place = Place::new();
+    well(&place.weir(&["gen", "logs", "--rows", "3000", "--out", "logs.ndjson"]).output().unwrap());
+    // Its state lies in the same bucket.
+    let pipeline = place.write(
+        "p.yaml",
+        format!(
+            "name: saved\nsources: {{ logs: {{ file: {{ paths: [logs.ndjson], follow: false }}, format: json }} }}\n\
+             time: {{ field: ts, watermark: {{ bounded: {{ delay: 10s }} }} }}\n\
+             steps: [{{ name: counted, window: {{ tumbling: 1h, by: [service], compute: {{ events: count(*) }} }} }}]\n\
+             outputs: [{{ table: rows, from: logs }}, {{ table: counted }}]\n\
+             state: {{ snapshots: {{ url: 's3://weir/state', options: {{ endpoint: 'http://{}' }} }} }}\n",
+            server.address
+        ),
+    );
+    well(&in_cloud(place.run_command(&pipeline, &[])).output().unwrap());
+    assert!(!server.objects("state/saved/").is_empty(), "the state is in the bucket");
+    // A file that is sent and fetched in several pieces.
+    let large: Vec<u8> = (0..20_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    place.write("data/log/large/0/00000000000000000000.log", &large);
+
+    let data = place.data();
+    let data = data.to_str().unwrap();
+    let backup = || {
+        let output = weir(
+            &place,
+            &["backup", BACKUPS, "--option", &endpoint, "--data", data, "--format", "json", "--keep", "2"],
+        );
+        well(&output);
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let first = backup();
+    assert!(first["new_bytes"].as_u64().unwrap() > 20 << 20 && first["troubles"] == serde_json::json!([]), "{first}");
+    let second = backup();
+    assert!(second["new_bytes"].as_u64().unwrap() < 1 << 20, "what is there is not sent again: {second}");
+    assert_eq!(backup()["deleted"], serde_json::json!([first["id"]]), "two are kept");
+    assert_eq!(server.objects("backups/backups/").len(), 2);
+    assert!(server.objects("backups/lock").is_empty(), "nobody holds it any more");
+
+    let restore = |more: &[&str]| {
+        let output = in_cloud(place.weir(&["restore", BACKUPS, "--option", &endpoint])).args(more).output().unwrap();
+        well(&output);
+        said(&output)
+    };
+    assert_eq!(restore(&["--list"]).lines().count(), 2);
+    assert!(restore(&["--verify"]).contains("is sound"));
+    restore(&["--data", "again"]);
+    assert_eq!(fs::read(place.path("again/log/large/0/00000000000000000000.log")).unwrap(), large);
+    let counted = |data: &str| {
+        let output = weir(&place, &["query", "--format", "csv", "--data", data, "SELECT sum(events) FROM counted"]);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(counted("again"), counted(data));
+    // It goes on where the backup was, with a state of its own in the bucket.
+    well(&weir(&place, &["run", pipeline.to_str().unwrap(), "--data", "again"]));
+    let owners: std::collections::BTreeSet<_> =
+        server.objects("state/saved/").iter().filter_map(|name| name.split('/').nth(2).map(str::to_owned)).collect();
+    assert!(!owners.is_empty());
+    assert_eq!(counted("again"), counted(data));
+
+    let wrong = weir(&place, &["backup", "s3://nowhere/x", "--option", &endpoint, "--data", data]);
+    assert!(!wrong.status.success() && said(&wrong).contains("s3://nowhere/x"), "{}", said(&wrong));
+    assert!(!said(&wrong).contains("hunter2"), "{}", said(&wrong));
+    let typo = weir(&place, &["backup", BACKUPS, "--option", "endpiont=x", "--data", data]);
+    assert!(typo.status.code() == Some(2) && said(&typo).contains("it has no option endpiont"), "{}", said(&typo));
+}
