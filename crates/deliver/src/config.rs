@@ -165,6 +165,8 @@ pub enum FileFormat {
     /// Comma-separated values with a header line. The columns are those of the first rows; a column that appears
     /// later is an error.
     Csv,
+    /// An object container file of Apache Avro, with the schema of the first rows; a column that appears later is an error.
+    Avro,
     /// A folder of Parquet files, at least one for every epoch that has rows.
     Parquet,
 }

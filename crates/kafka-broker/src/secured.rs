@@ -13,7 +13,8 @@ pub const USER: &str = "weir";
 /// And the password.
 pub const PASSWORD: &str = "a-secret-for-tests";
 
-/// One broker with three doors: plain (see [`Cluster::bootstrap`]), SASL, and SASL inside TLS. SASL is PLAIN or SCRAM-SHA-512.
+/// One broker with three doors: plain (see [`Cluster::bootstrap`]), SASL, and SASL inside TLS. SASL is PLAIN, SCRAM-SHA-512
+/// or OAUTHBEARER with tokens that nobody signed.
 pub struct Secured {
     /// The broker.
     pub cluster: Cluster,
@@ -41,6 +42,7 @@ impl Secured {
         let plain =
             format!("org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}=\"{PASSWORD}\";");
         let scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
+        let token = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub=\"broker\";";
         let store = store.to_string_lossy();
         let more = [
             ("listeners", listeners.as_str()),
@@ -49,11 +51,13 @@ impl Secured {
                 "listener.security.protocol.map",
                 "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SASL_SSL",
             ),
-            ("sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-512"),
+            ("sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-512,OAUTHBEARER"),
             ("listener.name.sasl.plain.sasl.jaas.config", &plain),
             ("listener.name.tls.plain.sasl.jaas.config", &plain),
             ("listener.name.sasl.scram-sha-512.sasl.jaas.config", scram),
             ("listener.name.tls.scram-sha-512.sasl.jaas.config", scram),
+            ("listener.name.sasl.oauthbearer.sasl.jaas.config", token),
+            ("listener.name.tls.oauthbearer.sasl.jaas.config", token),
             ("ssl.keystore.type", "PKCS12"),
             ("ssl.keystore.location", &store),
             ("ssl.keystore.password", PASSWORD),

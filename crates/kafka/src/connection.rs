@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
@@ -13,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use weir_model::{ErrorKind, SeamError, SeamResult, Secret};
 
 use crate::error::{kind_of, seam_error};
+use crate::token::{TokenLogin, token_in};
 
 /// An encrypted connection (TLS).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -44,6 +47,9 @@ pub enum SaslConfig {
     /// The same with a longer hash.
     #[serde(rename = "scram_sha_512")]
     ScramSha512(Login),
+    /// A token (OAUTHBEARER), for those who run an identity provider.
+    #[serde(rename = "oauthbearer")]
+    OauthBearer(TokenLogin),
 }
 
 /// A name and a password.
@@ -57,7 +63,7 @@ pub struct Login {
 }
 
 /// Settings of the client that Weir answers for: another value would lose or double records, or is said elsewhere.
-const OURS: [&str; 23] = [
+const OURS: [&str; 24] = [
     "bootstrap.servers",
     "metadata.broker.list",
     "security.protocol",
@@ -65,6 +71,7 @@ const OURS: [&str; 23] = [
     "sasl.mechanisms",
     "sasl.username",
     "sasl.password",
+    "sasl.oauthbearer.config",
     "ssl.ca.location",
     "ssl.certificate.location",
     "ssl.key.location",
@@ -120,12 +127,20 @@ impl Connection<'_> {
                 value.map(|value| settings.set(name, value));
             }
         }
-        if let Some(sasl) = self.sasl {
-            let (mechanism, login) = match sasl {
-                SaslConfig::Plain(login) => ("PLAIN", login),
-                SaslConfig::ScramSha256(login) => ("SCRAM-SHA-256", login),
-                SaslConfig::ScramSha512(login) => ("SCRAM-SHA-512", login),
-            };
+        let login = match self.sasl {
+            None => None,
+            Some(SaslConfig::Plain(login)) => Some(("PLAIN", login)),
+            Some(SaslConfig::ScramSha256(login)) => Some(("SCRAM-SHA-256", login)),
+            Some(SaslConfig::ScramSha512(login)) => Some(("SCRAM-SHA-512", login)),
+            Some(SaslConfig::OauthBearer(token)) => {
+                settings
+                    .set("sasl.mechanisms", "OAUTHBEARER")
+                    // The client gives this back when it wants a token.
+                    .set("sasl.oauthbearer.config", &token.token_file);
+                None
+            }
+        };
+        if let Some((mechanism, login)) = login {
             settings
                 .set("sasl.mechanisms", mechanism)
                 .set("sasl.username", &login.username)
@@ -139,6 +154,15 @@ impl Connection<'_> {
             settings.set(name, value);
         }
         Ok(settings)
+    }
+
+    /// A client that was just made and says by a token who it is has to be asked for its events once, by `poll`, before it is
+    /// let in: that is when it wants the token.
+    pub fn introduce(&self, poll: impl FnOnce(Duration)) {
+        const WITHIN: Duration = Duration::from_millis(300);
+        if matches!(self.sasl, Some(SaslConfig::OauthBearer(_))) {
+            poll(WITHIN);
+        }
     }
 
     fn protocol(&self) -> &'static str {
@@ -173,6 +197,12 @@ impl Speaker {
 }
 
 impl ClientContext for Speaker {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, token_file: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        token_in(token_file)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {

@@ -1,10 +1,16 @@
-//! How Weir speaks to Kafka, whichever way the data goes: connections, and what an error means. Refuses to read or write a
-//! record: that is for sources and sinks.
+//! How Weir speaks to Kafka, whichever way the data goes: connections, what an error means, what topics there are and
+//! what they hold. Refuses to read or write a record: that is for sources and sinks.
 
 mod connection;
 mod error;
+mod extents;
 #[cfg(test)]
 mod tests;
+mod token;
+mod topics;
 
 pub use connection::{Connection, Login, SaslConfig, Speaker, TlsConfig, is_broker, is_topic_name};
 pub use error::{kind_of, seam_error};
+pub use extents::{Extent, extents};
+pub use token::{TokenLogin, token_in};
+pub use topics::{TopicConfig, TopicOutcome, TopicsFile};

@@ -8,7 +8,7 @@ use serde_json::Value;
 use weir_collect::{FileConfig, HttpConfig, KafkaConfig, LogConfig, RetainConfig, StdinConfig};
 use weir_decode::{AvroConfig, CsvConfig, JsonConfig, ProtobufConfig, RawConfig, SparkLogConfig, TextConfig};
 use weir_deliver::{AvroOutput, FileOutput, HttpBatch, HttpOutput, KafkaOutput, ProtobufOutput, StdoutOutput};
-use weir_kafka::{Login, TlsConfig};
+use weir_kafka::{Login, TlsConfig, TokenLogin};
 
 use crate::config::DeadLettersLimit;
 use crate::config::{
@@ -124,6 +124,7 @@ const SECTIONS: &[Section] = &sections! {
     "SnapshotsConfig", "State: snapshots", "state.snapshots", fields::<SnapshotsConfig>;
     "TlsConfig", "Kafka: encryption", "sources.NAME.kafka.tls", fields::<TlsConfig>;
     "SaslConfig", "Kafka: authentication", "sources.NAME.kafka.sasl", unordered;
+    "TokenLogin", "Kafka: token", "sources.NAME.kafka.sasl.oauthbearer", fields::<TokenLogin>;
     "Login", "Kafka: name and password", "sources.NAME.kafka.sasl.plain", fields::<Login>;
 };
 

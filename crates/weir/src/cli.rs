@@ -53,6 +53,11 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Looks at what pipelines remember.
     State(StateArgs),
+    /// Shows how far a pipeline is behind the topics of Kafka that it reads.
+    Lag(LagArgs),
+    /// Looks after Kafka.
+    #[command(subcommand)]
+    Kafka(KafkaCommand),
     /// Runs a schema registry, alone: `weir up --registry ADDRESS` runs it beside the pipelines.
     Registry(RegistryArgs),
     /// Saves the data folder, also while it is in use: consistent, and only what is new.
@@ -510,6 +515,54 @@ fn bucket_option(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("it is NAME=VALUE, such as region=eu-central-1".to_owned()),
     }
+}
+
+/// Arguments of `weir lag`.
+#[derive(Debug, Args)]
+pub struct LagArgs {
+    /// The pipeline file. The pipeline may be up or not: what it has committed counts.
+    pub pipeline: PathBuf,
+    /// The data folder.
+    #[arg(long, default_value = "./data", env = "WEIR_DATA")]
+    pub data: PathBuf,
+    /// How long to wait between two looks, from which the rates follow; `0s` looks once.
+    #[arg(long, default_value = "2s")]
+    pub interval: weir_model::DurationText,
+    /// Overrides of the pipeline.
+    #[command(flatten)]
+    pub overrides: Overrides,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t = SummaryFormat::Text)]
+    pub format: SummaryFormat,
+}
+
+/// What can be done with Kafka.
+#[derive(Debug, Subcommand)]
+pub enum KafkaCommand {
+    /// Topics.
+    #[command(subcommand)]
+    Topics(TopicsCommand),
+}
+
+/// What can be done with topics.
+#[derive(Debug, Subcommand)]
+pub enum TopicsCommand {
+    /// Makes the topics that a file names: creates what is missing and adds partitions. It takes nothing away, and says what is
+    /// otherwise than the file says.
+    Apply(TopicsApplyArgs),
+}
+
+/// Arguments of `weir kafka topics apply`.
+#[derive(Debug, Args)]
+pub struct TopicsApplyArgs {
+    /// The file: brokers, and topics with their partitions and settings.
+    pub file: PathBuf,
+    /// Some of the brokers, in the place of those in the file.
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
+    pub brokers: Vec<String>,
+    /// Says what would be done, and does nothing.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Arguments of `weir backup`.

@@ -16,6 +16,7 @@ mod registry;
 pub mod replay;
 mod retention;
 mod signals;
+mod snapshots;
 pub mod story;
 
 pub use weir_running as running;

@@ -42,6 +42,8 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Dlq(args) => asynchronous(commands::dlq::run(args)),
         Command::Replay(args) => asynchronous(commands::replay::run(args)),
         Command::State(args) => commands::state::run(args),
+        Command::Lag(args) => asynchronous(commands::lag::run(args)),
+        Command::Kafka(command) => asynchronous(commands::kafka::run(command)),
         Command::Registry(args) => asynchronous(commands::registry::run(args)),
         Command::Backup(args) => commands::backup::backup(args),
         Command::Restore(args) => commands::backup::restore(args),

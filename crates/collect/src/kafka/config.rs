@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use weir_kafka::{Connection, SaslConfig, TlsConfig, is_broker, is_topic_name};
 use weir_model::{ByteSize, DurationText};
 
+use super::envelope::Envelope;
 use super::topics::Wanted;
 
 /// Topics of Apache Kafka. Positions are kept in Weir's own commit, together with the results, so that nothing is lost or
@@ -45,10 +46,17 @@ pub struct KafkaConfig {
     /// What becomes of records without a value.
     #[serde(default)]
     pub tombstones: Tombstones,
+    /// Gives each record everything that it has beside its value: it becomes a JSON object of `topic`, `partition`, `offset`,
+    /// `timestamp` (milliseconds), `key`, `headers` (an object) and `value`, to be read with `format: json`. Keys and headers are
+    /// text, or base64 where they are none; the value of a tombstone is null. This says how the value stands in it: `json` as it is,
+    /// `text` or `base64`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["json"]))]
+    pub envelope: Option<Envelope>,
     /// Encrypts the connection; `tls: {}` trusts the authorities that the system trusts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsConfig>,
-    /// Says who Weir is: `plain`, `scram_sha_256` or `scram_sha_512`.
+    /// Says who Weir is: `plain`, `scram_sha_256`, `scram_sha_512` or `oauthbearer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = [{ "scram_sha_512": { "username": "weir", "password": "${env:KAFKA_PASSWORD}" } }]))]
     pub sasl: Option<SaslConfig>,
@@ -150,6 +158,7 @@ impl KafkaConfig {
             max_record_bytes: crate::file::max_record_bytes(),
             buffer_bytes_max: buffer_bytes_max(),
             tombstones: Tombstones::default(),
+            envelope: None,
             tls: None,
             sasl: None,
             client: BTreeMap::new(),

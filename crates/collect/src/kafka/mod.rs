@@ -8,6 +8,7 @@
 
 mod batch;
 mod config;
+mod envelope;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use self::reader::{Outgoing, Reader, Share, step_over};
 use self::topics::{Topics, Wanted, extent, first_offset};
 
 pub use self::config::{KafkaConfig, KafkaStart, StartTime, Tombstones};
+pub use self::envelope::Envelope;
 
 /// How many events wait for the reader of the source; each holds at most about a MiB.
 const EVENTS_WAITING_MAX: usize = 2;
@@ -228,6 +230,8 @@ impl Opening {
             topic: topic.to_owned(),
             consumer: Arc::clone(&consumer),
             tombstones: self.config.tombstones,
+            envelope: self.config.envelope,
+            enveloped: Vec::new(),
             outgoing: self.outgoing.clone(),
             further: receiver,
             unwanted: Arc::clone(&self.unwanted),
@@ -254,9 +258,11 @@ impl Opening {
         let buffer = (self.config.buffer_bytes_max.0 >> 10) / topics.max(1) as u64;
         let mut settings = self.settings.clone();
         settings.set("queued.max.messages.kbytes", buffer.clamp(TOPIC_BUFFER_KIB_MIN, 2_097_151).to_string());
-        settings
+        let consumer: BaseConsumer<Speaker> = settings
             .create_with_context(Speaker::default())
-            .map_err(|error| seam_error("the Kafka client cannot be made", error))
+            .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
+        self.config.connection().introduce(|time| drop(consumer.poll(time)));
+        Ok(consumer)
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 use weir_kafka::{Speaker, kind_of, seam_error};
@@ -17,6 +17,7 @@ use weir_model::{ErrorKind, SeamError, SeamResult, SourceEvent};
 
 use super::batch::Gathering;
 use super::config::Tombstones;
+use super::envelope::{Envelope, Parts};
 use super::topics::{Extent, extent};
 
 /// How long the thread waits for records before it looks whether it is still wanted.
@@ -40,6 +41,9 @@ pub(super) struct Reader {
     pub(super) topic: String,
     pub(super) consumer: Arc<BaseConsumer<Speaker>>,
     pub(super) tombstones: Tombstones,
+    pub(super) envelope: Option<Envelope>,
+    /// Room for one record in its envelope.
+    pub(super) enveloped: Vec<u8>,
     pub(super) outgoing: Outgoing,
     /// Partitions that have appeared since.
     pub(super) further: std_mpsc::Receiver<Share>,
@@ -114,10 +118,23 @@ impl Reader {
         if share.until.is_some_and(|until| offset >= until) {
             return self.finish(message.partition());
         }
-        match (message.payload(), self.tombstones) {
-            (Some(value), _) => share.gathering.take(offset, value),
-            (None, Tombstones::Decode) => share.gathering.take(offset, b""),
-            (None, Tombstones::Skip) => share.gathering.pass(offset),
+        match (message.payload(), self.tombstones, self.envelope) {
+            (None, Tombstones::Skip, _) => share.gathering.pass(offset),
+            (value, _, Some(envelope)) => {
+                let parts = Parts {
+                    topic: &self.topic,
+                    partition: message.partition(),
+                    offset,
+                    timestamp: message.timestamp().to_millis(),
+                    key: message.key(),
+                    value,
+                };
+                let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+                envelope.write(parts, headers.map(|header| (header.key, header.value)), &mut self.enveloped);
+                share.gathering.take(offset, &self.enveloped);
+            }
+            (Some(value), _, None) => share.gathering.take(offset, value),
+            (None, Tombstones::Decode, None) => share.gathering.take(offset, b""),
         }
         let full = share.gathering.is_full();
         if share.until.is_some_and(|until| offset + 1 >= until) {

@@ -3,8 +3,9 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use base64::Engine;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use weir_kafka::{Login, SaslConfig, TlsConfig};
+use weir_kafka::{Login, SaslConfig, TlsConfig, TokenLogin};
 use weir_kafka_broker::{Cluster, PASSWORD, Record, Secured, USER};
 use weir_model::{DurationText, ErrorKind, Offset, PartitionId, Position, Positions, Secret, Source, SourceEvent};
 
@@ -197,6 +198,34 @@ async fn aborted_transactions_and_tombstones_are_no_rows_and_markers_no_gap() {
 }
 
 #[tokio::test]
+async fn keys_headers_and_places_come_with_the_value_in_an_envelope() {
+    kafka().topic("enveloped", 1).await.expect("a topic");
+    let headers = vec![("trace".to_owned(), "x".to_owned())];
+    let whole = Record { key: Some("k".into()), headers, ..Record::new(0, r#"{"n":1}"#) };
+    kafka().put("enveloped", &[whole, Record { key: Some("gone".into()), ..Record::default() }]).expect("stored");
+    let config = KafkaConfig { envelope: Some(Envelope::Json), ..config(&["enveloped"]).once() };
+    let said = Said::until(&mut open(&config, &Positions::new()).await, |_| false).await;
+    let shown: Vec<String> = said
+        .of("s:enveloped/0")
+        .iter()
+        .map(|record| {
+            let mut record: serde_json::Value = serde_json::from_str(record).expect("JSON");
+            assert!(record["timestamp"].as_i64().expect("milliseconds") > 1_700_000_000_000);
+            record["timestamp"] = 0.into();
+            record.to_string()
+        })
+        .collect();
+    assert_eq!(
+        shown[0],
+        r#"{"headers":{"trace":"x"},"key":"k","offset":0,"partition":0,"timestamp":0,"topic":"enveloped","value":{"n":1}}"#
+    );
+    assert_eq!(
+        shown[1],
+        r#"{"headers":{},"key":"gone","offset":1,"partition":0,"timestamp":0,"topic":"enveloped","value":null}"#
+    );
+}
+
+#[tokio::test]
 async fn a_record_over_the_limit_is_cut_and_says_how_long_it_was() {
     kafka().topic("long", 1).await.expect("a topic");
     kafka().put("long", &[Record::new(0, "x".repeat(1000)), Record::new(0, "short")]).expect("stored");
@@ -251,6 +280,14 @@ async fn reading_goes_on_when_the_broker_was_killed_and_comes_back() {
     assert_eq!(said.of("s:back/0")[0], "10");
 }
 
+/// A token of `name` that nobody signed, good for an hour.
+fn token(name: &str) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is after 1970").as_secs();
+    let part = |json: String| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(json);
+    let claims = format!(r#"{{"sub":"{name}","iat":{now},"exp":{}}}"#, now + 3_600);
+    format!("{}.{}.\n", part(r#"{"alg":"none"}"#.to_owned()), part(claims))
+}
+
 #[tokio::test]
 async fn those_whom_the_broker_knows_are_let_in_and_others_are_told_why_not() {
     let secured = Secured::start().expect("a broker");
@@ -263,7 +300,14 @@ async fn those_whom_the_broker_knows_are_let_in_and_others_are_told_why_not() {
         tls,
         ..KafkaConfig::new([address], ["secret"]).once()
     };
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("token");
+    std::fs::write(&file, token("weir")).expect("written");
+    let by_token =
+        |file: &std::path::Path| SaslConfig::OauthBearer(TokenLogin { token_file: file.display().to_string() });
     for right in [
+        config(&secured.sasl, by_token(&file), None),
+        config(&secured.sasl_tls, by_token(&file), Some(trusting.clone())),
         config(&secured.sasl, SaslConfig::Plain(login(PASSWORD)), None),
         config(&secured.sasl, SaslConfig::ScramSha512(login(PASSWORD)), None),
         config(&secured.sasl_tls, SaslConfig::Plain(login(PASSWORD)), Some(trusting.clone())),
@@ -275,6 +319,7 @@ async fn those_whom_the_broker_knows_are_let_in_and_others_are_told_why_not() {
     for (wrong, reason) in [
         (config(&secured.sasl, SaslConfig::ScramSha512(login("wrong")), None), "uthentication"),
         (config(&secured.sasl_tls, SaslConfig::Plain(login(PASSWORD)), Some(TlsConfig::default())), "certificate"),
+        (config(&secured.sasl, by_token(&folder.path().join("none")), None), "cannot be read"),
     ] {
         let mut source = KafkaSource::open("s", &wrong).expect("it is right");
         let error = source.seek(&Positions::new()).await.expect_err("refused");

@@ -13,7 +13,7 @@ mod tests;
 mod trial;
 mod values;
 
-pub(crate) use avro::{plain, records as avro_records, schema_of as avro_schema};
+pub(crate) use avro::{container_block, container_header, plain, records as avro_records, schema_of as avro_schema};
 pub(crate) use base64::base64;
 pub(crate) use csv::{csv_header, csv_lines, csv_rows};
 pub use json::ndjson;

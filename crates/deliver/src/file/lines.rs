@@ -1,4 +1,4 @@
-//! One growing file of lines. Refuses rows that its header has no column for.
+//! One growing file: of lines, or of the blocks of an Avro container. Refuses rows that its header has no column for.
 
 mod back;
 
@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::Xxh3;
 use self::back::cut;
 use super::note::{self, LinesNote};
 use super::staged::{StagedFile, folder_of, length, remove, sync_folder};
-use crate::encode::{csv_header, csv_rows, ndjson};
+use crate::encode::{avro_schema, container_block, container_header, csv_header, csv_rows, ndjson, plain};
 use crate::{FileFormat, FileMode, FileOutput};
 
 /// How many encoded bytes gather before they are written.
@@ -86,6 +86,7 @@ impl LinesFile {
         match self.format {
             FileFormat::Ndjson => "ndjson",
             FileFormat::Csv => "csv",
+            FileFormat::Avro => "avro",
             FileFormat::Parquet => "parquet",
         }
     }
@@ -132,11 +133,13 @@ impl LinesFile {
             self.drain()?;
         }
         let begins = self.stage.is_none() && self.pending.is_empty();
-        if begins && self.newline_missing_at == Some(self.standing().length) {
+        let is_text = self.format != FileFormat::Avro;
+        if begins && is_text && self.newline_missing_at == Some(self.standing().length) {
             self.pending.push(b'\n');
         }
         match self.format {
             FileFormat::Csv => self.encode_csv(rows)?,
+            FileFormat::Avro => self.encode_avro(rows)?,
             FileFormat::Ndjson | FileFormat::Parquet => ndjson(rows, &mut self.pending),
         }
         if self.pending.len() >= WRITE_BYTES {
@@ -171,6 +174,38 @@ impl LinesFile {
         }
         csv_rows(rows, &columns, &mut self.pending);
         self.columns = Some(columns);
+        Ok(())
+    }
+
+    /// The schema of a container stands where the columns of CSV do.
+    fn encode_avro(&mut self, rows: &RecordBatch) -> SeamResult<()> {
+        let wrong = |path: &Path, reason: &str| {
+            let message = format!(
+                "rows do not fit the schema in the header of {}: {reason}: list the columns in a select step, or write ndjson",
+                path.display()
+            );
+            SeamError::new(ErrorKind::Config, message)
+        };
+        let known = self.columns.clone().or_else(|| self.standing().columns.clone());
+        let schema = match known.as_deref() {
+            Some([schema]) => schema.clone(),
+            Some(_) => return Err(wrong(&self.path, "there is none")),
+            None if self.standing().length > 0 => {
+                return Err(wrong(&self.path, "it was written by someone else, and is not read"));
+            }
+            None => {
+                let stem = self.path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
+                let schema = avro_schema(&plain(&stem), rows.schema_ref().fields()).to_string();
+                container_header(&schema, &mut self.pending);
+                schema
+            }
+        };
+        let known = |name: &String| schema.contains(&format!("\"name\":\"{}\"", plain(name)));
+        if let Some(new) = rows.schema_ref().fields().iter().map(|field| field.name()).find(|name| !known(name)) {
+            return Err(wrong(&self.path, &format!("column {new} appeared after it was written")));
+        }
+        container_block(&schema, rows, &mut self.pending).map_err(|reason| wrong(&self.path, &reason))?;
+        self.columns = Some(vec![schema]);
         Ok(())
     }
 

@@ -54,7 +54,9 @@ impl FileSink {
     pub fn open(vfs: Arc<dyn Vfs>, config: &FileOutput, committed: Option<&Prepared>) -> SeamResult<Self> {
         let note = committed.and_then(|prepared| prepared.roll_forward.as_deref());
         let output = match config.format {
-            FileFormat::Ndjson | FileFormat::Csv => Output::Lines(Box::new(LinesFile::open(vfs, config, note)?)),
+            FileFormat::Ndjson | FileFormat::Csv | FileFormat::Avro => {
+                Output::Lines(Box::new(LinesFile::open(vfs, config, note)?))
+            }
             FileFormat::Parquet => Output::Parts(Box::new(PartsFolder::open(vfs, config, note)?)),
         };
         Ok(Self { file: OffThread::new(output) })

@@ -10,7 +10,7 @@ pub(super) struct LinesNote {
     pub(super) file: String,
     /// Where the rows are until they are in the file.
     pub(super) staged: String,
-    /// `ndjson` or `csv`.
+    /// `ndjson`, `csv` or `avro`.
     pub(super) format: String,
     /// How long the file is without them: where they belong.
     pub(super) length_before: u64,
@@ -18,7 +18,7 @@ pub(super) struct LinesNote {
     pub(super) bytes: u64,
     /// XXH3-64 of these bytes.
     pub(super) checksum: u64,
-    /// For csv: the columns of the header.
+    /// For csv: the columns of the header; for avro: the schema in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) columns: Option<Vec<String>>,
     /// For a commit that goes back: the file is cut to `length_before` if it is longer, and at most so long.

@@ -116,7 +116,7 @@ fn an_uninterrupted_run_writes_every_row_once() {
 #[test]
 fn power_lost_at_any_step_and_again_in_the_recovery_loses_and_doubles_nothing() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    for format in [FileFormat::Ndjson, FileFormat::Csv, FileFormat::Parquet] {
+    for format in [FileFormat::Ndjson, FileFormat::Csv, FileFormat::Avro, FileFormat::Parquet] {
         let (config, expected) = straight(format);
         for fault in [Fault::PowerLoss, Fault::PowerLossAfter] {
             let mut steps = 0;
@@ -147,7 +147,7 @@ fn power_lost_at_any_step_and_again_in_the_recovery_loses_and_doubles_nothing() 
 #[test]
 fn a_full_disk_delays_rows_and_loses_none() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    for format in [FileFormat::Ndjson, FileFormat::Csv, FileFormat::Parquet] {
+    for format in [FileFormat::Ndjson, FileFormat::Csv, FileFormat::Avro, FileFormat::Parquet] {
         let (config, expected) = straight(format);
         let disk = SimDisk::new(1);
         let result = runtime.block_on(async {
@@ -258,6 +258,27 @@ async fn a_column_that_csv_has_no_place_for_is_refused() {
 }
 
 #[tokio::test]
+async fn the_reference_implementation_reads_what_was_written_to_a_container_before_and_after_a_restart() {
+    let disk = SimDisk::new(0);
+    let config = output("out/n.avro", FileFormat::Avro);
+    let mut commits = Commits::new();
+    run(&disk, &config, &mut commits).await.unwrap();
+    let mut sink = open(&disk, &config, &commits).unwrap();
+    sink.abort(Epoch(EPOCHS)).await.unwrap();
+    sink.write(&batch(&[50])).await.unwrap();
+    let prepared = sink.prepare(Epoch(EPOCHS + 1)).await.unwrap();
+    sink.commit(Epoch(EPOCHS + 1), &prepared).await.unwrap();
+    let (_, content) = disk.files().into_iter().next().unwrap();
+    let reader = apache_avro::Reader::new(content.as_slice()).unwrap();
+    let shown: Vec<String> = reader.map(|record| format!("{:?}", record.unwrap())).collect();
+    assert_eq!(shown.len(), 7, "{shown:?}");
+    assert_eq!(shown[6], "Record([(\"n\", Union(1, Long(50)))])");
+    let text = Arc::new(StringArray::from(vec!["x"])) as ArrayRef;
+    let error = sink.write(&RecordBatch::try_from_iter([("other", text)]).unwrap()).await.unwrap_err();
+    assert!(error.message.contains("column other appeared after it was written"), "{}", error.message);
+}
+
+#[tokio::test]
 async fn another_format_needs_another_path() {
     let disk = SimDisk::new(0);
     let mut commits = Commits::new();
@@ -323,7 +344,7 @@ async fn go_back(config: &FileOutput, to: u64) -> (String, String) {
 #[tokio::test]
 async fn after_going_back_a_file_shows_every_row_once() {
     for to in 0..EPOCHS {
-        for format in [FileFormat::Ndjson, FileFormat::Csv] {
+        for format in [FileFormat::Ndjson, FileFormat::Csv, FileFormat::Avro] {
             let (once, after) = go_back(&output("/out/rows", format), to).await;
             assert_eq!(after, once, "back to epoch {to}");
         }

@@ -44,7 +44,7 @@ pub struct KafkaOutput {
     /// Encrypts the connection; `tls: {}` trusts the authorities that the system trusts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsConfig>,
-    /// Says who Weir is: `plain`, `scram_sha_256` or `scram_sha_512`.
+    /// Says who Weir is: `plain`, `scram_sha_256`, `scram_sha_512` or `oauthbearer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = [{ "scram_sha_512": { "username": "weir", "password": "${env:KAFKA_PASSWORD}" } }]))]
     pub sasl: Option<SaslConfig>,

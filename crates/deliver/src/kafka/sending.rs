@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header};
@@ -32,6 +33,11 @@ pub(super) struct Hearing {
 }
 
 impl ClientContext for Hearing {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, token_file: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.speaker.generate_oauth_token(token_file)
+    }
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.speaker.log(level, facility, message);
     }
@@ -80,9 +86,10 @@ impl Sending {
                 .set("transaction.timeout.ms", TRANSACTION_WITHIN.as_millis().to_string());
         }
         let hearing = Hearing::default();
-        let producer = settings
+        let producer: BaseProducer<Hearing> = settings
             .create_with_context(hearing.clone())
             .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
+        config.connection().introduce(|time| producer.poll(time));
         Ok(Self { topic: config.topic.clone(), producer, hearing })
     }
 

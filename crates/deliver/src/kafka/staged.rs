@@ -236,6 +236,7 @@ impl Staged {
             let group: BaseConsumer<Speaker> = settings
                 .create_with_context(Speaker::default())
                 .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
+            self.config.connection().introduce(|time| drop(group.poll(time)));
             let sent = sent(&group, &self.config.topic)?;
             self.contact = Some(Contact { sending, group, sent });
         }

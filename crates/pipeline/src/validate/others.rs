@@ -1,6 +1,7 @@
 //! What a Kafka or an HTTP endpoint says of itself that makes no sense. Refuses to ask it.
 
 use weir_collect::SourceConfig;
+use weir_decode::FormatConfig;
 use weir_deliver::OutputConfig;
 
 use super::Problem;
@@ -11,6 +12,13 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
         if let SourceConfig::Kafka(kafka) = &entry.source {
             let wrong = kafka.problems().into_iter();
             problems.extend(wrong.map(|(key, message)| Problem::new(format!("sources.{name}.kafka.{key}"), message)));
+            let is_plain_json = matches!(&entry.format, FormatConfig::Json(json) if json.framing.is_none());
+            if kafka.envelope.is_some() && !is_plain_json {
+                let kind = entry.format.kind();
+                let message =
+                    format!("records in an envelope are JSON objects, and the format is `{kind}`: say `format: json`");
+                problems.push(Problem::new(format!("sources.{name}.kafka.envelope"), message));
+            }
         }
     }
     let outputs = config.outputs.iter().enumerate().map(|(index, entry)| (format!("outputs[{index}]"), &entry.output));

@@ -5,6 +5,8 @@ pub mod check;
 pub mod dlq;
 pub mod explain;
 pub mod generate;
+pub mod kafka;
+pub mod lag;
 mod load;
 pub mod query;
 pub mod registry;

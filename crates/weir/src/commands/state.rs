@@ -16,6 +16,7 @@ use weir_store::Store;
 
 use crate::cli::{StateArgs, StateCommand, SummaryFormat};
 use crate::exit::Failure;
+use crate::snapshots::snapshot_of;
 
 /// How often it is tried again when the pipeline commits meanwhile and removes what was just found.
 const TRIES: usize = 5;
@@ -88,18 +89,8 @@ fn read(
     pipeline: &str,
     commit: &Committed,
 ) -> Result<Option<(Epoch, Snapshot, Inspection)>, Failure> {
-    let snapshot = match &commit.snapshot {
-        None => Snapshot {
-            plan_fingerprint: commit.plan_fingerprint.clone(),
-            meta: commit.counters.clone().into_bytes(),
-            runs: Vec::new(),
-        },
-        Some(name) => match snapshots.read(pipeline, name) {
-            Ok(snapshot) => snapshot,
-            // It is shown with its epoch; an older one may be whole.
-            Err(_) => return Ok(None),
-        },
-    };
+    // An older one may be whole when this one is not; it is shown with its epoch.
+    let Ok(snapshot) = snapshot_of(snapshots, pipeline, commit) else { return Ok(None) };
     let inspection = snapshot.inspect().map_err(|error: EngineError| Failure::run(error.to_string()))?;
     Ok(Some((commit.epoch, snapshot, inspection)))
 }

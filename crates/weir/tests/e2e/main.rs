@@ -19,6 +19,7 @@ mod formats;
 mod harness;
 mod kafka;
 mod kill;
+mod lag;
 mod lookups;
 mod operators;
 mod postgres;

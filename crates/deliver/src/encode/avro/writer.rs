@@ -382,13 +382,13 @@ fn decimal<'a>(
     }))
 }
 
-fn put_sized(bytes: &[u8], out: &mut Vec<u8>) {
+pub(super) fn put_sized(bytes: &[u8], out: &mut Vec<u8>) {
     put_number(bytes.len() as i64, out);
     out.extend_from_slice(bytes);
 }
 
 /// A zig-zag number.
-fn put_number(value: i64, out: &mut Vec<u8>) {
+pub(super) fn put_number(value: i64, out: &mut Vec<u8>) {
     let mut rest = ((value << 1) ^ (value >> 63)) as u64;
     while rest >= 0x80 {
         out.push(rest as u8 | 0x80);
