@@ -21,6 +21,7 @@ use weir_model::{ErrorKind, SeamError, SeamResult};
 use crate::error::{QueryError, QueryErrorCode};
 use crate::indexes::{BadIndex, Indexes, Scans};
 use crate::limits::{Limits, RunOptions};
+use crate::pattern;
 use crate::plan::{Description, Notes, Planned, Session, limited, on_own_thread};
 use crate::reader::Damage;
 use crate::result::{BATCHES_AHEAD, QueryResult};
@@ -401,6 +402,7 @@ fn base_state(limits: &Limits) -> datafusion::error::Result<SessionState> {
     let mut state =
         SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
     state.register_udf(Arc::new(words::has_words()))?;
+    state.register_udf(Arc::new(pattern::pattern()))?;
     Ok(state)
 }
 

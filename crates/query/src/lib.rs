@@ -16,6 +16,7 @@ mod limits;
 pub mod logs;
 mod needle;
 mod parameter;
+mod pattern;
 mod plan;
 mod prune;
 mod reader;

@@ -67,7 +67,7 @@ pub(crate) struct App {
 }
 
 /// Every path of the API, for suggestions. A test compares it with the router.
-pub(crate) const ROUTES: [&str; 18] = [
+pub(crate) const ROUTES: [&str; 20] = [
     "/api/v1/ingest/{stream}",
     "/api/v1/sql",
     "/api/v1/search",
@@ -75,6 +75,8 @@ pub(crate) const ROUTES: [&str; 18] = [
     "/api/v1/tables",
     "/api/v1/logs",
     "/api/v1/logs/histogram",
+    "/api/v1/logs/patterns",
+    "/api/v1/logs/context",
     "/api/v1/logs/tail",
     "/api/v1/pipelines",
     "/api/v1/dead-letters/replay",
@@ -126,6 +128,8 @@ impl App {
             .route("/api/v1/tables", get(tables::get))
             .route("/api/v1/logs", get(logs::get))
             .route("/api/v1/logs/histogram", get(logs::histogram))
+            .route("/api/v1/logs/patterns", get(logs::patterns))
+            .route("/api/v1/logs/context", get(logs::context))
             .route("/api/v1/logs/tail", get(tail::get))
             .route("/api/v1/pipelines", get(pipelines::get))
             .route("/api/v1/dead-letters/replay", post(dead_letters::replay))

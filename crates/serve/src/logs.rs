@@ -1,5 +1,5 @@
-//! `GET /api/v1/logs` and `GET /api/v1/logs/histogram`: the newest lines that match, page by page, and how many there
-//! are over time. What matches is decided in `query`.
+//! `GET /api/v1/logs` and what is below it: the newest lines that match, page by page; how many there are over time; of
+//! which patterns they are; what stands around one. What matches is decided in `query`.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,7 +15,7 @@ use weir_model::EventTime;
 use weir_observe::QuerySource;
 use weir_query::Search;
 use weir_query::encode::write_object;
-use weir_query::logs::{Histogram, LogFilter, LogHistogram, LogSearch};
+use weir_query::logs::{Histogram, LogContext, LogFilter, LogHistogram, LogPatterns, LogSearch};
 
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
@@ -25,6 +25,14 @@ use crate::input::params;
 const LINES: usize = 200;
 /// The most lines of a page.
 const LINES_MAX: usize = 10_000;
+/// Patterns, when the request does not say how many.
+const PATTERNS: usize = 100;
+/// The most patterns.
+const PATTERNS_MAX: usize = 1_000;
+/// Lines before and after one, when the request does not say how many.
+const AROUND: usize = 20;
+/// The most lines before and after one.
+const AROUND_MAX: usize = 1_000;
 /// Buckets of a histogram, when the request does not say how many.
 const BUCKETS: usize = 60;
 /// The most buckets of a histogram.
@@ -159,4 +167,96 @@ pub(crate) async fn histogram(State(app): State<Arc<App>>, uri: Uri) -> ApiResul
     let error = histogram.as_ref().err().map(|error| error.code.as_str());
     app.state.metrics.query(QuerySource::Histogram, began.elapsed(), error);
     Ok(Json(histogram?.into()))
+}
+
+#[derive(Serialize)]
+pub(crate) struct ShownPatterns {
+    patterns: Vec<ShownPattern>,
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ShownPattern {
+    pattern: String,
+    lines: u64,
+    first: String,
+    last: String,
+    sample: String,
+}
+
+pub(crate) async fn patterns(State(app): State<Arc<App>>, uri: Uri) -> ApiResult<Json<ShownPatterns>> {
+    let asked: Asked = params(&uri)?;
+    let wanted = LogPatterns {
+        filter: asked.filter()?,
+        from: micros("from", asked.from.as_deref())?,
+        to: micros("to", asked.to.as_deref())?,
+        limit: at_most("limit", asked.limit.unwrap_or(PATTERNS), PATTERNS_MAX)?,
+        table: asked.table,
+    };
+    let began = Instant::now();
+    let found = app.state.queries.log_patterns(&wanted).await;
+    let error = found.as_ref().err().map(|error| error.code.as_str());
+    app.state.metrics.query(QuerySource::Logs, began.elapsed(), error);
+    let found = found?;
+    let time = |micros| EventTime::from_micros(micros).to_string();
+    let shown = found.patterns.into_iter().map(|one| ShownPattern {
+        pattern: one.pattern,
+        lines: one.lines,
+        first: time(one.times.0),
+        last: time(one.times.1),
+        sample: one.sample,
+    });
+    Ok(Json(ShownPatterns { patterns: shown.collect(), warnings: found.warnings }))
+}
+
+/// Around which line.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Around {
+    table: String,
+    at: String,
+    file: Option<String>,
+    offset: Option<i64>,
+    search: Option<String>,
+    before: Option<usize>,
+    after: Option<usize>,
+}
+
+impl Around {
+    fn resolved(self) -> ApiResult<LogContext> {
+        let filter = Asked { search: self.search, ..Asked::default() }.filter()?;
+        let origin = match (self.file, self.offset) {
+            (Some(file), Some(offset)) => Some((file, offset)),
+            (None, None) => None,
+            _ => {
+                let message = "file and offset belong together: give both or none";
+                return Err(ApiError::bad_request("bad_parameter", message));
+            }
+        };
+        let around = |name: &str, lines: Option<usize>| match lines {
+            Some(0) => Ok(0),
+            lines => at_most(name, lines.unwrap_or(AROUND), AROUND_MAX),
+        };
+        let at = micros("at", Some(self.at.as_str()))?;
+        let at = at.ok_or_else(|| ApiError::bad_request("bad_parameter", "at is empty; it should be a line's time"))?;
+        let (before, after) = (around("before", self.before)?, around("after", self.after)?);
+        Ok(LogContext { table: self.table, at, origin, filter, before, after })
+    }
+}
+
+pub(crate) async fn context(State(app): State<Arc<App>>, uri: Uri) -> ApiResult<Response> {
+    let wanted = params::<Around>(&uri)?.resolved()?;
+    let began = Instant::now();
+    let found = app.state.queries.log_context(&wanted).await;
+    let error = found.as_ref().err().map(|error| error.code.as_str());
+    app.state.metrics.query(QuerySource::Logs, began.elapsed(), error);
+    let found = found?;
+    let rows: Vec<String> = (0..found.rows.num_rows()).map(|row| object(&found.rows, row)).collect();
+    let body = format!(
+        "{{\"rows\":[{}],\"after\":{},\"warnings\":{}}}",
+        rows.join(",\n"),
+        found.after,
+        serde_json::json!(found.warnings),
+    );
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }

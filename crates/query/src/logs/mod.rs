@@ -2,16 +2,20 @@
 //!
 //! Built from DataFusion's expressions, never from pasted SQL: what people type into a search box is data.
 
+mod context;
 mod cursor;
 mod filter;
 mod histogram;
+mod patterns;
 mod row_key;
 mod search;
 mod staged;
 
+pub use context::{LogContext, LogSurroundings};
 pub use filter::{LogFilter, RowFilter};
 pub(crate) use filter::{escaped, is_text, message_like};
 pub use histogram::{Histogram, LogHistogram, Series};
+pub use patterns::{LogPattern, LogPatternList, LogPatterns};
 pub use search::{LogPage, LogSearch};
 pub use staged::StagedSearch;
 

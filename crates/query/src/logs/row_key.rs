@@ -20,7 +20,11 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::encode::Values;
 
-const ORIGIN: [&str; 2] = ["source_file", "source_offset"];
+/// The column of the file that a line comes from.
+pub(super) const FILE: &str = "source_file";
+/// The column of its place there.
+pub(super) const OFFSET: &str = "source_offset";
+const ORIGIN: [&str; 2] = [FILE, OFFSET];
 
 /// The key of rows with `schema`.
 pub(super) fn row_key(schema: &Schema) -> Expr {

@@ -8,7 +8,7 @@ use arrow::datatypes::Int64Type;
 use proptest::prelude::{ProptestConfig, any, prop};
 use proptest::proptest;
 
-use super::{LogFilter, LogHistogram, LogSearch};
+use super::{LogContext, LogFilter, LogHistogram, LogPatterns, LogSearch};
 use crate::testing::{Stage, block_on, logs, logs_schema, many};
 use crate::{QueryEngine, QueryErrorCode};
 
@@ -239,4 +239,68 @@ fn live_lines_are_filtered_as_stored_ones() {
     let keyed = Arc::new(crate::testing::keyed(&["ab", "c", "AB"]));
     let found = filter("b", &[]).compile(&keyed.schema()).unwrap().matching(&keyed).unwrap();
     assert_eq!(found.num_rows(), 2, "without a column `message`, all texts are searched");
+}
+
+#[test]
+fn lines_of_one_pattern_are_counted_together() {
+    let engine = Stage::with_logs(&[many(0, 10)], &[many(10, 5), logs(&[(99, "INFO", "done")])]).engine();
+    let asked = LogPatterns { table: "logs".into(), filter: LogFilter::default(), from: None, to: None, limit: 10 };
+    let found = block_on(engine.log_patterns(&asked)).unwrap().patterns;
+    let shown: Vec<(&str, u64)> = found.iter().map(|one| (one.pattern.as_str(), one.lines)).collect();
+    assert_eq!(shown, [("message number <n>", 15), ("done", 1)]);
+    assert_eq!((found[0].times, found[0].sample.as_str()), ((0, 14 * SECOND), "message number 0"));
+    let some = LogPatterns { filter: filter("number 3", &[]), from: Some(SECOND), limit: 1, ..asked.clone() };
+    assert_eq!(block_on(engine.log_patterns(&some)).unwrap().patterns[0].lines, 1);
+    let error = block_on(engine.log_patterns(&LogPatterns { table: "log".into(), ..asked })).unwrap_err();
+    assert_eq!(error.code, QueryErrorCode::UnknownTable);
+}
+
+#[test]
+fn the_lines_around_one_are_those_before_and_after_it() {
+    let engine = Stage::with_logs(&[many(0, 10)], &[many(10, 10)]).engine();
+    let asked = LogContext {
+        table: "logs".into(),
+        at: 10 * SECOND,
+        origin: None,
+        filter: LogFilter::default(),
+        before: 2,
+        after: 3,
+    };
+    let numbers = |asked: &LogContext| {
+        let found = block_on(engine.log_context(asked)).unwrap();
+        (found.rows.column(4).as_primitive::<Int64Type>().values().to_vec(), found.after)
+    };
+    assert_eq!(numbers(&asked), (vec![8, 9, 10, 11, 12, 13], 3));
+    assert_eq!(numbers(&LogContext { at: 0, ..asked.clone() }), (vec![0, 1, 2, 3], 3));
+    assert_eq!(numbers(&LogContext { at: 19 * SECOND, ..asked.clone() }), (vec![17, 18, 19], 0));
+    assert_eq!(numbers(&LogContext { filter: filter("", &["INFO"]), ..asked.clone() }), (vec![3, 6, 9, 12, 15, 18], 3));
+    assert_eq!(numbers(&LogContext { before: 0, after: 0, ..asked.clone() }), (vec![10], 0));
+    let origin = Some(("app.log".to_owned(), 7));
+    let error = block_on(engine.log_context(&LogContext { origin, ..asked })).unwrap_err();
+    assert_eq!(error.code, QueryErrorCode::UnknownColumn);
+}
+
+#[test]
+fn where_lines_say_where_they_come_from_their_neighbours_are_those_of_the_file() {
+    use arrow::array::{ArrayRef, Int64Array, StringViewArray, TimestampMicrosecondArray};
+    let count = 20;
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("ts", Arc::new(TimestampMicrosecondArray::from_iter_values((0..count).map(|n| n % 5)).with_timezone("UTC"))),
+        ("source_file", Arc::new(StringViewArray::from_iter_values((0..count).map(|n| format!("f{}", n % 2))))),
+        ("source_offset", Arc::new(Int64Array::from_iter_values((0..count).map(|n| n * 100)))),
+    ];
+    let rows = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true))).unwrap();
+    let stage = Stage::new();
+    stage.table("logs", rows.schema(), std::slice::from_ref(&rows), &[]);
+    let asked = LogContext {
+        table: "logs".into(),
+        at: 0,
+        origin: Some(("f1".to_owned(), 700)),
+        filter: LogFilter::default(),
+        before: 2,
+        after: 2,
+    };
+    let found = block_on(stage.engine().log_context(&asked)).unwrap();
+    let offsets = found.rows.column(2).as_primitive::<Int64Type>().values().to_vec();
+    assert_eq!((offsets, found.after), (vec![300, 500, 700, 900, 1_100], 2));
 }

@@ -164,6 +164,30 @@ async fn lines_come_newest_first_and_page_by_page() {
 }
 
 #[tokio::test]
+async fn patterns_and_what_stands_around_a_line_are_told() {
+    let (stage, _writer) = with_logs().await;
+    let json = stage.get("/api/v1/logs/patterns?table=spark_logs&limit=2").await.json();
+    let patterns = json["patterns"].as_array().expect("a list");
+    assert_eq!(patterns.len(), 2, "{json}");
+    let all = stage.get("/api/v1/logs/patterns?table=spark_logs").await.json();
+    assert!(all.to_string().contains("=<n>+<n> failed again"), "{all}");
+    let around = "at=2026-01-01T00:01:01Z&before=1&after=1";
+    let json = stage.get(&format!("/api/v1/logs/context?table=spark_logs&{around}")).await.json();
+    let rows = json["rows"].as_array().expect("a list");
+    let messages: Vec<&str> = rows.iter().filter_map(|row| row["message"].as_str()).collect();
+    assert_eq!((messages, &json["after"]), (vec!["slow disk", "task failed", "=1+1 failed again"], &1.into()));
+    for (path, status) in [
+        ("/api/v1/logs/context?table=spark_logs&at=yesterday", 400),
+        ("/api/v1/logs/context?table=spark_logs&at=2026-01-01T00:00:00Z&file=x", 400),
+        ("/api/v1/logs/context?table=spark_logs&at=2026-01-01T00:00:00Z&before=1001", 400),
+        ("/api/v1/logs/context?table=nothing&at=2026-01-01T00:00:00Z", 404),
+        ("/api/v1/logs/patterns?table=spark_logs&limit=1001", 400),
+    ] {
+        assert_eq!(stage.get(path).await.status, status, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_histogram_counts_lines_over_time_by_level() {
     let (stage, _writer) = with_logs().await;
     let range = "from=2026-01-01T00:00:00Z&to=2026-01-01T00:03:00Z&buckets=3";
