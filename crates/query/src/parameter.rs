@@ -1,7 +1,10 @@
 //! Placeholders (`$1`) of a text: what they are, and their values put in their places. A value never becomes part of a text.
 
+use std::collections::BTreeSet;
+
 use arrow::datatypes::DataType;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::scalar::ScalarValue;
 
 use crate::error::{QueryError, QueryErrorCode};
@@ -13,8 +16,10 @@ const PARAMETERS_MAX: usize = 1_000;
 /// The types of `$1` and so on; `None` where the place does not say.
 pub(crate) fn types(plan: &LogicalPlan, sql: &str) -> Result<Vec<Option<DataType>>, QueryError> {
     let found = plan.get_parameter_types().map_err(|error| QueryError::from_datafusion(&error, sql))?;
+    let counted = counted(plan).map_err(|error| QueryError::from_datafusion(&error, sql))?;
     let mut types = Vec::new();
     for (name, data_type) in found {
+        let data_type = data_type.or_else(|| counted.contains(&name).then_some(DataType::Int64));
         let place = name.strip_prefix('$').and_then(|number| number.parse::<usize>().ok()).filter(|number| *number > 0);
         let Some(place) = place.filter(|place| *place <= PARAMETERS_MAX) else {
             let message = format!("the placeholder {name} is none: they are called $1 to ${PARAMETERS_MAX}");
@@ -24,6 +29,22 @@ pub(crate) fn types(plan: &LogicalPlan, sql: &str) -> Result<Vec<Option<DataType
         types[place - 1] = data_type;
     }
     Ok(types)
+}
+
+/// The placeholders that say how many rows are meant, of which the planner knows no type.
+fn counted(plan: &LogicalPlan) -> datafusion::error::Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Limit(limit) = node {
+            for count in [&limit.skip, &limit.fetch].into_iter().flatten() {
+                if let Expr::Placeholder(placeholder) = count.as_ref() {
+                    names.insert(placeholder.id.clone());
+                }
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(names)
 }
 
 /// The plan with values in the places of its placeholders.

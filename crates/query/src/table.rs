@@ -69,7 +69,8 @@ impl TableProvider for ScannedTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let bounds = self.table.time_column.as_deref().map(|column| TimeBounds::of(filters, column));
         let passes = |segment: &&Segment| bounds.is_none_or(|bounds| bounds.may_pass(segment.time_range));
-        let segments: Vec<&Segment> = self.table.segments.iter().filter(passes).collect();
+        let mut segments: Vec<&Segment> = self.table.segments.iter().filter(passes).collect();
+        segments.sort_by_key(|segment| std::cmp::Reverse(segment.time_range.map(|(_, max)| max)));
         let segments = self.with_matches(&segments, filters);
         let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::with_capacity(2);
         if !self.table.fresh.is_empty() {
@@ -157,7 +158,12 @@ impl ScannedTable {
             .with_parquet_file_reader_factory(Arc::new(Readers { cached, damage: self.damage.clone() }));
         let files = segments.iter().map(|part| self.file(part)).collect::<Result<Vec<_>>>()?;
         let statistics = self.statistics_of(segments);
-        let groups = FileGroup::new(files).split_files(state.config().target_partitions());
+        // The newest first, in each partition: who asks for the latest rows need not open the others. (`split_files` would
+        // put them in the order of their names.)
+        let mut groups = vec![Vec::new(); files.len().min(state.config().target_partitions()).max(1)];
+        let partitions = groups.len();
+        files.into_iter().enumerate().for_each(|(at, file)| groups[at % partitions].push(file));
+        let groups = groups.into_iter().map(FileGroup::new).collect();
         let config = FileScanConfigBuilder::new(url, Arc::new(source))
             .with_file_groups(groups)
             .with_statistics(statistics)

@@ -96,6 +96,9 @@ struct Near<'a> {
 impl Near<'_> {
     /// The first `count` lines on one side.
     async fn lines(&self, side: Expr, ascending: bool, count: usize) -> Result<RecordBatch, QueryError> {
+        if count == 0 {
+            return Ok(RecordBatch::new_empty(Arc::clone(&self.table.schema)));
+        }
         let (table, order) = (self.table.clone(), self.order.to_owned());
         let conditions = self.conditions.iter().cloned().chain([side]).collect();
         let make = move |session: &Session| -> Result<LogicalPlan, QueryError> {

@@ -55,7 +55,7 @@ async fn placeholders_take_parameters_that_never_become_text() {
     };
     let by_level = "SELECT count(*) FROM spark_logs WHERE level = $1 AND ts > $2 LIMIT $3";
     let answer = ask(by_level, serde_json::json!(["ERROR", "1970-01-01T00:00:00Z", 5])).await;
-    assert_eq!(answer.json()["rows"], serde_json::json!([[2]]));
+    assert_eq!(answer.json()["rows"], serde_json::json!([[2]]), "{}", answer.text());
     let answer = ask("SELECT count(*) FROM spark_logs WHERE level = $1", serde_json::json!(["' OR 1=1 --"])).await;
     assert_eq!(answer.json()["rows"], serde_json::json!([[0]]));
     let wrong = ask(by_level, serde_json::json!(["ERROR", "soon", 5])).await;

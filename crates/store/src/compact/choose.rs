@@ -44,6 +44,19 @@ pub(crate) fn choose(segments: &[SegmentRef]) -> Option<Choice> {
     })
 }
 
+/// How many segments wait to be merged, those that merges make and that are merged again included.
+pub(crate) fn debt(segments: &[SegmentRef]) -> u64 {
+    let (mut left, mut waiting) = (segments.to_vec(), 0);
+    while let Some(Choice { first, count }) = choose(&left) {
+        waiting += count as u64;
+        let merged = &left[first..first + count];
+        let (rows, bytes) = merged.iter().fold((0, 0), |(rows, bytes), one| (rows + one.rows, bytes + one.bytes));
+        let merged = SegmentRef { rows, bytes, ..merged[0].clone() };
+        left.splice(first..first + count, [merged]);
+    }
+    waiting
+}
+
 /// The size class of a segment; `None` when it is full.
 fn class(segment: &SegmentRef) -> Option<u32> {
     if segment.rows >= FULL_ROWS || segment.bytes >= FULL_BYTES {

@@ -4,15 +4,16 @@ mod choose;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use weir_model::{ErrorKind, SeamResult};
 
 use crate::segment::{Encoding, decode, encode};
-use crate::tables::{Grave, Live, segment_ref};
+use crate::tables::{Grave, Live, Table, segment_ref};
 use crate::{SegmentRef, Store};
 
-pub(crate) use choose::{Choice, choose};
+pub(crate) use choose::{Choice, choose, debt};
 
 /// What a compaction did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,22 +95,24 @@ impl Store {
         Ok(Some(report))
     }
 
+    /// How many segments of each table wait to be merged with others.
+    ///
+    /// # Errors
+    /// As the catalog says.
+    pub fn compaction_debt(&self) -> SeamResult<BTreeMap<String, u64>> {
+        let oldest = self.catalog().oldest_epochs()?;
+        let tables = self.tables();
+        let of = |table: &Table| settled(table, &oldest).map(|run| debt(&refs(run))).sum();
+        Ok(tables.by_name.iter().map(|(name, table)| (name.clone(), of(table))).collect())
+    }
+
     /// The first table with something to merge.
     fn next_job(&self) -> SeamResult<Option<Job>> {
         let oldest = self.catalog().oldest_epochs()?;
         let tables = self.tables();
         for (name, table) in &tables.by_name {
-            let is_settled =
-                |live: &Live| oldest.get(&live.row.pipeline).is_none_or(|oldest| live.row.epoch <= *oldest);
-            // Rows of several pipelines in one segment could not be told apart any more.
-            let are_alike =
-                |one: &Live, next: &Live| is_settled(one) == is_settled(next) && one.row.pipeline == next.row.pipeline;
-            for settled in table.live.chunk_by(are_alike) {
-                if !is_settled(&settled[0]) {
-                    continue;
-                }
-                let segments: Vec<SegmentRef> = settled.iter().map(|live| live.segment.clone()).collect();
-                let Some(Choice { first, count }) = choose(&segments) else { continue };
+            for settled in settled(table, &oldest) {
+                let Some(Choice { first, count }) = choose(&refs(settled)) else { continue };
                 let encoding = Encoding {
                     table: name.clone(),
                     schema: Arc::clone(&table.schema),
@@ -121,4 +124,14 @@ impl Store {
         }
         Ok(None)
     }
+}
+
+/// Neighbours that no recovery will take back.
+fn settled<'a>(table: &'a Table, oldest: &'a BTreeMap<String, u64>) -> impl Iterator<Item = &'a [Live]> {
+    let is_settled = |live: &Live| oldest.get(&live.row.pipeline).is_none_or(|oldest| live.row.epoch <= *oldest);
+    table.live.chunk_by(move |one, next| is_settled(one) == is_settled(next)).filter(move |run| is_settled(&run[0]))
+}
+
+fn refs(live: &[Live]) -> Vec<SegmentRef> {
+    live.iter().map(|live| live.segment.clone()).collect()
 }

@@ -119,11 +119,16 @@ fn metrics(shared: &Shared) -> Arc<Metrics> {
     let build = BuildInfo { version: env!("CARGO_PKG_VERSION").to_owned(), commit: "unknown".to_owned() };
     let metrics = Metrics::new(Arc::clone(&shared.board), build, Arc::clone(&shared.clock));
     let store = Arc::clone(&shared.store);
-    metrics.watch_tables(move || match store.snapshot() {
-        Ok(snapshot) => snapshot.tables.into_values().map(|table| measure(&table)).collect(),
-        Err(error) => {
-            tracing::warn!(error = error.full(), "the tables cannot be measured");
-            Vec::new()
+    metrics.watch_tables(move || {
+        match store.snapshot().and_then(|snapshot| Ok((snapshot, store.compaction_debt()?))) {
+            Ok((snapshot, debt)) => {
+                let of = |table: &TableSnapshot| measure(table, debt.get(&table.name).copied().unwrap_or(0));
+                snapshot.tables.values().map(of).collect()
+            }
+            Err(error) => {
+                tracing::warn!(error = error.full(), "the tables cannot be measured");
+                Vec::new()
+            }
         }
     });
     let log = Arc::clone(&shared.log);
@@ -144,14 +149,14 @@ fn measure_topic(partition: weir_log::PartitionMeasure) -> TopicMeasure {
     }
 }
 
-fn measure(table: &TableSnapshot) -> TableMeasure {
+fn measure(table: &TableSnapshot, compaction_debt_segments: u64) -> TableMeasure {
     TableMeasure {
         name: table.name.clone(),
         rows: table.segments.iter().map(|segment| segment.rows).sum(),
         bytes: table.bytes(),
         segments: table.segments.len() as u64,
         fresh_rows: table.fresh.iter().map(|batch| batch.num_rows() as u64).sum(),
-        compaction_debt_segments: 0,
+        compaction_debt_segments,
     }
 }
 

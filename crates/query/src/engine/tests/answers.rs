@@ -236,3 +236,11 @@ fn an_engine_may_be_used_and_dropped_in_any_runtime() {
     assert_eq!(result.next_blocking().unwrap().unwrap().num_rows(), 3);
     assert!(result.next_blocking().is_none());
 }
+
+#[test]
+fn the_newest_segments_are_read_first() {
+    let stage = Stage::with_logs(&[many(0, 10), many(10, 10), many(20, 10), many(30, 10)], &[]);
+    let explained = shown(&stage.engine(), "EXPLAIN SELECT message FROM logs");
+    let at = |n: usize| explained.find(&format!("logs-{n}.parquet")).expect("the file is named");
+    assert!(at(3) < at(1) && at(1) < at(2) && at(2) < at(0), "{explained}");
+}
