@@ -41,4 +41,5 @@ pub use config::{FormatConfig, JsonConfig, JsonFraming, RawConfig, SparkLogConfi
 pub use csv::CsvConfig;
 pub use line_pattern::LinePattern;
 pub use protobuf::{ProtobufConfig, ProtobufFraming};
+pub use weir_schema::{BasicAuth, BearerAuth, RegistryAuth, RegistryConfig, SchemaSource};
 pub use zone::Zone;

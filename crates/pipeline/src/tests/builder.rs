@@ -1,7 +1,11 @@
 //! The builder gives exactly the pipelines that YAML gives.
 
-use weir_collect::{HttpConfig, StartAt};
-use weir_deliver::{FileFormat, FileMode, FileOutput, HttpOutput, OutputConfig, StdoutFormat, StdoutOutput};
+use weir_collect::{Envelope, HttpConfig, KafkaConfig, StartAt};
+use weir_decode::{ProtobufConfig, RegistryConfig};
+use weir_deliver::{
+    AvroOutput, FileFormat, FileMode, FileOutput, HttpOutput, KafkaOutput, OutputConfig, RowFormat, StdoutFormat,
+    StdoutOutput,
+};
 use weir_model::DurationText;
 
 use super::examples::example;
@@ -112,6 +116,58 @@ fn bench_a_and_bench_store() {
     let built =
         Pipeline::named("bench-store").source("logs", source(), json()).time("ts").delay(secs(10)).to_table("logs");
     assert_eq!(built.build(), example("bench-store.yaml"));
+}
+
+#[test]
+fn kafka_to_avro() {
+    let source = KafkaConfig { envelope: Some(Envelope::Json), ..KafkaConfig::new(["localhost:9092"], ["orders"]) };
+    let avro = AvroOutput {
+        registry: Some(RegistryConfig::at("http://127.0.0.1:8081")),
+        name: Some("shop.OrdersPerMinute".to_owned()),
+        ..AvroOutput::default()
+    };
+    let output = KafkaOutput {
+        key: Some("status".to_owned()),
+        headers: [("shop".to_owned(), "shop".to_owned())].into(),
+        format: RowFormat::Avro(avro),
+        ..KafkaOutput::new(["localhost:9092"], "orders-per-minute")
+    };
+    let built = Pipeline::named("kafka-to-avro")
+        .source("orders", source, json())
+        .field("orders", "value.amount", FieldType::Float64)
+        .time("timestamp")
+        .delay(secs(10))
+        .idle_after(secs(30))
+        .select([("status", "value.status"), ("amount", "value.amount"), ("shop", "headers.shop")])
+        .window(
+            Tumbling::of(secs(60))
+                .by(["status", "shop"])
+                .compute("orders", "count(*)")
+                .compute("amount", "sum(amount)"),
+        )
+        .to(OutputConfig::Kafka(output))
+        .build();
+    assert_eq!(built, example("kafka-to-avro.yaml"));
+}
+
+#[test]
+fn protobuf_to_table() {
+    let registry = RegistryConfig { wait: secs(30), ..RegistryConfig::at("http://127.0.0.1:8081") };
+    let format = ProtobufConfig { registry: Some(registry), ..ProtobufConfig::default() };
+    let built = Pipeline::named("protobuf-to-table")
+        .source("orders", KafkaConfig::new(["localhost:9092"], ["orders-protobuf"]), Format::Protobuf(Box::new(format)))
+        .time("ts")
+        .delay(secs(10))
+        .idle_after(secs(30))
+        .window(
+            Tumbling::of(secs(60)).by(["status"]).compute("orders", "count(*)").compute("cents", "sum(price.cents)"),
+        )
+        .called("per_minute")
+        .to_table("orders")
+        .from("orders")
+        .to_table("orders_per_minute")
+        .build();
+    assert_eq!(built, example("protobuf-to-table.yaml"));
 }
 
 #[test]
