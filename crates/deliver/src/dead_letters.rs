@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use weir_model::{Epoch, Offset, PartitionId, ProcessingTime, Rejected, RejectedRow};
 
 use crate::encode::{base64, ndjson};
+use crate::row_ids::{Names, ROW_ID};
 
 /// How rows are written, whatever the format of their source.
 const ROWS_AS: &str = "json";
@@ -64,7 +65,8 @@ pub struct LettersOf<'a> {
 
 /// The columns of dead letters: their id, when the record was rejected (processing time), by which pipeline, what it is
 /// (`record`, `row` or `result`), where it came from and begins, how it is written, why it was rejected, the record (as
-/// text, what is not UTF-8 in it replaced; then also as base64, whole), and how many bytes it really has.
+/// text, what is not UTF-8 in it replaced; then also as base64, whole), how many bytes it really has, and by what name it is
+/// known whenever it is rejected: a hash of the pipeline, of where it begins, of what it says and of the reason.
 pub fn dead_letter_schema() -> SchemaRef {
     let text = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
     Arc::new(Schema::new(vec![
@@ -81,6 +83,8 @@ pub fn dead_letter_schema() -> SchemaRef {
         text("payload", false),
         text("payload_base64", true),
         Field::new("original_bytes", DataType::Int64, false),
+        // Tables that are older have rows without it.
+        text(ROW_ID, true),
     ]))
 }
 
@@ -112,8 +116,21 @@ pub fn dead_letter_batch(letters: &[DeadLetter], of: LettersOf<'_>) -> RecordBat
         texts(&|letter| String::from_utf8_lossy(&letter.payload).into_owned()),
         Arc::new(rejected().map(not_utf8).collect::<StringArray>()),
         numbers(&|letter| letter.original_bytes),
+        Arc::new(row_ids(letters, pipeline).map(Some).collect::<StringArray>()),
     ];
     RecordBatch::try_new(dead_letter_schema(), columns).expect("the columns are made to the schema")
+}
+
+/// The names of letters that were rejected together.
+fn row_ids(letters: &[DeadLetter], pipeline: &str) -> impl Iterator<Item = String> {
+    let mut names = Names::default();
+    letters.iter().map(move |DeadLetter { rejected, kind, .. }| {
+        // A row of a result is known by what it says: its place changes with the rows that it was written with.
+        let offset = if *kind == LetterKind::Result { 0 } else { rejected.offset.0 };
+        let reason = if *kind == LetterKind::Result { "" } else { rejected.reason.as_str() };
+        let place = [kind.as_str().as_bytes(), pipeline.as_bytes(), rejected.partition.as_str().as_bytes()];
+        names.name(&[place[0], place[1], place[2], &offset.to_le_bytes(), reason.as_bytes(), &rejected.payload])
+    })
 }
 
 /// A row that an output will never take, found at or after the commit of `epoch`: its partition is `output:` and the name of
@@ -129,6 +146,27 @@ pub fn rejected_result(output: &str, epoch: Epoch, row: RejectedRow) -> DeadLett
         payload,
     };
     DeadLetter { rejected, kind: LetterKind::Result, source: None, format: ROWS_AS }
+}
+
+/// Rows that a step has made and the step `step` cannot process: results on their way, of no record that could be given again.
+pub fn rejected_made(step: &str, rows: &RecordBatch, reason: &str) -> Vec<DeadLetter> {
+    let mut text = Vec::new();
+    ndjson(rows, &mut text);
+    let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let letter = |(row, line): (u64, &[u8])| DeadLetter {
+        rejected: Rejected {
+            partition: PartitionId::new(format!("step:{step}")),
+            origin: format!("step {step}").into(),
+            offset: Offset(row),
+            reason: format!("the step {step} cannot process it: {reason}"),
+            original_bytes: line.len() as u64,
+            payload: line.to_vec().into(),
+        },
+        kind: LetterKind::Result,
+        source: None,
+        format: ROWS_AS,
+    };
+    (0..).zip(lines).map(letter).collect()
 }
 
 /// A row as it is at a step that cannot process it, as JSON in place of the record that it comes from: that may hold what

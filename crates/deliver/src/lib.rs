@@ -9,18 +9,21 @@ mod http;
 mod kafka;
 mod off_thread;
 mod row_format;
+mod row_ids;
 mod staging;
 mod stdout;
 mod table;
 
 pub use config::{FileFormat, FileMode, FileOutput, OutputConfig, StdoutFormat, StdoutOutput, TableOutput};
 pub use dead_letters::{
-    DeadLetter, LetterKind, LettersOf, dead_letter_batch, dead_letter_schema, rejected_result, rejected_row,
+    DeadLetter, LetterKind, LettersOf, dead_letter_batch, dead_letter_schema, rejected_made, rejected_result,
+    rejected_row,
 };
 pub use encode::ndjson;
 pub use file::FileSink;
 pub use http::{HttpBatch, HttpFormat, HttpMethod, HttpOutput, HttpSink};
 pub use kafka::{Compression, Delivery, KafkaOutput, KafkaSink};
 pub use row_format::{AvroOutput, ProtobufOutput, RowFormat};
+pub use row_ids::with_row_ids;
 pub use stdout::StdoutSink;
 pub use table::TableSink;

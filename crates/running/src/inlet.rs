@@ -31,7 +31,7 @@ use bounded::Bounded;
 use decoders::Decoders;
 use intake::{Feed, Intake, Job, Place, Took};
 use replays::WithReplays;
-pub use replays::{is_replay_topic, replay_topic};
+pub use replays::{is_replay_topic, letters_partition, replay_topic};
 
 /// How many places there are in line beside one for each task: what helpers may read ahead while the loop commits.
 /// A place holds about a MiB, and as much again once it is decoded.

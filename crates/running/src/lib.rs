@@ -30,7 +30,7 @@ use weir_observe::{Health, PipelineBoard};
 use weir_state::SnapshotStore;
 use weir_store::{Store, StoreConfig};
 
-pub use inlet::{is_replay_topic, replay_topic};
+pub use inlet::{is_replay_topic, letters_partition, replay_topic};
 pub use job::{Job, JobOutput, JobSource, TableLimit};
 pub use lookups::{JobLookup, OnLookupFailure};
 pub use outward::Endpoint;

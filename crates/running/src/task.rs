@@ -45,6 +45,7 @@ pub(super) struct Task {
     engine: Engine,
     source_names: Vec<String>,
     source_formats: Vec<&'static str>,
+    step_names: Vec<String>,
     inlet: Inlet,
     sources_open: usize,
     /// The outputs in the order of the plan, then the late rows, then the dead letters.
@@ -106,6 +107,7 @@ impl Task {
             engine,
             source_names: job.sources.iter().map(|source| source.name.clone()).collect(),
             source_formats: job.sources.iter().map(|source| source.format.kind()).collect(),
+            step_names: job.plan.nodes.iter().map(|node| node.name.clone()).collect(),
             letters: 0,
             inlet,
             sources_open: job.sources.len(),
@@ -309,8 +311,9 @@ impl Task {
                 }
                 self.write(output, &rows).await
             }
-            Effect::Late { rows, .. } => {
+            Effect::Late { node, rows } => {
                 self.handle.late(rows.num_rows() as u64);
+                let rows = weir_deliver::with_row_ids(&rows, self.handle.name(), &self.step_names[node]);
                 self.write(late, &rows).await
             }
             Effect::Reject { partition, offset, reason } => {
@@ -335,10 +338,8 @@ impl Task {
                 rejected.push(DeadLetter { source, ..letter });
                 Ok(())
             }
-            Effect::RejectResult { rows, reason, .. } => {
-                let message = format!("{} rows of results could not be processed: {reason}", rows.num_rows());
-                tracing::warn!(pipeline = self.handle.name(), "{message}");
-                self.handle.trouble(&message, self.shared.clock.now());
+            Effect::RejectResult { node, rows, reason } => {
+                rejected.extend(weir_deliver::rejected_made(&self.step_names[node], &rows, &reason));
                 Ok(())
             }
             Effect::Pause(partition) => {

@@ -7,7 +7,7 @@ use weir_collect::{SourceConfig, log_partition};
 use weir_log::{LogConfig, TopicConfig};
 use weir_model::{Committed, ErrorKind, Offset, SeamError, SeamResult};
 
-use crate::running::{Job, Shared, is_replay_topic};
+use crate::running::{Job, Shared, is_replay_topic, letters_partition, replay_topic};
 
 /// A source that reads a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,16 +83,32 @@ fn needed_from(readers: &[TopicReader], commits: &[Committed], topic: &str, part
     now.chain(before).min()
 }
 
+/// From where dead letters that are given again are still needed: from the oldest commit of their pipeline that can be gone
+/// back to. `None` when nobody who has committed reads the topic.
+fn letters_needed_from(commits: &[Committed], topic: &str) -> Option<Offset> {
+    let sources = commits.iter().flat_map(|commit| commit.positions.iter().map(move |of| (commit, of)));
+    let of_topic = sources.filter(|(commit, (source, _))| replay_topic(&commit.pipeline, source) == topic);
+    of_topic
+        .map(|(_, (source, positions))| {
+            positions.get(&letters_partition(source)).map(|position| position.offset).unwrap_or_default()
+        })
+        .min()
+}
+
 /// Deletes what the topics do not keep. A failure leaves it to the next time.
 pub(crate) fn delete_old(shared: &Shared, readers: &[TopicReader]) -> SeamResult<()> {
     let commits = shared.store.all_commits()?;
     for measure in shared.log.measure() {
         let (topic, partition) = (measure.topic.as_str(), measure.partition);
-        if is_replay_topic(topic) {
-            // Dead letters on their way back: few, and their pipeline may not be up for long.
-            continue;
-        }
-        let needed = needed_from(readers, &commits, topic, partition).unwrap_or(Offset(measure.end));
+        let needed = if is_replay_topic(topic) {
+            // Dead letters on their way back. Whose they are is known only of pipelines that have committed: the others' stay.
+            match letters_needed_from(&commits, topic) {
+                Some(needed) => needed,
+                None => continue,
+            }
+        } else {
+            needed_from(readers, &commits, topic, partition).unwrap_or(Offset(measure.end))
+        };
         let retained = shared.log.retain((topic, partition), needed)?;
         if retained.segments > 0 {
             tracing::info!(topic, partition, ?retained, "old records were deleted");
@@ -156,5 +172,19 @@ mod tests {
         assert_eq!(needed_from(&[reader("a")], &commits, "t", 0), Some(Offset(20)));
         assert_eq!(needed_from(&[reader("a"), reader("new")], &commits, "t", 0), Some(Offset(0)));
         assert_eq!(needed_from(&[], &commits, "u", 0), Some(Offset(1)));
+    }
+
+    #[test]
+    fn letters_that_were_given_again_are_needed_until_no_commit_goes_back_before_them() {
+        let topic = replay_topic("a", "in");
+        let commits = [
+            commit("a", 8, "in", &[("in:dead_letters", 30)]),
+            commit("a", 7, "in", &[("in:dead_letters", 20)]),
+            commit("b", 1, "in", &[("in:dead_letters", 2)]),
+        ];
+        assert_eq!(letters_needed_from(&commits, &topic), Some(Offset(20)));
+        assert_eq!(letters_needed_from(&commits[2..], &topic), None, "the letters of nobody who has committed stay");
+        let before = [commit("a", 8, "in", &[("in:dead_letters", 30)]), commit("a", 7, "in", &[])];
+        assert_eq!(letters_needed_from(&before, &topic), Some(Offset(0)), "epoch 7 had taken none");
     }
 }

@@ -33,6 +33,11 @@ pub fn replay_topic(pipeline: &str, source: &str) -> String {
     format!("{PREFIX}{:016x}", xxh3_64(format!("{pipeline}\0{source}").as_bytes()))
 }
 
+/// The partition of `source` through which they come.
+pub fn letters_partition(source: &str) -> PartitionId {
+    PartitionId::new(format!("{source}:dead_letters"))
+}
+
 /// A source, and the dead letters that it is given again.
 pub(super) struct WithReplays {
     source: Box<dyn Source>,
@@ -49,7 +54,7 @@ pub(super) struct WithReplays {
 impl WithReplays {
     /// `source`, whose name in `pipeline` is `name`.
     pub(super) fn new(source: Box<dyn Source>, pipeline: &str, name: &str, log: Arc<Log>) -> Self {
-        let partition = PartitionId::new(format!("{name}:dead_letters"));
+        let partition = letters_partition(name);
         let topic = replay_topic(pipeline, name);
         Self { source, log, topic, partition, next: Offset(0), added: false, ended: false }
     }

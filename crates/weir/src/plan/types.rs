@@ -244,5 +244,6 @@ pub(super) fn late_columns() -> SchemaRef {
         Field::new("source_file", DataType::Utf8, true),
         Field::new("source_offset", DataType::Int64, true),
         Field::new("pipeline", DataType::Utf8, true),
+        Field::new("row_id", DataType::Utf8, true),
     ]))
 }

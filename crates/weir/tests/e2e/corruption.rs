@@ -54,7 +54,7 @@ use Damage::{Cut, Delete, Flip, Older, Zero};
 use Outcome::{Named, Refused, Stopped, Whole};
 
 /// The contract: kind of file, damage, outcome. `docs/runbooks/damage.md` says the same to people.
-const CONTRACT: [(&str, Damage, Outcome); 25] = [
+const CONTRACT: [(&str, Damage, Outcome); 30] = [
     ("log segment", Flip, Named(".log is damaged at byte")),
     ("log segment", Zero, Named(".log is damaged at byte")),
     ("log segment", Cut, Stopped("the log is older than what was made of it")),
@@ -76,6 +76,11 @@ const CONTRACT: [(&str, Damage, Outcome); 25] = [
     ("table segment", Cut, Named(".parquet")),
     ("table segment", Delete, Named(".parquet")),
     ("table segment", Older, Named(".parquet")),
+    ("dead letters", Flip, Named(".parquet")),
+    ("dead letters", Zero, Named(".parquet")),
+    ("dead letters", Cut, Named(".parquet")),
+    ("dead letters", Delete, Named(".parquet")),
+    ("dead letters", Older, Named(".parquet")),
     ("state", Flip, Whole),
     ("state", Zero, Whole),
     ("state", Cut, Whole),
@@ -113,7 +118,10 @@ impl Golden {
         for from in rows.clone().step_by(20) {
             post_rows(&server, from, from + 20);
         }
+        // A record that is none, to be found among the dead letters.
+        server.send("POST", "/api/v1/ingest/logs", "application/x-ndjson", "{\"ts\":\n");
         server.sql_becomes("SELECT count(*) FROM rows", rows.end.into());
+        server.sql_becomes("SELECT count(*) FROM dead_letters", if rows.start == 0 { 1 } else { 2 });
         assert_eq!(server.stop("-TERM"), Some(0));
     }
 }
@@ -137,6 +145,7 @@ fn files(data: &Path, kind: &str) -> Vec<PathBuf> {
         "keys of a segment" => ("log/logs/0", ".keys"),
         "catalog" => ("", "catalog.sqlite"),
         "table segment" => ("tables/rows", ".parquet"),
+        "dead letters" => ("tables/dead_letters", ".parquet"),
         "state" => ("state/whole", ".snap"),
         other => unreachable!("no files are {other}"),
     };
@@ -203,7 +212,7 @@ fn start(place: &Place, pipeline: &Path, data: &Path) -> (String, Option<i64>) {
     let (mut rows, mut told) = (0, String::new());
     let patience = Instant::now();
     while patience.elapsed() < Duration::from_secs(8) {
-        let body = r#"{"sql":"SELECT * FROM rows"}"#;
+        let body = r#"{"sql":"SELECT r.*, (SELECT count(payload) FROM dead_letters) AS letters FROM rows r"}"#;
         let (_, _, answer) = crate::up::exchange(&address, "POST", "/api/v1/sql", "application/json", body).unwrap();
         let parsed: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
         rows = parsed["row_count"].as_i64().unwrap_or(-1);

@@ -166,3 +166,39 @@ fn a_full_store_of_dead_letters_pauses_the_pipeline_until_there_is_room() {
     server.sql_becomes("SELECT count(*) FROM dead_letters WHERE source_file = 'dead letters'", 1);
     assert_eq!(server.stop("-TERM"), Some(0));
 }
+
+#[test]
+fn the_same_thing_rejected_again_has_the_same_name_and_what_a_later_step_cannot_process_is_a_letter_too() {
+    let run = |epoch: &str| {
+        let place = Place::new();
+        let row = |(key, second): (&str, u32)| {
+            format!("{{\"ts\":\"2026-01-01T10:00:{second:02}Z\",\"key\":\"{key}\",\"n\":1}}\n")
+        };
+        let times = [("a", 1), ("a", 2), ("b", 3), ("b", 4), ("b", 5), ("a", 40), ("late", 6)];
+        let rows = times.map(row).concat() + "no JSON\nno JSON\n";
+        place.write("p.ndjson", rows);
+        let pipeline = format!(
+            "name: p\nsources: {{ rows: {{ file: {{ paths: [p.ndjson], follow: false }}, format: json }} }}\n\
+             time: {{ field: ts, watermark: {{ bounded: {{ delay: 0s }} }} }}\n\
+             steps:\n  - {{ name: counted, window: {{ tumbling: 10s, by: [key], compute: {{ events: count(*) }} }} }}\n  \
+             - {{ name: shared, add: {{ share: '12 / (events - 2)' }} }}\n\
+             outputs: [{{ table: counted }}]\nepoch: {epoch}\n"
+        );
+        well(&place.run(&place.write("p.yaml", pipeline), &[]));
+        place
+    };
+    let (once, again) = (run("1h"), run("1ms"));
+    let letters = "SELECT kind, row_id, reason, payload FROM dead_letters ORDER BY kind, row_id";
+    let found = once.query(letters);
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert_eq!(found, again.query(letters), "whatever the epoch and its number");
+    let ids: std::collections::BTreeSet<_> = found.iter().map(|letter| letter["row_id"].to_string()).collect();
+    assert_eq!(ids.len(), 3, "each has a name of its own: {found:?}");
+    let of_result = found.iter().find(|letter| letter["kind"] == "result").unwrap();
+    assert!(of_result["reason"].as_str().unwrap().contains("the step shared cannot process it"), "{of_result}");
+    assert!(of_result["payload"].as_str().unwrap().contains("\"events\":2"), "{of_result}");
+    let late = "SELECT row_id, source_offset FROM late_events";
+    let found = once.query(late);
+    assert!(found.len() == 1 && found[0]["row_id"].as_str().is_some_and(|id| id.len() == 32), "{found:?}");
+    assert_eq!(found, again.query(late));
+}

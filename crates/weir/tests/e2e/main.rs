@@ -24,6 +24,7 @@ mod lookups;
 mod operators;
 mod postgres;
 mod replay;
+mod staging;
 mod stories;
 mod tasks;
 mod time;
