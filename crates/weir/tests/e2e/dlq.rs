@@ -187,7 +187,7 @@ fn the_same_thing_rejected_again_has_the_same_name_and_what_a_later_step_cannot_
         well(&place.run(&place.write("p.yaml", pipeline), &[]));
         place
     };
-    let (once, again) = (run("1h"), run("1ms"));
+    let (once, again) = (run("1h"), run("100ms"));
     let letters = "SELECT kind, row_id, reason, payload FROM dead_letters ORDER BY kind, row_id";
     let found = once.query(letters);
     assert_eq!(found.len(), 3, "{found:?}");
