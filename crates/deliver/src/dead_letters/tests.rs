@@ -25,8 +25,8 @@ fn a_dead_letter_says_where_it_came_from_and_keeps_the_record() {
     let mut text = Vec::new();
     crate::ndjson(&rows, &mut text);
     expect![[r#"
-        {"id":"7-2","time":"1970-01-01T00:00:00Z","pipeline":"app","kind":"record","source":"logs","format":"json","source_file":"a.log","partition":"logs:a.log","source_offset":7,"reason":"no JSON","payload":"{x","payload_base64":null,"original_bytes":2}
-        {"id":"7-3","time":"1970-01-01T00:00:00Z","pipeline":"app","kind":"record","source":"logs","format":"json","source_file":"a.log","partition":"logs:a.log","source_offset":7,"reason":"no JSON","payload":"�!","payload_base64":"/yE=","original_bytes":2}
+        {"id":"7-2","time":"1970-01-01T00:00:00Z","pipeline":"app","kind":"record","source":"logs","format":"json","source_file":"a.log","partition":"logs:a.log","source_offset":7,"reason":"no JSON","payload":"{x","payload_base64":null,"original_bytes":2,"row_id":"4396b7cd482aca928dca454680bf88b1"}
+        {"id":"7-3","time":"1970-01-01T00:00:00Z","pipeline":"app","kind":"record","source":"logs","format":"json","source_file":"a.log","partition":"logs:a.log","source_offset":7,"reason":"no JSON","payload":"�!","payload_base64":"/yE=","original_bytes":2,"row_id":"64b1e75876bd62aa51790389d9e599b7"}
     "#]]
     .assert_eq(&String::from_utf8(text).expect("JSON is text"));
 }
