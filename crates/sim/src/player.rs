@@ -67,7 +67,7 @@ pub fn play_with_crashes(story: &Story, crashes: usize) -> Result<(String, Outco
         let recut = Story { plan: story.plan.clone(), lines: cut.apply(&story.lines) };
         agree(format!("cut {cut:?}"), play_straight(&recut)?.1)?;
     }
-    for (barrier, crash) in crash_points(story.lines.len(), crashes) {
+    for (barrier, crash) in crash_points(story, crashes) {
         agree(format!("barrier before line {barrier}, crash after line {crash}"), play_crash(story, barrier, crash)?)?;
     }
     Ok((told, expected))
@@ -133,10 +133,12 @@ fn heading(line: &Line) -> String {
     }
 }
 
-/// Where to put a barrier and a crash: after `crashes` of the lines, evenly spread, with the barrier one, three or all
-/// lines before it.
-fn crash_points(lines: usize, crashes: usize) -> BTreeSet<(usize, usize)> {
-    let crashes = (0..lines).rev().step_by(lines.div_ceil(crashes).max(1));
+/// Where to put a barrier and a crash: after `crashes` of the lines, evenly spread from where the story's own number says,
+/// with the barrier one, three or all lines before it.
+fn crash_points(story: &Story, crashes: usize) -> BTreeSet<(usize, usize)> {
+    let lines = story.lines.len();
+    let apart = lines.div_ceil(crashes).max(1);
+    let crashes = (0..lines).rev().skip(number_of(story) as usize % apart).step_by(apart);
     crashes.flat_map(|crash| [crash, crash.saturating_sub(2), 0].map(|barrier| (barrier, crash))).collect()
 }
 
@@ -378,6 +380,12 @@ fn merge(lines: &[Line]) -> Vec<Line> {
         }
     }
     merged
+}
+
+/// A number that follows from how a story is cut into lines, and differs between most: it decides what else is random.
+pub(crate) fn number_of(story: &Story) -> u64 {
+    let rows = |line: &Line| if let Line::Rows(_, rows) = line { rows.len() as u64 } else { 1 };
+    story.lines.iter().map(rows).fold(1, |number, rows| number * 31 % 1_000_003 + rows)
 }
 
 /// Marsaglia's xorshift: enough to cut batches with.

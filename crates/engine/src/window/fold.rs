@@ -36,8 +36,12 @@ impl Fold {
         {
             return note(pane, self.tables.entry(pane).or_default().update(keys, inputs, shape));
         }
-        let order: Vec<u32> = panes.iter().flat_map(|(_, rows)| *rows).copied().collect();
-        let keys: Vec<KeyId> = order.iter().map(|row| keys[*row as usize]).collect();
+        let rows = panes.iter().map(|(_, rows)| rows.len()).sum();
+        let (mut order, mut picked) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+        for (_, rows) in &panes {
+            order.extend_from_slice(rows);
+            picked.extend(rows.iter().map(|row| keys[*row as usize]));
+        }
         let order = UInt32Array::from(order);
         let pick = |input: &ArrayRef| take(input, &order, None).expect("the indices are of rows of this batch");
         let inputs: Vec<ArrayRef> = inputs.iter().map(pick).collect();
@@ -45,7 +49,7 @@ impl Fold {
         for (pane, rows) in panes {
             let own: Vec<ArrayRef> = inputs.iter().map(|input| input.slice(from, rows.len())).collect();
             let table = self.tables.entry(pane).or_default();
-            note(pane, table.update(&keys[from..from + rows.len()], &own, shape));
+            note(pane, table.update(&picked[from..from + rows.len()], &own, shape));
             from += rows.len();
         }
     }

@@ -25,8 +25,9 @@ pub(crate) struct Merge {
     /// Whether an emission contains only what came since the window's last one.
     discards: bool,
     panes: BTreeMap<PaneId, Pane>,
-    /// The panes with rows that no results contain yet.
+    /// The panes with rows that no results contain yet, and how many rows these are together.
     open: BTreeSet<PaneId>,
+    open_rows: u64,
     /// By where they begin; a window that has not emitted is not here.
     windows: BTreeMap<i64, Spoken>,
     /// Where windows have more than one pane.
@@ -116,6 +117,7 @@ impl Merge {
             discards: mode == EmitMode::Discarding,
             panes: BTreeMap::new(),
             open: BTreeSet::new(),
+            open_rows: 0,
             windows: BTreeMap::new(),
             tiers: spans.sliding().map(Tiers::new),
             groups: 0,
@@ -139,6 +141,7 @@ impl Merge {
     pub(crate) fn note(&mut self, id: PaneId, rows: usize, new_keys: &[KeyId], reached: i64) {
         let pane = self.panes.entry(id).or_default();
         pane.open_rows += rows as u64;
+        self.open_rows += rows as u64;
         pane.changed = self.clock;
         self.open.insert(id);
         let before = pane.keys.len();
@@ -331,6 +334,7 @@ impl Merge {
             self.open.remove(&id);
             rows += self.panes.get_mut(&id).map_or(0, |pane| std::mem::take(&mut pane.open_rows));
         }
+        self.open_rows -= rows;
         if consumed {
             let gone = self.panes.remove(&PaneId { start: due.start, from: PaneId::ALL });
             self.groups -= gone.map_or(0, |pane| pane.keys.len());
@@ -474,6 +478,7 @@ impl Merge {
             self.groups += pane.keys.len();
             if pane.open_rows > 0 {
                 self.open.insert(meta.pane);
+                self.open_rows += pane.open_rows;
             }
             self.panes.insert(meta.pane, pane);
         }
@@ -496,7 +501,7 @@ impl Merge {
     }
 
     pub(crate) fn open_rows(&self) -> u64 {
-        self.open.iter().map(|id| self.panes[id].open_rows).sum()
+        self.open_rows
     }
 
     pub(crate) fn size(&self) -> usize {

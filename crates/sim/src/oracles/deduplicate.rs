@@ -146,5 +146,5 @@ fn compare_in_any_order(case: &Case, (_, expected): &Answer, outcome: &Outcome) 
 #[test]
 fn of_random_streams_those_rows_go_on_that_equal_none_before_them() {
     let (story, tasks) = (Case::story, compare_in_any_order);
-    Check { weight: 1, crashes: 3, story, answer, straight: compare, tasks, is_final: |_| false }.run(cases);
+    Check { weight: 1, crashes: 1, story, answer, straight: compare, tasks, is_final: |_| false }.run(cases);
 }

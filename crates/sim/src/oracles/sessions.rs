@@ -183,7 +183,7 @@ fn random_streams_make_the_sessions_that_the_oracle_says_however_they_are_cut_an
     // Whether a row counts is decided by its own partition, so it does not matter who reads it and how fast.
     Check {
         weight: 1,
-        crashes: 3,
+        crashes: 1,
         story: Case::story,
         answer: Case::answer,
         straight: compare,
