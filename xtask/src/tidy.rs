@@ -18,7 +18,7 @@ const IMPURE_DEPENDENCIES: [&str; 7] = ["tokio", "tracing", "rand", "ulid", "rus
 /// Only these crates may name the dependency.
 const ONLY_IN: [(&str, &[&str]); 3] = [
     ("datafusion", &["sql", "query", "store"]),
-    ("rdkafka", &["collect", "deliver", "kafka", "kafka-broker"]),
+    ("rdkafka", &["collect", "deliver", "kafka", "kafka-broker", "workers"]),
     ("rocksdb", &["state"]),
 ];
 

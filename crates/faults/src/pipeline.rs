@@ -65,6 +65,7 @@ pub(crate) fn job(setup: &Setup, root: &Path, follow: bool) -> Job {
         snapshots: None,
         recovery: Recovery::default(),
         rerun: None,
+        share: None,
     }
 }
 

@@ -69,6 +69,62 @@ impl Cluster {
         producer.flush(DEADLINE).map_err(refused)
     }
 
+    /// Where each partition of a topic ends for a reader of committed records. Aborted records and markers count.
+    ///
+    /// # Errors
+    /// `Refused` when the brokers do not say it.
+    pub fn ends(&self, topic: &str) -> Result<Vec<i64>, BrokerError> {
+        let client: BaseConsumer = self.client().set("isolation.level", "read_committed").create().map_err(refused)?;
+        let metadata = client.fetch_metadata(Some(topic), DEADLINE).map_err(refused)?;
+        let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+        let end = |partition| client.fetch_watermarks(topic, partition, DEADLINE).map(|(_, end)| end);
+        (0..i32::try_from(partitions).unwrap_or(i32::MAX)).map(end).collect::<Result<_, _>>().map_err(refused)
+    }
+
+    /// What a group has committed of each partition of a topic; -1 where nothing.
+    ///
+    /// # Errors
+    /// `Refused` when the brokers do not say it.
+    pub fn committed(&self, topic: &str, group: &str) -> Result<Vec<i64>, BrokerError> {
+        let partitions = self.ends(topic)?.len();
+        let client: BaseConsumer = self.client().set("group.id", group).create().map_err(refused)?;
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition_range(topic, 0, i32::try_from(partitions).unwrap_or(i32::MAX) - 1);
+        let answer = client.committed_offsets(asked, DEADLINE).map_err(refused)?;
+        Ok(answer
+            .elements()
+            .iter()
+            .map(|at| at.offset().to_raw().filter(|offset| *offset >= 0).unwrap_or(-1))
+            .collect())
+    }
+
+    /// For the message of a failed test: of each partition of these topics where a reader of committed records and one of all
+    /// records come to the end, and what a group has committed.
+    ///
+    /// # Errors
+    /// `Refused` when the brokers do not say it.
+    pub fn standing(&self, topics: &[&str], group: &str) -> Result<String, BrokerError> {
+        let client = |level: &str| -> Result<BaseConsumer, BrokerError> {
+            self.client().set("isolation.level", level).set("group.id", group).create().map_err(refused)
+        };
+        let (committed, all, mut text) = (client("read_committed")?, client("read_uncommitted")?, String::new());
+        for topic in topics {
+            let metadata = all.fetch_metadata(Some(topic), DEADLINE).map_err(refused)?;
+            let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+            for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
+                let end = |client: &BaseConsumer| client.fetch_watermarks(topic, partition, DEADLINE).map_err(refused);
+                let mut asked = TopicPartitionList::new();
+                asked.add_partition(topic, partition);
+                let of_group = all.committed_offsets(asked, DEADLINE).map_err(refused)?;
+                let (_, stable) = end(&committed)?;
+                let (start, end) = end(&all)?;
+                let at = of_group.elements().first().map(|at| format!("{:?} {}", at.offset(), at.metadata()));
+                text.push_str(&format!("{topic}/{partition}: {start} to {stable} of {end}, {at:?}\n"));
+            }
+        }
+        Ok(text)
+    }
+
     /// Waits until every transaction that touched a topic is decided and every partition shows it. A commit is answered
     /// before its markers are written, so a reader that comes at once may not see the records yet.
     ///

@@ -9,7 +9,7 @@ use rdkafka::ClientContext;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use weir_model::{ErrorKind, SeamError, SeamResult, Secret};
@@ -214,6 +214,10 @@ impl ClientContext for Speaker {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        // Whoever reads is told so too, and waits for it.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         tracing::warn!("kafka: {error}: {reason}");
         if kind_of(&error) == ErrorKind::Config {
             *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some((error, reason.to_owned()));

@@ -24,7 +24,7 @@ use weir_model::DurationText;
 use crate::config::{
     BoundedConfig, CalendarConfig, CalendarUnit, EmitConfig, FieldType, GlobalConfig, LateConfig, ModeConfig, Named,
     OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, StateConfig, Step,
-    StepKind, TimeConfig, TimeText, WatermarkConfig, Weekday, WindowConfig, WindowKind,
+    StepKind, TimeConfig, TimeText, WatermarkConfig, Weekday, WindowConfig, WindowKind, WorkersConfig,
 };
 use crate::config::{
     DeadLettersLimit, DeduplicateConfig, EnrichConfig, ExplodeConfig, FlattenConfig, JoinConfig, JoinLinesConfig,
@@ -362,6 +362,12 @@ impl Pipeline {
     /// Where what the pipeline remembers is kept, and what is done when it is damaged.
     pub fn state(mut self, state: StateConfig) -> Self {
         self.config.state = state;
+        self
+    }
+
+    /// Several processes share it over Kafka.
+    pub fn workers(mut self, workers: WorkersConfig) -> Self {
+        self.config.workers = Some(workers);
         self
     }
 

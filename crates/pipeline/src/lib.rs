@@ -35,6 +35,7 @@ pub use config::{
     DeduplicateConfig, EnrichConfig, HttpFormat, HttpLookup, HttpTable, LateRows, LookupBreaker, LookupCache,
     LookupFailure, LookupFile, LookupTable, MissingRows,
 };
+pub use config::{KEY_GROUPS_MAX, WorkersConfig};
 pub use config::{SnapshotsConfig, StateConfig};
 pub use diagnostic::Diagnostic;
 pub use document::{Document, Origin};

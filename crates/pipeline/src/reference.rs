@@ -18,6 +18,7 @@ use crate::config::{
 use crate::config::{
     BoundedConfig, CalendarConfig, EmitConfig, GlobalConfig, OutputEntry, PeriodicConfig, PipelineConfig,
     PunctuatedConfig, SlidingConfig, SnapshotsConfig, SourceEntry, StateConfig, Step, TimeConfig, WindowConfig,
+    WorkersConfig,
 };
 use crate::config::{
     ExplodeConfig, FlattenConfig, HashConfig, JoinLinesConfig, KeyValueConfig, MaskConfig, ParseConfig,
@@ -121,6 +122,7 @@ const SECTIONS: &[Section] = &sections! {
     "RetryConfig", "Output: tries", "outputs[N].retry", fields::<RetryConfig>;
     "DeadLettersLimit", "Dead letters: limit", "dead_letters_limit", fields::<DeadLettersLimit>;
     "StateConfig", "State", "state", fields::<StateConfig>;
+    "WorkersConfig", "Workers", "workers", fields::<WorkersConfig>;
     "SnapshotsConfig", "State: snapshots", "state.snapshots", fields::<SnapshotsConfig>;
     "TlsConfig", "Kafka: encryption", "sources.NAME.kafka.tls", fields::<TlsConfig>;
     "SaslConfig", "Kafka: authentication", "sources.NAME.kafka.sasl", unordered;

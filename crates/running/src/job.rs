@@ -9,6 +9,7 @@ use weir_deliver::OutputConfig;
 use weir_engine::Plan;
 use weir_model::{BackoffConfig, Wanted};
 use weir_state::Bucket;
+use weir_workers::Share;
 
 use crate::lookups::JobLookup;
 use crate::recover::Recovery;
@@ -42,6 +43,8 @@ pub struct Job {
     pub recovery: Recovery,
     /// What it reads and keeps, if it only reads again what was read before.
     pub rerun: Option<Rerun>,
+    /// The same for several processes, if they share it.
+    pub share: Option<Share>,
 }
 
 /// A source of a job.

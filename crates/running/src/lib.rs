@@ -19,6 +19,7 @@ mod room;
 mod supervisor;
 mod tables;
 mod task;
+mod worker;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

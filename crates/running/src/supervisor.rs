@@ -152,6 +152,9 @@ async fn attempt(
     stopping: &Stopping,
 ) -> SeamResult<Finish> {
     handle.set_state(PipelineState::Starting);
+    if let Some(share) = &job.share {
+        return super::worker::run(share, shared, handle, stopping).await;
+    }
     let task = Task::recover(job, shared, handle, stopping).await?;
     job.recovery.reset = Reset::Nothing;
     shared.health.started(&job.plan.pipeline);

@@ -1,6 +1,7 @@
 //! What survives a crash of the engine's state: snapshots as immutable objects that are checked when they are read.
 //! Knows nothing of what the rows in a run mean.
 
+mod bundle;
 mod collect;
 mod index;
 mod manifest;
@@ -10,6 +11,7 @@ mod snapshots;
 #[cfg(test)]
 mod tests;
 
+pub use bundle::{Bundles, Part};
 pub use collect::Collected;
 pub use objects::bucket::Bucket;
 pub use objects::client::BucketClient;

@@ -221,7 +221,7 @@ fn owner(cache: &FolderObjects) -> SeamResult<String> {
     }
 }
 
-fn write_rows(batch: &RecordBatch, bytes: &mut Vec<u8>) -> SeamResult<()> {
+pub(crate) fn write_rows(batch: &RecordBatch, bytes: &mut Vec<u8>) -> SeamResult<()> {
     let write = || {
         let mut writer = StreamWriter::try_new(bytes, &batch.schema())?;
         writer.write(batch)?;
@@ -230,7 +230,7 @@ fn write_rows(batch: &RecordBatch, bytes: &mut Vec<u8>) -> SeamResult<()> {
     write().map_err(|error| SeamError::caused(ErrorKind::Closed, "cannot write a run as Arrow IPC", error))
 }
 
-fn read_rows(bytes: &[u8]) -> Result<RecordBatch, String> {
+pub(crate) fn read_rows(bytes: &[u8]) -> Result<RecordBatch, String> {
     let mut reader = StreamReader::try_new(bytes, None).map_err(|error| error.to_string())?;
     let batch = reader.next().ok_or("it has no batch")?.map_err(|error| error.to_string())?;
     if reader.next().is_some() { Err("it has more than one batch".to_owned()) } else { Ok(batch) }

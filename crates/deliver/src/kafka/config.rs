@@ -85,7 +85,7 @@ pub enum Compression {
 
 impl Compression {
     /// The client's word for it.
-    pub(super) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Gzip => "gzip",

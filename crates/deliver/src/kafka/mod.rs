@@ -2,6 +2,7 @@
 
 mod config;
 mod frame;
+mod records;
 mod sending;
 mod staged;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use self::values::Values;
 use crate::off_thread::OffThread;
 
 pub use self::config::{Compression, Delivery, KafkaOutput};
+pub use self::records::{KafkaRecord, KafkaRecords};
 
 /// Writes rows to a topic: at once with at-least-once delivery, after the commit of their epoch with exactly-once delivery.
 pub struct KafkaSink {

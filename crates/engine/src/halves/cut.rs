@@ -5,7 +5,7 @@ use std::sync::Arc;
 use weir_model::{Compiler, TimeDelta};
 
 use crate::operator::{self, Absent, Operator};
-use crate::plan::{Node, Plan, TimePlan, Upstream, WatermarkPlan};
+use crate::plan::{Node, OperatorPlan, Plan, RowsPlan, TimePlan, Upstream, WatermarkPlan};
 
 /// How the names of snapshots of a half end.
 const OF_A_HALF: &str = " key groups";
@@ -35,6 +35,24 @@ impl Plan {
             sides.push(!node.operator.is_keyed() && node.inputs().into_iter().all(|from| is_read(&sides, from)));
         }
         sides
+    }
+
+    /// Whether some step looks at rows with equal keys, so that partials travel to their owners.
+    #[must_use]
+    pub fn is_keyed(&self) -> bool {
+        self.nodes.iter().any(|node| node.operator.is_keyed())
+    }
+
+    /// Of each step whether it remembers rows, or counts them, from one to the next: such a step is not for a reader that
+    /// begins without what the one before it has kept.
+    #[must_use]
+    pub fn remembers(&self) -> Vec<bool> {
+        let remembers = |operator: &OperatorPlan| {
+            operator.is_keyed()
+                || operator.waits_for_rows()
+                || matches!(operator, OperatorPlan::Rows(RowsPlan::RateLimit(_)))
+        };
+        self.nodes.iter().map(|node| remembers(&node.operator)).collect()
     }
 
     /// Of how many key groups the plan can be, if as many as `wanted` are: its owners share the work by them. A plan with a

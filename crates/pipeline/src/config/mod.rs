@@ -15,6 +15,7 @@ mod state;
 mod step;
 mod time;
 mod window;
+mod workers;
 
 use std::collections::BTreeMap;
 
@@ -45,6 +46,7 @@ pub use window::{
     CalendarConfig, CalendarUnit, EmitConfig, GlobalConfig, LateConfig, ModeConfig, SlidingConfig, Weekday,
     WindowConfig, WindowKind,
 };
+pub use workers::{KEY_GROUPS_MAX, WorkersConfig};
 
 /// A pipeline: where records come from, what is done with them, and where the results go.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -85,6 +87,9 @@ pub struct PipelineConfig {
     /// What the pipeline remembers: where that is kept, and what is done when it is damaged.
     #[serde(default, skip_serializing_if = "is_default")]
     pub state: StateConfig,
+    /// Several processes that share the pipeline over Kafka. Default: one process runs all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workers: Option<WorkersConfig>,
 }
 
 fn is_default(state: &StateConfig) -> bool {
@@ -130,6 +135,7 @@ impl PipelineConfig {
             epoch: default_epoch(),
             tasks: None,
             state: StateConfig::default(),
+            workers: None,
         }
     }
 }

@@ -10,6 +10,7 @@ mod references;
 mod rows;
 mod tasks;
 mod times;
+mod workers;
 
 use crate::config::PipelineConfig;
 
@@ -53,5 +54,6 @@ pub fn validate(config: &PipelineConfig) -> Vec<Problem> {
     rows::check(config, &mut problems);
     outputs::check(config, &mut problems);
     others::check(config, &mut problems);
+    workers::check(config, &mut problems);
     problems
 }

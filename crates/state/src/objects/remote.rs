@@ -38,6 +38,11 @@ impl RemoteObjects {
         Self { bucket, cache, known: Mutex::default() }
     }
 
+    /// Others have written or removed objects: which there are is asked anew.
+    pub(crate) fn forget_names(&self) {
+        *self.known() = None;
+    }
+
     fn known(&self) -> MutexGuard<'_, Option<BTreeSet<String>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,6 +8,7 @@ pub(crate) mod rows;
 mod steps;
 mod types;
 mod windows;
+mod workers;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -86,7 +87,7 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
         limit: None,
     };
     let time_field = config.time.as_ref().map(|time| time.field.clone());
-    Ok(Job {
+    let mut job = Job {
         outputs: std::iter::zip(std::iter::zip(&config.outputs, &known), std::iter::zip(&feeds, &names))
             .map(|((entry, known), (from, name))| {
                 let time_column = time_column(&plan, *from, time_field.as_deref());
@@ -115,12 +116,18 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
         rerun: None,
         plan,
         sources,
-    })
+        share: None,
+    };
+    job.share = workers::share(config, &job)?;
+    Ok(job)
 }
 
 /// The bucket of the snapshots.
 fn bucket(config: &PipelineConfig) -> Result<Option<Bucket>, Vec<Problem>> {
     let Some(snapshots) = &config.state.snapshots else { return Ok(None) };
+    if config.workers.is_some() && workers::folder(&snapshots.url).is_some() {
+        return Ok(None);
+    }
     let bucket = Bucket { url: snapshots.url.clone(), options: snapshots.options.clone() };
     let problem = |error: weir_model::SeamError| Problem {
         path: "state.snapshots.url".to_owned(),

@@ -32,3 +32,4 @@ mod topics;
 mod trouble;
 mod up;
 mod windows;
+mod workers;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use weir_deliver::OutputConfig;
 use weir_engine::OperatorPlan;
 use weir_model::{Fields, Guarantee};
+use weir_workers::Share;
 
 use super::super::check::{fields, operator, upstream, watermark};
 use super::super::load::Loaded;
@@ -48,6 +49,9 @@ pub(super) fn describe(loaded: &Loaded) -> (String, Value) {
         let _ = writeln!(text, "     {} {guarantee}: {why}", if index == 0 { "why" } else { "and" });
     }
     let _ = writeln!(text, "     epochs commit every {:?}: that is how fresh what they show is", job.epoch);
+    if let Some(share) = &job.share {
+        workers(share, &mut text);
+    }
     let text = loaded.document.redact(&text);
     (text, as_json(loaded, &columns))
 }
@@ -85,6 +89,37 @@ fn steps(job: &Job, columns: &[StepColumns], text: &mut String) {
             held(&estimate, text);
         }
     }
+}
+
+/// What several processes share, and how.
+fn workers(share: &Share, text: &mut String) {
+    let _ = writeln!(text, "     shared by the workers of the group {}:", share.sharing.group);
+    let _ =
+        writeln!(text, "       each reads, decodes and does the first steps of the partitions that the group gives it");
+    if share.is_keyed() {
+        let groups = share.key_groups();
+        let _ = writeln!(
+            text,
+            "       what comes of them goes through the topic {} to the owners of the keys, in {groups} part{}",
+            share.partials_topic(),
+            if groups == 1 { ": a keyed step behind another one, so that one worker owns all" } else { "s" }
+        );
+    }
+    let state = if share.state.is_some() { ", and the name of its state," } else { "" };
+    let _ = writeln!(
+        text,
+        "       what a worker writes, where it stands{state} is one transaction of Kafka; one that is not heard of for {:?} loses its partitions",
+        share.sharing.session
+    );
+}
+
+fn shared(share: &Share) -> Value {
+    json!({
+        "group": share.sharing.group,
+        "key_groups": share.is_keyed().then(|| share.key_groups()),
+        "partials": share.is_keyed().then(|| share.partials_topic()),
+        "keeps_state": share.state.is_some(),
+    })
 }
 
 fn listed(names: Option<&[String]>, all: &str) -> String {
@@ -182,6 +217,7 @@ fn as_json(loaded: &Loaded, columns: &[StepColumns]) -> Value {
         "time": job.plan.time.as_ref().map(|time| json!({ "watermark": watermark(&time.watermark) })),
         "steps": steps.collect::<Vec<_>>(),
         "outputs": outputs.chain(rest).collect::<Vec<_>>(),
+        "workers": job.share.as_ref().map(shared),
         "epoch_ms": u64::try_from(job.epoch.as_millis()).unwrap_or(u64::MAX),
     })
 }

@@ -1,0 +1,256 @@
+//! The brokers as they are: a member of a consumer group that says who has which partition, a client per topic that reads,
+//! and one transactional producer. Keeps to the rules that ADR 0005 confirms.
+//!
+//! The member itself reads nothing: what a client has fetched ahead before partitions moved is gone with that client, so that
+//! no record can come that is not the worker's any more.
+
+mod admin;
+mod member;
+mod producer;
+mod reading;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::{Offset, TopicPartitionList};
+use regex::Regex;
+use tokio::runtime::Handle;
+use weir_collect::KafkaConfig;
+use weir_kafka::{Speaker, kind_of, seam_error};
+use weir_model::{ErrorKind, SeamError, SeamResult};
+
+use self::admin::Admin;
+use self::member::Member;
+use self::producer::Sender;
+use self::reading::Reading;
+use crate::broker::{Broker, Committed, Event, Extent, Place, Transaction};
+use crate::share::Share;
+
+/// How long the brokers may take for one answer.
+pub(crate) const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
+/// The client is left alone for so long before it is asked again.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(100);
+/// How long it is waited in one go for records, so that the group is heard.
+const WAIT_MAX: Duration = Duration::from_millis(5);
+/// After so many records the group is listened to.
+const RECORDS_BETWEEN: u32 = 256;
+
+/// A worker's clients.
+pub struct KafkaBroker {
+    member: Member,
+    sender: Sender,
+    reading: Reading,
+    admin: Admin,
+    settings: ClientConfig,
+    topics: Vec<String>,
+    /// How long it is waited for transactions that are about to say where reading goes on.
+    undecided_within: Duration,
+    unheard: u32,
+}
+
+impl KafkaBroker {
+    /// Joins the group as `instance`, after everything that an earlier one of that name left undecided is decided, and after
+    /// the topics between workers are there.
+    ///
+    /// # Errors
+    /// `Config` when a setting or topic is not right; `Retry` when no broker answers.
+    pub fn open(share: &Share, instance: &str, runtime: Handle) -> SeamResult<Self> {
+        let first: &KafkaConfig = &share.sources[0].kafka;
+        let settings = first.connection().settings()?;
+        let sharing = &share.sharing;
+        let admin = Admin::new(&settings, runtime)?;
+        let mut topics: Vec<String> = share.sources.iter().flat_map(|source| source.kafka.topics.clone()).collect();
+        topics.sort();
+        topics.dedup();
+        let mut subscribed = topics.clone();
+        if share.is_keyed() {
+            admin.topic(&share.partials_topic(), i32::from(share.key_groups()), &[("retention.ms", "-1")])?;
+            admin.topic(&share.answers_topic(), 1, &[("retention.ms", "3600000")])?;
+            subscribed.push(share.partials_topic());
+        }
+        let id = format!("{}/{instance}", sharing.group);
+        let sender = Sender::open(&settings, &id, sharing.transaction, share)?;
+        let refresh = share.sources.iter().map(|source| source.kafka.refresh.std()).min().unwrap_or(WAIT_MAX);
+        let member = Member::join(&settings, sharing, (instance, refresh), &subscribed)?;
+        let buffer = share.sources.iter().map(|source| source.kafka.buffer_bytes_max.0).max().unwrap_or(16 << 20);
+        Ok(Self {
+            member,
+            sender,
+            reading: Reading::new(&settings, buffer),
+            admin,
+            settings,
+            topics,
+            undecided_within: sharing.transaction * 2 + ANSWER_DEADLINE,
+            unheard: 0,
+        })
+    }
+
+    /// What a group has committed; asks again while brokers are coming up or transactions are undecided.
+    fn asked(
+        &self,
+        group: &BaseConsumer<impl rdkafka::consumer::ConsumerContext>,
+        places: &[Place],
+    ) -> SeamResult<TopicPartitionList> {
+        let started = Instant::now();
+        loop {
+            let mut asked = TopicPartitionList::new();
+            for place in places {
+                asked.add_partition(&place.topic, place.partition);
+            }
+            let error = match group.committed_offsets(asked, ANSWER_DEADLINE) {
+                Ok(answer) => match answer.elements().iter().find_map(|place| place.error().err()) {
+                    None => return Ok(answer),
+                    Some(error) => error,
+                },
+                Err(error) => error,
+            };
+            if kind_of(&error) != ErrorKind::Retry || started.elapsed() >= self.undecided_within {
+                return Err(seam_error("the brokers did not say what the group has committed", error));
+            }
+            std::thread::park_timeout(ASKED_AGAIN_AFTER);
+        }
+    }
+}
+
+impl Broker for KafkaBroker {
+    fn topics(&mut self) -> SeamResult<BTreeMap<Arc<str>, i32>> {
+        let mut found = BTreeMap::new();
+        let unanswered = |error| seam_error("the brokers did not say which topics there are", error);
+        let scout = self.member.client();
+        for name in self.topics.iter().filter(|topic| !topic.starts_with('^')) {
+            let metadata = scout.fetch_metadata(Some(name), ANSWER_DEADLINE).map_err(unanswered)?;
+            for topic in metadata.topics() {
+                if let Some(code) = topic.error() {
+                    let error = KafkaError::MetadataFetch(code.into());
+                    return Err(seam_error(format!("the topic {name} cannot be read: create it first"), error));
+                }
+                found.insert(topic.name().into(), i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX));
+            }
+        }
+        let patterns: Vec<Regex> = self
+            .topics
+            .iter()
+            .filter(|topic| topic.starts_with('^'))
+            .filter_map(|topic| Regex::new(topic).ok())
+            .collect();
+        if !patterns.is_empty() {
+            let metadata = scout.fetch_metadata(None, ANSWER_DEADLINE).map_err(unanswered)?;
+            for topic in metadata.topics().iter().filter(|topic| !topic.name().starts_with("__")) {
+                if patterns.iter().any(|pattern| pattern.is_match(topic.name())) {
+                    found.insert(topic.name().into(), i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn extent(&mut self, place: &Place) -> SeamResult<Extent> {
+        let (start, end) = self
+            .member
+            .client()
+            .fetch_watermarks(&place.topic, place.partition, ANSWER_DEADLINE)
+            .map_err(|error| seam_error(format!("the brokers did not say what {place} holds"), error))?;
+        Ok(Extent { start: u64::try_from(start).unwrap_or(0), end: u64::try_from(end).unwrap_or(0) })
+    }
+
+    fn offset_at(&mut self, place: &Place, millis: i64) -> SeamResult<Option<u64>> {
+        let failed = |error| seam_error(format!("the brokers did not say where to begin in {place}"), error);
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition_offset(&place.topic, place.partition, Offset::Offset(millis)).map_err(failed)?;
+        let answer = self.member.client().offsets_for_times(asked, ANSWER_DEADLINE).map_err(failed)?;
+        Ok(answer.elements().first().and_then(|place| match place.offset() {
+            Offset::Offset(offset) => u64::try_from(offset).ok(),
+            _ => None,
+        }))
+    }
+
+    fn committed(&mut self, group: Option<&str>, places: &[Place]) -> SeamResult<BTreeMap<Place, Committed>> {
+        if places.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let answer = match group {
+            None => self.asked(self.member.client(), places)?,
+            Some(other) => {
+                let mut settings = self.settings.clone();
+                settings.set("group.id", other).set("isolation.level", "read_committed");
+                let client: BaseConsumer<Speaker> = settings
+                    .create_with_context(Speaker::default())
+                    .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
+                self.asked(&client, places)?
+            }
+        };
+        let mut committed = BTreeMap::new();
+        for place in answer.elements() {
+            if let Offset::Offset(offset) = place.offset() {
+                let offset = u64::try_from(offset).unwrap_or(0);
+                let metadata = place.metadata().to_owned();
+                committed.insert(Place::new(place.topic(), place.partition()), Committed { offset, metadata });
+            }
+        }
+        Ok(committed)
+    }
+
+    fn read(&mut self, from: &[(Place, u64)], watched: Option<&Place>) -> SeamResult<()> {
+        self.reading.start(from, watched)?;
+        self.member.take_over()
+    }
+
+    fn let_go(&mut self) -> SeamResult<()> {
+        self.reading.stop();
+        self.member.let_go()
+    }
+
+    fn next(&mut self, wait: Duration) -> SeamResult<Option<Event>> {
+        let until = Instant::now() + wait;
+        loop {
+            if self.unheard == 0
+                && let Some(event) = self.member.hear(Duration::ZERO)?
+            {
+                return Ok(Some(event));
+            }
+            if let Some(event) = self.reading.next(Duration::ZERO)? {
+                self.unheard = (self.unheard + 1) % RECORDS_BETWEEN;
+                return Ok(Some(event));
+            }
+            self.unheard = 0;
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            if let Some(event) = self.reading.next(left.min(WAIT_MAX))? {
+                return Ok(Some(event));
+            }
+        }
+    }
+
+    fn commit(&mut self, transaction: &Transaction) -> SeamResult<()> {
+        let member = self.member.metadata().ok_or_else(|| {
+            SeamError::new(ErrorKind::Retry, "the group has given nothing yet, so that nothing can be committed")
+        })?;
+        self.sender.commit(transaction, member)
+    }
+
+    fn delete_before(&mut self, offsets: &[(Place, u64)]) {
+        self.admin.delete_before(offsets);
+    }
+}
+
+/// Whether the brokers do not know a topic or partition, now or any more.
+pub(crate) fn is_unknown(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition)
+    )
+}
+
+/// Whether the brokers refuse this client because another one has its name.
+pub(crate) fn is_namesake(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(Code::FencedInstanceId | Code::ProducerFenced | Code::Fenced | Code::InvalidProducerEpoch)
+    )
+}

@@ -1,0 +1,193 @@
+//! The one transactional producer of a worker. Refuses to use a producer again after anything whose outcome is not known.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::{Offset, TopicPartitionList};
+use weir_kafka::{Speaker, seam_error};
+use weir_model::{ErrorKind, SeamError, SeamResult};
+
+use super::is_namesake;
+use crate::broker::{Outgoing, Transaction};
+use crate::share::Share;
+
+/// How many bytes wait in the client at most.
+const QUEUE_KIB_MAX: u64 = 64 << 10;
+/// A commit that takes longer may have been sent twice by the client, and the second one can hit a later transaction: such a
+/// producer is not used again.
+const PROMPT: Duration = Duration::from_secs(10);
+
+/// Hears what has become of every record.
+#[derive(Clone, Default)]
+struct Hearing {
+    speaker: Speaker,
+    failed: Arc<Mutex<Option<KafkaError>>>,
+}
+
+impl ClientContext for Hearing {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.speaker.log(level, facility, message);
+    }
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.speaker.error(error, reason);
+    }
+}
+
+impl ProducerContext for Hearing {
+    type DeliveryOpaque = ();
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
+        }
+    }
+}
+
+/// Makes transactions.
+pub(super) struct Sender {
+    settings: ClientConfig,
+    within: Duration,
+    client: BaseProducer<Hearing>,
+    hearing: Hearing,
+}
+
+impl Sender {
+    /// The producer of this name; whatever an earlier one left undecided is decided when this returns.
+    pub(super) fn open(settings: &ClientConfig, id: &str, within: Duration, share: &Share) -> SeamResult<Self> {
+        let mut settings = settings.clone();
+        let compression = share.outputs.first().map_or("lz4", |output| output.compression.name());
+        let own = share.outputs.first().into_iter().flat_map(|output| &output.client);
+        own.for_each(|(name, value)| _ = settings.set(name, value));
+        for (name, value) in [
+            ("compression.type", compression.to_owned()),
+            ("partitioner", "murmur2_random".to_owned()),
+            ("linger.ms", "5".to_owned()),
+            ("queue.buffering.max.kbytes", QUEUE_KIB_MAX.to_string()),
+        ] {
+            if settings.get(name).is_none() {
+                settings.set(name, value);
+            }
+        }
+        settings
+            .set("enable.idempotence", "true")
+            .set("transactional.id", id)
+            .set("transaction.timeout.ms", within.as_millis().to_string())
+            .set("message.timeout.ms", (within * 9 / 10).as_millis().to_string());
+        let (client, hearing) = begin(&settings, within)?;
+        Ok(Self { settings, within, client, hearing })
+    }
+
+    pub(super) fn commit(&mut self, transaction: &Transaction, member: Arc<ConsumerGroupMetadata>) -> SeamResult<()> {
+        let started = Instant::now();
+        self.client.begin_transaction().map_err(|error| self.indefinite("no transaction was begun", error))?;
+        for record in &transaction.records {
+            self.send(record)?;
+        }
+        if let Err(error) = self.client.flush(self.within) {
+            return Err(self.indefinite("the brokers do not take the records of a transaction", error));
+        }
+        self.stored()?;
+        let offsets = offsets(transaction)?;
+        if let Err(error) = self.client.send_offsets_to_transaction(&offsets, &member, self.within) {
+            return Err(self.abort("the offsets are not part of the transaction", error));
+        }
+        if let Err(error) = self.client.commit_transaction(self.within) {
+            return Err(self.abort("a transaction was not committed", error));
+        }
+        if started.elapsed() > PROMPT {
+            tracing::warn!(took = ?started.elapsed(), "a transaction took long: its producer is made anew");
+            (self.client, self.hearing) = begin(&self.settings, self.within)?;
+        }
+        Ok(())
+    }
+
+    fn send(&self, record: &Outgoing) -> SeamResult<()> {
+        let mut next: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&record.topic);
+        next.partition = record.partition;
+        next.key = record.key.as_deref();
+        next.payload = record.value.as_deref();
+        if !record.headers.is_empty() {
+            let empty = OwnedHeaders::new_with_capacity(record.headers.len());
+            let headers = record
+                .headers
+                .iter()
+                .fold(empty, |headers, (name, value)| headers.insert(Header { key: name, value: Some(value) }));
+            next.headers = Some(headers);
+        }
+        loop {
+            match self.client.send(next) {
+                Ok(()) => break,
+                Err((KafkaError::MessageProduction(Code::QueueFull), again)) => {
+                    self.stored()?;
+                    self.client.poll(Duration::from_millis(50));
+                    next = again;
+                }
+                Err((error, _)) => {
+                    let bytes = record.value.as_ref().map_or(0, Vec::len);
+                    let doing = format!("a record of {bytes} bytes for {} was refused", record.topic);
+                    return Err(seam_error(doing, error));
+                }
+            }
+        }
+        self.client.poll(Duration::ZERO);
+        Ok(())
+    }
+
+    /// Whether every record that is known of was stored.
+    fn stored(&self) -> SeamResult<()> {
+        let failed = self.hearing.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*failed {
+            None => Ok(()),
+            Some(error) => {
+                let error = seam_error("a record of a transaction was not stored", error.clone());
+                let kind = if error.kind == ErrorKind::Retry { ErrorKind::Unknown } else { error.kind };
+                Err(SeamError { kind, ..error })
+            }
+        }
+    }
+
+    /// Aborts where the client says that it can; everything else is not known, and its producer finished.
+    fn abort(&self, doing: &str, error: KafkaError) -> SeamError {
+        let abortable =
+            matches!(&error, KafkaError::Transaction(inner) if inner.txn_requires_abort() && !inner.is_fatal());
+        if !abortable {
+            return self.indefinite(doing, error);
+        }
+        match self.client.abort_transaction(self.within) {
+            Ok(()) => SeamError::caused(ErrorKind::Retry, doing, error),
+            Err(failed) => self.indefinite(&format!("{doing} ({error}), and could not be aborted"), failed),
+        }
+    }
+
+    fn indefinite(&self, doing: &str, error: KafkaError) -> SeamError {
+        let kind = if is_namesake(&error) { ErrorKind::Closed } else { ErrorKind::Unknown };
+        SeamError::caused(kind, doing, error)
+    }
+}
+
+fn begin(settings: &ClientConfig, within: Duration) -> SeamResult<(BaseProducer<Hearing>, Hearing)> {
+    let hearing = Hearing::default();
+    let client: BaseProducer<Hearing> = settings
+        .create_with_context(hearing.clone())
+        .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
+    client
+        .init_transactions(within)
+        .map_err(|error| hearing.speaker.seam_error("the brokers give no transaction", error))?;
+    Ok((client, hearing))
+}
+
+fn offsets(transaction: &Transaction) -> SeamResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::new();
+    for (place, committed) in &transaction.offsets {
+        let mut at = list.add_partition(&place.topic, place.partition);
+        let offset = Offset::Offset(i64::try_from(committed.offset).unwrap_or(i64::MAX));
+        at.set_offset(offset).map_err(|error| seam_error(format!("{} is no offset", committed.offset), error))?;
+        at.set_metadata(&committed.metadata);
+    }
+    Ok(list)
+}

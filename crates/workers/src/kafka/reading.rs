@@ -1,0 +1,135 @@
+//! Clients that read the partitions of one assignment, one per topic: the client says which partition has come to its end,
+//! but not of which topic. A new assignment has new clients.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::Message;
+use rdkafka::{Offset, TopicPartitionList};
+use weir_kafka::{Speaker, kind_of, seam_error};
+use weir_model::{ErrorKind, SeamError, SeamResult};
+
+use super::is_unknown;
+use crate::broker::{Event, Place};
+
+/// The least that is fetched ahead per topic.
+const TOPIC_BUFFER_KIB_MIN: u64 = 1024;
+/// After so many records of one topic it is another one's turn.
+const TURN: u32 = 512;
+
+struct Topic {
+    name: Arc<str>,
+    client: BaseConsumer<Speaker>,
+}
+
+/// The clients.
+pub(super) struct Reading {
+    settings: ClientConfig,
+    buffer_bytes: u64,
+    topics: Vec<Topic>,
+    turn: usize,
+    /// How many records the topic whose turn it is has yielded.
+    taken: u32,
+}
+
+impl Reading {
+    pub(super) fn new(settings: &ClientConfig, buffer_bytes: u64) -> Self {
+        let mut settings = settings.clone();
+        settings
+            .set("group.id", "weir-reader")
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "error")
+            .set("isolation.level", "read_committed")
+            .set("enable.partition.eof", "true")
+            .set("check.crcs", "true")
+            .set("fetch.wait.max.ms", "100");
+        Self { settings, buffer_bytes, topics: Vec::new(), turn: 0, taken: 0 }
+    }
+
+    pub(super) fn start(&mut self, from: &[(Place, u64)], watched: Option<&Place>) -> SeamResult<()> {
+        self.stop();
+        let mut lists = BTreeMap::<Arc<str>, TopicPartitionList>::new();
+        let failed = |error| seam_error("partitions cannot be read", error);
+        let places = from.iter().map(|(place, next)| (place, Offset::Offset(i64::try_from(*next).unwrap_or(i64::MAX))));
+        for (place, offset) in places.chain(watched.map(|place| (place, Offset::End))) {
+            let list = lists.entry(Arc::clone(&place.topic)).or_default();
+            list.add_partition_offset(&place.topic, place.partition, offset).map_err(failed)?;
+        }
+        let buffer = (self.buffer_bytes >> 10) / lists.len().max(1) as u64;
+        for (name, list) in lists {
+            let mut settings = self.settings.clone();
+            settings.set("queued.max.messages.kbytes", buffer.clamp(TOPIC_BUFFER_KIB_MIN, 2_097_151).to_string());
+            let client: BaseConsumer<Speaker> = settings.create_with_context(Speaker::default()).map_err(failed)?;
+            client.assign(&list).map_err(failed)?;
+            self.topics.push(Topic { name, client });
+        }
+        Ok(())
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.topics.clear();
+        (self.turn, self.taken) = (0, 0);
+    }
+
+    /// What comes next of any topic; waits for the one whose turn it is.
+    pub(super) fn next(&mut self, wait: Duration) -> SeamResult<Option<Event>> {
+        if self.topics.is_empty() {
+            std::thread::park_timeout(wait);
+            return Ok(None);
+        }
+        for asked in 0..self.topics.len() {
+            let wait = if asked == 0 { wait } else { Duration::ZERO };
+            if let Some(event) = self.topics[self.turn].next(wait)? {
+                self.taken += 1;
+                if self.taken >= TURN {
+                    self.pass();
+                }
+                return Ok(Some(event));
+            }
+            self.pass();
+        }
+        Ok(None)
+    }
+
+    fn pass(&mut self) {
+        self.turn = (self.turn + 1) % self.topics.len();
+        self.taken = 0;
+    }
+}
+
+impl Topic {
+    fn next(&self, wait: Duration) -> SeamResult<Option<Event>> {
+        let place = |partition| Place { topic: Arc::clone(&self.name), partition };
+        let error = match self.client.poll(wait) {
+            None => return Ok(None),
+            Some(Ok(message)) => {
+                let offset = u64::try_from(message.offset()).unwrap_or(0);
+                let value = message.payload().map(<[u8]>::to_vec);
+                return Ok(Some(Event::Record { place: place(message.partition()), offset, value }));
+            }
+            Some(Err(KafkaError::PartitionEOF(partition))) => return Ok(Some(Event::End(place(partition)))),
+            Some(Err(error)) => error,
+        };
+        match error.rdkafka_error_code() {
+            // Records were deleted before they were read: going back to what is committed says so, and goes on behind them.
+            Some(Code::OffsetOutOfRange | Code::AutoOffsetReset) => {
+                let message = format!("{} has no more the records at which it is to be read on", self.name);
+                Err(SeamError::caused(ErrorKind::Unknown, message, error))
+            }
+            _ if is_unknown(&error) => {
+                let message = format!("the brokers do not know {} any more: was it deleted?", self.name);
+                Err(SeamError::caused(ErrorKind::Unknown, message, error))
+            }
+            _ if kind_of(&error) == ErrorKind::Retry => {
+                tracing::warn!(topic = &*self.name, %error, "reading goes on when the brokers do");
+                Ok(None)
+            }
+            _ => Err(seam_error(format!("{} cannot be read on", self.name), error)),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Pipelines that several processes share over Kafka: a consumer group spreads the partitions, what is folded where they are
+//! read travels to the owners of keys through a topic, and each worker commits records, offsets and the name of its state in
+//! one transaction of Kafka. Keeps nothing of its own that another worker could need.
+//!
+//! ```text
+//!  source topics ─group─▶ Reader: decode, Fold ─▶ partials topic ─group─▶ Owner: Merge ─▶ outputs
+//!                              ▲                                           │
+//!                              └────────────── answers topic ◀─────────────┘
+//!        one transaction per worker and epoch: outputs, partials, answers, all offsets, the name of the bundle of state
+//! ```
+//!
+//! The worker and what it decides know no client library: [`Broker`] is what they need of Kafka (ADR 0018).
+
+mod broker;
+mod kafka;
+mod mark;
+mod outputs;
+mod owner;
+mod reader;
+mod restore;
+mod schemas;
+mod share;
+mod sweep;
+mod worker;
+
+use std::time::Duration;
+
+use weir_model::{ErrorKind, SeamResult};
+use weir_observe::PipelineState;
+
+use worker::Worker;
+
+pub use broker::{Broker, Committed, Event, Extent, Outgoing, Place, Transaction};
+pub use kafka::KafkaBroker;
+pub use share::{Candidate, Refusal, Share, SharedSource, Sharing, StatePlace};
+pub use worker::Surroundings;
+
+/// The pauses before a worker begins anew; the last one repeats.
+const PAUSES: [Duration; 4] =
+    [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(5)];
+/// How often in a row a worker begins anew after it was told that another one has its name.
+const NAMESAKES_MAX: usize = 20;
+
+/// Works as the member `instance` of the group until `stop` says so, and begins anew after what may pass. Blocks.
+///
+/// # Errors
+/// Why it cannot go on: what beginning anew would not mend.
+pub fn run(share: &Share, instance: &str, around: &Surroundings, stop: &dyn Fn() -> bool) -> SeamResult<()> {
+    let mut failures = 0;
+    loop {
+        around.handle.set_state(PipelineState::Starting);
+        let (committed, result) = attempt(share, instance, around, stop);
+        let Err(error) = result else { return Ok(()) };
+        failures = if committed { 1 } else { failures + 1 };
+        match error.kind {
+            ErrorKind::Config | ErrorKind::Corrupt => return Err(error),
+            ErrorKind::Closed if failures > NAMESAKES_MAX => return Err(error),
+            ErrorKind::Closed | ErrorKind::Retry | ErrorKind::Unknown => {}
+        }
+        let pipeline = &share.plan.pipeline;
+        tracing::warn!(pipeline, error = error.full(), failures, "beginning anew from what is committed");
+        around.handle.trouble(&error.full(), around.clock.now());
+        let until = std::time::Instant::now() + PAUSES[failures.min(PAUSES.len()) - 1];
+        while std::time::Instant::now() < until {
+            if stop() {
+                return Ok(());
+            }
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+    }
+}
+
+/// One life: whether it committed anything, and how it ended.
+fn attempt(share: &Share, instance: &str, around: &Surroundings, stop: &dyn Fn() -> bool) -> (bool, SeamResult<()>) {
+    let broker = match KafkaBroker::open(share, instance, around.runtime.clone()) {
+        Ok(broker) => broker,
+        Err(error) => return (false, Err(error)),
+    };
+    let mut worker = match Worker::new(share, around, broker) {
+        Ok(worker) => worker,
+        Err(error) => return (false, Err(error)),
+    };
+    let result = worker.run(stop);
+    (worker.committed, result)
+}
