@@ -7,6 +7,7 @@ use weir_collect::{KafkaConfig, SourceConfig};
 use weir_decode::FormatConfig;
 use weir_deliver::{Delivery, KafkaOutput, OutputConfig};
 use weir_engine::Plan;
+use weir_kafka::SaslConfig;
 use weir_model::Wanted;
 use weir_state::Bucket;
 use xxhash_rust::xxh3::xxh3_64;
@@ -105,6 +106,15 @@ impl Candidate<'_> {
             };
             if !kafka.follow {
                 no(format!("{key}.kafka.follow"), "workers read for ever: who would know that all of them have ended?");
+            }
+            if kafka.envelope.is_some() {
+                no(format!("{key}.kafka.envelope"), "workers do not put records into envelopes yet");
+            }
+            if let Some(SaslConfig::OauthBearer(_)) = &kafka.sasl {
+                no(
+                    format!("{key}.kafka.sasl"),
+                    "workers do not fetch tokens yet: plain, scram_sha_256 or scram_sha_512",
+                );
             }
             match &brokers {
                 None => brokers = Some((kafka.brokers.clone(), kafka.tls.clone(), kafka.sasl.clone())),
