@@ -54,11 +54,23 @@ struct Chosen {
     to: Option<i64>,
 }
 
+/// So many groups are read for one answer, at most: they are in memory all at once.
+const GROUPS_READ_MAX: u64 = 1 << 20;
+/// The same of groups with their sketches, which are some hundred bytes each.
+const SKETCHES_READ_MAX: u64 = 1 << 18;
+
+/// Whether so many groups may be read for one answer.
+fn is_bounded(groups: u64, with_sketches: bool) -> bool {
+    groups <= if with_sketches { SKETCHES_READ_MAX } else { GROUPS_READ_MAX }
+}
+
 /// A rollup that could answer.
 struct Candidate<'a> {
     rollup: Rollup,
     /// The segments that have it, and its place in their indexes.
     segments: Vec<(&'a Segment, usize)>,
+    /// How many groups they have.
+    groups: u64,
     /// How many groups and rows would be read.
     left: u64,
 }
@@ -84,11 +96,12 @@ fn candidates<'a>(asked: &Asked, segments: &[&'a Segment], scans: &Scans) -> Vec
             match candidates.iter_mut().find(like) {
                 Some(known) => {
                     known.segments.push((segment, at));
+                    known.groups += groups;
                     known.left = (known.left + cost).saturating_sub(segment.rows);
                 }
                 None => {
                     let left = (rows + cost).saturating_sub(segment.rows);
-                    candidates.push(Candidate { rollup, segments: vec![(segment, at)], left });
+                    candidates.push(Candidate { rollup, segments: vec![(segment, at)], groups, left });
                 }
             }
         }
@@ -103,7 +116,8 @@ impl Chosen {
         let segments: Vec<&Segment> =
             table.table.segments.iter().filter(|segment| asked.bounds.may_pass(segment.time_range)).collect();
         let rows: u64 = segments.iter().map(|segment| segment.rows).sum();
-        let candidates = candidates(asked, &segments, scans);
+        let mut candidates = candidates(asked, &segments, scans);
+        candidates.retain(|candidate| is_bounded(candidate.groups, asked.needs_sketches()));
         let best = candidates.into_iter().min_by_key(|candidate| (candidate.left, candidate.rollup.by.len()))?;
         if best.left > rows / 2 {
             return None;
@@ -318,4 +332,15 @@ fn put_together(asked: &Asked, partials: LogicalPlan, aggregate: &Aggregate) -> 
     let named = columns.zip(aggregate.schema.iter());
     let named = named.map(|(expr, (relation, field))| expr.alias_qualified(relation.cloned(), field.name()));
     plan.project(named.collect::<Vec<_>>())?.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_that_do_not_fit_into_memory_are_left_to_the_rows() {
+        assert!(is_bounded(GROUPS_READ_MAX, false) && !is_bounded(GROUPS_READ_MAX + 1, false));
+        assert!(is_bounded(SKETCHES_READ_MAX, true) && !is_bounded(SKETCHES_READ_MAX + 1, true));
+    }
 }

@@ -43,8 +43,8 @@ const MEASURES: usize = 2;
 const VALUE_COLUMNS_MAX: usize = 16;
 /// A column with more different values in a segment is left alone.
 const VALUES_MAX: usize = 4_096;
-/// A rollup of more groups in a segment is not worth it.
-const GROUPS_MAX: usize = 1 << 17;
+/// A rollup of more groups in a segment is given up: they, and above all their sketches, are in memory while it is written.
+const GROUPS_MAX: usize = 1 << 16;
 /// The most bytes of all rollups of a segment, in percent of its size; the largest are left out.
 const SHARE_MAX_PERCENT: u64 = 5;
 /// A stream that becomes larger is damage.

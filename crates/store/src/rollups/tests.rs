@@ -132,3 +132,18 @@ fn a_damaged_rollup_is_an_error_and_never_another_sum() {
         assert!(ask(whole[..at].to_vec()).is_err(), "{at} bytes");
     }
 }
+
+#[test]
+fn a_rollup_of_too_many_groups_is_given_up() {
+    let groups = |count: i64| {
+        let times = TimestampMicrosecondArray::from_iter_values((0..count).map(|n| n * MINUTE_US)).with_timezone("UTC");
+        let rows = RecordBatch::try_from_iter([("ts", Arc::new(times) as ArrayRef)]).expect("a batch");
+        let mut builder = tokens::Builder::new(&rows.schema(), Some("ts"));
+        builder.add(&rows);
+        let bytes = tokens::encode(builder, Subject { bytes: 1 << 40, checksum: 1 }).expect("written");
+        let listed = TokenIndex::from_bytes(bytes).expect("an index").rollups().expect("listed");
+        listed.first().map(|(_, groups, _)| *groups)
+    };
+    assert_eq!(groups(GROUPS_MAX as i64), Some(GROUPS_MAX as u64));
+    assert_eq!(groups(GROUPS_MAX as i64 + 1), None);
+}

@@ -9,7 +9,7 @@
 //!   ten thousand different ones, so one bit per block for each takes less than 1% of the data. Any part of a text of three
 //!   bytes or more can be looked up.
 //! - *words* ([A-Za-z0-9_] and everything outside of ASCII, four bytes or more) and whole values of up to 64 bytes, hashed,
-//!   in a split-block Bloom filter per block (as in Parquet), at most 16 bits each. Filters of all blocks have the same size
+//!   in a split-block Bloom filter per block (as in Parquet), at most 12 bits each. Filters of all blocks have the same size
 //!   and are stored transposed: looking a word up reads one short run of bytes, whatever the size of the segment.
 //!
 //! An index has at most [`SHARE_MAX_PERCENT`] of the size of its segment; filters get coarser where it would have more.
@@ -58,7 +58,7 @@ const WORDS_PER_BLOCK_MAX: usize = 1 << 17;
 /// What is gathered of a segment before its index is written, at most; the largest columns are given up.
 const GATHERED_BYTES_MAX: usize = 64 << 20;
 /// The most bits that a word gets.
-const WORD_BITS: usize = 16;
+const WORD_BITS: usize = 12;
 /// With fewer bits a filter lets so much pass that it is not worth its bytes.
 const WORD_BITS_MIN: usize = 5;
 const VERSION: u32 = 2;
