@@ -13,12 +13,28 @@ pub enum RowFormat {
     /// A JSON object.
     #[default]
     Json,
+    /// A JSON object in the Confluent wire format, with a JSON Schema in a registry.
+    JsonSchema(JsonSchemaOutput),
     /// Comma-separated values, without a header line.
     Csv,
     /// A record of Apache Avro.
     Avro(AvroOutput),
     /// A message of Protocol Buffers.
     Protobuf(ProtobufOutput),
+}
+
+/// Rows as JSON objects behind the number of their schema: a JSON Schema (draft 7) that the columns say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JsonSchemaOutput {
+    /// Where the schema is registered.
+    pub registry: RegistryConfig,
+    /// Under which subject it is registered. Default: the topic's name with `-value`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// What the schema is called. Default: the topic's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
 }
 
 /// Rows as records of Apache Avro.
@@ -84,7 +100,7 @@ impl RowFormat {
             )
         };
         match self {
-            Self::Json | Self::Csv => None,
+            Self::Json | Self::JsonSchema(_) | Self::Csv => None,
             Self::Avro(avro) => {
                 let is_bare = avro.registry.is_none() && avro.schema.is_none();
                 is_bare.then(|| ("format.avro", needed("avro")))

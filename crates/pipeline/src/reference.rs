@@ -7,7 +7,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use weir_collect::{FileConfig, HttpConfig, KafkaConfig, LogConfig, RetainConfig, StdinConfig};
 use weir_decode::{AvroConfig, CsvConfig, JsonConfig, ProtobufConfig, RawConfig, SparkLogConfig, TextConfig};
-use weir_deliver::{AvroOutput, FileOutput, HttpBatch, HttpOutput, KafkaOutput, ProtobufOutput, StdoutOutput};
+use weir_deliver::{
+    AvroOutput, FileOutput, HttpBatch, HttpOutput, JsonSchemaOutput, KafkaOutput, ProtobufOutput, StdoutOutput,
+};
 use weir_kafka::{Login, TlsConfig, TokenLogin};
 
 use crate::config::DeadLettersLimit;
@@ -115,6 +117,7 @@ const SECTIONS: &[Section] = &sections! {
     "StdoutOutput", "Output: standard output", "outputs[N].stdout", fields::<StdoutOutput>;
     "KafkaOutput", "Output: Kafka", "outputs[N].kafka", fields::<KafkaOutput>;
     "RowFormat", "Output: how rows are written", "outputs[N].kafka.format", unordered;
+    "JsonSchemaOutput", "Output: JSON Schema", "outputs[N].kafka.format.json_schema", fields::<JsonSchemaOutput>;
     "AvroOutput", "Output: Avro", "outputs[N].kafka.format.avro", fields::<AvroOutput>;
     "ProtobufOutput", "Output: Protobuf", "outputs[N].kafka.format.protobuf", fields::<ProtobufOutput>;
     "HttpOutput", "Output: HTTP", "outputs[N].http", fields::<HttpOutput>;

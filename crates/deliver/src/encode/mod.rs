@@ -6,6 +6,7 @@ mod base64;
 mod csv;
 mod fit;
 mod json;
+mod json_schema;
 mod protobuf;
 #[cfg(test)]
 mod tests;
@@ -17,4 +18,5 @@ pub(crate) use avro::{container_block, container_header, plain, records as avro_
 pub(crate) use base64::base64;
 pub(crate) use csv::{csv_header, csv_lines, csv_rows};
 pub use json::ndjson;
+pub(crate) use json_schema::json_schema;
 pub(crate) use protobuf::{message_indexes, messages as protobuf_messages, schema_of as protobuf_schema};

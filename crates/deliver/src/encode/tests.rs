@@ -111,3 +111,9 @@ fn base64_is_padded() {
     assert_eq!(encoded, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"]);
     assert_eq!(rows().column(7).len(), 2);
 }
+
+#[test]
+fn the_json_schema_of_rows_says_what_each_column_is() {
+    let rows = super::trial::rows();
+    expect_test::expect![[r#"{"$schema":"http://json-schema.org/draft-07/schema#","additionalProperties":false,"properties":{"bytes":{"type":["string","null"]},"clock":{"type":["string","null"]},"customer":{"additionalProperties":false,"properties":{"born":{"format":"date-time","type":["string","null"]},"name":{"type":["string","null"]}},"type":["object","null"]},"day":{"format":"date-time","type":["string","null"]},"flag":{"type":["boolean","null"]},"float":{"type":["number","null"]},"huge":{"type":["string","null"]},"items":{"items":{"type":["integer","null"]},"type":["array","null"]},"large":{"type":["integer","null"]},"local":{"format":"date-time","type":["string","null"]},"micros":{"format":"date-time","type":["string","null"]},"millis":{"format":"date-time","type":["string","null"]},"nanos":{"format":"date-time","type":["string","null"]},"nothing":{"type":"null"},"price":{"type":["string","null"]},"short":{"type":["number","null"]},"small":{"type":["integer","null"]},"status":{"type":["string","null"]},"tags.of it":{"additionalProperties":{"type":["number","null"]},"type":["object","null"]},"text":{"type":["string","null"]},"whole":{"type":["integer","null"]}},"title":"t","type":"object"}"#]].assert_eq(&super::json_schema("t", rows.schema_ref().fields()).to_string());
+}

@@ -26,7 +26,7 @@ pub struct KafkaOutput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["app_id"]))]
     pub key: Option<String>,
-    /// How each row is written: `json`, `csv`, `{ avro: ... }` or `{ protobuf: ... }`.
+    /// How each row is written: `json`, `csv`, `{ json_schema: ... }`, `{ avro: ... }` or `{ protobuf: ... }`.
     #[serde(default)]
     #[schemars(extend("examples" = [{ "avro": { "registry": { "urls": ["http://localhost:8081"] } } }]))]
     pub format: RowFormat,

@@ -11,7 +11,7 @@ use weir_schema::{RegistryConfig, SchemaSource, avro, protobuf};
 
 use super::config::KafkaOutput;
 use crate::encode;
-use crate::row_format::{AvroOutput, ProtobufOutput, RowFormat};
+use crate::row_format::{AvroOutput, JsonSchemaOutput, ProtobufOutput, RowFormat};
 
 /// A value for each row, or why it has none.
 pub(super) type Encoded = Vec<Result<Vec<u8>, String>>;
@@ -27,6 +27,7 @@ pub(super) struct Values {
 
 /// How rows of some columns are written.
 enum Way {
+    JsonSchema { head: Vec<u8> },
     Avro { head: Vec<u8>, schema: avro::Schema },
     Protobuf { head: Vec<u8>, schema: protobuf::Schema, message: MessageId },
 }
@@ -41,6 +42,7 @@ impl Values {
         let mut registry: Option<RegistryConfig> = None;
         match &mut format {
             RowFormat::Json | RowFormat::Csv => {}
+            RowFormat::JsonSchema(json) => registry = Some(json.registry.clone()),
             RowFormat::Avro(avro) => {
                 read(avro.schema.iter_mut())?;
                 registry.clone_from(&avro.registry);
@@ -62,11 +64,12 @@ impl Values {
         match &self.format {
             RowFormat::Json => return Ok(lines(rows)),
             RowFormat::Csv => return Ok(encode::csv_lines(rows).into_iter().map(Ok).collect()),
-            RowFormat::Avro(_) | RowFormat::Protobuf(_) => {}
+            RowFormat::JsonSchema(_) | RowFormat::Avro(_) | RowFormat::Protobuf(_) => {}
         }
         if self.known.as_ref().is_none_or(|(schema, _)| schema != rows.schema_ref()) {
             let earlier = self.known.take().map(|(_, way)| way);
             let way = match &self.format {
+                RowFormat::JsonSchema(config) => self.json_schema(config, rows)?,
                 RowFormat::Avro(config) => self.avro(config, rows)?,
                 RowFormat::Protobuf(config) => self.protobuf(config, rows, earlier)?,
                 RowFormat::Json | RowFormat::Csv => unreachable!("these have no schema"),
@@ -75,6 +78,7 @@ impl Values {
         }
         let Some((_, way)) = &self.known else { unreachable!("it is known or was just made") };
         let (head, encoded) = match way {
+            Way::JsonSchema { head } => (head, Ok(lines(rows))),
             Way::Avro { head, schema } => (head, encode::avro_records(schema, rows)),
             Way::Protobuf { head, schema, message } => (head, encode::protobuf_messages(schema, *message, rows)),
         };
@@ -85,6 +89,14 @@ impl Values {
     fn wrong(&self, reason: &str) -> SeamError {
         let message = format!("rows cannot be written to {} by its schema: {reason}", self.topic);
         SeamError::new(ErrorKind::Config, message)
+    }
+
+    fn json_schema(&self, config: &JsonSchemaOutput, rows: &RecordBatch) -> SeamResult<Way> {
+        let title = config.title.as_deref().unwrap_or(&self.topic);
+        let schema = encode::json_schema(title, rows.schema_ref().fields()).to_string();
+        let new = NewSchema { schema, schema_type: "JSON".to_owned(), references: Vec::new() };
+        let id = self.register(config.subject.as_deref(), &new)?;
+        Ok(Way::JsonSchema { head: id.map(framed).unwrap_or_default() })
     }
 
     fn avro(&self, config: &AvroOutput, rows: &RecordBatch) -> SeamResult<Way> {
@@ -163,7 +175,7 @@ impl Values {
         };
         let earlier = match &earlier {
             Some(Way::Protobuf { schema, .. }) => Some(schema),
-            Some(Way::Avro { .. }) | None => registered.as_ref(),
+            Some(Way::Avro { .. } | Way::JsonSchema { .. }) | None => registered.as_ref(),
         };
         Ok(encode::protobuf_schema(&name, rows.schema_ref().fields(), earlier))
     }

@@ -3,7 +3,7 @@
 clients.py REGISTRY                     registers, asks, compares; prints records as `FORMAT HEX`
 clients.py REGISTRY BROKERS ALL FROM TO writes the orders FROM to TO of ALL to the topics orders-avro, orders-protobuf and
                                         orders-json; the second half of all has a newer schema
-clients.py REGISTRY BROKERS ALL         reads ALL orders from out-avro and from out-protobuf, as Weir wrote them
+clients.py REGISTRY BROKERS ALL         reads ALL orders from out-avro, out-protobuf and out-json, as Weir wrote them
 """
 
 import sys
@@ -227,7 +227,7 @@ def class_of(registry, value):
 def check(registry, of):
     from confluent_kafka import Consumer
 
-    rows, seen, classes = int(sys.argv[3]), {"out-avro": set(), "out-protobuf": set()}, {}
+    rows, seen, classes = int(sys.argv[3]), {"out-avro": set(), "out-protobuf": set(), "out-json": set()}, {}
     consumer = Consumer({"bootstrap.servers": sys.argv[2], "group.id": "check", "auto.offset.reset": "earliest",
                          "isolation.level": "read_committed"})
     consumer.subscribe(list(seen))
@@ -237,6 +237,12 @@ def check(registry, of):
         topic, value = record.topic(), record.value()
         if topic == "out-avro":
             back = AvroDeserializer(registry)(value, of(topic))
+        elif topic == "out-json":
+            # Checks the record against its schema.
+            back = JSONDeserializer(None, schema_registry_client=registry)(value, of(topic))
+            back["ts"] = datetime.fromisoformat(back["ts"].replace("Z", "+00:00"))
+            back["day"] = date.fromisoformat(back["day"][:10])
+            back["price"] = back["price"] and Decimal(back["price"])
         else:
             if value[:5] not in classes:
                 classes[value[:5]] = ProtobufDeserializer(class_of(registry, value), {"use.deprecated.format": False}, registry)

@@ -134,9 +134,10 @@ async fn two_versions_of_avro_written_by_python_are_one_table_and_what_fits_no_s
     well(&place.run(&json, &[]));
     assert_eq!(place.number("SELECT count(DISTINCT id) FROM framed"), ROWS);
 
-    // And back: what came in as Avro goes out as Avro and as Protobuf, and the Python clients find every value as it was.
+    // And back: what came in as Avro goes out as Avro, Protobuf and JSON, and the Python clients find every value as it was.
     kafka.topic("out-avro", 2).await.expect("a topic");
     kafka.topic("out-protobuf", 2).await.expect("a topic");
+    kafka.topic("out-json", 2).await.expect("a topic");
     let brokers = kafka.bootstrap();
     let out = place.write(
         "out.yaml",
@@ -146,7 +147,9 @@ async fn two_versions_of_avro_written_by_python_are_one_table_and_what_fits_no_s
              - kafka: {{ brokers: [{brokers:?}], topic: out-avro, key: id, \
              format: {{ avro: {{ name: shop.Order, registry: {{ urls: [{url:?}] }} }} }} }}\n  \
              - kafka: {{ brokers: [{brokers:?}], topic: out-protobuf, key: id, \
-             format: {{ protobuf: {{ message: shop.Order, registry: {{ urls: [{url:?}] }} }} }} }}\n"
+             format: {{ protobuf: {{ message: shop.Order, registry: {{ urls: [{url:?}] }} }} }} }}\n  \
+             - kafka: {{ brokers: [{brokers:?}], topic: out-json, key: id, \
+             format: {{ json_schema: {{ registry: {{ urls: [{url:?}] }} }} }} }}\n"
         ),
     );
     well(&place.run(&out, &[]));
