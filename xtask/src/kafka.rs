@@ -4,7 +4,7 @@ use std::io::BufRead;
 
 use weir_kafka_broker::Cluster;
 
-use crate::shell::Outcome;
+use crate::shell::{Outcome, step};
 
 /// Puts the jars into the cache, where tests find them without a network.
 pub(crate) fn fetch() -> Outcome {
@@ -21,4 +21,11 @@ pub(crate) fn up(nodes: usize) -> Outcome {
     eprintln!("Kafka is up; its files are temporary. Enter ends it.");
     let _ = std::io::stdin().lock().read_line(&mut String::new());
     Ok(())
+}
+
+/// Workers that share a pipeline over a real Kafka, killed a hundred times.
+pub(crate) fn nightly() -> Outcome {
+    let test =
+        ["test", "-p", "weir", "--test", "e2e", "--", "--ignored", "--test-threads=1", "workers::a_hundred_kills"];
+    step("workers over Kafka", "cargo", &test, &[])
 }

@@ -53,6 +53,7 @@ usage: cargo xtask COMMAND
       --seed S            the moments of this seed (default 1)
       --release           kill the binary of a release
   nightly               what takes too long for every change: 200,000 streams per oracle, 300 kills, a kill at every call
+  nightly kafka         workers over a real Kafka: 1,000,000 ids and 100 kills, passed through and counted
   kafka fetch           put the jars of the tests' Kafka into the cache
   kafka up [3]          run the tests' Kafka (one broker, or 3) until Enter is pressed
   reference             write docs/reference anew from the types
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
         ["sim", options @ ..] => sim::run(options),
         ["kills", words @ ..] => kills::run(words),
         ["nightly"] => seeds::nightly().and(sim::nightly()).and_then(|()| kills::nightly()),
+        ["nightly", "kafka"] => kafka::nightly(),
         ["kafka", "fetch"] => kafka::fetch(),
         ["kafka", "up"] => kafka::up(1),
         ["kafka", "up", "3"] => kafka::up(3),

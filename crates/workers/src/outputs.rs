@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use weir_deliver::{
-    DeadLetter, KafkaOutput, KafkaRecords, LetterKind, LettersOf, dead_letter_batch, rejected_result, rejected_row,
+    DeadLetter, KafkaOutput, KafkaRecords, LetterKind, LettersOf, dead_letter_batch, rejected_made, rejected_result,
+    rejected_row, with_row_ids,
 };
 use weir_engine::Effect;
 use weir_model::{Clock, Epoch, ErrorKind, Raw, Rejected, RejectedRow, SeamError, SeamResult};
@@ -31,6 +32,8 @@ pub(crate) struct From<'a> {
 /// Records that wait.
 pub(crate) struct Outputs {
     pipeline: String,
+    /// The names of the steps.
+    steps: Vec<String>,
     outputs: Vec<Target>,
     late: Option<Target>,
     dead_letters: Target,
@@ -72,6 +75,7 @@ impl Outputs {
         let outputs = share.plan.outputs.iter().zip(&share.outputs);
         Ok(Self {
             pipeline: share.plan.pipeline.clone(),
+            steps: share.plan.nodes.iter().map(|node| node.name.clone()).collect(),
             outputs: outputs.map(|(plan, output)| Target::of(&plan.name, output)).collect::<SeamResult<_>>()?,
             late: share.late.as_ref().map(|late| Target::of("late", late)).transpose()?,
             dead_letters: Target::of("dead_letters", &share.dead_letters)?,
@@ -125,7 +129,8 @@ impl Outputs {
                     }
                     records.into_iter().for_each(|record| self.push(record));
                 }
-                Effect::Late { rows, .. } => {
+                Effect::Late { node, rows } => {
+                    let rows = with_row_ids(&rows, &self.pipeline, &self.steps[node]);
                     self.handle.late(rows.num_rows() as u64);
                     let Some(late) = &mut self.late else { continue };
                     let (records, refused) = late.records(&rows)?;
@@ -150,10 +155,8 @@ impl Outputs {
                     let row = rejected_row(partition, origin, offset, &row, reason);
                     rejected.push(DeadLetter { source: Some(from.source.to_owned()), ..row });
                 }
-                Effect::RejectResult { rows, reason, .. } => {
-                    let message = format!("{} rows of results could not be processed: {reason}", rows.num_rows());
-                    tracing::warn!(pipeline = self.pipeline, "{message}");
-                    self.handle.trouble(&message, self.clock.now());
+                Effect::RejectResult { node, rows, reason } => {
+                    rejected.extend(rejected_made(&self.steps[node], &rows, &reason));
                 }
                 Effect::Pause(_) | Effect::Resume(_) | Effect::Snapshot(_) => {}
             }
