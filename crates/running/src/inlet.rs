@@ -269,6 +269,11 @@ async fn open(
         SourceConfig::Log(config) => Box::new(LogSource::open(&source.name, Arc::clone(&shared.log), config)?),
         SourceConfig::Kafka(config) => Box::new(KafkaSource::open(&source.name, config)?),
     };
+    if job.rerun.as_ref().is_some_and(|rerun| rerun.whole.contains(&source.name)) {
+        let mut opened = opened;
+        opened.seek(&Positions::new()).await?;
+        return Ok(opened);
+    }
     let mut opened = WithReplays::new(opened, &job.plan.pipeline, &source.name, Arc::clone(&shared.log));
     let Some(rerun) = &job.rerun else {
         opened.seek(positions).await?;

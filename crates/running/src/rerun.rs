@@ -12,6 +12,8 @@ use weir_store::TimeSpan;
 pub struct Rerun {
     /// Where reading ends, per source: a commit's positions. Partitions that are not named are not read.
     pub until: BTreeMap<String, Positions>,
+    /// Sources that are something else than they were, and are read to their end.
+    pub whole: BTreeSet<String>,
     /// Of results outside of it nothing is kept.
     pub span: Option<TimeSpan>,
     /// What was found.

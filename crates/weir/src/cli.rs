@@ -477,6 +477,10 @@ pub struct ReplayArgs {
     /// Results of windows that begin before this time, and rows before this time. Without it up to what is still open.
     #[arg(long, value_name = "TIME")]
     pub to: Option<String>,
+    /// Reads the rows that the pipeline has stored in this table in the place of the records of a source, where these are gone.
+    /// May be repeated.
+    #[arg(long = "input", value_name = "SOURCE=TABLE", value_parser = replay_input)]
+    pub inputs: Vec<crate::replay::Input>,
     /// Swaps it in when it is compared, without asking.
     #[arg(long)]
     pub swap: bool,
@@ -507,6 +511,16 @@ pub struct ReplayArgs {
     /// How it is printed.
     #[arg(long, value_enum, default_value_t = SummaryFormat::Text)]
     pub format: SummaryFormat,
+}
+
+/// `SOURCE=TABLE` of a replay.
+fn replay_input(text: &str) -> Result<crate::replay::Input, String> {
+    match text.split_once('=') {
+        Some((source, table)) if !source.is_empty() && !table.is_empty() => {
+            Ok(crate::replay::Input { source: source.to_owned(), table: table.to_owned() })
+        }
+        _ => Err("it is SOURCE=TABLE, such as orders=raw_orders".to_owned()),
+    }
 }
 
 /// `NAME=VALUE` of an option.

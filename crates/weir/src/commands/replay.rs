@@ -53,7 +53,7 @@ pub async fn run(args: &ReplayArgs) -> Result<(), Failure> {
     let side = |text: &Option<String>| text.as_deref().map(micros).transpose();
     let asked = Asked { from: side(&args.from)?, to: side(&args.to)? };
     let progress = Progress::new(args.quiet || args.format == SummaryFormat::Json);
-    let record = replay::make(&job, data, asked, args.examples, &progress).await?;
+    let record = replay::make(&job, data, (asked, &args.inputs), args.examples, &progress).await?;
     if !args.swap {
         return tell(args, &record, Standing::Compared, None);
     }

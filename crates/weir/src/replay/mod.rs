@@ -5,6 +5,7 @@
 //! DATA/replays/<pipeline>/lock           held by who makes a replay
 //! DATA/replays/<pipeline>/live/          the tables as they were at one commit, as links; gone once they are compared
 //! DATA/replays/<pipeline>/data/          a data folder of its own: the records of that commit, and what they give again
+//! DATA/replays/<pipeline>/<source>.ndjson rows of a table that are read in the place of a source
 //! DATA/replays/<pipeline>/<table>.gone   rows that are shown and not given again (Arrow), and `.come` the other way round
 //! DATA/replays/<pipeline>/replay.json    what was compared; written last, with a checksum
 //! ```
@@ -16,6 +17,7 @@
 
 mod compare;
 mod exchange;
+mod inputs;
 mod moment;
 mod record;
 mod rerun;
@@ -33,6 +35,7 @@ use crate::plan::Job;
 use crate::progress::Progress;
 
 pub(crate) use exchange::StoredReplays;
+pub use inputs::Input;
 pub use record::{Example, OtherOutput, Record, TableRecord};
 
 use moment::Moment;
@@ -114,7 +117,7 @@ fn remove(path: &Path) -> SeamResult<()> {
 pub(crate) async fn make(
     job: &Job,
     data: &Path,
-    asked: Asked,
+    (asked, inputs): (Asked, &[Input]),
     examples: usize,
     progress: &Progress,
 ) -> Result<Record, Failure> {
@@ -126,9 +129,10 @@ pub(crate) async fn make(
     let _alone = folder.lock()?;
     folder.clear()?;
     let moment = Moment::take(job, data, &folder)?;
+    let job = &inputs::placed(job, &moment, &folder, inputs)?;
     let scope = Scope::of(job, &moment)?;
     let span = scope.span(asked)?;
-    let run = rerun::run(job, &moment, &folder, span, progress).await?;
+    let run = rerun::run(job, &moment, &folder, (span, inputs), progress).await?;
     let mut record = compare::all(job, &scope, (&moment, &run), (&folder, span), examples)?;
     if let Some(complete) = run.complete_from.filter(|complete| record.earliest.is_some_and(|at| at < complete.time)) {
         record.refusal = Some(format!(

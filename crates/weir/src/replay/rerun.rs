@@ -1,7 +1,7 @@
 //! The pipeline run again: in a data folder of its own, over the records of one commit, to its end. Sends nothing to anybody:
 //! whatever its outputs are, they are tables there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use weir_model::{Clock, PartitionId, SystemClock, Watermark};
 use weir_sql::SqlCompiler;
 use weir_store::{Store, TimeSpan};
 
-use super::Folder;
 use super::moment::{Moment, misunderstood};
+use super::{Folder, Input};
 use crate::exit::{ExitCode, Failure};
 use crate::plan::{Job, JobOutput, JobSource};
 use crate::progress::{self, Progress};
@@ -53,16 +53,23 @@ pub(super) async fn run(
     job: &Job,
     moment: &Moment,
     folder: &Folder,
-    span: TimeSpan,
+    (span, inputs): (TimeSpan, &[Input]),
     progress: &Progress,
 ) -> Result<Run, Failure> {
     let found = Arc::new(Found::default());
     let mut others = BTreeMap::new();
-    let again = again(job, moment, span, &found, &mut others);
+    let whole: BTreeSet<String> = inputs.iter().map(|input| input.source.clone()).collect();
+    let rerun = Rerun {
+        until: moment.commit.positions.clone(),
+        whole: whole.clone(),
+        span: Some(span),
+        found: Arc::clone(&found),
+    };
+    let again = again(job, rerun, &mut others);
     let data = folder.inside("data");
     to_its_end(again, &data, progress).await?;
     let inspection = moment.snapshot.inspect().map_err(|error| misunderstood(&error))?;
-    let complete_from = complete_from(&job.plan, moment, &found, &inspection);
+    let complete_from = complete_from(&job.plan, (moment, &whole), &found, &inspection);
     Ok(Run { tables: Store::open_read_only(&data)?, complete_from, others })
 }
 
@@ -103,7 +110,7 @@ async fn to_its_end(job: Job, data: &std::path::Path, progress: &Progress) -> Re
 }
 
 /// The job that runs it again.
-fn again(job: &Job, moment: &Moment, span: TimeSpan, found: &Arc<Found>, others: &mut BTreeMap<String, String>) -> Job {
+fn again(job: &Job, rerun: Rerun, others: &mut BTreeMap<String, String>) -> Job {
     let mut table = |index: usize, output: &JobOutput| match &output.output {
         OutputConfig::Table(_) => output.clone(),
         other => {
@@ -114,7 +121,6 @@ fn again(job: &Job, moment: &Moment, span: TimeSpan, found: &Arc<Found>, others:
     };
     let outputs = job.outputs.iter().enumerate().map(|(index, output)| table(index, output)).collect();
     let late = table(job.outputs.len(), &job.late);
-    let rerun = Rerun { until: moment.commit.positions.clone(), span: Some(span), found: Arc::clone(found) };
     Job {
         sources: job.sources.iter().map(from_the_beginning).collect(),
         outputs,
@@ -148,9 +154,15 @@ fn from_the_beginning(source: &JobSource) -> JobSource {
 }
 
 /// From when on nothing is missing: the latest time that a record which is gone may have.
-fn complete_from(plan: &Plan, moment: &Moment, found: &Found, inspection: &Inspection) -> Option<Complete> {
+fn complete_from(
+    plan: &Plan,
+    (moment, whole): (&Moment, &BTreeSet<String>),
+    found: &Found,
+    inspection: &Inspection,
+) -> Option<Complete> {
     let (begun, missing) = (found.begun(), found.missing());
-    let read = moment.commit.positions.values().flatten().filter(|(_, position)| position.offset.0 > 0);
+    let sources = moment.commit.positions.iter().filter(|(source, _)| !whole.contains(*source));
+    let read = sources.flat_map(|(_, positions)| positions).filter(|(_, position)| position.offset.0 > 0);
     let of_partition = |(id, position): (&PartitionId, &weir_model::Position)| {
         // Files are there from their first byte on, or not at all; a record need not be at it.
         let is_file = position.token.is_some();

@@ -351,6 +351,16 @@ fn records_that_are_gone_and_files_that_are_damaged_are_said_and_nothing_is_swap
     assert!(report["refusal"].is_null(), "what is needed for later hours is there: {report}");
     assert_eq!(counts(&report, "raw"), [40, 0, 0, 0], "{report}");
 
+    // What was stored of the records does for them.
+    let report = replay(&place, &["--input", "logs=raw"]);
+    assert!(report["refusal"].is_null(), "{report}");
+    for name in TABLES {
+        let rows = place.number(&format!("SELECT count(*) FROM {name}"));
+        assert_eq!(counts(&report, name), [u64::try_from(rows).unwrap(), 0, 0, 0], "{name}: {report}");
+    }
+    assert!(refusal(&place, &["--input", "lags=raw"]).contains("there is no source lags"));
+    assert!(refusal(&place, &["--input", "logs=nothing"]).contains("has no rows of pipeline"));
+
     place.write("old.ndjson", &old);
     place.write("p.yaml", text.replace("compute: { events: count(*) }", "compute: { events: sum(duration_ms * 2) }"));
     let before = shown(&place);
