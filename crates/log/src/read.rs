@@ -6,7 +6,7 @@ use bytes::Bytes;
 use weir_disk::{disk_error, read_file};
 use weir_model::{ErrorKind, Offset, SeamError, SeamResult};
 
-use crate::frame::{Found, HEADER_BYTES, find, resume};
+use crate::frame::{Found, find, resume};
 use crate::partition::Partition;
 use crate::segment::Segment;
 
@@ -70,7 +70,7 @@ impl Partition {
                             used += frame.bytes();
                             continue;
                         }
-                        let payload = chunk.slice(used + HEADER_BYTES..used + frame.bytes());
+                        let payload = chunk.slice(used + frame.header()..used + frame.bytes());
                         self.learn(segment.base, frame.offset, at + used as u64);
                         if frame.offset >= from && !taken.take(frame.offset, payload) {
                             return Ok(frame.offset);

@@ -7,7 +7,7 @@ use weir_disk::{disk_error, sync_error};
 use weir_model::{SeamResult, planted};
 
 use crate::Unread;
-use crate::frame::{Found, HEADER_BYTES, find};
+use crate::frame::{Found, HEADER_BYTES_MAX, find};
 use crate::partition::{Partition, micros};
 use crate::segment::Segment;
 
@@ -150,7 +150,7 @@ impl Partition {
     /// When the first record of a segment arrived; everything in older segments arrived before.
     pub(crate) fn first_arrival(&self, segment: &Segment) -> SeamResult<Option<i64>> {
         let mut head = Vec::new();
-        let bytes = (HEADER_BYTES + self.config.record_bytes_max) as u64;
+        let bytes = (HEADER_BYTES_MAX + self.config.record_bytes_max) as u64;
         let read = self.vfs.open(&segment.path, 0).and_then(|file| file.take(bytes).read_to_end(&mut head));
         read.map_err(|error| disk_error("read", &segment.path, error))?;
         Ok(match find(&head, self.config.record_bytes_max) {

@@ -113,8 +113,11 @@ impl Running {
         troubles: &mut Vec<String>,
     ) -> SeamResult<Self> {
         let folder = folder.join(number.to_string());
-        let Recovered { segments, end, appendable, marked, troubles: found } =
+        let Recovered { segments, end, appendable, marked, troubles: found, cut } =
             recover(&**with.vfs, &folder, with.config.record_bytes_max)?;
+        if let Some(cut) = cut {
+            tracing::warn!(topic, "{cut}");
+        }
         for trouble in &found {
             tracing::error!(topic, trouble, "the log is damaged");
         }

@@ -168,12 +168,14 @@ impl Writer {
         for append in group {
             if let Some(mark) = append.mark {
                 let following = append.records.len() as u32;
-                let frame = Frame { offset, arrival, following, payload: Mark::BYTES, is_mark: true };
+                let group = Some(self.buffer.len() as u32);
+                let frame = Frame { offset, arrival, following, group, payload: Mark::BYTES, is_mark: true };
                 frame.encode(&mark.encode(), &mut self.buffer);
             }
             for (index, record) in append.records.iter().enumerate() {
                 let following = (append.records.len() - 1 - index) as u32;
-                let frame = Frame { offset, arrival, following, payload: record.len(), is_mark: false };
+                let group = Some(self.buffer.len() as u32);
+                let frame = Frame { offset, arrival, following, group, payload: record.len(), is_mark: false };
                 frame.encode(record, &mut self.buffer);
                 offset += 1;
             }

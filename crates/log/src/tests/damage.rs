@@ -7,7 +7,7 @@ use super::{append, expected, open, read_all, small_segments};
 use crate::LogConfig;
 
 /// Bytes of one record's frame in these tests.
-const FRAME: usize = 41;
+const FRAME: usize = 45;
 
 /// Thirty records, one append each.
 fn thirty(config: LogConfig) -> (SimDisk, Vec<PathBuf>) {

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use weir_disk::{Disk, Fault, Reserve, SimDisk};
 use weir_model::{Clock, ErrorKind, Offset, ProcessingTime, SeamResult, Vfs};
 
+use crate::frame::Frame;
 use crate::{AppendAck, Log, LogConfig};
 
 pub(crate) const FOLDER: &str = "/log";
@@ -60,7 +61,7 @@ pub(crate) fn expected(ids: std::ops::Range<u64>) -> Vec<(Offset, Bytes)> {
 }
 
 fn small_segments() -> LogConfig {
-    LogConfig { segment_bytes: 300, ..LogConfig::default() }
+    LogConfig { segment_bytes: 320, ..LogConfig::default() }
 }
 
 #[test]
@@ -83,6 +84,26 @@ fn what_is_acknowledged_is_read_in_order_across_segments_and_restarts() {
     }
     assert_eq!(append(&log, 100..101).expect("taken").first_offset, Offset(100));
     assert_eq!(log.troubles(), Vec::<String>::new());
+}
+
+#[test]
+fn what_an_older_weir_has_written_is_read_and_appended_to() {
+    let disk = SimDisk::new(1);
+    let old = Path::new(FOLDER).join("t/0/00000000000000000000.log");
+    let mut bytes = Vec::new();
+    for (offset, record) in (0..).zip(records(0..5)) {
+        let arrival = ProcessingTime::from_micros(1);
+        let frame = Frame { offset, arrival, following: 0, group: None, payload: record.len(), is_mark: false };
+        frame.encode(&record, &mut bytes);
+    }
+    disk.create_folder(old.parent().expect("a folder")).expect("created");
+    weir_disk::publish(&disk, &old, &bytes).expect("written");
+    let log = open(&disk, LogConfig::default()).expect("opened");
+    assert_eq!(append(&log, 5..8).expect("taken").first_offset, Offset(5));
+    drop(log);
+    let log = open(&disk, LogConfig::default()).expect("opened");
+    assert_eq!(read_all(&log, 0).expect("read"), expected(0..8));
+    assert_eq!(disk.files().len(), 1, "the same file goes on");
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn keeping(bytes: Option<u64>, age_secs: Option<u64>, unread: Unread) -> LogConf
     LogConfig { default_topic: TopicConfig { partitions: 1, retain }, ..small_segments() }
 }
 
-/// A log with a hundred records in a dozen segments of 8 records, 328 bytes each.
+/// A log with a hundred records in a dozen segments of 8 records, 360 bytes each.
 fn hundred(config: LogConfig) -> (SimDisk, Arc<TestClock>, Arc<Log>) {
     let (disk, clock) = (SimDisk::new(1), Arc::new(TestClock::default()));
     let log = Log::open_with_clock(Path::new(FOLDER), Arc::new(disk.clone()), config, Reserve::none(), clock.clone())
@@ -29,12 +29,12 @@ fn hundred(config: LogConfig) -> (SimDisk, Arc<TestClock>, Arc<Log>) {
 
 #[test]
 fn old_segments_go_by_size_and_age_but_not_before_they_are_read() {
-    let (disk, clock, log) = hundred(keeping(Some(1500), Some(10), Unread::Keep));
+    let (disk, clock, log) = hundred(keeping(Some(1650), Some(10), Unread::Keep));
     let held = log.retain("t", Offset(5)).expect("retained");
-    assert_eq!(held, Retained { held_bytes: 4100 - 1500, ..Retained::default() }, "a reader needs the first segment");
-    assert_eq!(log.measure()[0].held_bytes, 2600);
+    assert_eq!(held, Retained { held_bytes: 4500 - 1650, ..Retained::default() }, "a reader needs the first segment");
+    assert_eq!(log.measure()[0].held_bytes, 2850);
     let retained = log.retain("t", Offset(100)).expect("retained");
-    assert_eq!(retained, Retained { segments: 8, bytes: 8 * 328, unread_records: 0, held_bytes: 0 });
+    assert_eq!(retained, Retained { segments: 8, bytes: 8 * 360, unread_records: 0, held_bytes: 0 });
     let start = log.start("t").0;
     assert_eq!(start, 64);
     assert_eq!(read_all(&log, start).expect("read"), expected(start..100));
@@ -53,7 +53,7 @@ fn old_segments_go_by_size_and_age_but_not_before_they_are_read() {
 
 #[test]
 fn at_the_limit_of_size_nothing_goes_and_one_byte_over_it_one_segment_does() {
-    for (bytes, segments) in [(4100, 0), (4099, 1), (4100 - 328, 1), (4100 - 329, 2)] {
+    for (bytes, segments) in [(4500, 0), (4499, 1), (4500 - 360, 1), (4500 - 361, 2)] {
         let (_, _, log) = hundred(keeping(Some(bytes), None, Unread::Keep));
         assert_eq!(log.retain("t", Offset(100)).expect("retained").segments, segments, "{bytes}");
     }
@@ -83,5 +83,5 @@ fn what_was_not_read_goes_where_the_user_says_so_and_is_counted() {
     assert_eq!((retained.segments, retained.unread_records), (12, 6), "96 records go, of which 90 were read");
     let measure = &log.measure()[0];
     assert_eq!((measure.deleted_unread_records, measure.deleted_segments, measure.segments), (6, 12, 1));
-    assert_eq!((measure.start, measure.end, measure.deleted_bytes), (96, 100, 12 * 328));
+    assert_eq!((measure.start, measure.end, measure.deleted_bytes), (96, 100, 12 * 360));
 }
