@@ -38,6 +38,8 @@ usage: cargo xtask COMMAND
                         workload A with one task and with several (--tasks, default 2), in turn
   bench emission [--rate N] [--seconds N]
                         how long results wait when rows come live
+  bench ingest [--rate N] [--seconds N]
+                        how long a client waits until what it posts is on disk
   bench counts          instructions per row of the core loop, into bench/history (needs valgrind)
   seeds [OPTIONS]       random streams against the oracles, in a fast build that checks itself
       --cases N           streams per oracle (default 10000)

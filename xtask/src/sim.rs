@@ -2,9 +2,8 @@
 
 use crate::shell::{Outcome, command, step, target};
 
-/// Seeds that every change must pass, always the same ones: as many as pass. What the next ones find is written down in
-/// docs/adr/0009-what-is-simulated.md.
-const CI_SEEDS: &str = "1500";
+/// Seeds that every change must pass, always the same ones.
+const CI_SEEDS: &str = "5000";
 /// Seeds of a night, after those of every change.
 const NIGHT_SEEDS: &str = "200000";
 /// How the simulator is built: with the features of the whole workspace, so that nothing is compiled that the tests do

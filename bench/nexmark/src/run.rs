@@ -129,7 +129,7 @@ fn drain(query: &Query, effects: &mut Vec<Effect>, take: &mut impl FnMut(RecordB
             Effect::Reject { reason, .. } | Effect::RejectRow { reason, .. } | Effect::RejectResult { reason, .. } => {
                 return Err(format!("{}: a row is rejected: {reason}", query.name));
             }
-            Effect::Pause(_) | Effect::Resume(_) | Effect::Snapshot(_) => {}
+            Effect::Pause(_) | Effect::Resume(_) | Effect::Snapshot(_) | Effect::Lost { .. } => {}
         }
     }
     Ok(results)

@@ -1,5 +1,7 @@
 //! Why an engine cannot be made. Once made it does not fail: what is wrong with a row leaves as an effect.
 
+use weir_model::SeamError;
+
 use crate::Misfit;
 
 /// Why an engine cannot be made.
@@ -24,6 +26,9 @@ pub enum EngineError {
         /// The fingerprint in the snapshot.
         found: String,
     },
+    /// A part of the snapshot cannot be loaded.
+    #[error("{}", .0.full())]
+    Unreadable(SeamError),
     /// The snapshot cannot be understood.
     #[error("the snapshot is damaged: {0}")]
     Corrupt(String),

@@ -10,7 +10,7 @@ use crate::halves::{Groups, Half, Sent};
 use crate::operator::{News, Operator, Outcome};
 use crate::plan::{Node, Plan, Upstream};
 use crate::rows::Rows;
-use crate::{Effect, Run};
+use crate::{Effect, Run, RunStore};
 
 /// The steps of a plan, and what became of the rows.
 #[derive(Debug)]
@@ -206,6 +206,20 @@ impl Graph {
     /// Every run that is alive.
     pub(crate) fn seal(&mut self, next_run: &mut u64) -> Vec<Run> {
         self.operators.iter_mut().flat_map(|operator| operator.seal(next_run)).collect()
+    }
+
+    /// Lets go of what `store` has until about `wanted` bytes are free.
+    pub(crate) fn release(&mut self, wanted: usize, store: &Arc<dyn RunStore>) -> usize {
+        let free = |freed: usize, operator: &mut Box<dyn Operator>| {
+            if freed < wanted { freed + operator.release(wanted - freed, store) } else { freed }
+        };
+        self.operators.iter_mut().fold(0, free)
+    }
+
+    /// Says of what could not be loaded.
+    pub(crate) fn tell_lost(&mut self, effects: &mut Vec<Effect>) {
+        let lost = self.operators.iter_mut().enumerate();
+        effects.extend(lost.filter_map(|(node, operator)| Some(Effect::Lost { node, error: operator.lost()? })));
     }
 
     pub(crate) fn state_bytes(&self) -> usize {

@@ -78,8 +78,8 @@ impl Snapshot {
                 parts: known.map(|known| known.parts.clone()).unwrap_or_default(),
                 open_rows: counted.counts.open,
                 runs: runs().count() as u64,
-                groups: runs().map(|run| run.batch.num_rows() as u64).sum(),
-                bytes: runs().map(|run| run.batch.get_array_memory_size() as u64).sum(),
+                groups: runs().map(|run| run.rows.in_memory().map_or(0, |batch| batch.num_rows() as u64)).sum(),
+                bytes: runs().map(|run| run.rows.bytes()).sum(),
                 panes: panes.len() as u64,
                 pane_range: panes.first().copied().zip(panes.last().copied()),
             })

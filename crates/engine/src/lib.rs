@@ -29,11 +29,13 @@ mod explain;
 mod graph;
 mod halves;
 mod inspect;
+mod keyed;
 mod keys;
 mod operator;
 mod plan;
 mod progress;
 mod rows;
+mod run;
 mod settled;
 mod snapshot;
 mod step;
@@ -45,7 +47,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use serde::{Deserialize, Serialize};
-use weir_model::{Balance, Batch, Compiler, Epoch, EventTime, Offset, PartitionId, ProcessingTime, Watermark};
+use weir_model::{Balance, Batch, Compiler, Epoch, Offset, PartitionId, ProcessingTime, SeamError, Watermark};
 
 use adopt::Outline;
 use graph::Graph;
@@ -69,6 +71,7 @@ pub use plan::{
     Aggregate, AggregatePlan, CalendarUnit, EmitMode, EmitPlan, GlobalPlan, LateEmit, Limits, Node, OperatorPlan,
     Output, Plan, RowsPlan, TimePlan, Upstream, WatermarkPlan, WindowKind, WindowPlan,
 };
+pub use run::{Run, RunRows, RunStore};
 pub use settled::Settled;
 
 /// Everything that can happen to an engine.
@@ -178,6 +181,14 @@ pub enum Effect {
     Resume(PartitionId),
     /// Everything the engine remembers, as of the barrier.
     Snapshot(Snapshot),
+    /// A part of what the engine remembers could not be loaded: what it says from this step on, and what it said in it, is
+    /// not right. Drop it, and go on from a snapshot.
+    Lost {
+        /// The index of the node.
+        node: usize,
+        /// What is wrong with which file.
+        error: SeamError,
+    },
 }
 
 /// Everything the engine remembers, as of a barrier: [`Engine::restore`] goes on from it.
@@ -189,19 +200,6 @@ pub struct Snapshot {
     pub meta: Vec<u8>,
     /// Every run that is alive. Those that an earlier snapshot held already have kept their id.
     pub runs: Vec<Run>,
-}
-
-/// An immutable part of a pane: keys and aggregate states as columns.
-#[derive(Clone, Debug)]
-pub struct Run {
-    /// Names the run: the same id means the same content, for ever, also across restarts.
-    pub id: u64,
-    /// The index of its node.
-    pub node: usize,
-    /// Where its pane begins.
-    pub pane: EventTime,
-    /// The keys, then the states.
-    pub batch: RecordBatch,
 }
 
 /// What the engine knows of a partition.
@@ -280,6 +278,15 @@ impl Engine {
     pub fn step(&mut self, input: Input, effects: &mut Vec<Effect>) {
         self.take_input(input, effects);
         self.tell_drifts(effects);
+        self.graph.tell_lost(effects);
+    }
+
+    /// Lets go of rows that `store` has, which are those of the last snapshot, until what is left takes about `bytes_max`
+    /// bytes; what is needed again is loaded from there. To be called when that snapshot is stored, before any other
+    /// input. Returns about how many bytes are free now.
+    pub fn release(&mut self, bytes_max: usize, store: &Arc<dyn RunStore>) -> usize {
+        let over = self.state_bytes().saturating_sub(bytes_max);
+        self.graph.release(over, store)
     }
 
     /// Says who is too far ahead from now on, and who no longer is.

@@ -117,8 +117,8 @@ impl Asked<'_> {
         };
         let runs = || self.runs.iter().filter(|run| run.node == at);
         // The index of sessions says where each begins; the panes of their runs say nothing.
-        let sessions = runs().find(|run| run.batch.column_by_name("flags").is_some());
-        match sessions.and_then(|run| run.batch.column_by_name("start")) {
+        let sessions = runs().find(|run| run.batch().column_by_name("flags").is_some());
+        match sessions.and_then(|run| run.batch().column_by_name("start")) {
             Some(starts) => starts.as_primitive_opt::<Int64Type>().and_then(min),
             None => runs().map(|run| run.pane.micros()).min(),
         }

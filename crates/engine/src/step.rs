@@ -156,9 +156,15 @@ impl Engine {
         self.progress.restore(meta.progress);
         (counters.sources, counters.outputs, counters.before) = (meta.sources, meta.outputs, meta.before);
         counters.nodes = meta.nodes.iter().map(|node| node.counts).collect();
-        for (operator, node) in self.graph.operators.iter_mut().zip(meta.nodes) {
-            if let Some(state) = node.state {
-                operator.restore(&state, runs).map_err(EngineError::Corrupt)?;
+        let mut of_nodes: Vec<Vec<Run>> = vec![Vec::new(); self.graph.operators.len()];
+        for run in runs {
+            let Some(own) = of_nodes.get_mut(run.node) else { continue };
+            let loads = self.graph.operators[run.node].loads_runs_itself();
+            own.push(if loads { run.clone() } else { run.loaded().map_err(EngineError::Unreadable)? });
+        }
+        for (node, operator) in self.graph.operators.iter_mut().enumerate() {
+            if let Some(state) = &meta.nodes[node].state {
+                operator.restore(state, &of_nodes[node]).map_err(EngineError::Corrupt)?;
             }
         }
         Ok(())

@@ -62,6 +62,7 @@ pub(crate) fn job(setup: &Setup, root: &Path, follow: bool) -> Job {
         dead_letters: output(3),
         epoch: Duration::from_millis(setup.epoch_ms),
         tasks: 1,
+        state_bytes_max: setup.state_bytes_max,
         snapshots: None,
         recovery: Recovery::default(),
         rerun: None,

@@ -10,6 +10,9 @@ pub(crate) const DAY_SECONDS: i64 = 1_767_225_600;
 /// Operations of the disk within which a life's mishap falls.
 const MISHAP_WITHIN: [u64; 4] = [12, 40, 120, 400];
 
+/// Less than the windows of most scenarios take.
+const SMALL_STATE: usize = 2_000;
+
 /// The kinds of operations that are singled out, as the disk calls them.
 const MISHAP_KINDS: [&str; 8] =
     ["sync", "sync", "sync folder", "write to", "rename to", "remove", "truncate", "commit"];
@@ -50,6 +53,8 @@ pub struct Setup {
     pub segment_bytes: u64,
     /// Whether segments that everyone has read are deleted.
     pub retains: bool,
+    /// How much memory the state may take.
+    pub state_bytes_max: usize,
 }
 
 /// What an output is.
@@ -137,6 +142,7 @@ impl Scenario {
         let setup = setup(&mut random);
         let posts = posts(&mut random, &setup);
         let lives = (0..random.below(5)).map(|_| life(&mut random)).collect();
+        let setup = Setup { state_bytes_max: if seed.is_multiple_of(2) { SMALL_STATE } else { usize::MAX }, ..setup };
         Self { seed, setup, posts, lives }
     }
 }
@@ -155,6 +161,7 @@ fn setup(random: &mut Random) -> Setup {
         epoch_ms: random.pick(&[150, 400, 1000, 3000]),
         segment_bytes: random.pick(&[400, 1500, 1 << 20]),
         retains: random.percent(50),
+        state_bytes_max: usize::MAX,
     }
 }
 

@@ -93,6 +93,8 @@ impl Shrinking {
             has_shrunk |= !is_simple && self.attempt(|scenario| scenario.setup.kinds[output] = Kind::Lines);
         }
         let setup = self.smallest.0.setup.clone();
+        let small = setup.state_bytes_max < usize::MAX;
+        has_shrunk |= small && self.attempt(|scenario| scenario.setup.state_bytes_max = usize::MAX);
         has_shrunk |= setup.retains && self.attempt(|scenario| scenario.setup.retains = false);
         has_shrunk |= setup.drift.is_some() && self.attempt(|scenario| scenario.setup.drift = None);
         has_shrunk |= setup.least != 0 && self.attempt(|scenario| scenario.setup.least = 0);

@@ -55,7 +55,7 @@ impl Ledger {
         shared: &Shared,
     ) -> SeamResult<Done> {
         let epoch = self.last.next();
-        let snapshot_bytes = snapshot.runs.iter().map(|run| run.batch.get_array_memory_size() as u64).sum();
+        let snapshot_bytes = snapshot.runs.iter().map(|run| run.rows.bytes()).sum();
         let counters = String::from_utf8(snapshot.meta.clone())
             .map_err(|error| SeamError::caused(ErrorKind::Closed, "the engine's counters are not text", error))?;
         if planted!(SnapshotCollectedEarly) {

@@ -37,6 +37,8 @@ pub struct Job {
     pub epoch: Duration,
     /// How many threads read and decode.
     pub tasks: usize,
+    /// How much memory its state may take, in bytes: what is over it lies in the files of its snapshots alone.
+    pub state_bytes_max: usize,
     /// The bucket of its snapshots, if they do not lie in the data folder alone.
     pub snapshots: Option<Bucket>,
     /// What may be done about state that cannot be used.

@@ -5,6 +5,7 @@
 //!  sources ──▶ tasks: read, decode ──in the order of reading──▶ the loop (one of the tasks): engine ▶ sinks ──epoch──▶ one commit
 //! ```
 
+mod budget;
 mod epoch;
 mod inlet;
 mod job;

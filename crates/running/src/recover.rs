@@ -88,7 +88,7 @@ fn restored<'a>(job: &Job, shared: &Shared, kept: &'a KeptCommit) -> SeamResult<
     let committed = kept.commit.as_ref().map_err(|error| SeamError::new(error.kind, error.full()))?;
     let reset = &job.recovery.reset;
     let snapshot = match &committed.snapshot {
-        Some(name) if *reset != Reset::Everything => shared.snapshots.read(&job.plan.pipeline, name)?,
+        Some(name) if *reset != Reset::Everything => shared.snapshots.open(&job.plan.pipeline, name)?,
         // The commit itself says where event time stands.
         _ => {
             shared.snapshots.forget(&job.plan.pipeline);
@@ -116,6 +116,7 @@ fn restored<'a>(job: &Job, shared: &Shared, kept: &'a KeptCommit) -> SeamResult<
 fn refused(plan: &Plan, error: &EngineError) -> SeamError {
     let (kind, way_out) = match error {
         EngineError::Corrupt(_) => (ErrorKind::Corrupt, String::new()),
+        EngineError::Unreadable(error) => (error.kind, String::new()),
         EngineError::Plan { .. } => (ErrorKind::Config, String::new()),
         EngineError::OtherPlan { .. } => (
             ErrorKind::Config,

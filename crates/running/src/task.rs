@@ -16,6 +16,7 @@ use weir_model::{
 use weir_observe::{Checkpoint, PartitionState, PipelineHandle, PipelineState, Stage, StepStatus, Taken, WindowSpan};
 
 use super::Shared;
+use super::budget::Budget;
 use super::epoch::Ledger;
 use super::inlet::{Arrival, Control, Inflow, Inlet};
 use super::lookups::{Lookups, Prepared};
@@ -55,6 +56,7 @@ pub(super) struct Task {
     ledger: Ledger,
     tables: Tables,
     lookups: Lookups,
+    budget: Budget,
     epoch: Duration,
     /// How many dead letters the epoch that is being built holds.
     letters: u64,
@@ -116,6 +118,7 @@ impl Task {
             ledger,
             tables,
             lookups,
+            budget: Budget::new(job.state_bytes_max, shared.snapshots.runs_of(&job.plan.pipeline)),
             epoch: job.epoch,
             dirty: false,
             pace,
@@ -179,7 +182,12 @@ impl Task {
                     let message = format!("source {}: {}", self.source_names[source], error.message);
                     return Err(SeamError { message, ..error });
                 }
-                Happening::Tick => self.tick().await?,
+                Happening::Tick => {
+                    self.tick().await?;
+                    if self.dirty && self.budget.is_reached(&self.engine) {
+                        self.commit().await?;
+                    }
+                }
                 Happening::EpochDue | Happening::ResultsDue => self.commit_if_dirty().await?,
                 Happening::Stop => return self.stopped().await,
             }
@@ -294,12 +302,26 @@ impl Task {
         let mut effects = std::mem::take(&mut self.effects);
         self.engine.step(input, &mut effects);
         self.handle.busy(Stage::Engine, started.elapsed());
+        self.nothing_is_lost(&mut effects)?;
         let mut rejected = Vec::new();
         for effect in effects.drain(..) {
             self.effect(effect, raw, &mut rejected).await?;
         }
         self.effects = effects;
         self.reject(&rejected).await
+    }
+
+    /// Passes by what the engine wants done if it could not load what it needed: that is not right.
+    ///
+    /// # Errors
+    /// `Retry` when a file is damaged: the next start goes back behind it. Else as the disk says.
+    fn nothing_is_lost(&self, effects: &mut Vec<Effect>) -> SeamResult<()> {
+        let lost = effects.iter().position(|effect| matches!(effect, Effect::Lost { .. }));
+        let Some(Effect::Lost { error, .. }) = lost.map(|at| effects.swap_remove(at)) else { return Ok(()) };
+        effects.clear();
+        let message = format!("state that is not in memory cannot be read: {}", error.message);
+        let kind = if error.kind == ErrorKind::Corrupt { ErrorKind::Retry } else { error.kind };
+        Err(SeamError { kind, message, ..error })
     }
 
     async fn effect(&mut self, effect: Effect, raw: Option<&Raw>, rejected: &mut Vec<DeadLetter>) -> SeamResult<()> {
@@ -352,6 +374,7 @@ impl Task {
                 self.tell_reader(&partition, Control::Resume(partition.clone()));
                 Ok(())
             }
+            Effect::Lost { .. } => unreachable!("nothing is done of what comes with it"),
             Effect::Snapshot(_) => unreachable!("only a barrier is answered by a snapshot, and commit() takes it"),
         }
     }
@@ -470,6 +493,7 @@ impl Task {
         let snapshot = self.seal().await?;
         let done = self.ledger.commit(snapshot, &mut self.outlets, &self.shared).await;
         let done = done.inspect_err(|_| self.handle.checkpoint_failed())?;
+        self.budget.keep(&mut self.engine);
         self.dirty = false;
         self.letters = 0;
         self.due = None;
@@ -490,6 +514,7 @@ impl Task {
     async fn seal(&mut self) -> SeamResult<Snapshot> {
         let mut effects = Vec::new();
         self.engine.step(Input::Barrier(self.next_epoch()), &mut effects);
+        self.nothing_is_lost(&mut effects)?;
         let (mut sealed, mut rejected) = (None, Vec::new());
         for effect in effects {
             match effect {

@@ -38,6 +38,7 @@
 //! processing time is from the beginning of that day. [`play`] plays a story straight, cut into other batches, and with
 //! a crash after every line, and fails if any of these tells another result or the balance does not hold.
 
+mod away;
 mod compiler;
 mod interleave;
 mod memory;

@@ -62,6 +62,7 @@ impl Outcome {
             Effect::Pause(partition) => vec![format!("pause {partition}")],
             Effect::Resume(partition) => vec![format!("resume {partition}")],
             Effect::Snapshot(_) => Vec::new(),
+            Effect::Lost { node, error } => vec![format!("step {node} has lost something: {}", error.full())],
         }
     }
 

@@ -10,6 +10,7 @@ use arrow::ipc::{reader::StreamReader, writer::StreamWriter};
 use weir_engine::{Effect, Engine, EngineError, Input, OperatorPlan, Plan, Snapshot, Table};
 use weir_model::{Batch, Epoch, PartitionId, ProcessingTime};
 
+use crate::away::{kept, play_away};
 use crate::{Columns, Line, Outcome, Row, Story};
 
 /// What went wrong in a play.
@@ -67,6 +68,7 @@ pub fn play_with_crashes(story: &Story, crashes: usize) -> Result<(String, Outco
         let recut = Story { plan: story.plan.clone(), lines: cut.apply(&story.lines) };
         agree(format!("cut {cut:?}"), play_straight(&recut)?.1)?;
     }
+    agree("with nothing in memory".to_owned(), play_away(story)?)?;
     for (barrier, crash) in crash_points(story, crashes) {
         agree(format!("barrier before line {barrier}, crash after line {crash}"), play_crash(story, barrier, crash)?)?;
     }
@@ -184,8 +186,8 @@ fn play_crash(story: &Story, barrier: usize, crash: usize) -> Result<Outcome, Pl
 }
 
 /// An engine and what its source remembers.
-struct Stage {
-    engine: Engine,
+pub(crate) struct Stage {
+    pub(crate) engine: Engine,
     source: SourceState,
 }
 
@@ -200,7 +202,7 @@ struct SourceState {
 }
 
 impl Stage {
-    fn new(plan: &Plan) -> Result<Self, EngineError> {
+    pub(crate) fn new(plan: &Plan) -> Result<Self, EngineError> {
         let engine = Engine::new(plan.clone(), Arc::new(Columns))?;
         Ok(Self { engine, source: SourceState::default() })
     }
@@ -227,7 +229,7 @@ impl Stage {
         Ok(Self { engine, source })
     }
 
-    fn step(&mut self, line: &Line, effects: &mut Vec<Effect>) {
+    pub(crate) fn step(&mut self, line: &Line, effects: &mut Vec<Effect>) {
         let input = match line {
             Line::Added(partition) => {
                 self.source.offsets.entry(partition.clone()).or_default();
@@ -266,7 +268,7 @@ impl Stage {
         self.engine.step(input, effects);
     }
 
-    fn check(&self, line: usize, play: &str) -> Result<(), PlayError> {
+    pub(crate) fn check(&self, line: usize, play: &str) -> Result<(), PlayError> {
         match self.engine.balances().into_iter().find(|balance| !balance.holds()) {
             None => Ok(()),
             Some(balance) => Err(PlayError::Balance { play: play.to_owned(), line, balance: format!("{balance:?}") }),
@@ -280,16 +282,8 @@ pub(crate) fn source_of(plan: &Plan, partition: &PartitionId) -> usize {
     plan.sources.iter().position(|source| source == name).unwrap_or(0)
 }
 
-/// A snapshot as it comes back from where it is kept.
-pub(crate) fn kept(mut snapshot: Snapshot) -> Snapshot {
-    for run in &mut snapshot.runs {
-        run.batch = through_bytes(&run.batch);
-    }
-    snapshot
-}
-
 /// The columns as they come back from where snapshots are kept.
-fn through_bytes(batch: &RecordBatch) -> RecordBatch {
+pub(crate) fn through_bytes(batch: &RecordBatch) -> RecordBatch {
     let why = "what was just written can be read";
     let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).expect(why);
     writer.write(batch).expect(why);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use weir_disk::{checksum_of, disk_error};
-use weir_engine::{Run, Snapshot};
+use weir_engine::{Run, RunRows, Snapshot};
 use weir_model::{Epoch, ErrorKind, EventTime, SeamError, SeamResult, Vfs};
 
 use crate::object::{damaged, is_name, new_name};
@@ -173,7 +173,7 @@ fn to_bytes(name: &str, parts: &[Part]) -> SeamResult<Vec<u8>> {
         let mut runs = Vec::with_capacity(part.snapshot.runs.len());
         for run in &part.snapshot.runs {
             let from = bytes.len();
-            write_rows(&run.batch, &mut bytes)?;
+            write_rows(run.batch(), &mut bytes)?;
             let length = (bytes.len() - from) as u64;
             runs.push(RunHeader {
                 id: run.id,
@@ -223,7 +223,7 @@ fn from_bytes(name: &str, bytes: &[u8]) -> Result<Vec<Part>, String> {
         let end = from.saturating_add(usize::try_from(run.bytes).unwrap_or(usize::MAX));
         let rows = bytes.get(from..end).ok_or("a run lies beyond its end")?;
         let pane = EventTime::from_micros(run.pane);
-        Ok(Run { id: run.id, node: run.node, pane, batch: read_rows(rows)? })
+        Ok(Run { id: run.id, node: run.node, pane, rows: RunRows::Held(read_rows(rows.to_vec())?) })
     };
     let part = |part: PartHeader| {
         let runs = part.runs.into_iter().map(run).collect::<Result<_, String>>()?;
@@ -242,7 +242,7 @@ mod tests {
 
     fn part(key: &str) -> Part {
         let batch = RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(vec![1, 2, 3])) as _)]).expect("rows");
-        let runs = vec![Run { id: 7, node: 1, pane: EventTime::from_micros(60), batch }];
+        let runs = vec![Run { id: 7, node: 1, pane: EventTime::from_micros(60), rows: RunRows::Held(batch) }];
         let snapshot = Snapshot { plan_fingerprint: "p".into(), meta: b"{}".to_vec(), runs };
         Part { key: key.to_owned(), offset: 42, carry: Some("app".into()), snapshot }
     }

@@ -15,6 +15,8 @@ pub(crate) struct Index {
     /// Its name: never collected by the process that wrote or read it.
     pub(crate) last: Option<String>,
     pieces: HashMap<u64, Piece>,
+    /// Whether the objects that these lie in are where new ones go, and may be named by them.
+    may_be_named: bool,
     /// How long each object is, dead runs included.
     object_bytes: BTreeMap<String, u64>,
     /// The objects that each snapshot needs which this process wrote or read: manifests never change.
@@ -23,11 +25,18 @@ pub(crate) struct Index {
 
 impl Index {
     /// After the snapshot `name`, of these runs, was written or read; `lengths` are those of its objects, as far as they
-    /// were not known before.
-    pub(crate) fn after(&mut self, name: &str, runs: &[StoredRun], lengths: impl IntoIterator<Item = (String, u64)>) {
+    /// were not known before. `may_be_named` says whether the next snapshot may name these objects.
+    pub(crate) fn after(
+        &mut self,
+        name: &str,
+        runs: &[StoredRun],
+        lengths: impl IntoIterator<Item = (String, u64)>,
+        may_be_named: bool,
+    ) {
         self.last = Some(name.to_owned());
         self.pieces = runs.iter().map(|run| (run.id, run.piece.clone())).collect();
-        self.needs.insert(name.to_owned(), objects_of(name, runs));
+        self.may_be_named = may_be_named;
+        self.needs.insert(name.to_owned(), objects_of(name, if may_be_named { runs } else { &[] }));
         self.object_bytes.extend(lengths);
         let in_use = self.pieces.values().map(|piece| piece.object.as_str()).collect::<BTreeSet<_>>();
         self.object_bytes.retain(|object, _| in_use.contains(object.as_str()));
@@ -48,8 +57,16 @@ impl Index {
         self.needs.retain(|name, _| kept.contains(name));
     }
 
+    /// Where the run `id` of the last snapshot lies.
+    pub(crate) fn piece(&self, id: u64) -> Option<&Piece> {
+        self.pieces.get(&id)
+    }
+
     /// The pieces of those of the runs `ids` that need not be written again.
     pub(crate) fn reusable(&self, ids: impl Iterator<Item = u64>) -> HashMap<u64, Piece> {
+        if !self.may_be_named {
+            return HashMap::new();
+        }
         let mut by_object: BTreeMap<&str, Vec<(u64, &Piece)>> = BTreeMap::new();
         for (id, piece) in ids.filter_map(|id| Some((id, self.pieces.get(&id)?))) {
             by_object.entry(&piece.object).or_default().push((id, piece));

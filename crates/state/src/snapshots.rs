@@ -2,23 +2,30 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
-use arrow::ipc::reader::StreamReader;
+use arrow::buffer::Buffer;
+use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::StreamWriter;
 use weir_disk::{disk_error, publish, read_file};
-use weir_engine::{Run, Snapshot};
+use weir_engine::{Run, RunRows, RunStore, Snapshot};
 use weir_model::{Epoch, ErrorKind, SeamError, SeamResult, Vfs};
 
 use crate::index::{Index, objects_of};
-use crate::manifest::{Manifest, StoredRun, VERSION};
-use crate::object::{ObjectBuilder, damaged, new_name, read_manifest, read_piece};
+use crate::manifest::{Manifest, Piece, StoredRun, VERSION};
+use crate::object::{ObjectBuilder, check_piece, damaged, new_name, read_manifest, read_piece};
 use crate::objects::Objects;
 use crate::objects::bucket::Bucket;
 use crate::objects::client::BucketClient;
 use crate::objects::folder::FolderObjects;
 use crate::objects::remote::RemoteObjects;
+
+/// Less than this is compared with its checksums by one thread.
+const CHECKED_ALONE_BYTES: u64 = 32 << 20;
+/// More threads than this make no disk faster.
+const CHECKING_THREADS_MAX: usize = 8;
 
 /// The bucket of each pipeline that has one.
 type Placed = HashMap<String, (Bucket, Arc<dyn Objects>)>;
@@ -71,7 +78,7 @@ impl SnapshotStore {
         for run in &snapshot.runs {
             let piece = match known.get(&run.id) {
                 Some(piece) => piece.clone(),
-                None => object.piece(|bytes| write_rows(&run.batch, bytes))?,
+                None => self.new_piece(pipeline, (&*objects, run), &mut object)?,
             };
             runs.push(StoredRun { id: run.id, node: run.node, pane: run.pane.micros(), piece });
         }
@@ -88,38 +95,86 @@ impl SnapshotStore {
             runs,
         };
         let bytes = objects.put(&name, object.finish(&manifest)?)?;
-        self.indexes().entry(pipeline.to_owned()).or_default().after(&name, &manifest.runs, [(name.clone(), bytes)]);
+        self.indexes().entry(pipeline.to_owned()).or_default().after(
+            &name,
+            &manifest.runs,
+            [(name.clone(), bytes)],
+            true,
+        );
         Ok(name)
     }
 
-    /// Reads the snapshot called `name`.
+    /// Puts the rows of a run into `object`: those that are in memory, or what was stored of them before, as it is.
+    fn new_piece(
+        &self,
+        pipeline: &str,
+        (objects, run): (&dyn Objects, &Run),
+        object: &mut ObjectBuilder,
+    ) -> SeamResult<Piece> {
+        match run.rows.in_memory() {
+            Some(batch) => object.piece(|bytes| write_rows(batch, bytes)),
+            None => {
+                let stored = read_piece(objects, &self.piece_of(pipeline, run.id)?)?;
+                object.piece(|bytes| {
+                    bytes.extend_from_slice(&stored);
+                    Ok(())
+                })
+            }
+        }
+    }
+
+    /// Where a run of the last snapshot lies.
+    fn piece_of(&self, pipeline: &str, id: u64) -> SeamResult<Piece> {
+        let piece = self.indexes().get(pipeline).and_then(|index| index.piece(id).cloned());
+        piece.ok_or_else(|| {
+            SeamError::new(ErrorKind::Closed, format!("no snapshot of pipeline {pipeline} has the run {id}"))
+        })
+    }
+
+    /// What loads the runs of the last snapshot of `pipeline` that was written or read here, one by one.
+    pub fn runs_of(&self, pipeline: &str) -> Arc<dyn RunStore> {
+        Arc::new(StoredRuns { snapshots: self.clone(), pipeline: pipeline.to_owned() })
+    }
+
+    /// Reads the snapshot called `name`, with all its runs in memory.
+    ///
+    /// # Errors
+    /// As [`SnapshotStore::open`].
+    pub fn read(&self, pipeline: &str, name: &str) -> SeamResult<Snapshot> {
+        let snapshot = self.open(pipeline, name)?;
+        let runs = snapshot.runs.iter().map(Run::loaded).collect::<SeamResult<_>>()?;
+        Ok(Snapshot { runs, ..snapshot })
+    }
+
+    /// Opens the snapshot called `name`: everything is compared with its checksum, and of the runs, nothing is in memory
+    /// yet. They are loaded when they are needed.
     ///
     /// # Errors
     /// `Corrupt`, naming the file and what is wrong with it, when anything is missing or does not match: use an older
     /// snapshot. `Config` when a newer Weir wrote it.
-    pub fn read(&self, pipeline: &str, name: &str) -> SeamResult<Snapshot> {
+    pub fn open(&self, pipeline: &str, name: &str) -> SeamResult<Snapshot> {
         let objects = self.objects(pipeline)?;
         let manifest = read_manifest(&*objects, pipeline, name)?;
         let meta = read_piece(&*objects, &manifest.meta)?;
+        check_pieces(&*objects, &manifest.runs)?;
+        let store = self.runs_of(pipeline);
         let run = |stored: &StoredRun| {
-            let bytes = read_piece(&*objects, &stored.piece)?;
-            let batch = read_rows(&bytes)
-                .map_err(|why| damaged(&objects.shown(&stored.piece.object), format!("run {}: {why}", stored.id)))?;
-            Ok(Run { id: stored.id, node: stored.node, pane: stored.pane(), batch })
+            let rows = RunRows::Stored { store: Arc::clone(&store), bytes: stored.piece.bytes };
+            Run { id: stored.id, node: stored.node, pane: stored.pane(), rows }
         };
-        let runs = manifest.runs.iter().map(run).collect::<SeamResult<_>>()?;
+        let runs = manifest.runs.iter().map(run).collect();
         // Objects that lie elsewhere (the pipeline was moved to a bucket) can be read, and are written again.
         let reusable = self.buckets().get(pipeline).is_none() || {
             let there = objects.names()?;
             objects_of(name, &manifest.runs).is_subset(&there)
         };
-        let runs_written = if reusable { manifest.runs.as_slice() } else { &[] };
-        let lengths = objects_of(name, runs_written).into_iter().map(|object| {
+        let named = if reusable { manifest.runs.as_slice() } else { &[] };
+        let lengths = objects_of(name, named).into_iter().map(|object| {
             let bytes = objects.len(&object)?;
             Ok((object, bytes))
         });
         let lengths = lengths.collect::<SeamResult<Vec<_>>>()?;
-        self.indexes().entry(pipeline.to_owned()).or_default().after(name, runs_written, lengths);
+        self.indexes().entry(pipeline.to_owned()).or_default().after(name, &manifest.runs, lengths, reusable);
         Ok(Snapshot { plan_fingerprint: manifest.plan_fingerprint, meta, runs })
     }
 
@@ -221,6 +276,45 @@ fn owner(cache: &FolderObjects) -> SeamResult<String> {
     }
 }
 
+/// Loads runs of one pipeline.
+#[derive(Debug)]
+struct StoredRuns {
+    snapshots: SnapshotStore,
+    pipeline: String,
+}
+
+impl RunStore for StoredRuns {
+    fn load(&self, id: u64) -> SeamResult<RecordBatch> {
+        let objects = self.snapshots.objects(&self.pipeline)?;
+        let piece = self.snapshots.piece_of(&self.pipeline, id)?;
+        let bytes = read_piece(&*objects, &piece)?;
+        read_rows(bytes).map_err(|why| damaged(&objects.shown(&piece.object), format!("run {id}: {why}")))
+    }
+}
+
+/// Compares the runs with their checksums, on several threads where that takes long.
+fn check_pieces(objects: &dyn Objects, runs: &[StoredRun]) -> SeamResult<()> {
+    let bytes: u64 = runs.iter().map(|run| run.piece.bytes).sum();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(CHECKING_THREADS_MAX);
+    if bytes < CHECKED_ALONE_BYTES || threads == 1 {
+        return runs.iter().try_for_each(|run| check_piece(objects, &run.piece));
+    }
+    let next = AtomicUsize::new(0);
+    let check = || {
+        // A chunk at a time, as long as there are any: runs differ in length.
+        while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            check_piece(objects, &run.piece)?;
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(check)).collect();
+        let own = check();
+        let others = others.into_iter().map(|other| other.join().expect("it only reads"));
+        others.fold(own, SeamResult::and)
+    })
+}
+
 pub(crate) fn write_rows(batch: &RecordBatch, bytes: &mut Vec<u8>) -> SeamResult<()> {
     let write = || {
         let mut writer = StreamWriter::try_new(bytes, &batch.schema())?;
@@ -230,8 +324,16 @@ pub(crate) fn write_rows(batch: &RecordBatch, bytes: &mut Vec<u8>) -> SeamResult
     write().map_err(|error| SeamError::caused(ErrorKind::Closed, "cannot write a run as Arrow IPC", error))
 }
 
-pub(crate) fn read_rows(bytes: &[u8]) -> Result<RecordBatch, String> {
-    let mut reader = StreamReader::try_new(bytes, None).map_err(|error| error.to_string())?;
-    let batch = reader.next().ok_or("it has no batch")?.map_err(|error| error.to_string())?;
-    if reader.next().is_some() { Err("it has more than one batch".to_owned()) } else { Ok(batch) }
+/// The rows in `bytes`, of which the columns are parts.
+pub(crate) fn read_rows(bytes: Vec<u8>) -> Result<RecordBatch, String> {
+    let (mut bytes, mut decoder, mut found) = (Buffer::from(bytes), StreamDecoder::new(), None);
+    while !bytes.is_empty() {
+        if let Some(batch) = decoder.decode(&mut bytes).map_err(|error| error.to_string())?
+            && found.replace(batch).is_some()
+        {
+            return Err("it has more than one batch".to_owned());
+        }
+    }
+    decoder.finish().map_err(|error| error.to_string())?;
+    found.ok_or_else(|| "it has no batch".to_owned())
 }

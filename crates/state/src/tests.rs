@@ -4,7 +4,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, DictionaryArray, Int64Array, RecordBatch};
 use arrow::datatypes::Int32Type;
 use weir_disk::{Fault, SimDisk};
-use weir_engine::{Run, Snapshot};
+use weir_engine::{Run, RunRows, Snapshot};
 use weir_model::{Epoch, ErrorKind, EventTime, Vfs};
 
 use crate::SnapshotStore;
@@ -16,7 +16,7 @@ fn run(id: u64, rows: i64) -> Run {
     let sums = Int64Array::from_iter_values((0..rows).map(|row| row * id.cast_signed()));
     let columns: [(&str, ArrayRef); 2] = [("key", Arc::new(keys)), ("sum", Arc::new(sums))];
     let batch = RecordBatch::try_from_iter(columns).expect("a batch");
-    Run { id, node: 1, pane: EventTime::from_micros(60_000_000 * id.cast_signed()), batch }
+    Run { id, node: 1, pane: EventTime::from_micros(60_000_000 * id.cast_signed()), rows: RunRows::Held(batch) }
 }
 
 pub(crate) fn snapshot(runs: impl IntoIterator<Item = u64>) -> Snapshot {
@@ -29,7 +29,7 @@ pub(crate) fn assert_same(found: &Snapshot, expected: &Snapshot) {
     assert_eq!(found.runs.len(), expected.runs.len());
     for (found, expected) in found.runs.iter().zip(&expected.runs) {
         assert_eq!((found.id, found.node, found.pane), (expected.id, expected.node, expected.pane));
-        assert_eq!(found.batch, expected.batch);
+        assert_eq!(found.batch(), expected.batch());
     }
 }
 
@@ -108,6 +108,46 @@ fn runs_in_an_object_that_is_nearly_unused_move_on() {
     snapshots.collect("p", std::slice::from_ref(&name)).expect("collected");
     assert_eq!(disk.files().len(), 1, "the first object is gone although four of its runs live");
     assert_same(&store(&disk).read("p", &name).expect("read"), &snapshot(1..5));
+}
+
+/// The same snapshot with nothing of it in memory, as it is after a start and after an engine has let go.
+fn away(snapshots: &SnapshotStore, name: &str) -> Snapshot {
+    let opened = snapshots.open("p", name).expect("opened");
+    assert!(opened.runs.iter().all(|run| run.rows.in_memory().is_none()), "nothing is in memory");
+    opened
+}
+
+#[test]
+fn runs_that_are_not_in_memory_are_loaded_wherever_later_snapshots_have_moved_them() {
+    let disk = SimDisk::new(1);
+    let snapshots = store(&disk);
+    let name = snapshots.write("p", Epoch(1), &snapshot(1..100)).expect("written");
+    let mut state = away(&snapshots, &name);
+    // Most of the first file is dead from now on: what lives of it moves on without being in memory.
+    state.runs.truncate(4);
+    let name = snapshots.write("p", Epoch(2), &state).expect("written");
+    snapshots.collect("p", std::slice::from_ref(&name)).expect("collected");
+    assert_eq!(disk.files().len(), 1, "the first file is gone");
+    for (away, expected) in state.runs.iter().zip(&snapshot(1..5).runs) {
+        assert_eq!(away.loaded().expect("loaded").batch(), expected.batch());
+    }
+    assert_same(&store(&disk).read("p", &name).expect("read"), &snapshot(1..5));
+    let gone = RunRows::Stored { store: snapshots.runs_of("p"), bytes: 0 };
+    assert_eq!(gone.load(77).expect_err("there is none").kind, ErrorKind::Closed);
+}
+
+#[test]
+fn damage_is_found_when_a_snapshot_is_opened_and_when_a_run_is_loaded_later() {
+    let disk = SimDisk::new(1);
+    let snapshots = store(&disk);
+    let name = snapshots.write("p", Epoch(1), &snapshot(1..5)).expect("written");
+    let state = away(&snapshots, &name);
+    let file = disk.files()[0].0.clone();
+    disk.damage(&file, |bytes| bytes[100] ^= 1);
+    let later = state.runs[0].loaded().expect_err("damaged since");
+    assert_eq!(later.kind, ErrorKind::Corrupt);
+    assert!(later.message.contains(&format!("{name}.snap is damaged")), "{}", later.message);
+    assert_eq!(store(&disk).open("p", &name).expect_err("damaged").kind, ErrorKind::Corrupt);
 }
 
 #[test]

@@ -24,6 +24,8 @@ const LOOK: Duration = Duration::from_millis(1);
 /// As the pipeline says.
 const DELAY_MS: i64 = 10_000;
 const WINDOW_MS: i64 = 1_000;
+/// Rows per second unless told otherwise.
+const RATE: u64 = 50_000;
 
 /// When the watermark was moved past the end of each window.
 type Passed = Arc<Mutex<BTreeMap<i64, Instant>>>;
@@ -56,7 +58,11 @@ pub(super) fn run(options: &Options) -> Outcome {
         return Err(format!("weir ended with {status}"));
     }
     let died = |_| "a reader has died".to_owned();
-    println!("{} rows/s for {} s, windows of 1 s, watermark 10 s behind; delays in ms", options.rate, options.seconds);
+    println!(
+        "{} rows/s for {} s, windows of 1 s, watermark 10 s behind; delays in ms",
+        options.rate.unwrap_or(RATE),
+        options.seconds
+    );
     report("standard output, at least once", shown.join().map_err(died)?);
     report("file, exactly once", committed.join().map_err(died)?);
     Ok(())
@@ -77,7 +83,7 @@ fn write_rows(mut input: ChildStdin, options: &Options, passed: &Passed) -> Outc
         random % below
     };
     while begun.elapsed() < Duration::from_secs(options.seconds) {
-        let due = (begun.elapsed().as_secs_f64() * options.rate as f64) as u64;
+        let due = (begun.elapsed().as_secs_f64() * options.rate.unwrap_or(RATE) as f64) as u64;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(|error| error.to_string())?;
         let now = now.as_millis() as i64;
         let mut bytes = Vec::new();

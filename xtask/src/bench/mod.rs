@@ -4,6 +4,7 @@
 mod counts;
 mod emission;
 mod fields;
+mod ingest;
 pub(crate) mod meter;
 mod options;
 mod rivals;
@@ -31,9 +32,13 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["scaling", rest @ ..] => scaling::run(&options::parse(rest)?),
         ["emission", rest @ ..] => emission::run(&options::parse(rest)?),
         ["store", rest @ ..] => store::run(&options::parse(rest)?),
+        ["ingest", rest @ ..] => ingest::run(&options::parse(rest)?),
         ["state", rest @ ..] => state::run(&options::parse(rest)?),
         ["counts", rest @ ..] => counts::run(&options::parse(rest)?),
-        _ => Err("bench: name one of a, b, c, nexmark, scaling, rivals, store, emission, state, counts".to_owned()),
+        _ => {
+            Err("bench: name one of a, b, c, nexmark, scaling, rivals, store, emission, ingest, state, counts"
+                .to_owned())
+        }
     }
 }
 

@@ -19,8 +19,10 @@ pub(super) struct Options {
     pub(super) tasks: Option<u64>,
     /// For how long a live benchmark runs.
     pub(super) seconds: u64,
-    /// Rows per second of a live benchmark.
-    pub(super) rate: u64,
+    /// Rows per second of a live benchmark, if it is said.
+    pub(super) rate: Option<u64>,
+    /// Groups that are open at a time.
+    pub(super) groups: u64,
     /// A release binary that is built already.
     pub(super) weir: Option<PathBuf>,
     /// Which rivals run; all if none is named.
@@ -38,7 +40,8 @@ pub(super) fn parse(words: &[&str]) -> Outcome<Options> {
         epoch: "10s".to_owned(),
         tasks: None,
         seconds: 60,
-        rate: 50_000,
+        rate: None,
+        groups: 100_000,
         weir: None,
         only: Vec::new(),
     };
@@ -57,7 +60,8 @@ pub(super) fn parse(words: &[&str]) -> Outcome<Options> {
             "--epoch" => options.epoch = value()?.to_owned(),
             "--tasks" => options.tasks = Some(number(word, value()?)?),
             "--seconds" => options.seconds = number(word, value()?)?.max(5),
-            "--rate" => options.rate = number(word, value()?)?.max(1),
+            "--rate" => options.rate = Some(number(word, value()?)?.max(1)),
+            "--groups" => options.groups = number(word, value()?)?.max(1_000),
             "--weir" => options.weir = Some(PathBuf::from(value()?)),
             "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
             _ => return Err(format!("bench: unknown option {word}")),

@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 use super::options::Options;
 use crate::shell::{Outcome, command};
 
-/// Groups, each a window and a key.
-const WINDOWS: u64 = 100;
+/// Groups are windows times keys.
 const KEYS: u64 = 1_000;
 /// How often the instance is asked.
 const LOOK: Duration = Duration::from_millis(5);
@@ -51,14 +50,15 @@ pub(super) fn run(options: &Options) -> Outcome {
     let weir = super::binary(options)?;
     let scratch = super::scratch()?.join("state");
     let _ = fs::remove_dir_all(&scratch);
-    let one = Instance::start(&weir, &scratch.join("one"), 1)?;
+    let groups = options.groups.div_ceil(KEYS) * KEYS;
+    let one = Instance::start(&weir, &scratch.join("one"), (1, groups))?;
     let alone = one.resident()?;
     drop(one);
     let folder = scratch.join("many");
-    let mut many = Instance::start(&weir, &folder, WINDOWS * KEYS * 2)?;
+    let mut many = Instance::start(&weir, &folder, (groups * 2, groups))?;
     let held = many.resident()?;
     let before = many.checkpoints()?;
-    many.append(WINDOWS * KEYS)?;
+    many.append(groups)?;
     let after = many.checkpoints()?;
     let bytes = many.metric("weir_pipeline_checkpoint_size_bytes")?;
     many.kill()?;
@@ -66,7 +66,6 @@ pub(super) fn run(options: &Options) -> Outcome {
     many.child = many.spawn()?;
     many.wait("it has started", |instance| Ok(instance.get("/health/startup")?.starts_with("HTTP/1.1 200")))?;
     let ready = started.elapsed();
-    let groups = WINDOWS * KEYS;
     println!("{groups} open windows, 10 aggregates:");
     println!("  memory   {:>8.1} MB more than with one window", (held.saturating_sub(alone)) as f64 / 1e6);
     println!("  state    {:>8.1} MB in the checkpoint", bytes / 1e6);
@@ -85,12 +84,13 @@ struct Instance {
     folder: PathBuf,
     port: u16,
     rows: u64,
+    groups: u64,
     child: Child,
 }
 
 impl Instance {
     /// Starts it on a file of so many rows, and waits until they are committed.
-    fn start(weir: &Path, folder: &Path, rows: u64) -> Outcome<Self> {
+    fn start(weir: &Path, folder: &Path, (rows, groups): (u64, u64)) -> Outcome<Self> {
         fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
         let port = free.map_err(|error| format!("no port: {error}"))?.port();
@@ -99,7 +99,7 @@ impl Instance {
         write(&folder.join("many.yaml"), pipeline.as_bytes(), false)?;
         write(&input, b"", false)?;
         let child = spawn(weir, folder, port)?;
-        let mut instance = Self { weir: weir.to_owned(), folder: folder.to_owned(), port, rows: 0, child };
+        let mut instance = Self { weir: weir.to_owned(), folder: folder.to_owned(), port, rows: 0, groups, child };
         instance.append(rows)?;
         Ok(instance)
     }
@@ -112,12 +112,12 @@ impl Instance {
     fn append(&mut self, rows: u64) -> Outcome {
         let mut text = String::new();
         for row in 0..rows {
-            let group = row % (WINDOWS * KEYS);
+            let group = row % self.groups;
             let (window, key) = (group / KEYS, group % KEYS);
-            let (hour, minute) = (window / 60, window % 60);
+            let (day, hour, minute) = (1 + window / 1440, window / 60 % 24, window % 60);
             let value = (row * 7_919 % 100_000) as f64 / 10.0;
             text.push_str(&format!(
-                "{{\"ts\":\"2026-01-01T{hour:02}:{minute:02}:30Z\",\"key\":\"key-{key}\",\"n\":{value}}}\n"
+                "{{\"ts\":\"2026-01-{day:02}T{hour:02}:{minute:02}:30Z\",\"key\":\"key-{key}\",\"n\":{value}}}\n"
             ));
         }
         write(&self.folder.join("in.ndjson"), text.as_bytes(), true)?;

@@ -43,6 +43,11 @@ impl GroupIndex {
         next
     }
 
+    /// Makes room for so many more keys.
+    pub(crate) fn reserve(&mut self, keys: usize) {
+        self.keys.reserve(keys);
+    }
+
     /// The group of `key`, if there is one.
     pub(crate) fn find(&self, key: KeyId) -> Option<u32> {
         let dense = self.dense.get(key as usize).copied().filter(|group| *group != NONE);

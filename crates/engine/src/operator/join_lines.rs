@@ -17,7 +17,7 @@ use super::{News, Operator, Outcome, PlanFault, regexes};
 use crate::compiled::{Compiled, Trouble};
 use crate::rows::{Origin, Rows};
 use crate::snapshot::run_id;
-use crate::{Effect, Run};
+use crate::{Effect, Run, RunRows};
 
 /// Records of one partition that are open at a time, each of another key; the oldest makes room.
 const OPEN_PER_PARTITION_MAX: usize = 10_000;
@@ -373,7 +373,12 @@ impl Operator for JoinLines {
                 let batch = concat_batches(&batches[0].schema(), &batches).expect("the schemas are equal");
                 *next_run += 1;
                 let pane = EventTime::from_micros(0);
-                Run { id: run_id(*next_run, self.node, pane.micros(), &batch), node: self.node, pane, batch }
+                Run {
+                    id: run_id(*next_run, self.node, pane.micros(), &batch),
+                    node: self.node,
+                    pane,
+                    rows: RunRows::Held(batch),
+                }
             });
             self.sealed = Some(runs.collect());
         }
@@ -387,7 +392,7 @@ impl Operator for JoinLines {
         for (partition, records) in &self.open {
             for (key, open) in records {
                 let schema = open.columns(&self.plan.column).schema();
-                let place = runs.iter().position(|run| run.batch.schema() == schema);
+                let place = runs.iter().position(|run| run.batch().schema() == schema);
                 let place = place.expect("there is a run of each schema");
                 let origin = open.origin();
                 metas.push(OpenMeta {
@@ -413,9 +418,9 @@ impl Operator for JoinLines {
         let metas: Vec<OpenMeta> = serde_json::from_str(meta.get()).map_err(|error| error.to_string())?;
         for meta in metas {
             let run = runs.iter().find(|run| run.id == meta.run && run.node == self.node);
-            let run = run.filter(|run| meta.row < run.batch.num_rows());
+            let run = run.filter(|run| meta.row < run.batch().num_rows());
             let run = run.ok_or_else(|| format!("the lines of an open record of {} are missing", meta.partition))?;
-            let columns = run.batch.slice(meta.row, 1);
+            let columns = run.batch().slice(meta.row, 1);
             let text = columns.column_by_name(&self.plan.column).and_then(|column| column.as_string_opt::<i32>());
             let text = text.filter(|text| text.is_valid(0)).map(|text| text.value(0).to_owned());
             let text = text.ok_or_else(|| format!("an open record of {} has no text", meta.partition))?;

@@ -29,13 +29,13 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
-use weir_model::{Compiler, PartitionId};
+use weir_model::{Compiler, PartitionId, SeamError};
 
 use crate::compiled::Trouble;
 use crate::halves::{Groups, Sent};
 use crate::plan::{OperatorPlan, Plan};
 use crate::rows::Rows;
-use crate::{Effect, Holding, Run};
+use crate::{Effect, Holding, Run, RunStore};
 use deduplicate::Deduplicate;
 pub use deduplicate::{DeduplicatePlan, LateRows};
 use enrich::Enrich;
@@ -109,6 +109,22 @@ pub(crate) trait Operator: Debug + Send {
     /// What is damaged.
     fn restore(&mut self, _meta: &RawValue, _runs: &[Run]) -> Result<(), String> {
         Err("a step that remembers nothing has a memory in it".to_owned())
+    }
+
+    /// Whether [`Operator::restore`] takes runs that are not in memory, and loads them when it needs them.
+    fn loads_runs_itself(&self) -> bool {
+        false
+    }
+
+    /// Lets go of what `store` has, as the last snapshot named it, until about `wanted` bytes are free; nothing has happened
+    /// since that snapshot. Returns about how many are.
+    fn release(&mut self, _wanted: usize, _store: &Arc<dyn RunStore>) -> usize {
+        0
+    }
+
+    /// Why what it remembers is not what it was, if something could not be loaded: nothing that follows is right.
+    fn lost(&mut self) -> Option<SeamError> {
+        None
     }
 
     /// Of the half where partitions are read: rows before which the watermark was here or further may be folded. Others are

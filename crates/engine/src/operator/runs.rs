@@ -1,86 +1,143 @@
-//! The runs of one bucket of an operator that remembers rows: immutable, oldest first.
+//! The runs of one bucket of an operator that remembers rows: immutable, oldest first, in memory or where the last snapshot
+//! has them.
 //!
-//! A new run is merged with the one before it as long as that one is at most twice as long (a size-tiered log-structured
-//! merge): n rows are in about log2(n) runs, each row was rewritten about as often, and a snapshot finds nearly all of
-//! them where the last one left them.
+//! A new run is merged with the one before it as long as that one is in memory, at most twice as long, and both together are
+//! not too long to be read for the sake of a few rows (a size-tiered log-structured merge): of n rows each was rewritten
+//! about log2(n) times, and a snapshot finds nearly all of them where the last one left them.
 
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, new_null_array};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Field, SchemaRef};
-use weir_model::EventTime;
+use weir_model::{EventTime, SeamResult};
 
-use crate::Run;
+use crate::run::{Run, RunRows, RunStore};
 use crate::snapshot::run_id;
+
+/// Runs are not merged to more rows than this.
+const ROWS_MAX: usize = 1 << 16;
 
 /// The runs of one bucket.
 #[derive(Debug, Default)]
 pub(crate) struct Runs {
-    runs: Vec<(Option<u64>, RecordBatch)>,
+    runs: Vec<OfBucket>,
+}
+
+#[derive(Debug)]
+struct OfBucket {
+    /// Given when a snapshot first holds it.
+    id: Option<u64>,
+    rows: RunRows,
+    len: usize,
+}
+
+impl OfBucket {
+    fn new(batch: RecordBatch) -> Self {
+        Self { id: None, len: batch.num_rows(), rows: RunRows::Held(batch) }
+    }
 }
 
 impl Runs {
     /// Adds rows; their columns are always the same.
     pub(crate) fn push(&mut self, rows: RecordBatch) {
-        self.runs.push((None, rows));
-        while let [.., (_, before), (_, last)] = &self.runs[..]
-            && before.num_rows() <= 2 * last.num_rows()
+        self.runs.push(OfBucket::new(rows));
+        while let [.., before, last] = &self.runs[..]
+            && before.len <= 2 * last.len
+            && before.len + last.len <= ROWS_MAX
+            && let (Some(first), Some(second)) = (before.rows.in_memory(), last.rows.in_memory())
+            && first.schema() == second.schema()
         {
-            let merged = concat_batches(&last.schema(), [before, last]).expect("the runs of a bucket are of one kind");
+            let merged =
+                concat_batches(&second.schema(), [first, second]).expect("the runs of a bucket are of one kind");
             self.runs.truncate(self.runs.len() - 2);
-            self.runs.push((None, merged));
+            self.runs.push(OfBucket::new(merged));
         }
     }
 
-    /// Gives every run the columns of `schema`; those that it does not have are null.
+    /// Gives every run that is in memory the columns of `schema`; those that it does not have are null. The others get them
+    /// when they are loaded.
     pub(crate) fn widen(&mut self, schema: &SchemaRef) {
-        for (id, batch) in &mut self.runs {
-            let column = |field: &Arc<Field>| match batch.column_by_name(field.name()) {
-                Some(values) => values.clone(),
-                None => new_null_array(field.data_type(), batch.num_rows()),
-            };
-            let columns = schema.fields().iter().map(column).collect();
-            *batch = RecordBatch::try_new(schema.clone(), columns).expect("the columns are of the fields' types");
-            *id = None;
+        for run in &mut self.runs {
+            if let RunRows::Held(batch) = &mut run.rows {
+                *batch = widened(batch, schema);
+                run.id = None;
+            }
         }
     }
 
     /// Every run, named.
     pub(crate) fn seal(&mut self, (node, pane): (usize, i64), next_run: &mut u64) -> impl Iterator<Item = Run> {
-        self.runs.iter_mut().map(move |(id, batch)| {
-            let id = *id.get_or_insert_with(|| {
+        self.runs.iter_mut().map(move |run| {
+            let id = *run.id.get_or_insert_with(|| {
                 *next_run += 1;
-                run_id(*next_run, node, pane, batch)
+                run_id(*next_run, node, pane, run.rows.held())
             });
-            Run { id, node, pane: EventTime::from_micros(pane), batch: batch.clone() }
+            Run { id, node, pane: EventTime::from_micros(pane), rows: run.rows.clone() }
         })
     }
 
     /// The names of the runs; they were sealed before.
     pub(crate) fn ids(&self) -> Vec<u64> {
-        self.runs.iter().map(|(id, _)| id.expect("runs are named when they are sealed")).collect()
+        self.runs.iter().map(|run| run.id.expect("runs are named when they are sealed")).collect()
     }
 
-    /// The runs with these names, out of all that a snapshot holds.
+    /// Puts a run of a snapshot behind the others, and returns what is in it.
     ///
     /// # Errors
-    /// When one is missing.
-    pub(crate) fn restore(ids: &[u64], all: &[Run]) -> Result<Self, String> {
-        let found = |id: &u64| {
-            let run = all.iter().find(|run| run.id == *id).ok_or_else(|| format!("the run {id} is missing"))?;
-            Ok((Some(*id), run.batch.clone()))
-        };
-        Ok(Self { runs: ids.iter().map(found).collect::<Result<_, String>>()? })
+    /// When it cannot be loaded.
+    pub(crate) fn restore(&mut self, run: &Run) -> SeamResult<RecordBatch> {
+        let batch = run.rows.load(run.id)?;
+        self.runs.push(OfBucket { id: Some(run.id), rows: run.rows.clone(), len: batch.num_rows() });
+        Ok(batch)
     }
 
-    /// What is in them.
-    pub(crate) fn batches(&self) -> impl Iterator<Item = &RecordBatch> {
-        self.runs.iter().map(|(_, batch)| batch)
+    /// Which run the row with this number lies in, and which of its rows it is.
+    pub(crate) fn find(&self, row: usize) -> (usize, usize) {
+        let mut left = row;
+        for (index, run) in self.runs.iter().enumerate() {
+            if left < run.len {
+                return (index, left);
+            }
+            left -= run.len;
+        }
+        unreachable!("the row {row} is of this bucket")
     }
 
-    /// About how many bytes they take.
+    /// The run with this number, with the columns of `schema`.
+    ///
+    /// # Errors
+    /// When it cannot be loaded.
+    pub(crate) fn load(&self, index: usize, schema: &SchemaRef) -> SeamResult<RecordBatch> {
+        let run = &self.runs[index];
+        let batch = run.rows.load(run.id.unwrap_or(0))?;
+        Ok(if batch.schema() == *schema { batch } else { widened(&batch, schema) })
+    }
+
+    /// Lets go of runs that `store` has, oldest first, until about `wanted` bytes are free; all are named. Returns how many
+    /// are.
+    pub(crate) fn release(&mut self, wanted: usize, store: &Arc<dyn RunStore>) -> usize {
+        let mut freed = 0;
+        for run in self.runs.iter_mut().filter(|run| run.id.is_some()) {
+            if freed >= wanted {
+                break;
+            }
+            freed += run.rows.release(store);
+        }
+        freed
+    }
+
+    /// About how many bytes they take in memory.
     pub(crate) fn size(&self) -> usize {
-        self.runs.iter().map(|(_, batch)| batch.get_array_memory_size()).sum()
+        self.runs.iter().map(|run| run.rows.size()).sum()
     }
+}
+
+fn widened(batch: &RecordBatch, schema: &SchemaRef) -> RecordBatch {
+    let column = |field: &Arc<Field>| match batch.column_by_name(field.name()) {
+        Some(values) => values.clone(),
+        None => new_null_array(field.data_type(), batch.num_rows()),
+    };
+    let columns = schema.fields().iter().map(column).collect();
+    RecordBatch::try_new(schema.clone(), columns).expect("the columns are of the fields' types")
 }

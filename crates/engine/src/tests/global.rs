@@ -59,7 +59,8 @@ fn a_snapshot_writes_what_has_changed_and_a_second_life_goes_on_from_it() {
         step(&mut engine, rows(1 + epoch, (0..20).map(|key| key * 7 + epoch)));
         let taken = snapshot(&mut engine, epoch as u64);
         assert!(taken.runs.len() <= 16, "{} runs", taken.runs.len());
-        written += taken.runs.iter().filter(|run| known.insert(run.id)).map(|run| run.batch.num_rows()).sum::<usize>();
+        written +=
+            taken.runs.iter().filter(|run| known.insert(run.id)).map(|run| run.batch().num_rows()).sum::<usize>();
         if epoch % 10 == 0 {
             engine = Engine::restore(plan(1_000, None), Arc::new(Names), taken).expect("the snapshot is whole");
         }

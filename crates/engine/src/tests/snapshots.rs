@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, Float64Array, StringArray};
 use weir_model::Epoch;
 
 use super::{Names, batch, emitted, step, window_plan};
-use crate::{Aggregate, Effect, Engine, EngineError, Input, Plan, Snapshot};
+use crate::{Aggregate, Effect, Engine, EngineError, Input, Plan, RunRows, Snapshot};
 
 fn plan() -> Plan {
     window_plan(&["in"], &["key"], &[("n", Aggregate::Count, None), ("total", Aggregate::Sum, Some("value"))])
@@ -93,8 +93,9 @@ fn a_damaged_snapshot_is_refused_with_what_is_wrong() {
     };
     assert!(refused(&|snapshot| snapshot.runs.clear()).ends_with("is missing"));
     assert!(
-        refused(&|snapshot| snapshot.runs[0].batch = snapshot.runs[0].batch.project(&[]).expect("no columns"))
-            .ends_with("has 0 columns")
+        refused(&|snapshot| snapshot.runs[0].rows =
+            RunRows::Held(snapshot.runs[0].batch().project(&[]).expect("no columns")))
+        .ends_with("has 0 columns")
     );
     assert!(refused(&|snapshot| snapshot.meta.truncate(20)).contains("EOF"));
     let fewer_outputs = refused(&|snapshot| {
@@ -103,9 +104,10 @@ fn a_damaged_snapshot_is_refused_with_what_is_wrong() {
     });
     assert!(fewer_outputs.starts_with("it counts (1, 1, 0)"), "{fewer_outputs}");
     let swapped = refused(&|snapshot| {
-        let columns = snapshot.runs[0].batch.clone();
+        let columns = snapshot.runs[0].batch().clone();
         let names = ["k0", "s1_0", "s0_0"].into_iter().zip(columns.columns().iter().cloned());
-        snapshot.runs[0].batch = arrow::array::RecordBatch::try_from_iter(names).expect("equally long");
+        let batch = arrow::array::RecordBatch::try_from_iter(names).expect("equally long");
+        snapshot.runs[0].rows = RunRows::Held(batch);
     });
     assert!(swapped.contains("the state is"), "{swapped}");
 }

@@ -1,19 +1,21 @@
 //! The second half of a window: partial results go in, windows fire. Knows panes, runs and revisions, and no rows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use serde::{Deserialize, Serialize};
-use weir_model::EventTime;
+use weir_model::{EventTime, SeamError};
 
 use super::assigned::Assigned;
 use super::fold::Fold;
+use super::pane::{LiveRun, Pane, PaneMeta, release};
 use super::shape::Shape;
 use super::spans::{PaneId, Spans};
 use super::table::Table;
 use super::tiers::{Parts, Tiers};
-use crate::keys::{GroupIndex, KeyId, Keys, key_columns};
+use crate::keys::{KeyId, Keys};
 use crate::plan::EmitMode;
+use crate::run::RunStore;
 use crate::snapshot::run_id;
 use crate::{Holding, Run};
 
@@ -32,33 +34,20 @@ pub(crate) struct Merge {
     windows: BTreeMap<i64, Spoken>,
     /// Where windows have more than one pane.
     tiers: Option<Tiers>,
+    /// Of all panes together; at most so many while some are cold.
     groups: usize,
+    /// The panes that have cold runs, and how many groups these hold.
+    cold: BTreeMap<PaneId, usize>,
+    /// How many groups all of these hold.
+    cold_groups: usize,
+    /// Counts snapshots.
+    sealed: u64,
+    /// Why a run could not be read that should be somewhere.
+    lost: Option<SeamError>,
     /// Counts emissions: what came after the n-th is marked n.
     clock: u64,
     /// Whether rows came for windows that event time has passed, since the last time that late changes were told.
     touched: bool,
-}
-
-/// A pane: what was folded of it, as immutable runs.
-#[derive(Debug, Default)]
-pub(crate) struct Pane {
-    /// Every key it holds.
-    keys: GroupIndex,
-    pub(crate) runs: Vec<LiveRun>,
-    /// The clock when the last rows came.
-    changed: u64,
-    /// Rows that no results contain yet.
-    open_rows: u64,
-}
-
-#[derive(Debug)]
-pub(crate) struct LiveRun {
-    /// Given when a snapshot first holds the run.
-    id: Option<u64>,
-    pub(crate) batch: RecordBatch,
-    pub(crate) keys: Vec<KeyId>,
-    /// The clock when it was made: no emission before contains it.
-    since: u64,
 }
 
 /// A window that has emitted something.
@@ -80,15 +69,6 @@ pub(crate) struct MergeMeta {
     touched: bool,
     panes: Vec<PaneMeta>,
     windows: Vec<Spoken>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct PaneMeta {
-    pane: PaneId,
-    changed: u64,
-    open_rows: u64,
-    /// The ids of its runs, and the clock when each was made.
-    runs: Vec<(u64, u64)>,
 }
 
 /// A window that is to emit results.
@@ -121,15 +101,67 @@ impl Merge {
             windows: BTreeMap::new(),
             tiers: spans.sliding().map(Tiers::new),
             groups: 0,
+            cold: BTreeMap::new(),
+            cold_groups: 0,
+            sealed: 0,
+            lost: None,
             clock: 0,
             touched: false,
             spans,
         }
     }
 
-    /// How many groups all panes hold together.
+    /// How many groups all panes hold together; at most so many while some of them are cold.
     pub(crate) fn groups(&self) -> usize {
         self.groups
+    }
+
+    /// The same of what is warm.
+    pub(crate) fn warm_groups(&self) -> usize {
+        self.groups - self.cold_groups
+    }
+
+    /// Makes every pane warm, so that what is said of groups is exact.
+    pub(crate) fn warm_all(&mut self, keys: &mut Keys, shape: &Shape) {
+        let cold: Vec<PaneId> = self.cold.keys().copied().collect();
+        cold.into_iter().for_each(|id| self.warm(id, keys, shape));
+    }
+
+    /// Makes the panes warm that a window takes from.
+    pub(crate) fn warm_window(&mut self, start: i64, keys: &mut Keys, shape: &Shape) {
+        let range = PaneId { start, from: i64::MIN }..PaneId { start: self.spans.end(start), from: i64::MIN };
+        let cold: Vec<PaneId> = self.cold.range(range).map(|(id, _)| *id).collect();
+        cold.into_iter().for_each(|id| self.warm(id, keys, shape));
+    }
+
+    fn warm(&mut self, id: PaneId, keys: &mut Keys, shape: &Shape) {
+        self.cold_groups -= self.cold.remove(&id).unwrap_or(0);
+        let Some(pane) = self.panes.get_mut(&id) else { return };
+        let before = pane.groups();
+        if let Err(lost) = pane.warm(keys, shape) {
+            pane.runs.clear();
+            self.lost.get_or_insert(lost);
+        }
+        pane.used = self.sealed;
+        self.groups = self.groups + pane.groups() - before;
+    }
+
+    /// Why what is held is not what was, and nothing that follows is right.
+    pub(crate) fn lost(&mut self) -> Option<SeamError> {
+        self.lost.take()
+    }
+
+    /// Lets go of what `store` has until about `wanted` bytes are free, after a snapshot and before any row. Returns about
+    /// how many are.
+    pub(crate) fn release(&mut self, wanted: usize, store: &Arc<dyn RunStore>) -> usize {
+        let blocks = self.tiers.as_ref().map_or(0, Tiers::size);
+        self.tiers.iter_mut().for_each(Tiers::forget_all);
+        let freed = blocks + release(&mut self.panes, wanted.saturating_sub(blocks), store);
+        let cold = self.panes.iter().map(|(id, pane)| (*id, pane.cold_groups()));
+        self.cold = cold.filter(|(_, groups)| *groups > 0).collect();
+        self.cold_groups = self.cold.values().sum();
+        self.groups = self.panes.values().map(Pane::groups).sum();
+        freed
     }
 
     /// Whether groups are let go before their window is dropped.
@@ -143,12 +175,11 @@ impl Merge {
         pane.open_rows += rows as u64;
         self.open_rows += rows as u64;
         pane.changed = self.clock;
+        pane.used = self.sealed;
         self.open.insert(id);
-        let before = pane.keys.len();
-        for key in new_keys {
-            pane.keys.group(*key);
-        }
-        self.groups += pane.keys.len() - before;
+        let before = pane.groups();
+        pane.add_keys(new_keys);
+        self.groups += pane.groups() - before;
         self.touched |= self.spans.end(self.spans.oldest(id.start)) <= reached;
         self.tiers.iter_mut().for_each(|tiers| tiers.forget(id.start));
     }
@@ -166,7 +197,7 @@ impl Merge {
         Holding { groups: self.groups as u64, panes: self.panes.len() as u64, next_window }
     }
 
-    /// The rows, in order, that would make more than `limit` groups.
+    /// The rows, in order, that would make more than `limit` groups. Every pane is warm.
     pub(crate) fn over_limit(&self, assigned: &Assigned, ids: &[KeyId], limit: usize) -> Vec<u32> {
         let panes = assigned.panes.iter();
         let mut rows: Vec<(u32, PaneId)> =
@@ -176,7 +207,7 @@ impl Merge {
         let mut over = Vec::new();
         for (row, pane) in rows {
             let key = ids[row as usize];
-            let known = self.panes.get(&pane).is_some_and(|pane| pane.keys.find(key).is_some());
+            let known = self.panes.get(&pane).is_some_and(|pane| pane.knows(key));
             if known || added.contains(&(pane, key)) {
                 continue;
             }
@@ -309,7 +340,7 @@ impl Merge {
     }
 
     /// Merges what there is of a window: everything the first time, afterwards the groups that have changed, or of these
-    /// only what came since.
+    /// only what came since. The window's panes are warm.
     pub(crate) fn fire(&mut self, due: Due, fold: &mut Fold, keys: &Keys, shape: &Shape) -> Fired {
         let before = self.windows.get(&due.start).copied();
         // What was only said early is said again as a whole.
@@ -337,7 +368,7 @@ impl Merge {
         self.open_rows -= rows;
         if consumed {
             let gone = self.panes.remove(&PaneId { start: due.start, from: PaneId::ALL });
-            self.groups -= gone.map_or(0, |pane| pane.keys.len());
+            self.groups -= gone.map_or(0, |pane| pane.groups());
         }
         let revision = before.map_or(0, |window| window.revision);
         self.clock += 1;
@@ -389,7 +420,8 @@ impl Merge {
             if self.spans.newest(entry.key().start) >= alive {
                 break;
             }
-            self.groups -= entry.remove().keys.len();
+            self.cold_groups -= self.cold.remove(entry.key()).unwrap_or(0);
+            self.groups -= entry.remove().groups();
         }
         self.tiers.iter_mut().for_each(|tiers| tiers.drop_before(alive));
     }
@@ -398,12 +430,15 @@ impl Merge {
     pub(crate) fn add_partial(&mut self, id: PaneId, partial: Table, keys: &Keys, shape: &Shape) {
         let pane = self.panes.get_mut(&id).expect("a pane that rows were folded into is there");
         let (batch, keys) = partial.seal(keys, shape);
-        pane.runs.push(LiveRun { id: None, batch, keys, since: self.clock });
+        pane.runs.push(LiveRun::new(batch, keys, self.clock));
     }
 
     /// Merges the runs of every pane that has more than `runs_max`, except that what some window has shown and what it
     /// has not stay apart.
-    pub(crate) fn compact(&mut self, runs_max: usize, keys: &Keys, shape: &Shape) {
+    pub(crate) fn compact(&mut self, runs_max: usize, keys: &mut Keys, shape: &Shape) {
+        let many = self.cold.keys().filter(|id| self.panes[*id].runs.len() > runs_max);
+        let many: Vec<PaneId> = many.copied().collect();
+        many.into_iter().for_each(|id| self.warm(id, keys, shape));
         for (id, pane) in self.panes.iter_mut().filter(|(_, pane)| pane.runs.len() > runs_max) {
             let windows = self.windows.range(self.spans.oldest(id.start)..=self.spans.newest(id.start));
             let mut shown: Vec<u64> = windows.map(|(_, window)| window.at).collect();
@@ -421,32 +456,28 @@ impl Merge {
                 runs.iter().for_each(|run| run.absorb_into(&mut table, false, shape));
                 let since = runs.iter().map(|run| run.since).max().expect("a class has runs");
                 let (batch, keys) = table.seal(keys, shape);
-                pane.runs.push(LiveRun { id: None, batch, keys, since });
+                pane.runs.push(LiveRun::new(batch, keys, since));
             }
         }
     }
 
     /// Every run, with an id.
     pub(crate) fn runs(&mut self, node: usize, next_run: &mut u64) -> Vec<Run> {
+        self.sealed += 1;
         let mut runs = Vec::new();
         for (pane, run) in self.panes.iter_mut().flat_map(|(pane, own)| own.runs.iter_mut().map(move |run| (pane, run)))
         {
             let id = *run.id.get_or_insert_with(|| {
                 *next_run += 1;
-                run_id(*next_run, node, pane.start, &run.batch)
+                run_id(*next_run, node, pane.start, run.rows.held())
             });
-            runs.push(Run { id, node, pane: EventTime::from_micros(pane.start), batch: run.batch.clone() });
+            runs.push(Run { id, node, pane: EventTime::from_micros(pane.start), rows: run.rows.clone() });
         }
         runs
     }
 
     pub(crate) fn meta(&self) -> MergeMeta {
-        let panes = self.panes.iter().map(|(id, pane)| PaneMeta {
-            pane: *id,
-            changed: pane.changed,
-            open_rows: pane.open_rows,
-            runs: pane.runs.iter().map(|run| (run.id.expect("runs were named before"), run.since)).collect(),
-        });
+        let panes = self.panes.iter().map(|(id, pane)| pane.meta(*id));
         let windows = self.windows.values().copied().collect();
         MergeMeta { clock: self.clock, touched: self.touched, panes: panes.collect(), windows }
     }
@@ -466,37 +497,29 @@ impl Merge {
         self.windows = meta.windows.into_iter().map(|window| (window.start, window)).collect();
         let runs: BTreeMap<u64, &Run> = runs.iter().map(|run| (run.id, run)).collect();
         for meta in meta.panes {
-            let mut pane = Pane { changed: meta.changed, open_rows: meta.open_rows, ..Pane::default() };
-            for (id, since) in meta.runs {
-                let run = runs.get(&id).ok_or_else(|| format!("the run {id} is missing"))?;
-                let ids = restore_keys(run, keys, shape)?;
-                ids.iter().for_each(|key| {
-                    pane.keys.group(*key);
-                });
-                pane.runs.push(LiveRun { id: Some(id), batch: run.batch.clone(), keys: ids, since });
-            }
-            self.groups += pane.keys.len();
+            let pane = Pane::restored(&meta, &runs, keys, shape)?;
+            self.groups += pane.groups();
             if pane.open_rows > 0 {
                 self.open.insert(meta.pane);
                 self.open_rows += pane.open_rows;
+            }
+            if pane.cold_groups() > 0 {
+                self.cold.insert(meta.pane, pane.cold_groups());
+                self.cold_groups += pane.cold_groups();
             }
             self.panes.insert(meta.pane, pane);
         }
         Ok(())
     }
 
-    /// The keys that any pane holds, ascending.
+    /// The keys that any pane holds, ascending; but for those that are in cold runs alone, which have no number.
     pub(crate) fn live_keys(&self) -> Vec<KeyId> {
-        let keys: BTreeSet<KeyId> = self.panes.values().flat_map(|pane| pane.keys.keys()).copied().collect();
+        let keys: BTreeSet<KeyId> = self.panes.values().flat_map(|pane| pane.keys()).copied().collect();
         keys.into_iter().collect()
     }
 
     pub(crate) fn renumber(&mut self, ids: &[KeyId]) {
-        for pane in self.panes.values_mut() {
-            pane.keys.renumber(ids);
-            let keys = pane.runs.iter_mut().flat_map(|run| &mut run.keys);
-            keys.for_each(|key| *key = ids[*key as usize]);
-        }
+        self.panes.values_mut().for_each(|pane| pane.renumber(ids));
         self.tiers.iter_mut().for_each(Tiers::forget_all);
     }
 
@@ -505,30 +528,6 @@ impl Merge {
     }
 
     pub(crate) fn size(&self) -> usize {
-        let pane = |pane: &Pane| {
-            let runs = pane.runs.iter().map(|run| run.batch.get_array_memory_size() + run.keys.capacity() * 4);
-            pane.keys.size() + runs.sum::<usize>()
-        };
-        self.panes.values().map(pane).sum::<usize>() + self.tiers.as_ref().map_or(0, Tiers::size)
+        self.panes.values().map(Pane::size).sum::<usize>() + self.tiers.as_ref().map_or(0, Tiers::size)
     }
-}
-
-impl LiveRun {
-    /// Adds its groups to a table; with `only_known`, only those that the table has already.
-    pub(crate) fn absorb_into(&self, table: &mut Table, only_known: bool, shape: &Shape) {
-        let absorbed = table.absorb(&self.batch, &self.keys, only_known, shape);
-        absorbed.expect("the run was made by this node, or checked when it was restored");
-    }
-}
-
-/// The ids of a run's keys, after a check that its other columns are states of the aggregates.
-pub(crate) fn restore_keys(run: &Run, keys: &mut Keys, shape: &Shape) -> Result<Vec<KeyId>, String> {
-    let columns = key_columns(&run.batch, shape.keys);
-    let mut ids = Vec::new();
-    if columns.len() != shape.keys {
-        return Err(format!("the run {} has {} columns", run.id, run.batch.num_columns()));
-    }
-    keys.intern(columns, run.batch.num_rows(), &mut ids)?;
-    let checked = Table::default().absorb(&run.batch, &ids, false, shape);
-    checked.map(|()| ids).map_err(|problem| format!("the run {}: {problem}", run.id))
 }

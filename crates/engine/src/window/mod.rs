@@ -11,6 +11,7 @@ mod folding;
 mod global;
 mod late;
 mod merge;
+mod pane;
 mod receive;
 mod results;
 mod session;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
-use weir_model::Compiler;
+use weir_model::{Compiler, SeamError};
 
 use crate::compiled::Trouble;
 use crate::halves::Groups;
@@ -35,7 +36,7 @@ use crate::keys::{KeyId, Keys};
 use crate::operator::{News, Operator, Outcome, Ship};
 use crate::plan::{Limits, Plan, WindowKind, WindowPlan};
 use crate::rows::{Rows, Timing};
-use crate::{Effect, Holding, Run};
+use crate::{Effect, Holding, Run, RunStore};
 use assigned::Assigned;
 use fold::Fold;
 use folding::Folding;
@@ -168,6 +169,7 @@ impl Window {
         if self.merge.groups() + rows.len() <= limit {
             return 0;
         }
+        self.merge.warm_all(&mut self.keys, &self.shape);
         let over = self.merge.over_limit(&self.assigned, &self.ids, limit);
         for (_, indices) in &mut self.assigned.panes {
             indices.retain(|row| over.binary_search(row).is_err());
@@ -215,7 +217,7 @@ impl Window {
         let due = self.merge.due((before, reached), speaks);
         let emitted = self.fire_all(due, before);
         // Not while rows are being taken: they are known by the ids of their keys.
-        if self.keys.len() > 2 * self.merge.groups() + FORGET_FROM {
+        if self.keys.len() > 2 * self.merge.warm_groups() + FORGET_FROM {
             self.forget_keys();
         }
         emitted
@@ -273,6 +275,7 @@ impl Window {
     }
 
     fn fire(&mut self, due: merge::Due) -> (RecordBatch, u64) {
+        self.merge.warm_window(due.start, &mut self.keys, &self.shape);
         let fired = self.merge.fire(due, &mut self.fold, &self.keys, &self.shape);
         let span = (due.start, self.spans.end(due.start));
         let emitted = (due.pane, fired.revision);
@@ -339,7 +342,7 @@ impl Operator for Window {
         for (pane, table) in self.fold.drain() {
             self.merge.add_partial(pane, table, &self.keys, &self.shape);
         }
-        self.merge.compact(self.limits.runs_per_pane, &self.keys, &self.shape);
+        self.merge.compact(self.limits.runs_per_pane, &mut self.keys, &self.shape);
         self.merge.runs(self.node, next_run)
     }
 
@@ -358,6 +361,23 @@ impl Operator for Window {
         (self.reached, self.triggers.rows_since) = (meta.reached, meta.rows_since);
         self.shape.read_kinds(meta.kinds)?;
         self.merge.restore(meta.merge, runs, &mut self.keys, &self.shape)
+    }
+
+    fn loads_runs_itself(&self) -> bool {
+        true
+    }
+
+    fn release(&mut self, wanted: usize, store: &Arc<dyn RunStore>) -> usize {
+        let before = self.keys.size();
+        let freed = self.merge.release(wanted, store);
+        if freed > 0 {
+            self.forget_keys();
+        }
+        freed + before.saturating_sub(self.keys.size())
+    }
+
+    fn lost(&mut self) -> Option<SeamError> {
+        self.merge.lost()
     }
 
     fn state_bytes(&self) -> usize {

@@ -58,6 +58,7 @@ impl Window {
         }
         let limit = self.limits.groups_per_node;
         if self.merge.groups() + ids.len() > limit {
+            self.merge.warm_all(&mut self.keys, &self.shape);
             let mut assigned = Assigned::default();
             assigned.panes.push((groups.pane, (0..ids.len() as u32).collect()));
             let over = self.merge.over_limit(&assigned, &ids, limit);

@@ -14,11 +14,11 @@ use arrow::datatypes::Int64Type;
 use serde::{Deserialize, Serialize};
 use weir_model::EventTime;
 
-use super::merge::restore_keys;
+use super::pane::number_keys;
 use super::shape::Shape;
 use super::table::{Table, batch};
-use crate::Run;
 use crate::keys::{KeyId, Keys};
+use crate::run::{Run, RunRows};
 use crate::snapshot::run_id;
 
 /// Dead rows that a chunk may have besides as many as are alive.
@@ -226,7 +226,7 @@ impl States {
                 *next_run += 1;
                 run_id(*next_run, node, 0, &chunk.batch)
             });
-            Run { id, node, pane: EventTime::from_micros(0), batch: chunk.batch.clone() }
+            Run { id, node, pane: EventTime::from_micros(0), rows: RunRows::Held(chunk.batch.clone()) }
         };
         self.chunks.values_mut().map(name).collect()
     }
@@ -258,7 +258,7 @@ impl States {
         for (chunk, meta) in (0..).zip(chunks) {
             let run = runs.iter().find(|run| run.id == meta.run);
             let run = run.ok_or_else(|| format!("the run {} is missing", meta.run))?;
-            let mut ids = restore_keys(run, keys, shape)?;
+            let mut ids = number_keys(run.id, run.batch(), keys, shape)?;
             let mut live = 0;
             for (row, id) in (0..).zip(&mut ids) {
                 let word = meta.live.get(row as usize / 64);
@@ -273,7 +273,7 @@ impl States {
                 }
                 live += 1;
             }
-            self.chunks.insert(chunk, Chunk { id: Some(run.id), batch: run.batch.clone(), keys: ids, live });
+            self.chunks.insert(chunk, Chunk { id: Some(run.id), batch: run.batch().clone(), keys: ids, live });
             self.next_chunk = chunk + 1;
         }
         Ok(())
@@ -290,7 +290,7 @@ impl States {
 fn group_at(run: &Run, row: usize) -> Result<Group, String> {
     let mut numbers = [0; NUMBERS];
     for (index, number) in numbers.iter_mut().enumerate() {
-        let column = run.batch.column_by_name(&format!("g{index}"));
+        let column = run.batch().column_by_name(&format!("g{index}"));
         let column = column.and_then(|column| column.as_primitive_opt::<Int64Type>());
         *number = column.ok_or_else(|| format!("the run {} has no numbers of groups", run.id))?.value(row);
     }

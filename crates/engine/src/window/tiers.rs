@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
 
-use super::merge::Pane;
+use super::pane::Pane;
 use super::shape::Shape;
 use super::spans::{Fixed, PaneId};
 use super::table::Table;

@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use weir_model::Secret;
+use weir_model::{ByteSize, Secret};
 
 /// What the pipeline remembers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StateConfig {
+    /// How much memory the state of windows may take. What is over it, and was not used for longest, stays in the files of
+    /// the last snapshot and is read again when it is needed; results are the same. At least 1 MiB.
+    #[serde(default = "default_memory", skip_serializing_if = "is_default_memory")]
+    pub memory: ByteSize,
     /// If the newest state is damaged, go back to an older one by itself also where outputs (standard output, Kafka) then
     /// get rows twice. Tables and files are always set back to what they showed then. As `--fall-back`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -17,6 +21,21 @@ pub struct StateConfig {
     /// Where snapshots of the state are kept. Default: in the data folder, under `state`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshots: Option<SnapshotsConfig>,
+}
+
+impl Default for StateConfig {
+    fn default() -> Self {
+        Self { memory: default_memory(), fall_back: false, snapshots: None }
+    }
+}
+
+/// A gibibyte.
+fn default_memory() -> ByteSize {
+    ByteSize(1 << 30)
+}
+
+fn is_default_memory(memory: &ByteSize) -> bool {
+    *memory == default_memory()
 }
 
 /// A bucket for snapshots; the data folder has copies of those that are needed. Where reading goes on, and which snapshot

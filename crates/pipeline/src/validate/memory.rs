@@ -27,7 +27,15 @@ const TABLE_BYTES_MAX: u64 = 256 << 20;
 /// A file or an URL is not looked at more often than this.
 const REFRESH_MIN: DurationText = DurationText::millis(100);
 
+/// Less memory for state does not hold what one batch may bring.
+const STATE_BYTES_MIN: u64 = 1 << 20;
+
 pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
+    let memory = config.state.memory;
+    if memory.0 < STATE_BYTES_MIN {
+        let problem = Problem::new("state.memory", format!("{memory} is too little: at least 1MiB"));
+        problems.push(problem.hint("how much of the state is held in memory; the default is 1GiB"));
+    }
     for (index, step) in config.steps.iter().enumerate() {
         if let StepKind::Deduplicate(deduplicate) = &step.kind {
             let path = format!("steps[{index}].deduplicate");

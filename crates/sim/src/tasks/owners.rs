@@ -4,7 +4,7 @@ use weir_engine::{Effect, Held, KeyGroup, Merge, Partial, Plan, Snapshot};
 use weir_model::{Balance, ProcessingTime};
 
 use super::publish;
-use crate::player::kept;
+use crate::away::kept;
 use crate::{Columns, Outcome, PlayError};
 
 pub(super) struct Owners {

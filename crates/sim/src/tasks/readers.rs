@@ -7,7 +7,8 @@ use weir_model::{Epoch, PartitionId, ProcessingTime};
 
 use super::feed::Item;
 use super::publish;
-use crate::player::{batch, kept, source_of};
+use crate::away::kept;
+use crate::player::{batch, source_of};
 use crate::{Columns, Outcome, PlayError, Row};
 
 /// Who reads a partition, and how far.

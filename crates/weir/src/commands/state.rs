@@ -208,7 +208,7 @@ fn some_rows(snapshot: &Snapshot, inspection: &Inspection, rows: usize) -> Resul
     for step in &inspection.steps {
         let mut left = rows;
         for run in snapshot.runs.iter().filter(|run| run.node == step.node) {
-            let shown = run.batch.slice(0, left.min(run.batch.num_rows()));
+            let shown = run.batch().slice(0, left.min(run.batch().num_rows()));
             left -= shown.num_rows();
             if shown.num_rows() > 0 {
                 let table = pretty_format_batches(&[shown]).map_err(|error| Failure::run(error.to_string()))?;

@@ -111,6 +111,7 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
         },
         epoch: config.epoch.std(),
         tasks: config.tasks.map_or_else(tasks_of_itself, |tasks| tasks as usize),
+        state_bytes_max: usize::try_from(config.state.memory.0).unwrap_or(usize::MAX),
         snapshots: bucket(config)?,
         recovery: Recovery { fall_back: config.state.fall_back, reset: Reset::Nothing },
         rerun: None,

@@ -10,7 +10,7 @@ use arrow::ipc::{reader::StreamReader, writer::StreamWriter};
 use bytes::Bytes;
 use weir_collect::SourceConfig;
 use weir_deliver::{DeadLetter, LetterKind, LettersOf, dead_letter_batch};
-use weir_engine::{Effect, Engine, Input, Snapshot, Table};
+use weir_engine::{Effect, Engine, Input, RunRows, Snapshot, Table};
 use weir_model::{
     Balance, Decoder, Epoch, EventTime, Framed, Offset, PartitionId, Position, ProcessingTime, Raw, RecordSpan,
     Rejected, TimeDelta, Watermark,
@@ -314,6 +314,7 @@ impl<'j> Stage<'j> {
                 // A story gives its records when it says so.
                 Effect::Pause(_) | Effect::Resume(_) => {}
                 Effect::Snapshot(taken) => snapshot = Some(taken),
+                Effect::Lost { .. } => unreachable!("a story has all its state in memory"),
             }
         }
         self.reject(&rejected);
@@ -355,7 +356,7 @@ impl<'j> Stage<'j> {
         self.engine.step(Input::Barrier(Epoch::default()), &mut effects);
         let snapshot = self.carry_out(effects, None).ok_or("the engine does not answer a barrier")?;
         let runs = snapshot.runs.into_iter().map(|mut run| {
-            run.batch = through_bytes(&run.batch).map_err(|error| error.to_string())?;
+            run.rows = RunRows::Held(through_bytes(run.batch()).map_err(|error| error.to_string())?);
             Ok(run)
         });
         let snapshot = Snapshot { runs: runs.collect::<Result<_, String>>()?, ..snapshot };

@@ -11,22 +11,20 @@
 //! first, so which of the equal rows goes on depends on how the partitions interleave. How many go on does not, as long
 //! as all rows with equal keys lie within `within` of each other, which is what repeated deliveries do.
 
-mod memory;
-
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, UInt32Array};
 use serde_json::value::{RawValue, to_raw_value};
-use weir_model::{Compiler, TimeDelta, planted};
+use weir_model::{Compiler, SeamError, TimeDelta, planted};
 
 use super::{News, Operator, Outcome};
 use crate::compiled::{Compiled, Trouble};
-use crate::keys::digests;
+use crate::keyed::{KeyedMeta, KeyedState, Spilling};
+use crate::keys::{Digest, digests};
 use crate::plan::Plan;
 use crate::rows::Rows;
 use crate::window::LateNames;
-use crate::{Effect, Run};
-use memory::{Memory, MemoryMeta};
+use crate::{Effect, Run, RunStore};
 
 /// A step that lets no row through twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +72,9 @@ pub(crate) struct Deduplicate {
     late: LateRows,
     keys_max: usize,
     expressions: Compiled,
-    memory: Memory,
+    /// The keys of rows that went on.
+    memory: Box<dyn KeyedState>,
+    lost: Option<SeamError>,
     late_names: LateNames,
     reached: i64,
 }
@@ -97,13 +97,14 @@ impl Deduplicate {
             late: plan.late,
             keys_max: plan.keys_max,
             expressions: Compiled::new(plan.by.clone(), compiler),
-            memory: Memory::new(plan.within.micros()),
+            memory: Box::new(Spilling::new(plan.within.micros())),
+            lost: None,
             late_names: LateNames::new(&pipeline.pipeline),
             reached: crate::progress::UNKNOWN,
         }
     }
 
-    fn fate(&mut self, key: Option<u128>, time: i64, mark: i64) -> Fate {
+    fn fate(&mut self, key: Option<Digest>, time: i64, mark: i64) -> Fate {
         if mark.max(self.reached).saturating_sub(self.within) >= time {
             return match self.late {
                 LateRows::Aside => Fate::Late,
@@ -111,12 +112,12 @@ impl Deduplicate {
             };
         }
         let Some(key) = key else { return Fate::GoesOn };
-        if self.memory.holds(key, time) {
+        if self.memory.get(key, time).is_some() {
             Fate::Duplicate
         } else if self.memory.len() >= self.keys_max {
             Fate::OverLimit
         } else {
-            self.memory.insert(key, time);
+            self.memory.put(key, time);
             Fate::GoesOn
         }
     }
@@ -161,6 +162,11 @@ impl Operator for Deduplicate {
         let (times, marks) = rows.timed("deduplicate")?;
         let keys = self.expressions.evaluate(&rows.columns)?;
         let keys = digests(&keys, rows.len()).map_err(Trouble::Types)?;
+        let wanted: Vec<(Digest, i64)> =
+            keys.iter().zip(times.iter()).filter_map(|(key, time)| Some(((*key)?, *time))).collect();
+        if let Err(lost) = self.memory.fetch(&wanted) {
+            self.lost.get_or_insert(lost);
+        }
         let times = times.iter().zip(marks.iter());
         let fates: Vec<Fate> =
             keys.into_iter().zip(times).map(|(key, (time, mark))| self.fate(key, *time, *mark)).collect();
@@ -168,13 +174,13 @@ impl Operator for Deduplicate {
     }
 
     fn next_stop(&self, _reached: i64) -> i64 {
-        self.memory.next_forgotten().unwrap_or(i64::MAX)
+        self.memory.next_expiry().unwrap_or(i64::MAX)
     }
 
     fn hear(&mut self, news: News) -> Outcome {
         if let News::Reached(reached) | News::End(reached) = news {
             self.reached = reached;
-            self.memory.forget(reached);
+            self.memory.expire(reached);
         }
         Outcome::default()
     }
@@ -188,13 +194,25 @@ impl Operator for Deduplicate {
     }
 
     fn restore(&mut self, meta: &RawValue, runs: &[Run]) -> Result<(), String> {
-        let (reached, memory): (i64, MemoryMeta) =
+        let (reached, memory): (i64, KeyedMeta) =
             serde_json::from_str(meta.get()).map_err(|error| error.to_string())?;
         self.reached = reached;
         if planted!(DuplicatesForgotten) {
             return Ok(());
         }
         self.memory.restore(&memory, runs)
+    }
+
+    fn loads_runs_itself(&self) -> bool {
+        true
+    }
+
+    fn release(&mut self, wanted: usize, store: &Arc<dyn RunStore>) -> usize {
+        self.memory.release(wanted, store)
+    }
+
+    fn lost(&mut self) -> Option<SeamError> {
+        self.lost.take()
     }
 
     fn state_bytes(&self) -> usize {

@@ -31,7 +31,7 @@ use arrow::compute::take;
 use arrow::datatypes::DataType;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
-use weir_model::{Compiler, TimeDelta};
+use weir_model::{Compiler, SeamError, TimeDelta};
 
 use super::{News, Operator, Outcome};
 use crate::compiled::{Compiled, Trouble};
@@ -39,7 +39,7 @@ use crate::keys::{Digest, digests};
 use crate::plan::{Plan, Upstream};
 use crate::rows::{Rows, Timing};
 use crate::window::LateNames;
-use crate::{Effect, Run};
+use crate::{Effect, Run, RunStore};
 use as_of::AsOfJoin;
 use pairing::Pairing;
 use side::{Place, Side, SideMeta};
@@ -458,6 +458,19 @@ impl Operator for Join {
             side.restore(meta, runs)?;
         }
         Ok(())
+    }
+
+    fn loads_runs_itself(&self) -> bool {
+        true
+    }
+
+    fn release(&mut self, wanted: usize, store: &Arc<dyn RunStore>) -> usize {
+        let freed = self.sides[LEFT].release(wanted, store);
+        freed + self.sides[RIGHT].release(wanted.saturating_sub(freed), store)
+    }
+
+    fn lost(&mut self) -> Option<SeamError> {
+        self.sides.iter_mut().find_map(Side::lost)
     }
 
     fn state_bytes(&self) -> usize {

@@ -5,20 +5,21 @@
 //! made anew from the runs after a restore.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array, new_null_array};
 use arrow::compute::{interleave, take};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
-use weir_model::EventTime;
+use weir_model::{EventTime, SeamError, SeamResult};
 
 use super::columns::Columns;
-use crate::Run;
 use crate::keys::{Digest, digest_column, digests_of_column, times_of_column};
 use crate::operator::runs::Runs;
+use crate::run::{Run, RunRows, RunStore};
 use crate::snapshot::run_id;
 
 /// Stands for the key of a row that has none; no key has this digest, but for one in 2^128.
@@ -50,6 +51,7 @@ pub(super) struct Side {
     index: HashMap<Digest, Vec<Place>, FixedState>,
     rows: usize,
     open: usize,
+    lost: Option<SeamError>,
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +87,7 @@ impl Side {
             index: HashMap::default(),
             rows: 0,
             open: 0,
+            lost: None,
         }
     }
 
@@ -172,30 +175,53 @@ impl Side {
         (time - self.offset).div_euclid(self.width) * self.width + self.offset
     }
 
-    /// The columns of the rows at these places.
-    pub(super) fn gather(&self, places: &[Place]) -> Vec<ArrayRef> {
-        let mut batches: Vec<&RecordBatch> = Vec::new();
-        // Of each bucket the index of its first run in `batches`, and the row at which each of its runs begins.
-        let mut known: BTreeMap<i64, (usize, Vec<u32>)> = BTreeMap::new();
+    /// The columns of the rows at these places; nulls when they cannot be loaded, which [`Side::lost`] tells.
+    pub(super) fn gather(&mut self, places: &[Place]) -> Vec<ArrayRef> {
+        self.try_to_gather(places).unwrap_or_else(|lost| {
+            self.lost.get_or_insert(lost);
+            self.columns.fields().iter().map(|field| new_null_array(field.data_type(), places.len())).collect()
+        })
+    }
+
+    fn try_to_gather(&self, places: &[Place]) -> SeamResult<Vec<ArrayRef>> {
+        let schema = run_schema(self.columns.schema());
+        let (mut batches, mut known) = (Vec::new(), BTreeMap::new());
         let mut found = Vec::with_capacity(places.len());
         for place in places {
-            let (first, starts) = known.entry(place.bucket).or_insert_with(|| {
-                let (first, mut starts, mut row) = (batches.len(), Vec::new(), 0);
-                for batch in self.buckets[&place.bucket].runs.batches() {
-                    batches.push(batch);
-                    starts.push(row);
-                    row += batch.num_rows() as u32;
+            let runs = &self.buckets[&place.bucket].runs;
+            let (run, row) = runs.find(place.row as usize);
+            let batch = match known.entry((place.bucket, run)) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(new) => {
+                    batches.push(runs.load(run, &schema)?);
+                    *new.insert(batches.len() - 1)
                 }
-                (first, starts)
-            });
-            let run = starts.partition_point(|start| *start <= place.row) - 1;
-            found.push((*first + run, (place.row - starts[run]) as usize));
+            };
+            found.push((batch, row));
         }
         let column = |index: usize| {
             let arrays: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(index).as_ref()).collect();
             interleave(&arrays, &found).expect("the runs of a side are of one kind")
         };
-        (OWN_COLUMNS..OWN_COLUMNS + self.columns.fields().len()).map(column).collect()
+        Ok((OWN_COLUMNS..OWN_COLUMNS + self.columns.fields().len()).map(column).collect())
+    }
+
+    /// Why rows could not be loaded, if some could not.
+    pub(super) fn lost(&mut self) -> Option<SeamError> {
+        self.lost.take()
+    }
+
+    /// Lets go of the columns of rows that `store` has, until about `wanted` bytes are free; where they are found stays.
+    /// Returns how many bytes are.
+    pub(super) fn release(&mut self, wanted: usize, store: &Arc<dyn RunStore>) -> usize {
+        let mut freed = 0;
+        for bucket in self.buckets.values_mut() {
+            if freed >= wanted {
+                break;
+            }
+            freed += bucket.runs.release(wanted - freed, store);
+        }
+        freed
     }
 
     /// The watermark at which the next bucket is dropped.
@@ -250,7 +276,7 @@ impl Side {
             *next_run += 1;
             (run_id(*next_run, node, 0, &batch), batch)
         });
-        let mut runs = vec![Run { id: *id, node, pane: EventTime::from_micros(0), batch: batch.clone() }];
+        let mut runs = vec![Run { id: *id, node, pane: EventTime::from_micros(0), rows: RunRows::Held(batch.clone()) }];
         for (start, bucket) in &mut self.buckets {
             runs.extend(bucket.runs.seal((node, *start), next_run));
             let (id, batch) = bucket.counted_run.get_or_insert_with(|| {
@@ -259,7 +285,7 @@ impl Side {
                 *next_run += 1;
                 (run_id(*next_run, node, *start, &batch), batch)
             });
-            runs.push(Run { id: *id, node, pane: EventTime::from_micros(*start), batch: batch.clone() });
+            runs.push(Run { id: *id, node, pane: EventTime::from_micros(*start), rows: RunRows::Held(batch.clone()) });
         }
         runs
     }
@@ -278,22 +304,25 @@ impl Side {
     /// # Errors
     /// What is damaged.
     pub(super) fn restore(&mut self, meta: SideMeta, runs: &[Run]) -> Result<(), String> {
-        let found = |id: u64| runs.iter().find(|run| run.id == id).ok_or_else(|| format!("the run {id} is missing"));
-        let columns = found(meta.columns)?.batch.clone();
+        let runs: BTreeMap<u64, &Run> = runs.iter().map(|run| (run.id, run)).collect();
+        let found = |id: u64| runs.get(&id).copied().ok_or_else(|| format!("the run {id} is missing"));
+        let loaded = |id: u64| found(id)?.loaded().map_err(|error| error.full());
+        let columns = loaded(meta.columns)?.batch().clone();
         let known = std::mem::replace(&mut self.columns, Columns::of_schema(columns.schema()));
         self.columns_run = Some((meta.columns, columns));
         for (start, ids, counted) in meta.buckets {
-            let mut bucket = Bucket { runs: Runs::restore(&ids, runs)?, ..Bucket::default() };
-            for batch in bucket.runs.batches() {
+            let mut bucket = Bucket::default();
+            for id in ids {
+                let batch = bucket.runs.restore(found(id)?).map_err(|error| error.full())?;
                 let [keys, times, ..] = batch.columns() else {
                     return Err(format!("a run of rows has {} columns", batch.num_columns()));
                 };
                 bucket.keys.extend(digests_of_column(keys)?);
                 bucket.times.extend(times_of_column(times)?);
             }
-            let run = found(counted)?;
-            bucket.counted_run = Some((run.id, run.batch.clone()));
-            let flags = run.batch.columns().first().and_then(|column| column.as_boolean_opt());
+            let run = loaded(counted)?;
+            bucket.counted_run = Some((run.id, run.batch().clone()));
+            let flags = run.batch().columns().first().and_then(|column| column.as_boolean_opt());
             let flags = flags.filter(|flags| flags.len() == bucket.times.len());
             let flags = flags.ok_or_else(|| format!("the run {counted} does not fit its bucket"))?;
             bucket.counted = flags.values().iter().collect();

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use weir_model::EventTime;
 
 use super::columns::Columns;
-use crate::Run;
 use crate::keys::{Digest, digest_column, digests_of_column, times_of_column};
+use crate::run::{Run, RunRows};
 use crate::snapshot::run_id;
 
 /// Columns of a run before those of the row.
@@ -273,7 +273,7 @@ impl Versions {
                 *next_run += 1;
                 run_id(*next_run, node, 0, batch)
             });
-            Run { id, node, pane: EventTime::from_micros(0), batch: batch.clone() }
+            Run { id, node, pane: EventTime::from_micros(0), rows: RunRows::Held(batch.clone()) }
         };
         let columns = self.columns_run.take();
         let (mut id, batch) = match columns {
@@ -299,12 +299,12 @@ impl Versions {
     /// What is damaged.
     pub(super) fn restore(&mut self, meta: VersionsMeta, runs: &[Run], low: i64) -> Result<(), String> {
         let found = |id: u64| runs.iter().find(|run| run.id == id).ok_or_else(|| format!("the run {id} is missing"));
-        let columns = found(meta.columns)?.batch.clone();
+        let columns = found(meta.columns)?.batch().clone();
         let known = std::mem::replace(&mut self.columns, Columns::of_schema(columns.schema()));
         self.columns_run = Some((meta.columns, columns));
         let low = low.div_euclid(self.grid).saturating_mul(self.grid);
         for (run, id) in (0u32..).zip(meta.runs) {
-            let batch = found(id)?.batch.clone();
+            let batch = found(id)?.batch().clone();
             for (row, (key, version)) in (0u32..).zip(versions_of(&batch)?) {
                 self.add(key, version, (run, row));
                 self.await_drops(key, &version, low);

@@ -17,8 +17,8 @@ use weir_model::{EventTime, PartitionId};
 use super::Sessions;
 use super::living::{NOBODY, Session, SessionId, Shown};
 use super::spans::{Span, Spans};
-use crate::Run;
 use crate::keys::{KeyId, key_columns};
+use crate::run::{Run, RunRows};
 use crate::snapshot::run_id;
 use crate::window::table::batch;
 
@@ -50,7 +50,7 @@ impl Sessions {
                 *next_run += 1;
                 run_id(*next_run, node, 0, batch)
             });
-            runs.push(Run { id, node, pane: EventTime::from_micros(0), batch: batch.clone() });
+            runs.push(Run { id, node, pane: EventTime::from_micros(0), rows: RunRows::Held(batch.clone()) });
             id
         };
         for (id, batch) in self.parts.runs() {
@@ -118,7 +118,7 @@ impl Sessions {
         self.living.gone = self.reached.saturating_sub(self.lateness);
         self.shape.read_kinds(meta.kinds)?;
         let runs: BTreeMap<u64, &Run> = runs.iter().map(|run| (run.id, run)).collect();
-        let find = |id: &u64| runs.get(id).map(|run| &run.batch).ok_or_else(|| format!("the run {id} is missing"));
+        let find = |id: &u64| runs.get(id).map(|run| run.batch()).ok_or_else(|| format!("the run {id} is missing"));
         if let [sessions, details] = &meta.index[..] {
             let ids = self.load_sessions(find(sessions)?)?;
             self.load_details(find(details)?, &ids)?;
