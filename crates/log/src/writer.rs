@@ -1,6 +1,7 @@
 //! The thread that writes a partition: groups of appends become durable together, and only then are they acknowledged.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,6 +14,9 @@ use crate::frame::Frame;
 use crate::keys::{Mark, Marked};
 use crate::partition::Partition;
 use crate::segment::Segment;
+
+/// How often it is tried to cut off what nobody was told of.
+const CUTS_MAX: u32 = 8;
 
 /// Records that somebody waits to be durable.
 #[derive(Debug)]
@@ -143,8 +147,10 @@ impl Writer {
         if let Err(error) = synced {
             // The kernel takes what it could not write for written: the next process would find it, a sync would say yes,
             // and a loss of power would take it. Nobody was told of it, so it goes.
-            if !planted!(UnsyncedLeft) {
-                let _ = partition.vfs.truncate(&path, before);
+            if !planted!(UnsyncedLeft)
+                && let Err(cut) = self.cut(&path, before)
+            {
+                tracing::error!(topic = partition.name, error = %cut, "what could not be made durable cannot be cut off");
             }
             self.close(&error);
             return Err(error);
@@ -223,7 +229,7 @@ impl Writer {
 
     /// After a failed write: a full disk leaves half a group, which must go before anything else is written. What
     /// cannot be undone closes the partition.
-    fn undo(&mut self, open: Open, path: &std::path::Path, before: u64, error: io::Error) -> SeamError {
+    fn undo(&mut self, open: Open, path: &Path, before: u64, error: io::Error) -> SeamError {
         let error = disk_error("write", path, error);
         if error.kind != ErrorKind::Retry {
             let error = SeamError { kind: ErrorKind::Closed, ..error };
@@ -231,7 +237,7 @@ impl Writer {
             return error;
         }
         if !planted!(HalfWriteLeft)
-            && let Err(cut) = self.partition.vfs.truncate(path, before)
+            && let Err(cut) = self.cut(path, before)
         {
             let error =
                 SeamError::caused(ErrorKind::Closed, format!("cannot undo half a write to {}", path.display()), cut);
@@ -240,6 +246,18 @@ impl Writer {
         }
         self.open = Some(open);
         SeamError::new(ErrorKind::Retry, disk_is_full(&self.partition))
+    }
+
+    /// Cuts off what follows `before` bytes. A full disk may refuse even that for a moment.
+    fn cut(&self, path: &Path, before: u64) -> io::Result<()> {
+        let mut cut = self.partition.vfs.truncate(path, before);
+        for _ in 1..CUTS_MAX {
+            if cut.is_ok() {
+                break;
+            }
+            cut = self.partition.vfs.truncate(path, before);
+        }
+        cut
     }
 
     fn close(&self, error: &SeamError) {

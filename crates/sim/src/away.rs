@@ -105,6 +105,40 @@ barrier
     }
 
     #[test]
+    fn ten_times_as_much_state_as_may_be_in_memory_is_held_within_the_budget() {
+        const BUDGET: usize = 100_000;
+        let plan =
+            "time delay=1d\nwindow 10s by key compute n=count(*), middle=p50(value), all=sum(value)\n---\nadded p0\n";
+        let mut story = Story::parse(plan).expect("a story");
+        for minute in 0..60 {
+            let rows: Vec<String> = (0..80).map(|key| format!("10:{minute:02}:0{} k{key} {key}", key % 10)).collect();
+            let more = Story::parse(&format!("{plan}rows p0: {}\n", rows.join(" | "))).expect("a story");
+            story.lines.push(more.lines[1].clone());
+        }
+        let mut stage = crate::player::Stage::new(&story.plan).expect("a plan");
+        let (away, mut largest, mut outcome) = (Arc::new(Away::default()), 0, Outcome::default());
+        let store: Arc<dyn RunStore> = away.clone();
+        for line in &story.lines {
+            let mut effects = Vec::new();
+            stage.step(line, &mut effects);
+            largest = largest.max(stage.engine.state_bytes());
+            if stage.engine.state_bytes() > BUDGET {
+                stage.step(&Line::Barrier, &mut effects);
+                let Some(Effect::Snapshot(snapshot)) = effects.pop() else { panic!("a barrier makes a snapshot") };
+                away.keep(&snapshot);
+                stage.engine.release(BUDGET / 4 * 3, &store);
+            }
+        }
+        let stored: usize = away.0.lock().expect("one thread").values().map(RecordBatch::get_array_memory_size).sum();
+        assert!(stored > 10 * BUDGET, "{stored} bytes in all");
+        assert!(largest < 2 * BUDGET, "{largest} bytes in memory at a time");
+        let mut effects = Vec::new();
+        stage.step(&Line::End, &mut effects);
+        let told: usize = effects.iter().map(|effect| outcome.add(effect).len()).sum();
+        assert_eq!(told, 60 * 80, "every group of every window");
+    }
+
+    #[test]
     fn what_cannot_be_loaded_is_told_and_not_guessed() {
         let story = Story::parse(STORY).expect("a story");
         let (mut stage, _) = stage(&story);

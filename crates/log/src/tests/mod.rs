@@ -209,6 +209,21 @@ fn a_failed_sync_closes_the_topic_until_a_restart_and_no_other() {
 }
 
 #[test]
+fn what_a_full_disk_neither_syncs_nor_cuts_at_once_is_not_there_after_a_restart() {
+    let disk = SimDisk::new(1);
+    let log = open(&disk, LogConfig::default()).expect("opened");
+    append(&log, 0..1).expect("taken");
+    let sync = disk.operations() + 1;
+    (sync..sync + 4).for_each(|operation| disk.fail_at(operation, Fault::Full));
+    assert_eq!(append(&log, 1..2).expect_err("not durable").kind, ErrorKind::Closed);
+    drop(log);
+    // The process ends; the power does not fail, so what the kernel holds is still there.
+    disk.restart();
+    let log = open(&disk, LogConfig::default()).expect("opened");
+    assert_eq!(log.end("t"), Offset(1), "the next process would take it for safe, and power would take it");
+}
+
+#[test]
 fn sizes_and_names_have_limits() {
     let config = LogConfig { record_bytes_max: 20, append_bytes_max: 50, queue_bytes: 10, ..LogConfig::default() };
     let log = open(&SimDisk::new(1), config).expect("opened");

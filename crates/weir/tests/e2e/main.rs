@@ -6,6 +6,7 @@ mod aggregates;
 mod backup;
 mod bad_input;
 mod bucket;
+mod budget;
 mod changes;
 mod contract;
 mod corruption;
