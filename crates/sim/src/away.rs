@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     const STORY: &str = "\
-time delay=0s
+time delay=1m
 window 10s by key compute n=count(*), middle=p50(value) lateness=1h
 ---
 added p0

@@ -19,7 +19,7 @@ steps:
     window:
       tumbling: 1m
       by: [service]
-      compute: { events: count(*), median: quantile(0.5, n), users: count_distinct(id), last: last(n) }
+      compute: { events: count(*), median: \"quantile(0.5, n)\", users: count_distinct(id), last: last(n) }
 outputs:
   - file: { path: once.ndjson, format: ndjson }
     from: once
