@@ -256,7 +256,7 @@ mod tests {
         let read = bundles().read(&name).expect("read");
         assert_eq!(read.iter().map(|part| part.key.as_str()).collect::<Vec<_>>(), ["in/0", "in/1"]);
         assert_eq!((read[1].offset, read[1].carry.as_deref()), (42, Some("app")));
-        assert_eq!(read[1].snapshot.runs[0].batch, part("").snapshot.runs[0].batch);
+        assert_eq!(read[1].snapshot.runs[0].batch(), part("").snapshot.runs[0].batch());
         assert_eq!(bundles().names().expect("names"), [name.clone()].into());
         bundles().remove(&name).expect("removed");
         bundles().remove(&name).expect("it is gone already");
