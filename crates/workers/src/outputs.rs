@@ -158,6 +158,8 @@ impl Outputs {
                 Effect::RejectResult { node, rows, reason } => {
                     rejected.extend(rejected_made(&self.steps[node], &rows, &reason));
                 }
+                // A machine of a worker holds all of its state in memory.
+                Effect::Lost { error, .. } => return Err(error),
                 Effect::Pause(_) | Effect::Resume(_) | Effect::Snapshot(_) => {}
             }
         }

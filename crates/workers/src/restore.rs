@@ -282,6 +282,7 @@ impl<B: Broker> Finding<'_, B> {
     fn refused(&self, place: &Place, error: &EngineError) -> SeamError {
         let (kind, way_out) = match error {
             EngineError::Corrupt(_) => (ErrorKind::Corrupt, ""),
+            EngineError::Unreadable(error) => (error.kind, ""),
             EngineError::Plan { .. } => (ErrorKind::Config, ""),
             EngineError::OtherPlan { .. } | EngineError::Misfits(_) => {
                 (ErrorKind::Config, ": run it as it was, or use another workers.group, which begins anew")
