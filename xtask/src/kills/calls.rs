@@ -5,10 +5,10 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::client::{Server, post};
-use super::{Options, Verdict, ask, pipeline, row, write};
+use super::client::{Server, count, post};
+use super::{Options, Verdict, pipeline, row, write};
 use crate::shell::Outcome;
 
 /// The kinds of calls by which anything reaches the disk; each is counted by itself.
@@ -19,6 +19,8 @@ const FILE_ROWS: u64 = 30_000;
 /// Requests that are posted one after the other, and rows in each.
 const POSTS: u64 = 20;
 const POST_ROWS: u64 = 100;
+/// For how long stored rows are waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// What strace is told to send.
 const SIGKILL: i32 = 9;
 /// A script has fewer calls of a kind than this; more means that it never ends.
@@ -104,7 +106,7 @@ impl Script {
             };
         }
         let Some(server) = Server::start(traced)? else { return Ok(true) };
-        let survived = (0..POSTS).all(|index| self.post(&server, index)) && self.is_stored()?;
+        let survived = (0..POSTS).all(|index| self.post(&server, index)) && self.is_stored(&server);
         // Told to stop, it may still be killed on its way; strace passes the signal on.
         let stopped = if survived { server.stop().is_ok() } else { false };
         Ok(!stopped)
@@ -114,15 +116,17 @@ impl Script {
         post(&server.address, "rows", index * POST_ROWS, (index + 1) * POST_ROWS)
     }
 
-    fn is_stored(&self) -> Outcome<bool> {
-        // A kill on the way leaves it at less for ever.
-        for _ in 0..50 {
-            let stored = ask(&self.weir, &self.data, "SELECT count(*) FROM rows").unwrap_or_default();
-            if stored.first().and_then(|count| count.parse::<u64>().ok()).is_some_and(|count| count >= self.rows) {
-                return Ok(true);
+    /// Waits until all rows are stored; `false` when the server has died on the way, or does not get there.
+    fn is_stored(&self, server: &Server) -> bool {
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            match count(&server.address, "rows") {
+                None => return false,
+                Some(stored) if stored >= self.rows => return true,
+                Some(_) => {}
             }
         }
-        Ok(false)
+        false
     }
 
     /// Goes on without being killed, to the end, and looks at what there is.
@@ -137,7 +141,8 @@ impl Script {
             if !(0..POSTS).all(|index| self.post(&server, index)) {
                 return Err("a request after a kill was refused".to_owned());
             }
-            self.is_stored()?;
+            // What is missing is counted by the verdict.
+            self.is_stored(&server);
             server.stop()?;
         }
         Verdict::of(&self.weir, &self.data, "rows", self.rows)

@@ -58,19 +58,33 @@ impl Drop for Server {
 /// Posts the rows `from..to` to `stream` under a key of their own; whether it heard that they are taken.
 pub(super) fn post(address: &str, stream: &str, from: u64, to: u64) -> bool {
     let body: String = (from..to).map(row).collect();
-    let ask = || -> std::io::Result<String> {
-        let mut socket = TcpStream::connect(address)?;
-        socket.set_read_timeout(Some(Duration::from_secs(10)))?;
-        let head = format!(
-            "POST /api/v1/ingest/{stream} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/x-ndjson\r\n\
-             Idempotency-Key: rows-{from}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-            body.len()
-        );
-        socket.write_all(head.as_bytes())?;
-        socket.write_all(body.as_bytes())?;
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+    let path = format!("/api/v1/ingest/{stream}");
+    let answer = exchange(address, &path, &format!("application/x-ndjson\r\nIdempotency-Key: rows-{from}"), &body);
+    answer.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}
+
+/// How many rows a table has; 0 if it is not there yet, `None` when the server does not answer.
+pub(super) fn count(address: &str, table: &str) -> Option<u64> {
+    let body = format!("{{\"sql\":\"SELECT count(*) AS n FROM {table}\"}}");
+    let answer = exchange(address, "/api/v1/sql?format=ndjson", "application/json", &body).ok()?;
+    if answer.is_empty() {
+        return None;
+    }
+    let digits = answer.split_once("{\"n\":").map_or("0", |(_, rest)| rest.split('}').next().unwrap_or("0"));
+    digits.parse().ok()
+}
+
+fn exchange(address: &str, path: &str, content_type: &str, body: &str) -> std::io::Result<String> {
+    let mut socket = TcpStream::connect(address)?;
+    socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n",
+        body.len()
+    );
+    socket.write_all(head.as_bytes())?;
+    socket.write_all(body.as_bytes())?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer)?;
+    Ok(answer)
 }
