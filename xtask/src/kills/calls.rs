@@ -21,6 +21,8 @@ const POSTS: u64 = 20;
 const POST_ROWS: u64 = 100;
 /// For how long stored rows are waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two questions.
+const PAUSE: Duration = Duration::from_millis(50);
 /// What strace is told to send.
 const SIGKILL: i32 = 9;
 /// A script has fewer calls of a kind than this; more means that it never ends.
@@ -125,6 +127,9 @@ impl Script {
                 Some(stored) if stored >= self.rows => return true,
                 Some(_) => {}
             }
+            // Each question makes the server write; asked without a pause it would never come to the end of its writes.
+            #[expect(clippy::disallowed_methods, reason = "another process is waited for")]
+            std::thread::sleep(PAUSE);
         }
         false
     }
