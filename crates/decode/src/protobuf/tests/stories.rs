@@ -53,13 +53,13 @@ fn what_is_not_there_is_null_where_that_can_be_told_and_else_the_default() {
                rating: { } customer: { } prices: [1, 2.5] tags: { key: "a" value: "b" } by_rank: { key: -1 value: { age: 3 } }
                card: "1234" blob: "\xff""#,
             r#"status: 7 friend: { name: "F" } parent: { id: 2 status: PAID parent: { note: "x" tags: { key: "k" } }
-               blob: "ab" } extra: { fields: { key: "n" value: { number_value: 1 } } fields: { key: "l" value: { list_value: {
+               blob: "ab" } extra: { fields: { key: "l" value: { list_value: { values: { number_value: 1 }
                values: { string_value: "s" } values: { null_value: NULL_VALUE } values: { bool_value: true } } } } }"#,
         ],
         expect![[r#"
             {"at":null,"blob":"","by_rank":{},"card":null,"customer":null,"extra":null,"friend":null,"id":0,"note":null,"parent":null,"prices":[],"rating":null,"status":"NEW","tags":{},"took":null}
             {"at":1000000005,"blob":"ff","by_rank":{"-1":{"age":3,"name":""}},"card":"1234","customer":{"age":0,"name":""},"extra":null,"friend":null,"id":18446744073709551615,"note":"","parent":null,"prices":[1.0,2.5],"rating":0,"status":"PAID","tags":{"a":"b"},"took":"-2000000005"}
-            {"at":null,"blob":"","by_rank":{},"card":null,"customer":null,"extra":"{\"n\":1.0,\"l\":[\"s\",null,true]}","friend":{"age":0,"name":"F"},"id":0,"note":null,"parent":"{\"id\":2,\"status\":\"PAID\",\"parent\":{\"note\":\"x\",\"tags\":{\"k\":\"\"}},\"blob\":\"YWI=\"}","prices":[],"rating":null,"status":"7","tags":{},"took":null}"#]],
+            {"at":null,"blob":"","by_rank":{},"card":null,"customer":null,"extra":"{\"l\":[1.0,\"s\",null,true]}","friend":{"age":0,"name":"F"},"id":0,"note":null,"parent":"{\"id\":2,\"status\":\"PAID\",\"parent\":{\"note\":\"x\",\"tags\":{\"k\":\"\"}},\"blob\":\"YWI=\"}","prices":[],"rating":null,"status":"7","tags":{},"took":null}"#]],
     );
 }
 
