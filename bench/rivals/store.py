@@ -154,7 +154,7 @@ class Datafusion(Here):
         self.context.register_json("raw", source, schema=pyarrow.schema(fields), file_extension=".ndjson")
         columns = ", ".join(text + ["duration_ms", "status", "tags"])
         rows = self.context.sql(f"SELECT to_timestamp_millis(ts) AS ts, {columns} FROM raw")
-        rows.write_parquet(os.path.join(folder, "logs"), compression="zstd(3)")
+        rows.write_parquet(os.path.join(folder, "logs"), compression="zstd", compression_level=3)
 
     def ask(self, sql):
         if not self.context.table_exist("logs"):

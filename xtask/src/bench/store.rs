@@ -45,7 +45,10 @@ pub(super) fn run(options: &Options) -> Outcome {
         });
         match result {
             Ok(result) => results.push(result),
-            Err(why) => eprintln!("{name} did not run: {}", why.lines().last().unwrap_or_default()),
+            Err(why) => eprintln!(
+                "{name} did not run: {}",
+                why.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().trim()
+            ),
         }
     }
     let mut table = Command::new("python3");
