@@ -1,7 +1,7 @@
 //! Several `weir run` share a pipeline over a real Kafka: they come, are killed, freeze and go on, and every record counts
 //! once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -170,6 +170,17 @@ impl<'a> Team<'a> {
     }
 }
 
+/// Shows what workers have said, should the test fail.
+struct Telling<'a>(&'a [Worker]);
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.iter().for_each(|worker| eprintln!("--\n{}", worker.said()));
+        }
+    }
+}
+
 impl Worker {
     fn kill(&mut self) {
         let mut process = self.process.take().expect("it works");
@@ -206,15 +217,19 @@ fn fill(kafka: &Cluster, ids: std::ops::Range<i64>) {
 
 /// Every id once, and of each key in the order in which they were written.
 fn every_id_once(rows: &[(Record, Value)], ids: i64) {
+    let mut places = BTreeMap::<i64, Vec<(i32, i64)>>::new();
+    for (record, row) in rows {
+        places.entry(row["id"].as_i64().unwrap()).or_default().push((record.partition, record.offset));
+    }
+    let twice: Vec<_> = places.iter().filter(|(_, at)| at.len() > 1).collect();
+    assert!(twice.is_empty(), "{} ids are there more than once: {:?}", twice.len(), &twice[..twice.len().min(20)]);
+    assert!(places.keys().copied().eq(0..ids), "{} ids of {ids} are there", places.len());
     let mut last = BTreeMap::<&str, i64>::new();
-    let mut seen = BTreeSet::new();
     for (record, row) in rows {
         let (id, key) = (row["id"].as_i64().unwrap(), record.key.as_deref().unwrap());
-        assert!(seen.insert(id), "id {id} is there twice");
         let before = last.insert(key, id);
         assert!(before.is_none_or(|before| before < id), "of {key} {id} comes after {before:?}");
     }
-    assert!(seen.iter().copied().eq(0..ids), "{} ids of {ids} are there", seen.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -366,6 +381,7 @@ async fn storm(pipeline: &'static str, ids: i64, kills: i64) {
     };
     team.until(rows, &mut workers.iter_mut().collect::<Vec<_>>());
     kafka.settled(&team.out).expect("every transaction is decided");
+    let _said = Telling(&workers);
     if pipeline == COUNTS {
         assert!(windows(&team.rows()) == expected(ids), "{} windows of {rows}", team.rows().len());
     } else {
