@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
@@ -75,10 +75,15 @@ impl Cluster {
     /// `Refused` when the brokers do not say it.
     pub fn ends(&self, topic: &str) -> Result<Vec<i64>, BrokerError> {
         let client: BaseConsumer = self.client().set("isolation.level", "read_committed").create().map_err(refused)?;
-        let metadata = client.fetch_metadata(Some(topic), DEADLINE).map_err(refused)?;
-        let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
-        let end = |partition| client.fetch_watermarks(topic, partition, DEADLINE).map(|(_, end)| end);
-        (0..i32::try_from(partitions).unwrap_or(i32::MAX)).map(end).collect::<Result<_, _>>().map_err(refused)
+        let started = Instant::now();
+        loop {
+            match ends(&client, topic) {
+                Ok(ends) => return Ok(ends),
+                // A broker that has just come back leads its partitions a moment later.
+                Err(_) if started.elapsed() < DEADLINE => {}
+                Err(error) => return Err(refused(error)),
+            }
+        }
     }
 
     /// What a group has committed of each partition of a topic; -1 where nothing.
@@ -133,10 +138,7 @@ impl Cluster {
     pub fn settled(&self, topic: &str) -> Result<(), BrokerError> {
         let ends = |level: &str| -> Result<Vec<i64>, BrokerError> {
             let consumer: BaseConsumer = self.client().set("isolation.level", level).create().map_err(refused)?;
-            let metadata = consumer.fetch_metadata(Some(topic), DEADLINE).map_err(refused)?;
-            let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
-            let end = |partition| consumer.fetch_watermarks(topic, partition, DEADLINE).map(|(_, end)| end);
-            (0..i32::try_from(partitions).unwrap_or(i32::MAX)).map(end).collect::<Result<_, _>>().map_err(refused)
+            ends(&consumer, topic).map_err(refused)
         };
         let started = Instant::now();
         while ends("read_committed")? != ends("read_uncommitted")? {
@@ -176,6 +178,13 @@ impl Cluster {
         records.sort_by_key(|record| (record.partition, record.offset));
         Ok(records)
     }
+}
+
+fn ends(client: &BaseConsumer, topic: &str) -> KafkaResult<Vec<i64>> {
+    let metadata = client.fetch_metadata(Some(topic), DEADLINE)?;
+    let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+    let end = |partition| client.fetch_watermarks(topic, partition, DEADLINE).map(|(_, end)| end);
+    (0..i32::try_from(partitions).unwrap_or(i32::MAX)).map(end).collect()
 }
 
 fn until_the_end(consumer: &BaseConsumer, partitions: usize) -> Result<Vec<Record>, BrokerError> {

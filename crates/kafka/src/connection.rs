@@ -175,6 +175,23 @@ impl Connection<'_> {
     }
 }
 
+/// How every reader of ours reads as the group `group`: what is committed and only that, checked, from where it is told to;
+/// where it is remembered is not the client's business, and the end of a partition is told.
+pub fn read_committed_only(settings: &mut ClientConfig, group: &str) {
+    for (name, value) in [
+        ("group.id", group),
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("auto.offset.reset", "error"),
+        ("isolation.level", "read_committed"),
+        ("enable.partition.eof", "true"),
+        ("check.crcs", "true"),
+        ("fetch.wait.max.ms", "100"),
+    ] {
+        settings.set(name, value);
+    }
+}
+
 /// Passes on what the client says about itself to Weir's own log, and remembers why no broker lets it in.
 #[derive(Clone, Debug, Default)]
 pub struct Speaker {

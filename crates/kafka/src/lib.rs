@@ -4,13 +4,17 @@
 mod connection;
 mod error;
 mod extents;
+mod hearing;
 #[cfg(test)]
 mod tests;
 mod token;
 mod topics;
 
-pub use connection::{Connection, Login, SaslConfig, Speaker, TlsConfig, is_broker, is_topic_name};
+pub use connection::{
+    Connection, Login, SaslConfig, Speaker, TlsConfig, is_broker, is_topic_name, read_committed_only,
+};
 pub use error::{kind_of, seam_error};
 pub use extents::{Extent, extents};
+pub use hearing::Hearing;
 pub use token::{TokenLogin, token_in};
 pub use topics::{TopicConfig, TopicOutcome, TopicsFile};

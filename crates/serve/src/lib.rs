@@ -13,6 +13,7 @@ mod health;
 mod ingest;
 mod input;
 mod limits;
+mod listener;
 mod logs;
 mod metrics;
 mod page;

@@ -18,5 +18,6 @@ mod retention;
 mod signals;
 mod snapshots;
 pub mod story;
+mod watch;
 
 pub use weir_running as running;

@@ -24,7 +24,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio::sync::mpsc;
-use weir_kafka::{Speaker, seam_error};
+use weir_kafka::{Speaker, read_committed_only, seam_error};
 use weir_model::{ErrorKind, PartitionId, Positions, SeamError, SeamResult, Source, SourceEvent};
 
 use self::batch::Gathering;
@@ -82,15 +82,8 @@ impl KafkaSource {
     /// `Config` when a pattern or a setting of the client is not right.
     pub fn open(name: &str, config: &KafkaConfig) -> SeamResult<Self> {
         let mut settings = config.connection().settings()?;
-        settings
-            .set("group.id", config.group.clone().unwrap_or_else(|| format!("weir-{name}")))
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("auto.offset.reset", "error")
-            .set("isolation.level", "read_committed")
-            .set("enable.partition.eof", "true")
-            .set("check.crcs", "true")
-            .set("fetch.wait.max.ms", "100");
+        let group = config.group.clone().unwrap_or_else(|| format!("weir-{name}"));
+        read_committed_only(&mut settings, &group);
         if let Some((key, message)) = config.problems().into_iter().next() {
             return Err(SeamError::new(ErrorKind::Config, format!("kafka.{key}: {message}")));
         }

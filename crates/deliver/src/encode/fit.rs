@@ -18,6 +18,15 @@ pub(super) type Fit = Result<(), Box<Misfit>>;
 /// How the values of one column are written; found once per batch.
 pub(super) type Write<'a> = Box<dyn Fn(usize, &mut Vec<u8>) -> Fit + 'a>;
 
+/// Each of so many rows as it is written, or why it does not fit.
+pub(super) fn each_row(rows: usize, write: &Write<'_>) -> Vec<Result<Vec<u8>, String>> {
+    let one = |row| {
+        let mut out = Vec::new();
+        write(row, &mut out).map(|()| out).map_err(|misfit| misfit.explain())
+    };
+    (0..rows).map(one).collect()
+}
+
 #[cold]
 pub(super) fn misfit(what: impl Into<String>) -> Box<Misfit> {
     Box::new(Misfit { path: Vec::new(), what: what.into() })

@@ -76,6 +76,20 @@ pub(super) fn rows() -> RecordBatch {
     RecordBatch::try_from_iter(columns).expect("columns of one length")
 }
 
+/// What came of writing rows: the bytes of each, or why it does not fit, or why none can.
+pub(super) fn told(records: Result<Vec<Result<Vec<u8>, String>>, String>) -> String {
+    match records {
+        Err(reason) => format!("none: {reason}"),
+        Ok(records) => {
+            let shown = records.into_iter().map(|record| match record {
+                Ok(bytes) => format!("{bytes:?}"),
+                Err(reason) => reason,
+            });
+            shown.collect::<Vec<_>>().join("\n")
+        }
+    }
+}
+
 /// Records as their decoder reads them, as JSON lines; then why others were rejected.
 pub(super) fn read_back(format: &FormatConfig, records: &[Vec<u8>]) -> String {
     let (mut bytes, mut spans) = (Vec::new(), Vec::new());

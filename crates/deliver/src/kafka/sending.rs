@@ -1,16 +1,13 @@
 //! A producer and what has become of what it was given. Blocks. Refuses to forget a record that was not stored.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rdkafka::ClientContext;
-use rdkafka::client::OAuthToken;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
-use weir_kafka::{Speaker, seam_error};
-use weir_model::{ErrorKind, SeamError, SeamResult};
+use rdkafka::message::Header;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use weir_kafka::{Hearing, seam_error};
+use weir_model::{SeamError, SeamResult};
 
 use super::config::KafkaOutput;
 use super::frame::{Frame, ROW_ID};
@@ -23,37 +20,6 @@ const KEPT_FOR: Duration = Duration::from_mins(10);
 const TRANSACTION_WITHIN: Duration = Duration::from_secs(60);
 /// How many bytes wait in the client at most.
 const QUEUE_KIB_MAX: u64 = 64 << 10;
-
-/// Hears what has become of every record.
-#[derive(Clone, Default)]
-pub(super) struct Hearing {
-    speaker: Speaker,
-    /// The first record that was not stored.
-    failed: Arc<Mutex<Option<KafkaError>>>,
-}
-
-impl ClientContext for Hearing {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(&self, token_file: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        self.speaker.generate_oauth_token(token_file)
-    }
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.speaker.log(level, facility, message);
-    }
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.speaker.error(error, reason);
-    }
-}
-
-impl ProducerContext for Hearing {
-    type DeliveryOpaque = ();
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
-            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
-        }
-    }
-}
 
 /// Sends records to one topic.
 pub(super) struct Sending {
@@ -128,20 +94,11 @@ impl Sending {
     /// An error of the client, or why the brokers refuse it.
     pub(super) fn seam_error(&self, doing: impl Into<String>, error: KafkaError) -> SeamError {
         self.producer.poll(Duration::from_millis(100));
-        self.hearing.speaker.seam_error(doing, error)
+        self.hearing.seam_error(doing, error)
     }
 
     fn heard(&self) -> SeamResult<()> {
-        let failed = self.hearing.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*failed {
-            // It is gone from the client, and so may be others: only the whole epoch can be tried again.
-            Some(error) => {
-                let error = seam_error(format!("a record for {} was not stored", self.topic), error.clone());
-                let kind = if error.kind == ErrorKind::Retry { ErrorKind::Unknown } else { error.kind };
-                Err(SeamError { kind, ..error })
-            }
-            None => Ok(()),
-        }
+        self.hearing.stored(|| format!("a record for {} was not stored", self.topic))
     }
 
     fn refused(&self, error: KafkaError, value: Option<&[u8]>) -> SeamError {

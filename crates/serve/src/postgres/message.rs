@@ -158,7 +158,8 @@ impl Fields {
 
     /// Text up to a zero byte.
     fn text(&mut self) -> Result<String, Malformed> {
-        let end = memchr(&self.0).ok_or_else(|| Malformed("a text without an end".to_owned()))?;
+        let end =
+            self.0.iter().position(|byte| *byte == 0).ok_or_else(|| Malformed("a text without an end".to_owned()))?;
         let text = self.take(end + 1)?.slice(..end);
         String::from_utf8(text.into()).map_err(|_| Malformed("a text that is not UTF-8".to_owned()))
     }
@@ -185,10 +186,6 @@ impl Fields {
             _ => Err(Malformed(format!("neither a statement nor a portal: {}", kind.escape_ascii()))),
         }
     }
-}
-
-fn memchr(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|&byte| byte == 0)
 }
 
 /// Whether a session is in a transaction, as clients are told.

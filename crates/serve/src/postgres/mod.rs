@@ -3,41 +3,34 @@
 //! unless told otherwise.
 //!
 //! [`message`] reads and writes bytes, [`types`] brings columns into PostgreSQL's types, [`own`] tells statements about the
-//! session from questions, `session` is one client.
+//! session from questions, `session` is one client, `extended` what it has prepared.
 
+mod extended;
 mod message;
 mod own;
 mod session;
+mod trouble;
 mod types;
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
 use weir_model::SeamResult;
 use weir_observe::Metrics;
 use weir_query::QueryEngine;
 
 use crate::Limits;
-use crate::accept::Places;
-use crate::server::listen;
+use crate::listener::Listener;
 use message::Key;
 use session::Session;
-
-/// How long to wait when no connection can be accepted, mostly because file descriptors have run out.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A server for clients of PostgreSQL that listens.
 #[derive(Debug)]
 pub struct Postgres {
-    listener: TcpListener,
-    address: SocketAddr,
+    listener: Listener,
     shared: Arc<Shared>,
 }
 
@@ -91,55 +84,26 @@ impl Postgres {
         queries: Arc<QueryEngine>,
         metrics: Arc<Metrics>,
     ) -> SeamResult<Self> {
-        let (listener, address) = listen(address, allow_unauthenticated).await?;
+        let listener = Listener::bind(address, allow_unauthenticated).await?;
         let shared = Shared { queries, metrics, limits, running: Mutex::default() };
-        Ok(Self { listener, address, shared: Arc::new(shared) })
+        Ok(Self { listener, shared: Arc::new(shared) })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.listener.address()
     }
 
     /// Serves until `shutdown`; sessions that rest then end at once, and the others with their question, or after
     /// [`Limits::shutdown_time_max`].
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { listener, shared, .. } = self;
-        let places = Places::new(&shared.limits);
+        let Self { listener, shared } = self;
         let (stop, stopping) = watch::channel(false);
-        let mut sessions = JoinSet::new();
-        let mut shutdown = pin!(shutdown);
-        loop {
-            tokio::select! {
-                () = &mut shutdown => break,
-                accepted = listener.accept() => match accepted {
-                    Ok((socket, peer)) => match places.take(peer.ip()) {
-                        Ok(place) => {
-                            let (shared, stopping) = (Arc::clone(&shared), stopping.clone());
-                            sessions.spawn(async move {
-                                shared.metrics.connections(1);
-                                Session::new(socket, &shared, stopping).run().await;
-                                shared.metrics.connections(-1);
-                                drop(place);
-                            });
-                        }
-                        Err(limit) => {
-                            shared.metrics.refused(limit);
-                            session::turn_away(&socket);
-                        }
-                    },
-                    Err(error) => {
-                        tracing::warn!(%error, "no connection could be accepted");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
-                },
-                Some(_) = sessions.join_next() => {}
-            }
-        }
-        drop(listener);
-        stop.send_replace(true);
-        let all_ended = async { while sessions.join_next().await.is_some() {} };
-        let _in_time = tokio::time::timeout(shared.limits.shutdown_time_max, all_ended).await;
-        sessions.shutdown().await;
+        let serve = |socket| {
+            let (shared, stopping) = (Arc::clone(&shared), stopping.clone());
+            async move { Session::new(socket, &shared, stopping).run().await }
+        };
+        let with = (&shared.limits, &shared.metrics);
+        listener.run(with, &stop, shutdown, session::turn_away, serve).await;
     }
 }

@@ -1,4 +1,4 @@
-//! One client: what it asked to be prepared and bound, and its questions one after the other. After an error in the
+//! One client: its questions one after the other. After an error in the
 //! extended protocol everything up to the next `Sync` is skipped, as the protocol says.
 
 use std::collections::HashMap;
@@ -6,25 +6,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, SchemaRef};
-use bytes::{Bytes, BytesMut};
+use arrow::datatypes::SchemaRef;
+use bytes::BytesMut;
 use futures::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 use weir_observe::QuerySource;
-use weir_query::{Parameter, Place, QueryError, QueryErrorCode, QueryResult, RunOptions};
+use weir_query::{Parameter, QueryResult, RunOptions};
 
 use super::Shared;
+use super::extended::{Portal, Prepared};
 use super::message::{
     Described, Key, MESSAGE_BYTES_MAX, Malformed, Opening, Replies, Request, Severity, Target, Transaction, Trouble,
     opening, request,
 };
 use super::own::{self, SETTINGS, Statement};
-use super::types::{Cells, Format, Kind, of_parameter, parameter};
+use super::trouble::{told, trouble};
+use super::types::{Cells, Format, Kind};
 
-/// Statements and portals that a session may keep.
-const KEPT_MAX: usize = 256;
 /// Replies are sent once they have so many bytes.
 const SEND_BYTES: usize = 64 << 10;
 /// Bytes read at once.
@@ -32,30 +32,10 @@ const READ_BYTES: usize = 16 << 10;
 
 /// The connection is over.
 #[derive(Debug)]
-struct Gone;
-
-/// A statement that was prepared.
-#[derive(Clone)]
-struct Prepared {
-    statement: Statement,
-    /// What the client says of its parameters.
-    declared: Vec<Option<DataType>>,
-    /// The types of its parameters, as clients are told.
-    oids: Vec<u32>,
-    /// What a question answers; `None` for other statements.
-    schema: Option<SchemaRef>,
-}
-
-/// A statement with its parameters, on its way.
-struct Portal {
-    prepared: Prepared,
-    parameters: Vec<Parameter>,
-    formats: Vec<Format>,
-    answer: Option<Answer>,
-}
+pub(super) struct Gone;
 
 /// A question that is being answered.
-struct Answer {
+pub(super) struct Answer {
     result: QueryResult,
     /// The batch that is being sent, and how many of its rows were.
     batch: Option<(RecordBatch, usize)>,
@@ -65,15 +45,15 @@ struct Answer {
 
 /// One client.
 pub(super) struct Session<'a> {
-    shared: &'a Shared,
+    pub(super) shared: &'a Shared,
     socket: TcpStream,
     stopping: watch::Receiver<bool>,
     received: BytesMut,
-    replies: Replies,
+    pub(super) replies: Replies,
     transaction: Transaction,
     timeout: Option<Duration>,
-    statements: HashMap<String, Prepared>,
-    portals: HashMap<String, Portal>,
+    pub(super) statements: HashMap<String, Prepared>,
+    pub(super) portals: HashMap<String, Portal>,
     cancel: Arc<Notify>,
     key: Option<Key>,
     /// Skips to the next `Sync`.
@@ -96,13 +76,8 @@ pub(super) fn turn_away(socket: &TcpStream) {
     let _sent = socket.try_write(&replies.0);
 }
 
-fn trouble(severity: Severity, code: &'static str, message: impl Into<String>) -> Trouble {
-    Trouble { severity, code, message: message.into(), hint: None, position: None }
-}
-
 impl<'a> Session<'a> {
     pub(super) fn new(socket: TcpStream, shared: &'a Shared, stopping: watch::Receiver<bool>) -> Self {
-        let _delay_is_no_disaster = socket.set_nodelay(true);
         Self {
             shared,
             socket,
@@ -316,7 +291,7 @@ impl<'a> Session<'a> {
     }
 
     /// Within a failed transaction nothing is answered but its end.
-    fn may_ask(&self) -> Result<(), Trouble> {
+    pub(super) fn may_ask(&self) -> Result<(), Trouble> {
         if self.transaction != Transaction::Failed {
             return Ok(());
         }
@@ -325,7 +300,11 @@ impl<'a> Session<'a> {
     }
 
     /// Starts a question; the client may cancel it, or go.
-    async fn start(&mut self, sql: &str, parameters: Vec<Parameter>) -> Result<Result<Answer, Trouble>, Gone> {
+    pub(super) async fn start(
+        &mut self,
+        sql: &str,
+        parameters: Vec<Parameter>,
+    ) -> Result<Result<Answer, Trouble>, Gone> {
         let began = Instant::now();
         // What was to be cancelled has ended before.
         let _late = self.cancel.notified().now_or_never();
@@ -363,7 +342,7 @@ impl<'a> Session<'a> {
     }
 
     /// Sends up to `rows` rows of an answer (0: all), and how it ended; `true` if it is at its end.
-    async fn stream(
+    pub(super) async fn stream(
         &mut self,
         answer: &mut Answer,
         formats: &[Format],
@@ -438,7 +417,7 @@ impl<'a> Session<'a> {
     }
 
     /// A statement about the session; `describes`: with its columns.
-    fn own(&mut self, statement: &Statement, describes: bool) -> Result<(), Trouble> {
+    pub(super) fn own(&mut self, statement: &Statement, describes: bool) -> Result<(), Trouble> {
         if !matches!(statement, Statement::End(_)) {
             self.may_ask()?;
         }
@@ -479,117 +458,6 @@ impl<'a> Session<'a> {
         }
         Ok(())
     }
-
-    async fn parse(&mut self, name: String, sql: &str, types: &[u32]) -> Result<(), Trouble> {
-        full(&self.statements, &name, "statements")?;
-        let statement = match own::split(sql).as_slice() {
-            [one] => own::read(one),
-            several => {
-                let message = format!("a prepared text has {} statements; it may have one", several.len());
-                return Err(trouble(Severity::Error, "42601", message));
-            }
-        };
-        let declared: Vec<Option<DataType>> = types.iter().map(|oid| of_parameter(*oid)).collect();
-        let mut prepared = Prepared { statement, declared, oids: types.to_vec(), schema: None };
-        if let Statement::Question(question) = &prepared.statement {
-            self.may_ask()?;
-            let described = self.shared.queries.describe(question).await.map_err(|error| told(&error, question))?;
-            for (index, data_type) in described.parameters.iter().enumerate() {
-                let meant = data_type.as_ref().map_or(Kind::Text, Kind::of).oid_and_size().0;
-                match prepared.oids.get_mut(index) {
-                    // 0: the client leaves it open
-                    Some(oid) if *oid != 0 => {}
-                    Some(oid) => {
-                        *oid = meant;
-                        prepared.declared[index] = data_type.clone();
-                    }
-                    None => {
-                        prepared.oids.push(meant);
-                        prepared.declared.push(data_type.clone());
-                    }
-                }
-            }
-            prepared.schema = Some(described.schema);
-        }
-        self.statements.insert(name, prepared);
-        self.replies.parsed();
-        Ok(())
-    }
-
-    fn bind(
-        &mut self,
-        name: String,
-        statement: &str,
-        formats: &[u16],
-        values: &[Option<Bytes>],
-        results: &[u16],
-    ) -> Result<(), Trouble> {
-        full(&self.portals, &name, "portals")?;
-        let prepared =
-            self.statements.get(statement).cloned().ok_or_else(|| unknown("statement", statement, "26000"))?;
-        if values.len() != prepared.oids.len() {
-            let message = format!("{} parameters are given, the statement has {}", values.len(), prepared.oids.len());
-            return Err(trouble(Severity::Error, "08P01", message));
-        }
-        let columns = prepared.schema.as_ref().map_or(0, |schema| schema.fields().len());
-        let (given, wanted) = (all_formats(formats, values.len())?, all_formats(results, columns)?);
-        let read = values.iter().zip(given).enumerate().map(|(index, (value, format))| {
-            let data_type = prepared.declared.get(index).cloned().flatten();
-            let read = value.as_ref().map(|value| parameter(value, format, data_type.as_ref())).transpose();
-            let value = read.map_err(|error| trouble(Severity::Error, "22P03", format!("${}: {error}", index + 1)))?;
-            Ok(Parameter { value, data_type })
-        });
-        let parameters = read.collect::<Result<_, Trouble>>()?;
-        self.portals.insert(name, Portal { prepared, parameters, formats: wanted, answer: None });
-        self.replies.bound();
-        Ok(())
-    }
-
-    fn describe(&mut self, target: &Target) -> Result<(), Trouble> {
-        let (prepared, formats) = match target {
-            Target::Statement(name) => {
-                let prepared = self.statements.get(name).ok_or_else(|| unknown("statement", name, "26000"))?;
-                self.replies.parameters(&prepared.oids);
-                (prepared, &[][..])
-            }
-            Target::Portal(name) => {
-                let portal = self.portals.get(name).ok_or_else(|| unknown("portal", name, "34000"))?;
-                (&portal.prepared, &portal.formats[..])
-            }
-        };
-        match (&prepared.schema, &prepared.statement) {
-            (Some(schema), _) => self.replies.columns(&described(schema, formats)),
-            (None, Statement::Setting(name, _)) => self.replies.columns(&[setting(name)]),
-            (None, _) => self.replies.no_rows(),
-        }
-        Ok(())
-    }
-
-    async fn execute(&mut self, name: &str, rows: u32) -> Result<Result<(), Trouble>, Gone> {
-        let Some(mut portal) = self.portals.remove(name) else { return Ok(Err(unknown("portal", name, "34000"))) };
-        let Statement::Question(sql) = portal.prepared.statement.clone() else {
-            let done = self.own(&portal.prepared.statement, false);
-            self.portals.insert(name.to_owned(), portal);
-            return Ok(done);
-        };
-        if let Err(trouble) = self.may_ask() {
-            return Ok(Err(trouble));
-        }
-        let mut answer = match portal.answer.take() {
-            Some(answer) => answer,
-            None => match self.start(&sql, portal.parameters.clone()).await? {
-                Ok(answer) => answer,
-                Err(trouble) => return Ok(Err(trouble)),
-            },
-        };
-        let ended = match self.stream(&mut answer, &portal.formats, rows).await? {
-            Ok(ended) => ended,
-            Err(trouble) => return Ok(Err(trouble)),
-        };
-        portal.answer = (!ended).then_some(answer);
-        self.portals.insert(name.to_owned(), portal);
-        Ok(Ok(()))
-    }
 }
 
 async fn receive(socket: &mut TcpStream, received: &mut BytesMut) -> Result<(), Gone> {
@@ -600,37 +468,7 @@ async fn receive(socket: &mut TcpStream, received: &mut BytesMut) -> Result<(), 
     }
 }
 
-/// An error if one more cannot be kept.
-fn full<T>(kept: &HashMap<String, T>, name: &str, what: &str) -> Result<(), Trouble> {
-    if kept.len() < KEPT_MAX || kept.contains_key(name) {
-        return Ok(());
-    }
-    Err(trouble(Severity::Error, "53400", format!("a session keeps at most {KEPT_MAX} {what}; close some")))
-}
-
-fn unknown(what: &str, name: &str, code: &'static str) -> Trouble {
-    trouble(Severity::Error, code, format!("there is no {what} \"{name}\""))
-}
-
-/// A format for each of `count` values: none said is text for all, one said is for all.
-fn all_formats(said: &[u16], count: usize) -> Result<Vec<Format>, Trouble> {
-    let read = |number: &u16| {
-        Format::numbered(*number).ok_or_else(|| {
-            trouble(Severity::Error, "08P01", format!("there is no format {number}; 0 is text, 1 binary"))
-        })
-    };
-    match said {
-        [] => Ok(vec![Format::Text; count]),
-        [one] => Ok(vec![read(one)?; count]),
-        all if all.len() == count => all.iter().map(read).collect(),
-        all => {
-            let message = format!("{} formats are said for {count} values", all.len());
-            Err(trouble(Severity::Error, "08P01", message))
-        }
-    }
-}
-
-fn described(schema: &SchemaRef, formats: &[Format]) -> Vec<Described> {
+pub(super) fn described(schema: &SchemaRef, formats: &[Format]) -> Vec<Described> {
     let column = |(index, field): (usize, &Arc<arrow::datatypes::Field>)| {
         let (oid, size) = Kind::of(field.data_type()).oid_and_size();
         let format = u16::from(formats.get(index) == Some(&Format::Binary));
@@ -639,40 +477,7 @@ fn described(schema: &SchemaRef, formats: &[Format]) -> Vec<Described> {
     schema.fields().iter().enumerate().map(column).collect()
 }
 
-fn setting(name: &str) -> Described {
+pub(super) fn setting(name: &str) -> Described {
     let (oid, size) = Kind::Text.oid_and_size();
     Described { name: name.to_owned(), oid, size, format: 0 }
-}
-
-/// An error of a question, in the protocol's words.
-fn told(error: &QueryError, sql: &str) -> Trouble {
-    let code = match error.code {
-        QueryErrorCode::SqlSyntax | QueryErrorCode::SearchSyntax => "42601",
-        QueryErrorCode::UnknownTable => "42P01",
-        QueryErrorCode::UnknownColumn => "42703",
-        QueryErrorCode::UnknownFunction => "42883",
-        QueryErrorCode::InvalidQuery | QueryErrorCode::NoTime => "42000",
-        QueryErrorCode::TooLong | QueryErrorCode::TooComplex | QueryErrorCode::TooManyRows => "54000",
-        QueryErrorCode::ReadOnly => "25006",
-        QueryErrorCode::Timeout => "57014",
-        QueryErrorCode::Memory => "53200",
-        QueryErrorCode::Busy => "53300",
-        QueryErrorCode::CorruptSegment => "58030",
-        QueryErrorCode::Failed => "22000",
-        QueryErrorCode::InvalidRequest => "22023",
-        QueryErrorCode::Internal => "XX000",
-    };
-    let position = error.place.map(|place| character(sql, place));
-    let hint = error.hint.clone().or_else(|| {
-        sql.contains("pg_catalog").then(|| {
-            "PostgreSQL's catalog is not here; information_schema.tables and information_schema.columns are".to_owned()
-        })
-    });
-    Trouble { severity: Severity::Error, code, message: error.message.clone(), hint, position }
-}
-
-/// The character of a place, from 1.
-fn character(sql: &str, place: Place) -> usize {
-    let before: usize = sql.split_inclusive('\n').take(place.line - 1).map(|line| line.chars().count()).sum();
-    before + place.column
 }

@@ -12,7 +12,7 @@ use crate::exit::{ExitCode, Failure};
 use crate::progress::{self, Progress};
 use crate::retention::log_config;
 use crate::running::{Recovery, Shared, Supervisor, Until};
-use crate::signals;
+use crate::watch;
 
 /// Runs the command.
 ///
@@ -29,19 +29,7 @@ pub async fn run(args: &RunArgs) -> Result<(), Failure> {
     let handle = board.get(&name).ok_or_else(|| Failure::run("the pipeline is not on the board"))?;
 
     let progress = Progress::new(args.quiet || args.format == SummaryFormat::Json);
-    let mut refresh = tokio::time::interval(progress::REFRESH);
-    let mut interrupted = false;
-    let ended = loop {
-        tokio::select! {
-            ended = supervisor.next_end() => break ended,
-            () = signals::stop(), if !interrupted => {
-                interrupted = true;
-                supervisor.stop();
-            }
-            _ = refresh.tick() => progress.show(&handle),
-        }
-    };
-    progress.end();
+    let (ended, _) = watch::to_its_end(&mut supervisor, &handle, &progress).await;
 
     let status = handle.status(SystemClock.now());
     match args.format {

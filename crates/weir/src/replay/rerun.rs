@@ -16,10 +16,10 @@ use super::moment::{Moment, misunderstood};
 use super::{Folder, Input};
 use crate::exit::{ExitCode, Failure};
 use crate::plan::{Job, JobOutput, JobSource};
-use crate::progress::{self, Progress};
+use crate::progress::Progress;
 use crate::retention::log_config;
 use crate::running::{Found, Recovery, Rerun, Shared, Supervisor, Until};
-use crate::signals;
+use crate::watch;
 
 /// How often it commits: seldom, as nobody waits for it.
 const EPOCH: Duration = Duration::from_secs(60);
@@ -80,19 +80,7 @@ async fn to_its_end(job: Job, data: &std::path::Path, progress: &Progress) -> Re
     let mut supervisor = Supervisor::new(shared);
     supervisor.start(job, Until::FirstEnd)?;
     let handle = board.get(&name).ok_or_else(|| Failure::run("the pipeline is not on the board"))?;
-    let mut refresh = tokio::time::interval(progress::REFRESH);
-    let mut interrupted = false;
-    let ended = loop {
-        tokio::select! {
-            ended = supervisor.next_end() => break ended,
-            () = signals::stop(), if !interrupted => {
-                interrupted = true;
-                supervisor.stop();
-            }
-            _ = refresh.tick() => progress.show(&handle),
-        }
-    };
-    progress.end();
+    let (ended, interrupted) = watch::to_its_end(&mut supervisor, &handle, progress).await;
     let status = handle.status(SystemClock.now());
     match ended.map(|ended| ended.result) {
         Some(Err(error)) => Err(error.into()),

@@ -3,32 +3,16 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Place, Running, said, well};
+use crate::harness::{Place, Running, python, said, well};
 use crate::up::exchange;
 
 /// Pinned, so that the test is the same tomorrow. Of the server only what S3 needs.
 const PACKAGES: [&str; 3] = ["moto[s3]==5.1.22", "flask==3.1.2", "flask-cors==6.0.1"];
-
-/// A Python with the server, installed once.
-fn python() -> PathBuf {
-    let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
-    let venv = home.join(".cache/weir/python").join(format!("s3 {}", PACKAGES.join(" ")));
-    let python = venv.join("bin/python");
-    let done = venv.join("installed");
-    if !done.exists() {
-        well(&Command::new("python3").args(["-m", "venv"]).arg(&venv).stdin(Stdio::null()).output().unwrap());
-        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-        well(&Command::new(&python).args(install).args(PACKAGES).stdin(Stdio::null()).output().unwrap());
-        fs::write(done, "").unwrap();
-    }
-    python
-}
 
 /// A server with the empty bucket `weir`.
 struct S3 {
@@ -44,7 +28,7 @@ impl S3 {
         // It cannot be asked for a free port.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let port = address.rsplit(':').next().unwrap().to_owned();
-        let mut command = Command::new(python());
+        let mut command = Command::new(python("s3", &PACKAGES));
         command.args(["-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", &port]);
         let process = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
         let deadline = Instant::now() + Duration::from_secs(60);

@@ -2,34 +2,19 @@
 
 use std::io::{BufRead, BufReader};
 use std::ops::Range;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use weir_kafka_broker::Cluster;
 
-use crate::harness::{Place, Running, repository, said, well};
+use crate::harness::{Place, Running, python, repository, said, well};
 
 /// The same as the registry's own test uses.
-const PACKAGES: &str = "confluent-kafka[avro,json,protobuf,schemaregistry]==2.12.1";
+const PACKAGES: [&str; 1] = ["confluent-kafka[avro,json,protobuf,schemaregistry]==2.12.1"];
 
 const ROWS: i64 = 1_000;
 
 const DEADLINE: Duration = Duration::from_secs(120);
-
-/// A Python with the clients, installed once.
-fn python() -> PathBuf {
-    let home = PathBuf::from(std::env::var_os("HOME").unwrap());
-    let venv = home.join(".cache/weir/python").join(format!("clients {PACKAGES}"));
-    let python = venv.join("bin/python");
-    if !venv.join("installed").exists() {
-        well(&Command::new("python3").args(["-m", "venv"]).arg(&venv).output().unwrap());
-        let arguments = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGES];
-        well(&Command::new(&python).args(arguments).output().unwrap());
-        std::fs::write(venv.join("installed"), "").unwrap();
-    }
-    python
-}
 
 /// Starts Weir's registry; it and its address.
 fn registry(place: &Place) -> (Running, String) {
@@ -47,7 +32,14 @@ fn registry(place: &Place) -> (Running, String) {
 fn write(url: &str, kafka: &Cluster, orders: Range<i64>) {
     let script = repository().join("crates/registry/src/tests/clients.py");
     let numbers = [ROWS, orders.start, orders.end].map(|number| number.to_string());
-    well(&Command::new(python()).arg(script).args([url, kafka.bootstrap()]).args(&numbers).output().unwrap());
+    well(
+        &Command::new(python("clients", &PACKAGES))
+            .arg(script)
+            .args([url, kafka.bootstrap()])
+            .args(&numbers)
+            .output()
+            .unwrap(),
+    );
 }
 
 /// Waits until the table of orders has so many rows.
@@ -154,5 +146,11 @@ async fn two_versions_of_avro_written_by_python_are_one_table_and_what_fits_no_s
     );
     well(&place.run(&out, &[]));
     let script = repository().join("crates/registry/src/tests/clients.py");
-    well(&Command::new(python()).arg(script).args([&url, brokers, &ROWS.to_string()]).output().unwrap());
+    well(
+        &Command::new(python("clients", &PACKAGES))
+            .arg(script)
+            .args([&url, brokers, &ROWS.to_string()])
+            .output()
+            .unwrap(),
+    );
 }

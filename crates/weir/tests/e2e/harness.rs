@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -10,6 +11,23 @@ use tempfile::TempDir;
 /// The checkout.
 pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_path_buf()
+}
+
+/// A Python with these packages of PyPI, installed once into a folder that is called `name` and after them.
+pub(crate) fn python(name: &str, packages: &[&str]) -> PathBuf {
+    // Tests run side by side, and may want the same one.
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+    let venv = home.join(".cache/weir/python").join(format!("{name} {}", packages.join(" ")));
+    let (python, done) = (venv.join("bin/python"), venv.join("installed"));
+    if !done.exists() {
+        well(&Command::new("python3").args(["-m", "venv"]).arg(&venv).stdin(Stdio::null()).output().unwrap());
+        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        well(&Command::new(&python).args(install).args(packages).stdin(Stdio::null()).output().unwrap());
+        fs::write(done, "").unwrap();
+    }
+    python
 }
 
 /// A folder with a data folder in it, gone at the end.

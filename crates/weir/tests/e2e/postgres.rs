@@ -2,15 +2,14 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Place, said};
+use crate::harness::{Place, python, said};
 use crate::up::Server;
 
 /// Pinned, so that the test is the same tomorrow.
-const DRIVERS: &str = "psycopg[binary]==3.2.9";
+const DRIVERS: [&str; 1] = ["psycopg[binary]==3.2.9"];
 
 const TYPES: &str = "SELECT level, count(*) AS n, avg(ms) AS mean, max(ts) AS last, true AS ok, NULL AS nothing, \
                      make_array(1, 2) AS list, CAST(sum(ms) AS DECIMAL(10, 2)) AS total FROM logs GROUP BY level ORDER BY level";
@@ -56,22 +55,6 @@ impl Stage {
         assert!(output.status.success(), "{sql}: {}", said(&output));
         String::from_utf8(output.stdout).unwrap()
     }
-}
-
-fn python() -> PathBuf {
-    let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
-    let venv = home.join(".cache/weir/python").join(format!("clients {DRIVERS}"));
-    let (python, done) = (venv.join("bin/python"), venv.join("installed"));
-    if !done.exists() {
-        let well = |command: &mut Command| {
-            let output = command.stdin(Stdio::null()).output().expect("python3 is there");
-            assert!(output.status.success(), "{}", said(&output));
-        };
-        well(Command::new("python3").args(["-m", "venv"]).arg(&venv));
-        well(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", DRIVERS]));
-        std::fs::write(done, "").unwrap();
-    }
-    python
 }
 
 #[test]
@@ -161,7 +144,11 @@ with psycopg.connect(f"postgresql://ann@{sys.argv[1]}/weir", row_factory=dict_ro
     assert seen == list(range(600)), seen[:10]
 print("well")
 "#;
-    let output = Command::new(python()).args(["-c", script, &stage.address]).stdin(Stdio::null()).output().unwrap();
+    let output = Command::new(python("clients", &DRIVERS))
+        .args(["-c", script, &stage.address])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", said(&output));
     let (_, metrics) = stage.server.get("/metrics");
     assert!(metrics.contains("weir_queries_total{source=\"postgres\"}"), "{metrics}");

@@ -1,16 +1,15 @@
 //! The one transactional producer of a worker. Refuses to use a producer again after anything whose outcome is not known.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::client::ClientContext;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::config::ClientConfig;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
-use weir_kafka::{Speaker, seam_error};
+use weir_kafka::{Hearing, seam_error};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use super::is_namesake;
@@ -22,31 +21,6 @@ const QUEUE_KIB_MAX: u64 = 64 << 10;
 /// A commit that takes longer may have been sent twice by the client, and the second one can hit a later transaction: such a
 /// producer is not used again.
 const PROMPT: Duration = Duration::from_secs(10);
-
-/// Hears what has become of every record.
-#[derive(Clone, Default)]
-struct Hearing {
-    speaker: Speaker,
-    failed: Arc<Mutex<Option<KafkaError>>>,
-}
-
-impl ClientContext for Hearing {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.speaker.log(level, facility, message);
-    }
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.speaker.error(error, reason);
-    }
-}
-
-impl ProducerContext for Hearing {
-    type DeliveryOpaque = ();
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
-            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
-        }
-    }
-}
 
 /// Makes transactions.
 pub(super) struct Sender {
@@ -140,15 +114,7 @@ impl Sender {
 
     /// Whether every record that is known of was stored.
     fn stored(&self) -> SeamResult<()> {
-        let failed = self.hearing.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*failed {
-            None => Ok(()),
-            Some(error) => {
-                let error = seam_error("a record of a transaction was not stored", error.clone());
-                let kind = if error.kind == ErrorKind::Retry { ErrorKind::Unknown } else { error.kind };
-                Err(SeamError { kind, ..error })
-            }
-        }
+        self.hearing.stored(|| "a record of a transaction was not stored".to_owned())
     }
 
     /// Aborts where the client says that it can; everything else is not known, and its producer finished.
@@ -175,9 +141,7 @@ fn begin(settings: &ClientConfig, within: Duration) -> SeamResult<(BaseProducer<
     let client: BaseProducer<Hearing> = settings
         .create_with_context(hearing.clone())
         .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
-    client
-        .init_transactions(within)
-        .map_err(|error| hearing.speaker.seam_error("the brokers give no transaction", error))?;
+    client.init_transactions(within).map_err(|error| hearing.seam_error("the brokers give no transaction", error))?;
     Ok((client, hearing))
 }
 

@@ -10,7 +10,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
-use weir_kafka::{Speaker, kind_of, seam_error};
+use weir_kafka::{Speaker, kind_of, read_committed_only, seam_error};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use super::is_unknown;
@@ -39,15 +39,7 @@ pub(super) struct Reading {
 impl Reading {
     pub(super) fn new(settings: &ClientConfig, buffer_bytes: u64) -> Self {
         let mut settings = settings.clone();
-        settings
-            .set("group.id", "weir-reader")
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("auto.offset.reset", "error")
-            .set("isolation.level", "read_committed")
-            .set("enable.partition.eof", "true")
-            .set("check.crcs", "true")
-            .set("fetch.wait.max.ms", "100");
+        read_committed_only(&mut settings, "weir-reader");
         Self { settings, buffer_bytes, topics: Vec::new(), turn: 0, taken: 0 }
     }
 

@@ -6,7 +6,7 @@ use weir_schema::SchemaSource;
 use weir_schema::avro::Schema;
 
 use super::{records, schema_of};
-use crate::encode::trial::{read_back, rows, texts, wholes};
+use crate::encode::trial::{read_back, rows, texts, told, wholes};
 
 fn format(schema: &str) -> FormatConfig {
     let schema = Some(SchemaSource::Text(schema.to_owned()));
@@ -28,17 +28,7 @@ fn every_type_of_column_is_the_same_when_it_is_read_again() {
 
 fn check(schema: &str, rows: &arrow::array::RecordBatch, expected: Expect) {
     let schema = Schema::parse(schema).expect("a schema");
-    let shown = match records(&schema, rows) {
-        Err(reason) => format!("none: {reason}"),
-        Ok(records) => {
-            let shown = records.into_iter().map(|record| match record {
-                Ok(bytes) => format!("{bytes:?}"),
-                Err(reason) => reason,
-            });
-            shown.collect::<Vec<_>>().join("\n")
-        }
-    };
-    expected.assert_eq(&shown);
+    expected.assert_eq(&told(records(&schema, rows)));
 }
 
 fn record(of: &str) -> String {

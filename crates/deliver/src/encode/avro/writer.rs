@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Fields, i256};
 use weir_schema::avro::{Enum, Kind, Logical, NodeId, Record, Schema, TimeUnit};
 
 use super::schema::names;
-use crate::encode::fit::{Fit, Write, inside, misfit, shown};
+use crate::encode::fit::{Fit, Write, each_row, inside, misfit, shown};
 use crate::encode::values;
 
 /// Each row as a value of `schema`, or why it does not fit.
@@ -19,12 +19,7 @@ pub(crate) fn records(schema: &Schema, rows: &RecordBatch) -> Result<Vec<Result<
         _ => return Err(format!("the schema is {}; rows are records", schema.word(schema.root()))),
     };
     let write = fields(schema, root, rows.schema_ref().fields(), rows.columns())?;
-    Ok((0..rows.num_rows())
-        .map(|row| {
-            let mut out = Vec::new();
-            write(row, &mut out).map(|()| out).map_err(|misfit| misfit.explain())
-        })
-        .collect())
+    Ok(each_row(rows.num_rows(), &write))
 }
 
 /// The fields of a record, each from the column of its name.

@@ -6,7 +6,7 @@ use weir_schema::SchemaSource;
 use weir_schema::protobuf::Schema;
 
 use super::{message_indexes, messages, schema_of};
-use crate::encode::trial::{read_back, rows, texts, wholes};
+use crate::encode::trial::{read_back, rows, texts, told, wholes};
 
 fn format(schema: &str) -> FormatConfig {
     let schema = Some(SchemaSource::Text(schema.to_owned()));
@@ -78,17 +78,7 @@ fn a_field_keeps_its_number_and_that_of_one_that_is_gone_is_not_given_again() {
 
 fn check(schema: &str, rows: &arrow::array::RecordBatch, expected: Expect) {
     let schema = Schema::parse(schema, &[]).expect("a schema");
-    let shown = match messages(&schema, schema.roots()[0], rows) {
-        Err(reason) => format!("none: {reason}"),
-        Ok(records) => {
-            let shown = records.into_iter().map(|record| match record {
-                Ok(bytes) => format!("{bytes:?}"),
-                Err(reason) => reason,
-            });
-            shown.collect::<Vec<_>>().join("\n")
-        }
-    };
-    expected.assert_eq(&shown);
+    expected.assert_eq(&told(messages(&schema, schema.roots()[0], rows)));
 }
 
 #[test]

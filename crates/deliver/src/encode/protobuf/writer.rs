@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Fields, i256};
 use weir_schema::protobuf::{EnumId, Field, Kind, Label, Meaning, MessageId, Schema};
 
 use crate::encode::avro::names;
-use crate::encode::fit::{Write, inside, misfit, shown};
+use crate::encode::fit::{Write, each_row, inside, misfit, shown};
 use crate::encode::values;
 
 /// What stands behind a tag.
@@ -25,12 +25,7 @@ pub(crate) fn messages(
     rows: &RecordBatch,
 ) -> Result<Vec<Result<Vec<u8>, String>>, String> {
     let write = fields(schema, message, rows.schema_ref().fields(), rows.columns())?;
-    Ok((0..rows.num_rows())
-        .map(|row| {
-            let mut out = Vec::new();
-            write(row, &mut out).map(|()| out).map_err(|misfit| misfit.explain())
-        })
-        .collect())
+    Ok(each_row(rows.num_rows(), &write))
 }
 
 /// The fields of a message, each from the column of its name; fields without a column are left out.
