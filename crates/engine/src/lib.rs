@@ -62,6 +62,7 @@ pub use error::EngineError;
 pub use explain::{Holding, StepStatus};
 pub use halves::{Fold, Held, KeyGroup, Merge, Partial, PartialError};
 pub use inspect::{Inspection, PartitionInspection, StepInspection};
+pub use keyed::{KeyStore, KeyStores, KeysOfRun, StoredKey, conformance as key_conformance};
 pub use operator::{
     Begin, Clash, DeduplicatePlan, Empty, EnrichPlan, ExplodePlan, FlattenPlan, Into, JoinKind, JoinLinesPlan,
     JoinPlan, JoinSpan, LateRows, MaskPlan, MaskWith, Missing, OnFailure, Others, Over, ParseHow, ParsePlan, ParseType,
@@ -264,6 +265,16 @@ impl Engine {
         let progress = Progress::new(time, domains);
         let graph = Graph::new(&plan, of_nodes, half, &compiler);
         Ok(Self { outline: Outline::of(&plan), plan, progress, punctuation, graph, next_run: 0 })
+    }
+
+    /// Lets steps put keys that do not fit into memory into `stores`, where they can be asked for one by one. To be called
+    /// before anything else happens to the engine.
+    ///
+    /// # Errors
+    /// When there cannot be such a store.
+    pub fn keep_keys_in(&mut self, stores: &dyn KeyStores) -> weir_model::SeamResult<()> {
+        let mut steps = self.graph.operators.iter_mut().zip(&self.plan.nodes);
+        steps.try_for_each(|(operator, node)| operator.keep_keys_in(&node.name, stores))
     }
 
     /// An engine that goes on from `snapshot`. Every partition counts as not caught up until it is said to be again.

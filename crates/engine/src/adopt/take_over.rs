@@ -24,17 +24,25 @@ impl Engine {
         reset: &Reset,
     ) -> Result<Self, EngineError> {
         let mut engine = Self::new(plan, compiler)?;
+        engine.go_on_from(snapshot, reset)?;
+        Ok(engine)
+    }
+
+    /// The same for an engine that has seen nothing yet.
+    ///
+    /// # Errors
+    /// As [`Engine::restore_without`]; it is of no use any more then.
+    pub fn go_on_from(&mut self, snapshot: Snapshot, reset: &Reset) -> Result<(), EngineError> {
         let Snapshot { plan_fingerprint: found, meta, mut runs } = snapshot;
-        let expected = engine.plan.fingerprint();
+        let expected = self.plan.fingerprint();
         if Half::made(&found) {
             return Err(EngineError::OtherPlan { expected, found });
         }
         let mut meta: Meta = serde_json::from_slice(&meta).map_err(|error| EngineError::Corrupt(error.to_string()))?;
         if found == expected && *reset == Reset::Nothing {
-            engine.take_meta(meta, &runs)?;
-            return Ok(engine);
+            return self.take_meta(meta, &runs);
         }
-        let new = Outline::of(&engine.plan);
+        let new = Outline::of(&self.plan);
         let old = match meta.plan.take() {
             Some(old) => old,
             None if found == expected => new.clone(),
@@ -47,9 +55,9 @@ impl Engine {
         let holds = |node: usize| meta.nodes[node].counts.open > 0 || runs.iter().any(|run| run.node == node);
         let adoption = adopt(&old, &new, holds, reset).map_err(EngineError::Misfits)?;
         runs = moved(runs, &adoption);
-        engine.take_meta(reshaped(meta, &old, &new, &adoption), &runs)?;
-        engine.settle_counts();
-        Ok(engine)
+        self.take_meta(reshaped(meta, &old, &new, &adoption), &runs)?;
+        self.settle_counts();
+        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use crate::keys::Digest;
 use crate::run::{Run, RunStore};
 
 /// Keys in memory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct InMemory {
     length: i64,
     times: BTreeMap<Digest, BTreeSet<i64>>,

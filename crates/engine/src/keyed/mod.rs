@@ -1,16 +1,18 @@
 //! State by key: of each key the event times at which it was put, until these are so old that nobody asks for them. One seam
-//! for what remembers more keys than it shows, with two implementations that must say the same ([`conformance`]): in memory,
-//! and spilling, where all but the newest keys lie in the files of the last snapshot.
+//! for what remembers more keys than it shows, with implementations that must say the same ([`conformance`]): in memory, and
+//! spilling, where all but the newest keys lie in the files of the last snapshot, and are found by prints in memory or
+//! in a [`KeyStore`].
 //!
 //! Keys are digests. What is asked of a batch of rows is announced first ([`KeyedState::fetch`]), so that a file is read
 //! once per batch and never for a single row.
 
-#[cfg(test)]
-mod conformance;
-#[cfg(test)]
+pub mod conformance;
 mod in_memory;
 mod prints;
 mod spilling;
+mod store;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use weir_model::SeamResult;
 use crate::keys::Digest;
 use crate::run::{Run, RunStore};
 pub(crate) use spilling::Spilling;
+pub use store::{KeyStore, KeyStores, KeysOfRun, StoredKey};
 
 /// Keys with event times, in buckets of event time that expire as a whole.
 pub(crate) trait KeyedState: Debug + Send {
@@ -66,7 +69,7 @@ pub(crate) trait KeyedState: Debug + Send {
 }
 
 /// What a snapshot keeps besides runs: of each bucket its start and the names of its runs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct KeyedMeta {
     pub(crate) buckets: Vec<(i64, Vec<u64>)>,
 }

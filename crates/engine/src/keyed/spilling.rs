@@ -2,10 +2,10 @@
 //!
 //! A bucket is as long as what is asked about, so it holds a key at most once, and whoever asks for a key looks into three. Its
 //! runs have the columns `key` (16 bytes) and `time` (microseconds). A run is *cold* when its keys are not in the table:
-//! then its [`Prints`] say which keys it has, and a row that asks for one of them brings the key back into the table,
-//! where it stays until memory is short.
+//! then its [`Prints`] say which keys it has, or a [`KeyStore`] has them, and a row that asks for one of them brings the key
+//! back into the table, where it stays until memory is short.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{Int64Array, RecordBatch};
@@ -15,7 +15,7 @@ use hashbrown::{HashMap, HashSet};
 use weir_model::{ErrorKind, EventTime, SeamError, SeamResult};
 
 use super::prints::Prints;
-use super::{KeyedMeta, KeyedState, expires_at};
+use super::{KeyStore, KeyedMeta, KeyedState, KeysOfRun, expires_at};
 use crate::keys::{Digest, digest_column, digests_of_column, times_of_column};
 use crate::run::{Run, RunRows, RunStore};
 use crate::snapshot::run_id;
@@ -31,6 +31,10 @@ pub(crate) struct Spilling {
     buckets: BTreeMap<i64, Bucket>,
     keys: usize,
     run_rows_max: usize,
+    /// What has the keys of cold runs, if prints do not tell of them.
+    store: Option<Box<dyn KeyStore>>,
+    /// Why the store did not take keys, which are in memory still.
+    trouble: Option<SeamError>,
 }
 
 #[derive(Debug, Default)]
@@ -50,8 +54,25 @@ struct KeyRun {
     id: Option<u64>,
     rows: RunRows,
     len: usize,
-    /// Which keys it has, if it is cold.
-    prints: Option<Prints>,
+    /// How its keys are found, if they are not in the table.
+    cold: Option<Cold>,
+}
+
+#[derive(Debug)]
+enum Cold {
+    /// They are in the run's rows, wherever these are, and this says which.
+    Prints(Prints),
+    /// The store has them.
+    InStore,
+}
+
+impl Cold {
+    fn prints(&self) -> Option<&Prints> {
+        match self {
+            Self::Prints(prints) => Some(prints),
+            Self::InStore => None,
+        }
+    }
 }
 
 impl Spilling {
@@ -63,7 +84,12 @@ impl Spilling {
     /// The same with runs of at most so many keys.
     pub(crate) fn with_runs_of(length: i64, run_rows_max: usize) -> Self {
         assert!(length > 0, "the plan was checked");
-        Self { length, buckets: BTreeMap::new(), keys: 0, run_rows_max }
+        Self { length, buckets: BTreeMap::new(), keys: 0, run_rows_max, store: None, trouble: None }
+    }
+
+    /// The same with the keys of cold runs in `store`.
+    pub(crate) fn in_store(self, store: Box<dyn KeyStore>) -> Self {
+        Self { store: Some(store), ..self }
     }
 
     fn start(&self, time: i64) -> i64 {
@@ -83,9 +109,13 @@ impl KeyedState for Spilling {
     }
 
     fn fetch(&mut self, wanted: &[(Digest, i64)]) -> SeamResult<()> {
-        if self.buckets.values().all(|bucket| bucket.runs.iter().all(|run| run.prints.is_none())) {
+        if let Some(trouble) = self.trouble.take() {
+            return Err(trouble);
+        }
+        if self.buckets.values().all(|bucket| bucket.runs.iter().all(|run| run.cold.is_none())) {
             return Ok(());
         }
+        let mut of_store: BTreeSet<(i64, Digest)> = BTreeSet::new();
         let mut of_runs: BTreeMap<(i64, usize), HashSet<Digest, FixedState>> = BTreeMap::new();
         for (key, time) in wanted {
             for start in self.around(*time) {
@@ -94,8 +124,14 @@ impl KeyedState for Spilling {
                     continue;
                 }
                 for (index, run) in bucket.runs.iter().enumerate() {
-                    if run.prints.as_ref().is_some_and(|prints| prints.has(*key)) {
-                        of_runs.entry((start, index)).or_default().insert(*key);
+                    match &run.cold {
+                        Some(Cold::Prints(prints)) if prints.has(*key) => {
+                            of_runs.entry((start, index)).or_default().insert(*key);
+                        }
+                        Some(Cold::InStore) => {
+                            of_store.insert((start, *key));
+                        }
+                        Some(Cold::Prints(_)) | None => {}
                     }
                 }
             }
@@ -106,7 +142,7 @@ impl KeyedState for Spilling {
             let found = keys.into_iter().zip(times).filter(|(key, _)| wanted.contains(key));
             bucket.times.extend(found);
         }
-        Ok(())
+        self.fetch_stored(of_store.into_iter().collect())
     }
 
     fn get(&self, key: Digest, time: i64) -> Option<i64> {
@@ -160,13 +196,22 @@ impl KeyedState for Spilling {
 
     fn restore(&mut self, meta: &KeyedMeta, runs: &[Run]) -> Result<(), String> {
         let known: BTreeMap<u64, &Run> = runs.iter().map(|run| (run.id, run)).collect();
+        let mut stored = BTreeMap::new();
+        if let Some(store) = &mut self.store {
+            let alive = meta.buckets.iter().flat_map(|(_, ids)| ids).copied().collect();
+            let first = meta.buckets.first().map_or(i64::MAX, |(start, _)| *start);
+            let kept = store.keep(&alive, first).and_then(|()| store.runs());
+            stored = kept.map_err(|error| error.full())?;
+        }
         for (start, ids) in &meta.buckets {
             let mut bucket = Bucket::default();
             for id in ids {
                 let run = known.get(id).ok_or_else(|| format!("the run {id} is missing"))?;
-                let mut run = KeyRun { id: Some(*id), rows: run.rows.clone(), len: 0, prints: None };
-                let (keys, _) = run.content().map_err(|error| error.full())?;
-                (run.len, run.prints) = (keys.len(), Some(Prints::of(&keys)));
+                let mut run = KeyRun { id: Some(*id), rows: run.rows.clone(), len: 0, cold: None };
+                match stored.get(id) {
+                    Some(keys) => (run.len, run.cold) = (*keys as usize, Some(Cold::InStore)),
+                    None => run.index(*start, self.store.as_deref_mut()).map_err(|error| error.full())?,
+                }
                 bucket.keys += run.len;
                 bucket.runs.push(run);
             }
@@ -178,18 +223,49 @@ impl KeyedState for Spilling {
 
     /// Oldest buckets first, and in each the oldest runs.
     fn release(&mut self, wanted: usize, store: &Arc<dyn RunStore>) -> usize {
+        if let Some(keys) = &mut self.store {
+            let alive = self.buckets.values().flat_map(|bucket| &bucket.runs).filter_map(|run| run.id).collect();
+            let first = self.buckets.keys().next().copied().unwrap_or(i64::MAX);
+            if let Err(trouble) = keys.keep(&alive, first) {
+                self.trouble.get_or_insert(trouble);
+                return 0;
+            }
+        }
         let mut freed = 0;
-        for bucket in self.buckets.values_mut() {
+        for (start, bucket) in &mut self.buckets {
             if freed >= wanted {
                 break;
             }
-            freed += bucket.release(wanted - freed, store);
+            let released = bucket.release((*start, wanted - freed), store, self.store.as_deref_mut());
+            let (bytes, trouble) = released;
+            freed += bytes;
+            if let Some(trouble) = trouble {
+                self.trouble.get_or_insert(trouble);
+                break;
+            }
         }
         freed
     }
 
     fn size(&self) -> usize {
         self.buckets.values().map(Bucket::size).sum()
+    }
+}
+
+impl Spilling {
+    /// Brings keys back that the store has.
+    fn fetch_stored(&mut self, wanted: Vec<(i64, Digest)>) -> SeamResult<()> {
+        let Some(store) = self.store.as_mut().filter(|_| !wanted.is_empty()) else { return Ok(()) };
+        let found = store.get(&wanted)?;
+        for ((start, key), found) in wanted.into_iter().zip(found) {
+            let Some((bucket, found)) = self.buckets.get_mut(&start).zip(found) else { continue };
+            // What is left of runs that were given up says nothing.
+            let is_alive = |run: &KeyRun| run.id == Some(found.run) && matches!(run.cold, Some(Cold::InStore));
+            if bucket.runs.iter().any(is_alive) {
+                bucket.times.insert(key, found.time);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -201,7 +277,7 @@ impl Bucket {
             let (keys, times): (Vec<Digest>, Vec<i64>) = fresh.iter().copied().unzip();
             self.runs.push(KeyRun::new(batch(&keys, times)));
             while let [.., before, last] = &self.runs[..]
-                && before.prints.is_none()
+                && before.cold.is_none()
                 && before.len <= 2 * last.len
                 && before.len + last.len <= run_rows_max
             {
@@ -213,31 +289,44 @@ impl Bucket {
         }
     }
 
-    fn release(&mut self, wanted: usize, store: &Arc<dyn RunStore>) -> usize {
+    /// Returns about how many bytes are free, and what went wrong before there were enough.
+    fn release(
+        &mut self,
+        (start, wanted): (i64, usize),
+        store: &Arc<dyn RunStore>,
+        mut keys: Option<&mut (dyn KeyStore + 'static)>,
+    ) -> (usize, Option<SeamError>) {
         assert!(self.fresh.is_empty(), "what is let go was sealed before");
         let before = self.size();
         // The table shrinks by what its runs have of it, so this is about what is free in the end.
         let of_table = self.times.capacity() * ENTRY_BYTES / self.keys.max(1);
-        let mut freed = 0;
+        let (mut freed, mut trouble) = (0, None);
         for run in &mut self.runs {
             if freed >= wanted {
                 break;
             }
-            if run.prints.is_none() {
+            if run.cold.is_none() {
+                if let Err(error) = run.index(start, keys.as_deref_mut()) {
+                    trouble = Some(error);
+                    break;
+                }
                 freed += run.len * of_table;
             }
-            freed += run.chill(store);
+            freed += run.rows.release(store);
         }
         self.times = HashMap::default();
-        for run in self.runs.iter().filter(|run| run.prints.is_none()) {
+        for run in self.runs.iter().filter(|run| run.cold.is_none()) {
             let (keys, times) = run.content().expect("it is in memory, and was made here");
             self.times.extend(keys.into_iter().zip(times));
         }
-        before.saturating_sub(self.size())
+        (before.saturating_sub(self.size()), trouble)
     }
 
     fn size(&self) -> usize {
-        let runs = self.runs.iter().map(|run| run.rows.size() + run.prints.as_ref().map_or(0, Prints::size));
+        let runs = self
+            .runs
+            .iter()
+            .map(|run| run.rows.size() + run.cold.as_ref().and_then(Cold::prints).map_or(0, Prints::size));
         self.times.capacity() * ENTRY_BYTES
             + self.fresh.capacity() * size_of::<(Digest, i64)>()
             + runs.sum::<usize>()
@@ -251,7 +340,7 @@ const ENTRY_BYTES: usize = size_of::<(Digest, i64)>() + 1;
 impl KeyRun {
     /// A run that was made just now.
     fn new(batch: RecordBatch) -> Self {
-        Self { id: None, len: batch.num_rows(), rows: RunRows::Held(batch), prints: None }
+        Self { id: None, len: batch.num_rows(), rows: RunRows::Held(batch), cold: None }
     }
 
     /// Its keys and their times, wherever they are.
@@ -264,13 +353,19 @@ impl KeyRun {
         content().map_err(|problem| SeamError::new(ErrorKind::Corrupt, problem))
     }
 
-    /// Makes it cold; returns how many bytes its rows took.
-    fn chill(&mut self, store: &Arc<dyn RunStore>) -> usize {
-        if self.prints.is_none() {
-            let (keys, _) = self.content().expect("it is in memory, and was made here");
-            self.prints = Some(Prints::of(&keys));
-        }
-        self.rows.release(store)
+    /// Makes it cold: its keys are found without the table from now on.
+    fn index(&mut self, bucket: i64, store: Option<&mut (dyn KeyStore + 'static)>) -> SeamResult<()> {
+        let (keys, times) = self.content()?;
+        self.len = keys.len();
+        self.cold = Some(match store {
+            Some(store) => {
+                let id = self.id.expect("a run that is let go was in a snapshot");
+                store.add(&KeysOfRun { id, bucket, keys: &keys, times: &times })?;
+                Cold::InStore
+            }
+            None => Cold::Prints(Prints::of(&keys)),
+        });
+        Ok(())
     }
 }
 

@@ -21,6 +21,8 @@ use crate::{Effect, Run, RunRows};
 
 /// Records of one partition that are open at a time, each of another key; the oldest makes room.
 const OPEN_PER_PARTITION_MAX: usize = 10_000;
+/// How long the texts of these may be together, for they stay in memory whatever its budget; the oldest makes room.
+const OPEN_BYTES_PER_PARTITION_MAX: usize = 64 << 20;
 
 /// Joins rows whose texts are lines of one record.
 #[derive(Clone, Debug, PartialEq)]
@@ -221,6 +223,17 @@ impl JoinLines {
         times.min().unwrap_or(i64::MAX)
     }
 
+    /// Lets the oldest records of a partition go while it has too many, or too long ones.
+    fn make_room(&self, open: &mut BTreeMap<u128, Open>, bytes: &mut usize, done: &mut Done) {
+        while open.len() > OPEN_PER_PARTITION_MAX || *bytes > OPEN_BYTES_PER_PARTITION_MAX {
+            let oldest = open.iter().min_by_key(|(_, open)| open.offset).map(|(key, _)| *key);
+            let oldest = oldest.and_then(|oldest| open.remove(&oldest));
+            let oldest = oldest.expect("what takes up room is a record");
+            *bytes -= oldest.text.len();
+            done.push(oldest, &self.plan.column);
+        }
+    }
+
     /// Lets the records of partitions go that `wanted` wants.
     fn release(&mut self, wanted: impl Fn(&PartitionId, &Open) -> bool) -> Outcome {
         let mut outcome = Outcome::default();
@@ -242,6 +255,11 @@ impl JoinLines {
         }
         outcome
     }
+}
+
+/// How long the texts of records are together.
+fn text_bytes(open: &BTreeMap<u128, Open>) -> usize {
+    open.values().map(|open| open.text.len()).sum()
 }
 
 /// Takes the records out that the watermark has passed, in the order of their beginning.
@@ -284,6 +302,7 @@ impl Operator for JoinLines {
         let mut open = self.open.remove(&origin.partition).unwrap_or_default();
         let (mut outcome, mut done) = (Outcome::default(), Done::default());
         let mut earliest = self.earliest(&open);
+        let mut bytes = text_bytes(&open);
         for (row, key) in keys.into_iter().enumerate() {
             let time = origin.times.get(row).copied();
             if let Some(mark) = origin.marks.get(row).filter(|mark| earliest < **mark) {
@@ -291,6 +310,7 @@ impl Operator for JoinLines {
                     done.push(passed, &self.plan.column);
                 }
                 earliest = self.earliest(&open);
+                bytes = text_bytes(&open);
             }
             let index = u32::try_from(row).expect("a batch has fewer rows");
             if lines.is_null(row) {
@@ -306,6 +326,8 @@ impl Operator for JoinLines {
                 before.text.push_str(line);
                 before.lines += 1;
                 outcome.merged += 1;
+                bytes += 1 + line.len();
+                self.make_room(&mut open, &mut bytes, &mut done);
                 continue;
             }
             let begun =
@@ -313,18 +335,17 @@ impl Operator for JoinLines {
             if self.before_window {
                 earliest = earliest.min(time.unwrap_or(i64::MAX));
             }
+            bytes += line.len();
             if let Some(before) = open.insert(key, begun) {
+                bytes -= before.text.len();
                 done.push(before, &self.plan.column);
-            } else if open.len() > OPEN_PER_PARTITION_MAX {
-                let oldest = open.iter().min_by_key(|(_, open)| open.offset).map(|(key, _)| *key);
-                let oldest = oldest.and_then(|oldest| open.remove(&oldest));
-                done.push(oldest.expect("one of many is the oldest"), &self.plan.column);
             }
+            self.make_room(&mut open, &mut bytes, &mut done);
         }
         outcome.rows = done.rows(rows, &self.plan.column);
         for record in open.values_mut() {
             if let First::Here(row) = record.first {
-                record.first = First::Kept(Box::new(kept(rows, row)));
+                record.first = First::Kept(Box::new(kept(rows, row, &self.plan.column)));
             }
         }
         if !open.is_empty() {
@@ -468,9 +489,9 @@ impl Open {
     }
 }
 
-/// One row on its own, which does not hold on to the batch that it comes from.
-fn kept(rows: &Rows, row: u32) -> Rows {
-    let mut one = rows.take(&UInt32Array::from(vec![row]));
+/// One row on its own, which does not hold on to the batch that it comes from; without its text, which is kept elsewhere.
+fn kept(rows: &Rows, row: u32, column: &str) -> Rows {
+    let mut one = with_text(&rows.take(&UInt32Array::from(vec![row])), column, vec![None]);
     let columns = one.columns.columns().iter().map(|column| -> ArrayRef {
         match column.data_type() {
             DataType::Utf8View => Arc::new(column.as_string_view().gc()),

@@ -29,13 +29,13 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
-use weir_model::{Compiler, PartitionId, SeamError};
+use weir_model::{Compiler, PartitionId, SeamError, SeamResult};
 
 use crate::compiled::Trouble;
 use crate::halves::{Groups, Sent};
 use crate::plan::{OperatorPlan, Plan};
 use crate::rows::Rows;
-use crate::{Effect, Holding, Run, RunStore};
+use crate::{Effect, Holding, KeyStores, Run, RunStore};
 use deduplicate::Deduplicate;
 pub use deduplicate::{DeduplicatePlan, LateRows};
 use enrich::Enrich;
@@ -86,6 +86,14 @@ pub(crate) trait Operator: Debug + Send {
     /// waits no longer.
     fn partition_ends(&mut self, _partition: &PartitionId) -> Outcome {
         Outcome::default()
+    }
+
+    /// Puts keys that do not fit into memory into a store, as the step of this name; before anything else happens.
+    ///
+    /// # Errors
+    /// When there cannot be one.
+    fn keep_keys_in(&mut self, _step: &str, _stores: &dyn KeyStores) -> SeamResult<()> {
+        Ok(())
     }
 
     /// Rows taken that are in no result yet and may still be.

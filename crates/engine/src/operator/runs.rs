@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, new_null_array};
 use arrow::compute::concat_batches;
-use arrow::datatypes::{Field, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use weir_model::{EventTime, SeamResult};
 
 use crate::run::{Run, RunRows, RunStore};
@@ -133,11 +133,11 @@ impl Runs {
     }
 }
 
-fn widened(batch: &RecordBatch, schema: &SchemaRef) -> RecordBatch {
-    let column = |field: &Arc<Field>| match batch.column_by_name(field.name()) {
-        Some(values) => values.clone(),
-        None => new_null_array(field.data_type(), batch.num_rows()),
-    };
-    let columns = schema.fields().iter().map(column).collect();
+/// The rows of `batch` with the columns of `schema`: its own, behind which others are new, and null. Not by their names: a
+/// row may have a column that is called like one of the operator's.
+pub(crate) fn widened(batch: &RecordBatch, schema: &SchemaRef) -> RecordBatch {
+    let new = schema.fields()[batch.num_columns()..].iter();
+    let new = new.map(|field| new_null_array(field.data_type(), batch.num_rows()));
+    let columns = batch.columns().iter().cloned().chain(new).collect();
     RecordBatch::try_new(schema.clone(), columns).expect("the columns are of the fields' types")
 }

@@ -10,6 +10,7 @@ mod rows;
 mod settled;
 mod snapshots;
 mod sources;
+mod spilled;
 mod types;
 
 use std::sync::Arc;

@@ -15,7 +15,7 @@ use arrow::compute::{concat_batches, take, take_record_batch};
 use arrow::datatypes::TimestampMicrosecondType;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
-use weir_model::Compiler;
+use weir_model::{Compiler, SeamError};
 
 use super::FORGET_FROM;
 use super::results::{Identity, Told};
@@ -28,7 +28,7 @@ use crate::operator::{News, Operator, Outcome};
 use crate::plan::{EmitMode, GlobalPlan, Plan, WindowPlan};
 use crate::progress::UNKNOWN;
 use crate::rows::{Rows, Timing};
-use crate::{Effect, Holding, Run};
+use crate::{Effect, Holding, Run, RunStore};
 
 /// A key is forgotten at the first multiple of this part of `forget_after` behind it.
 const FORGET_PARTS: i64 = 16;
@@ -393,6 +393,18 @@ impl Operator for Global {
         self.expiries = expiries.map(|(key, group)| (group.expires, key)).collect();
         self.open = self.states.iter().map(|(_, group)| group.open as u64).sum();
         Ok(())
+    }
+
+    fn loads_runs_itself(&self) -> bool {
+        true
+    }
+
+    fn release(&mut self, wanted: usize, store: &Arc<dyn RunStore>) -> usize {
+        self.states.release(wanted, store)
+    }
+
+    fn lost(&mut self) -> Option<SeamError> {
+        self.states.lost()
     }
 
     fn state_bytes(&self) -> usize {

@@ -2,8 +2,11 @@
 //! a row of a new chunk, so that a snapshot writes what has changed and not what there is. Knows nothing of time.
 //!
 //! A chunk is a run: the keys' columns, the states, and then the numbers of the group as `g0, g1 ...`. Neighbouring chunks
-//! are merged when the younger one has become half as large as the older one: there are few, and a row is written anew
-//! about as often as the logarithm of their number says.
+//! are merged when the younger one has become half as large as the older one, up to a size that is read for the sake of a few
+//! rows: a row is written anew about as often as the logarithm of their number says.
+//!
+//! A chunk is in memory or where the last snapshot has it. One that is not is read for the rows that are wanted of it and not
+//! kept: these are rows of a new chunk then, so that keys which are in use stay in memory, and the others do not come back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,17 +15,19 @@ use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::Int64Type;
 use serde::{Deserialize, Serialize};
-use weir_model::EventTime;
+use weir_model::{EventTime, SeamError, SeamResult};
 
 use super::pane::number_keys;
 use super::shape::Shape;
 use super::table::{Table, batch};
 use crate::keys::{KeyId, Keys};
-use crate::run::{Run, RunRows};
+use crate::run::{Run, RunRows, RunStore};
 use crate::snapshot::run_id;
 
 /// Dead rows that a chunk may have besides as many as are alive.
 const DEAD_MAX: usize = 1024;
+/// Chunks are not merged to more than this: all of one is read for the sake of a row.
+const CHUNK_BYTES_MAX: u64 = 4 << 20;
 /// How many numbers a group has.
 const NUMBERS: usize = 7;
 
@@ -71,9 +76,20 @@ struct Place {
 struct Chunk {
     /// Given when a snapshot first holds it.
     id: Option<u64>,
-    batch: RecordBatch,
+    rows: RunRows,
     keys: Vec<KeyId>,
     live: usize,
+}
+
+impl Chunk {
+    fn load(&self) -> SeamResult<RecordBatch> {
+        self.rows.load(self.id.unwrap_or(0))
+    }
+
+    /// About how many bytes those of its rows take that hold the state of their key.
+    fn live_bytes(&self) -> u64 {
+        self.rows.bytes() * self.live as u64 / self.keys.len().max(1) as u64
+    }
 }
 
 /// Groups by their key, and their states.
@@ -84,6 +100,7 @@ pub(crate) struct States {
     live: usize,
     chunks: BTreeMap<u32, Chunk>,
     next_chunk: u32,
+    lost: Option<SeamError>,
 }
 
 /// What a snapshot keeps of a chunk besides its run.
@@ -124,8 +141,8 @@ impl States {
         groups.filter_map(|(key, slot)| slot.as_ref().map(|(group, _)| (key, group)))
     }
 
-    /// Adds the states of `wanted` to a table.
-    pub(crate) fn load(&self, wanted: impl Iterator<Item = KeyId>, table: &mut Table, shape: &Shape) {
+    /// Adds the states of `wanted` to a table; those that cannot be loaded are missing, which [`States::lost`] tells.
+    pub(crate) fn load(&mut self, wanted: impl Iterator<Item = KeyId>, table: &mut Table, shape: &Shape) {
         let mut rows: BTreeMap<u32, (Vec<u32>, Vec<KeyId>)> = BTreeMap::new();
         for key in wanted {
             if let Some((_, Some(place))) = self.groups.get(key as usize).copied().flatten() {
@@ -135,19 +152,53 @@ impl States {
             }
         }
         for (chunk, (rows, keys)) in rows {
-            absorb(&self.chunks[&chunk].batch, rows, &keys, table, shape);
+            match self.chunks[&chunk].load() {
+                Ok(batch) => absorb(&batch, rows, &keys, table, shape),
+                Err(lost) => {
+                    self.lost.get_or_insert(lost);
+                    keys.iter().for_each(|key| {
+                        table.groups.group(*key);
+                    });
+                }
+            }
         }
+    }
+
+    /// Why states could not be loaded, if some could not.
+    pub(crate) fn lost(&mut self) -> Option<SeamError> {
+        self.lost.take()
+    }
+
+    /// Lets go of chunks that `store` has, oldest first, until about `wanted` bytes are free; all were in a snapshot. Returns
+    /// how many are.
+    pub(crate) fn release(&mut self, wanted: usize, store: &Arc<dyn RunStore>) -> usize {
+        let mut freed = 0;
+        for chunk in self.chunks.values_mut().filter(|chunk| chunk.id.is_some()) {
+            if freed >= wanted {
+                break;
+            }
+            freed += chunk.rows.release(store);
+        }
+        freed
     }
 
     /// The states in `table`, and the groups as they are now, are what is known of the table's keys from now on.
     pub(crate) fn store(&mut self, table: Table, keys: &Keys, shape: &Shape) {
         self.store_one(table, keys, shape);
         while let Some(merged) = self.to_merge() {
+            let batches: SeamResult<Vec<RecordBatch>> = merged.iter().map(|chunk| self.chunks[chunk].load()).collect();
+            let batches = match batches {
+                Ok(batches) => batches,
+                Err(lost) => {
+                    self.lost.get_or_insert(lost);
+                    return;
+                }
+            };
             let mut table = Table::default();
-            for chunk in &merged {
+            for (chunk, batch) in merged.iter().zip(batches) {
                 let live = (0..).zip(&self.chunks[chunk].keys).filter(|(row, key)| self.is_live(*chunk, *row, **key));
                 let (rows, keys): (Vec<u32>, Vec<KeyId>) = live.unzip();
-                absorb(&self.chunks[chunk].batch, rows, &keys, &mut table, shape);
+                absorb(&batch, rows, &keys, &mut table, shape);
             }
             self.store_one(table, keys, shape);
         }
@@ -171,12 +222,12 @@ impl States {
                 *place = Some(Place { chunk, row });
             }
         }
-        let batch = batch(names, columns, ids.len());
-        self.chunks.insert(chunk, Chunk { id: None, batch, live: ids.len(), keys: ids });
+        let rows = RunRows::Held(batch(names, columns, ids.len()));
+        self.chunks.insert(chunk, Chunk { id: None, rows, live: ids.len(), keys: ids });
         self.chunks.retain(|_, chunk| chunk.live > 0);
     }
 
-    /// The chunks that are to become one: one with many dead rows, or the youngest two.
+    /// The chunks that are to become one: one with many dead rows, or the youngest two if they are not too large.
     fn to_merge(&self) -> Option<Vec<u32>> {
         let dead = |chunk: &Chunk| chunk.keys.len() - chunk.live > chunk.live + DEAD_MAX;
         if let Some((stale, _)) = self.chunks.iter().find(|(_, chunk)| dead(chunk)) {
@@ -184,7 +235,8 @@ impl States {
         }
         let mut youngest = self.chunks.iter().rev();
         let ((young, last), (old, before)) = (youngest.next()?, youngest.next()?);
-        (last.live * 2 >= before.live).then(|| vec![*old, *young])
+        let fits = last.live_bytes() + before.live_bytes() <= CHUNK_BYTES_MAX;
+        (last.live * 2 >= before.live && fits).then(|| vec![*old, *young])
     }
 
     fn is_live(&self, chunk: u32, row: u32, key: KeyId) -> bool {
@@ -224,9 +276,9 @@ impl States {
         let name = |chunk: &mut Chunk| {
             let id = *chunk.id.get_or_insert_with(|| {
                 *next_run += 1;
-                run_id(*next_run, node, 0, &chunk.batch)
+                run_id(*next_run, node, 0, chunk.rows.held())
             });
-            Run { id, node, pane: EventTime::from_micros(0), rows: RunRows::Held(chunk.batch.clone()) }
+            Run { id, node, pane: EventTime::from_micros(0), rows: chunk.rows.clone() }
         };
         self.chunks.values_mut().map(name).collect()
     }
@@ -258,7 +310,9 @@ impl States {
         for (chunk, meta) in (0..).zip(chunks) {
             let run = runs.iter().find(|run| run.id == meta.run);
             let run = run.ok_or_else(|| format!("the run {} is missing", meta.run))?;
-            let mut ids = number_keys(run.id, run.batch(), keys, shape)?;
+            let batch = run.rows.load(run.id).map_err(|error| error.full())?;
+            let mut ids = number_keys(run.id, &batch, keys, shape)?;
+            let numbers = numbers_of(run.id, &batch)?;
             let mut live = 0;
             for (row, id) in (0..).zip(&mut ids) {
                 let word = meta.live.get(row as usize / 64);
@@ -266,35 +320,32 @@ impl States {
                     *id = KeyId::MAX;
                     continue;
                 }
-                *self.group(*id, 0) = group_at(run, row as usize)?;
+                *self.group(*id, 0) = Group::of(numbers.map(|numbers| numbers.value(row as usize)));
                 let slot = self.groups[*id as usize].as_mut().expect("it was made");
                 if slot.1.replace(Place { chunk, row }).is_some() {
                     return Err(format!("the run {} has a second state of a key", run.id));
                 }
                 live += 1;
             }
-            self.chunks.insert(chunk, Chunk { id: Some(run.id), batch: run.batch().clone(), keys: ids, live });
+            self.chunks.insert(chunk, Chunk { id: Some(run.id), rows: run.rows.clone(), keys: ids, live });
             self.next_chunk = chunk + 1;
         }
         Ok(())
     }
 
     pub(crate) fn size(&self) -> usize {
-        let chunk = |chunk: &Chunk| chunk.batch.get_array_memory_size() + chunk.keys.capacity() * 4;
+        let chunk = |chunk: &Chunk| chunk.rows.size() + chunk.keys.capacity() * 4;
         self.chunks.values().map(chunk).sum::<usize>()
             + self.groups.capacity() * size_of::<Option<(Group, Option<Place>)>>()
     }
 }
 
-/// The group that a row of a run is of.
-fn group_at(run: &Run, row: usize) -> Result<Group, String> {
-    let mut numbers = [0; NUMBERS];
-    for (index, number) in numbers.iter_mut().enumerate() {
-        let column = run.batch().column_by_name(&format!("g{index}"));
-        let column = column.and_then(|column| column.as_primitive_opt::<Int64Type>());
-        *number = column.ok_or_else(|| format!("the run {} has no numbers of groups", run.id))?.value(row);
-    }
-    Ok(Group::of(numbers))
+/// The numbers of the groups that the rows of a run are of.
+fn numbers_of(id: u64, batch: &RecordBatch) -> Result<[&Int64Array; NUMBERS], String> {
+    let columns: Vec<&Int64Array> = (0..NUMBERS)
+        .filter_map(|index| batch.column_by_name(&format!("g{index}"))?.as_primitive_opt::<Int64Type>())
+        .collect();
+    columns.try_into().map_err(|_| format!("the run {id} has no numbers of groups"))
 }
 
 /// Adds rows of states, which are of these keys, to a table.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use arrow::array::{BooleanArray, UInt32Array};
 use serde_json::value::{RawValue, to_raw_value};
-use weir_model::{Compiler, SeamError, TimeDelta, planted};
+use weir_model::{Compiler, SeamError, SeamResult, TimeDelta, planted};
 
 use super::{News, Operator, Outcome};
 use crate::compiled::{Compiled, Trouble};
@@ -24,7 +24,7 @@ use crate::keys::{Digest, digests};
 use crate::plan::Plan;
 use crate::rows::Rows;
 use crate::window::LateNames;
-use crate::{Effect, Run, RunStore};
+use crate::{Effect, KeyStores, Run, RunStore};
 
 /// A step that lets no row through twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,6 +183,11 @@ impl Operator for Deduplicate {
             self.memory.expire(reached);
         }
         Outcome::default()
+    }
+
+    fn keep_keys_in(&mut self, step: &str, stores: &dyn KeyStores) -> SeamResult<()> {
+        self.memory = Box::new(Spilling::new(self.within).in_store(stores.open(step)?));
+        Ok(())
     }
 
     fn seal(&mut self, next_run: &mut u64) -> Vec<Run> {

@@ -21,7 +21,7 @@ use arrow::array::{ArrayRef, UInt32Array};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use std::sync::Arc;
-use weir_model::{Compiler, TimeDelta};
+use weir_model::{Compiler, SeamError, TimeDelta};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::pairing::Pairing;
@@ -35,7 +35,7 @@ use crate::plan::Plan;
 use crate::progress::UNKNOWN;
 use crate::rows::{Rows, Timing};
 use crate::window::LateNames;
-use crate::{Effect, Run};
+use crate::{Effect, Run, RunStore};
 
 /// Rows that wait leave, and versions are dropped, at multiples of this (microseconds).
 pub(super) const GRID: i64 = 100_000;
@@ -282,6 +282,20 @@ impl Operator for AsOfJoin {
         (self.reached, self.made) = (meta.reached, meta.made);
         self.waiting.restore(meta.waiting, runs)?;
         self.versions.restore(meta.versions, runs, self.low(UNKNOWN))
+    }
+
+    fn loads_runs_itself(&self) -> bool {
+        true
+    }
+
+    /// Versions first: rows that wait are needed soon.
+    fn release(&mut self, wanted: usize, store: &Arc<dyn RunStore>) -> usize {
+        let freed = self.versions.release(wanted, store);
+        freed + self.waiting.release(wanted.saturating_sub(freed), store)
+    }
+
+    fn lost(&mut self) -> Option<SeamError> {
+        self.versions.lost().or_else(|| self.waiting.lost())
     }
 
     fn state_bytes(&self) -> usize {

@@ -2,9 +2,11 @@
 //!
 //! Rows are in runs in the order in which they came: `key` (16 bytes), `time` and `from` (microseconds: its event time,
 //! and from when on it holds), `partition` and `record` (what orders rows of one time), `deleted`, then the columns. What was
-//! dropped stays in its run until that is merged; after a restore it is found out again from the watermark alone.
+//! dropped stays in its run until that is merged; after a restore it is found out again from the watermark alone. A run is in
+//! memory, or where the last snapshot has it: then it is read for the rows that are answered from it, and not kept.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt64Array, new_null_array};
@@ -13,17 +15,20 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
-use weir_model::EventTime;
+use weir_model::{EventTime, SeamError, SeamResult};
 
 use super::columns::Columns;
 use crate::keys::{Digest, digest_column, digests_of_column, times_of_column};
-use crate::run::{Run, RunRows};
+use crate::operator::runs::widened;
+use crate::run::{Run, RunRows, RunStore};
 use crate::snapshot::run_id;
 
 /// Columns of a run before those of the row.
 const OWN_COLUMNS: usize = 6;
-/// Rows that runs may hold besides twice as many as are alive.
+/// Rows that a run may hold besides twice as many as are alive.
 const SLACK_ROWS: usize = 1_024;
+/// Runs are not merged to more than this: all of one is read for the sake of a row.
+const RUN_BYTES_MAX: u64 = 4 << 20;
 
 /// A row as it comes: whose it is, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +43,7 @@ pub(super) struct Version {
     pub(super) deleted: bool,
 }
 
-/// Where a row is: its run, and its place there.
+/// Where a row is: the number of its run, and its place there.
 pub(super) type Spot = (u32, u32);
 
 /// The versions of a table.
@@ -51,12 +56,33 @@ pub(super) struct Versions {
     columns: Columns,
     /// An empty run that says which columns there are: rows that were dropped have told of some.
     columns_run: Option<(u64, RecordBatch)>,
-    runs: Vec<(Option<u64>, RecordBatch)>,
+    /// By their numbers, oldest first.
+    runs: BTreeMap<u32, VersionRun>,
+    next_run: u32,
     /// Of each key the versions, by time and place.
     index: HashMap<Digest, Vec<(Version, Spot)>, FixedState>,
     /// When there may be something to drop of which key.
     due: BTreeSet<(i64, Digest)>,
     len: usize,
+    lost: Option<SeamError>,
+}
+
+#[derive(Debug)]
+struct VersionRun {
+    /// Given when a snapshot first holds it.
+    id: Option<u64>,
+    rows: RunRows,
+    len: usize,
+    /// Rows that are not dropped.
+    live: usize,
+}
+
+impl VersionRun {
+    /// What is in it, with the columns of `schema`.
+    fn load(&self, schema: &SchemaRef) -> SeamResult<RecordBatch> {
+        let batch = self.rows.load(self.id.unwrap_or(0))?;
+        Ok(if batch.schema() == *schema { batch } else { widened(&batch, schema) })
+    }
 }
 
 /// What a snapshot keeps of it besides runs.
@@ -74,10 +100,12 @@ impl Versions {
             ttl,
             columns: Columns::new(known),
             columns_run: None,
-            runs: Vec::new(),
+            runs: BTreeMap::new(),
+            next_run: 0,
             index: HashMap::default(),
             due: BTreeSet::new(),
             len: 0,
+            lost: None,
         }
     }
 
@@ -98,14 +126,12 @@ impl Versions {
         if self.columns.learn(schema)? {
             self.columns_run = None;
             let schema = run_schema(self.columns.schema());
-            for (id, batch) in &mut self.runs {
-                // New columns stand behind those that there were.
-                let known = batch.num_columns() - OWN_COLUMNS;
-                let new = self.columns.fields()[known..].iter();
-                let new = new.map(|field| new_null_array(field.data_type(), batch.num_rows()));
-                let columns = batch.columns().iter().cloned().chain(new).collect();
-                *batch = RecordBatch::try_new(schema.clone(), columns).expect("the columns are of the fields' types");
-                *id = None;
+            // The others get them when they are loaded.
+            for run in self.runs.values_mut() {
+                if let RunRows::Held(batch) = &mut run.rows {
+                    *batch = widened(batch, &schema);
+                    run.id = None;
+                }
             }
         }
         Ok(())
@@ -126,7 +152,8 @@ impl Versions {
         if versions.is_empty() {
             return;
         }
-        let run = u32::try_from(self.runs.len()).expect("runs are merged");
+        let run = self.next_run;
+        self.next_run += 1;
         for (row, (key, version)) in (0u32..).zip(versions) {
             self.add(*key, *version, (run, row));
             self.await_drops(*key, version, i64::MIN);
@@ -149,7 +176,9 @@ impl Versions {
         ];
         let columns = own.into_iter().chain(rows.columns().iter().cloned()).collect();
         let batch = RecordBatch::try_new(run_schema(&rows.schema()), columns);
-        self.runs.push((None, batch.expect("the columns are of the fields' types")));
+        let rows = RunRows::Held(batch.expect("the columns are of the fields' types"));
+        let len = versions.len();
+        self.runs.insert(run, VersionRun { id: None, rows, len, live: len });
         self.merge_runs();
     }
 
@@ -181,18 +210,59 @@ impl Versions {
         (!version.deleted && !self.is_over(version, time)).then_some(*spot)
     }
 
-    /// The columns of the rows at these places, nulls where there is none.
-    pub(super) fn gather(&self, spots: &[Option<Spot>]) -> Vec<ArrayRef> {
-        let none = (self.runs.len(), 0);
-        let found: Vec<(usize, usize)> =
-            spots.iter().map(|spot| spot.map_or(none, |(run, row)| (run as usize, row as usize))).collect();
+    /// The columns of the rows at these places, nulls where there is none, and everywhere if they cannot be loaded, which
+    /// [`Versions::lost`] tells.
+    pub(super) fn gather(&mut self, spots: &[Option<Spot>]) -> Vec<ArrayRef> {
+        self.try_to_gather(spots).unwrap_or_else(|lost| {
+            self.lost.get_or_insert(lost);
+            self.columns.fields().iter().map(|field| new_null_array(field.data_type(), spots.len())).collect()
+        })
+    }
+
+    fn try_to_gather(&self, spots: &[Option<Spot>]) -> SeamResult<Vec<ArrayRef>> {
+        let schema = run_schema(self.columns.schema());
+        // What stands for no row comes first.
+        let (mut batches, mut known) = (Vec::new(), BTreeMap::new());
+        let mut found = Vec::with_capacity(spots.len());
+        for spot in spots {
+            let Some((run, row)) = spot else {
+                found.push((0, 0));
+                continue;
+            };
+            let batch = match known.entry(*run) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(new) => {
+                    batches.push(self.runs[run].load(&schema)?);
+                    *new.insert(batches.len())
+                }
+            };
+            found.push((batch, *row as usize));
+        }
         let column = |(index, field): (usize, &Arc<Field>)| {
             let null = new_null_array(field.data_type(), 1);
-            let runs = self.runs.iter().map(|(_, batch)| batch.column(OWN_COLUMNS + index).as_ref());
-            let arrays: Vec<&dyn Array> = runs.chain([null.as_ref()]).collect();
+            let runs = batches.iter().map(|batch| batch.column(OWN_COLUMNS + index).as_ref());
+            let arrays: Vec<&dyn Array> = [null.as_ref()].into_iter().chain(runs).collect();
             interleave(&arrays, &found).expect("the runs of a table are of one kind")
         };
-        self.columns.fields().iter().enumerate().map(column).collect()
+        Ok(self.columns.fields().iter().enumerate().map(column).collect())
+    }
+
+    /// Why rows could not be loaded, if some could not.
+    pub(super) fn lost(&mut self) -> Option<SeamError> {
+        self.lost.take()
+    }
+
+    /// Lets go of the columns of versions that `store` has, oldest first, until about `wanted` bytes are free; where they are
+    /// found stays. Returns how many bytes are.
+    pub(super) fn release(&mut self, wanted: usize, store: &Arc<dyn RunStore>) -> usize {
+        let mut freed = 0;
+        for run in self.runs.values_mut().filter(|run| run.id.is_some()) {
+            if freed >= wanted {
+                break;
+            }
+            freed += run.rows.release(store);
+        }
+        freed
     }
 
     /// The next time at which something may be dropped, once no row before it can come.
@@ -215,7 +285,11 @@ impl Versions {
         if let Some(current) = versions.iter().rposition(|(version, _)| version.from <= low) {
             // A version that says "deleted" stays as long as any: without it one that is older and comes late would hold.
             let over = ttl.is_some_and(|ttl| versions[current].0.time.saturating_add(ttl) < low);
-            versions.drain(..current + usize::from(over));
+            for (_, (run, _)) in versions.drain(..current + usize::from(over)) {
+                if let Some(run) = self.runs.get_mut(&run) {
+                    run.live -= 1;
+                }
+            }
         }
         self.len -= before - versions.len();
         if versions.is_empty() {
@@ -223,73 +297,91 @@ impl Versions {
         }
     }
 
-    /// Merges the last runs as long as one is at most twice as long as those after it, and all when most rows are dropped.
+    /// Merges the last runs as long as one is at most twice as long as those after it and all are not too long together, and
+    /// makes those anew of which most rows are dropped.
     fn merge_runs(&mut self) {
-        let rows = |runs: &[(Option<u64>, RecordBatch)]| runs.iter().map(|(_, run)| run.num_rows()).sum::<usize>();
-        if rows(&self.runs) > 2 * self.len + SLACK_ROWS {
-            return self.merge_from(0);
+        self.runs.retain(|_, run| run.live > 0);
+        let stale = |run: &VersionRun| run.len > 2 * run.live + SLACK_ROWS;
+        let stale: Vec<u32> = self.runs.iter().filter(|(_, run)| stale(run)).map(|(number, _)| *number).collect();
+        for number in stale {
+            self.merge(&[number]);
         }
-        let mut first = self.runs.len() - 1;
-        while first > 0 && self.runs[first - 1].1.num_rows() <= 2 * rows(&self.runs[first..]) {
-            first -= 1;
+        let (mut last, mut rows, mut bytes) = (Vec::new(), 0, 0);
+        for (number, run) in self.runs.iter().rev() {
+            let live_bytes = run.rows.bytes() * run.live as u64 / run.len as u64;
+            if !last.is_empty() && (run.live > 2 * rows || bytes + live_bytes > RUN_BYTES_MAX) {
+                break;
+            }
+            last.push(*number);
+            (rows, bytes) = (rows + run.live, bytes + live_bytes);
         }
-        if first + 1 < self.runs.len() {
-            self.merge_from(first);
+        if last.len() > 1 {
+            last.reverse();
+            self.merge(&last);
         }
     }
 
-    /// Makes one run of the rows in the runs from `first` on that are not dropped.
-    fn merge_from(&mut self, first: usize) {
-        let (mut alive, mut moved) = (Vec::new(), 0u32);
-        for run in first..self.runs.len() {
-            let keys = digests_of_column(self.runs[run].1.column(0)).expect("the first column has the keys");
+    /// Makes one run, that is called like the first, of the rows in these neighbours that are not dropped.
+    fn merge(&mut self, numbers: &[u32]) {
+        let schema = run_schema(self.columns.schema());
+        let batches: SeamResult<Vec<RecordBatch>> =
+            numbers.iter().map(|number| self.runs[number].load(&schema)).collect();
+        let batches = match batches {
+            Ok(batches) => batches,
+            Err(lost) => {
+                self.lost.get_or_insert(lost);
+                return;
+            }
+        };
+        let (mut alive, mut moved, first) = (Vec::new(), 0u32, numbers[0]);
+        for (index, (number, batch)) in numbers.iter().zip(&batches).enumerate() {
+            let keys = digests_of_column(batch.column(0)).expect("the first column has the keys");
             for (row, key) in keys.into_iter().enumerate() {
-                let spot = (run as u32, row as u32);
+                let spot = (*number, row as u32);
                 let versions = self.index.get_mut(&key).map_or(&mut [][..], Vec::as_mut_slice);
                 if let Some((_, known)) = versions.iter_mut().find(|(_, known)| *known == spot) {
-                    *known = (first as u32, moved);
-                    alive.push((run - first, row));
+                    // No row moves behind one that is still to come: a place is never that of two.
+                    *known = (first, moved);
+                    alive.push((index, row));
                     moved += 1;
                 }
             }
         }
         let column = |index: usize| {
-            let arrays: Vec<&dyn Array> =
-                self.runs[first..].iter().map(|(_, run)| run.column(index).as_ref()).collect();
+            let arrays: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(index).as_ref()).collect();
             interleave(&arrays, &alive).expect("the runs of a table are of one kind")
         };
-        let schema = run_schema(self.columns.schema());
         let columns = (0..schema.fields().len()).map(column).collect();
-        self.runs.truncate(first);
-        if !alive.is_empty() {
-            let merged = RecordBatch::try_new(schema, columns).expect("the columns are of the fields' types");
-            self.runs.push((None, merged));
-        }
+        let merged = RecordBatch::try_new(schema.clone(), columns).expect("the columns are of the fields' types");
+        numbers.iter().for_each(|number| drop(self.runs.remove(number)));
+        let len = alive.len();
+        self.runs.insert(first, VersionRun { id: None, rows: RunRows::Held(merged), len, live: len });
     }
 
     pub(super) fn seal(&mut self, node: usize, next_run: &mut u64) -> Vec<Run> {
-        let mut named = |id: &mut Option<u64>, batch: &RecordBatch| {
+        let mut named = |id: &mut Option<u64>, rows: &RunRows| {
             let id = *id.get_or_insert_with(|| {
                 *next_run += 1;
-                run_id(*next_run, node, 0, batch)
+                run_id(*next_run, node, 0, rows.held())
             });
-            Run { id, node, pane: EventTime::from_micros(0), rows: RunRows::Held(batch.clone()) }
+            Run { id, node, pane: EventTime::from_micros(0), rows: rows.clone() }
         };
         let columns = self.columns_run.take();
         let (mut id, batch) = match columns {
             Some((id, batch)) => (Some(id), batch),
             None => (None, RecordBatch::new_empty(self.columns.schema().clone())),
         };
-        let mut runs = vec![named(&mut id, &batch)];
+        let mut runs = vec![named(&mut id, &RunRows::Held(batch.clone()))];
         self.columns_run = Some((runs[0].id, batch));
-        runs.extend(self.runs.iter_mut().map(|(id, batch)| named(id, batch)));
+        runs.extend(self.runs.values_mut().map(|run| named(&mut run.id, &run.rows)));
         runs
     }
 
     pub(super) fn meta(&self) -> VersionsMeta {
+        let named = |run: &VersionRun| run.id.expect("runs are named when they are sealed");
         VersionsMeta {
             columns: self.columns_run.as_ref().expect("it is named when it is sealed").0,
-            runs: self.runs.iter().map(|(id, _)| id.expect("runs are named when they are sealed")).collect(),
+            runs: self.runs.values().map(named).collect(),
         }
     }
 
@@ -298,18 +390,23 @@ impl Versions {
     /// # Errors
     /// What is damaged.
     pub(super) fn restore(&mut self, meta: VersionsMeta, runs: &[Run], low: i64) -> Result<(), String> {
-        let found = |id: u64| runs.iter().find(|run| run.id == id).ok_or_else(|| format!("the run {id} is missing"));
-        let columns = found(meta.columns)?.batch().clone();
+        let runs: BTreeMap<u64, &Run> = runs.iter().map(|run| (run.id, run)).collect();
+        let found = |id: u64| runs.get(&id).copied().ok_or_else(|| format!("the run {id} is missing"));
+        let loaded = |run: &Run| run.rows.load(run.id).map_err(|error| error.full());
+        let columns = loaded(found(meta.columns)?)?;
         let known = std::mem::replace(&mut self.columns, Columns::of_schema(columns.schema()));
         self.columns_run = Some((meta.columns, columns));
         let low = low.div_euclid(self.grid).saturating_mul(self.grid);
-        for (run, id) in (0u32..).zip(meta.runs) {
-            let batch = found(id)?.batch().clone();
-            for (row, (key, version)) in (0u32..).zip(versions_of(&batch)?) {
-                self.add(key, version, (run, row));
+        for id in meta.runs {
+            let run = found(id)?;
+            let versions = versions_of(&loaded(run)?)?;
+            let (number, len) = (self.next_run, versions.len());
+            self.next_run += 1;
+            for (row, (key, version)) in (0u32..).zip(versions) {
+                self.add(key, version, (number, row));
                 self.await_drops(key, &version, low);
             }
-            self.runs.push((Some(id), batch));
+            self.runs.insert(number, VersionRun { id: Some(id), rows: run.rows.clone(), len, live: len });
         }
         let keys: Vec<Digest> = self.index.keys().copied().collect();
         keys.into_iter().for_each(|key| self.drop_of(key, low));
@@ -318,7 +415,7 @@ impl Versions {
 
     /// About how many bytes it holds.
     pub(super) fn size(&self) -> usize {
-        let runs: usize = self.runs.iter().map(|(_, batch)| batch.get_array_memory_size()).sum();
+        let runs: usize = self.runs.values().map(|run| run.rows.size()).sum();
         let keys = self.index.capacity() * (size_of::<(Digest, Vec<(Version, Spot)>)>() + 1);
         runs + keys + self.len * size_of::<(Version, Spot)>() + self.due.len() * 2 * size_of::<(i64, Digest)>()
     }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use arrow::array::UInt32Array;
 use arrow::compute::take_arrays;
 use serde_json::value::RawValue;
-use weir_model::{Compiler, EventTime, PartitionId, TimeDelta};
+use weir_model::{Compiler, EventTime, PartitionId, SeamError, TimeDelta};
 
 use super::FORGET_FROM;
 use super::late::LateNames;
@@ -32,7 +32,7 @@ use crate::keys::{KeyId, Keys};
 use crate::operator::{News, Operator, Outcome};
 use crate::plan::{EmitPlan, LateEmit, Limits, Plan, WindowPlan};
 use crate::rows::Rows;
-use crate::{Effect, Holding, Run};
+use crate::{Effect, Holding, Run, RunStore};
 use due::Timers;
 use emit::{Said, say};
 use living::{Living, NOBODY, Placed, Row, SessionId};
@@ -403,6 +403,19 @@ impl Operator for Sessions {
 
     fn restore(&mut self, meta: &RawValue, runs: &[Run]) -> Result<(), String> {
         self.load(meta, runs)
+    }
+
+    fn loads_runs_itself(&self) -> bool {
+        true
+    }
+
+    /// Which sessions there are, and where each ends, stays: rows ask for it.
+    fn release(&mut self, wanted: usize, store: &Arc<dyn RunStore>) -> usize {
+        self.parts.release(wanted, store)
+    }
+
+    fn lost(&mut self) -> Option<SeamError> {
+        self.parts.lost()
     }
 
     fn state_bytes(&self) -> usize {

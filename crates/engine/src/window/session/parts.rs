@@ -1,19 +1,26 @@
 //! The states of sessions: a table that takes rows, and runs that it turned into. A session has a part in some of them.
 //! Knows which session owns a part, and nothing of when it fires.
 //!
-//! A run's columns are the keys `k0, k1 ...`, `at` (an instant inside the session, microseconds), then the states.
+//! A run's columns are the keys `k0, k1 ...`, `at` (an instant inside the session, microseconds), then the states. It is in
+//! memory, or where the last snapshot has it: then it is read for the sessions that speak, and not kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt32Array};
 use arrow::compute::take_arrays;
 
+use weir_model::{SeamError, SeamResult};
+
 use super::living::{Living, NOBODY, SessionId};
 use crate::keys::{KeyId, Keys};
+use crate::run::{Run, RunRows, RunStore};
 use crate::window::accumulators::Accumulators;
 use crate::window::shape::Shape;
 use crate::window::table::batch;
+
+/// Runs are not merged to more than this: all of one is read for the sake of a session.
+const RUN_BYTES_MAX: u64 = 4 << 20;
 
 /// A part of a session: a row of a run, or a group of the table that will be that row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,16 +37,33 @@ pub(crate) struct Parts {
     groups: Vec<(SessionId, KeyId, i64)>,
     /// Which run the table turns into.
     next: u32,
+    lost: Option<SeamError>,
 }
 
 #[derive(Debug)]
 struct PartRun {
     /// Given when a snapshot first holds the run.
     id: Option<u64>,
-    batch: RecordBatch,
+    rows: RunRows,
     owners: Vec<SessionId>,
     /// Rows that somebody owns.
     live: usize,
+}
+
+impl PartRun {
+    fn load(&self) -> SeamResult<RecordBatch> {
+        self.rows.load(self.id.unwrap_or(0))
+    }
+
+    /// About how many bytes the rows take that somebody owns.
+    fn live_bytes(&self) -> u64 {
+        self.rows.bytes() * self.live as u64 / self.owners.len().max(1) as u64
+    }
+
+    /// Whether it is so large that it is merged no more.
+    fn is_full(&self) -> bool {
+        self.live_bytes() > RUN_BYTES_MAX / 2
+    }
 }
 
 impl Parts {
@@ -94,13 +118,19 @@ impl Parts {
         let owners: Vec<SessionId> = groups.iter().map(|(owner, _, _)| *owner).collect();
         let live = owners.iter().filter(|owner| **owner != NOBODY).count();
         if live > 0 {
-            self.runs.insert(self.next, PartRun { id: None, batch: batch(names, columns, groups.len()), owners, live });
+            let rows = RunRows::Held(batch(names, columns, groups.len()));
+            self.runs.insert(self.next, PartRun { id: None, rows, owners, live });
         }
         self.next += 1;
     }
 
-    /// The merged states of lists of parts, one group per list. All of them are in runs.
-    pub(crate) fn gather<'a>(&self, lists: impl Iterator<Item = &'a [Part]>, shape: &Shape) -> (Accumulators, usize) {
+    /// The merged states of lists of parts, one group per list. All of them are in runs. What cannot be loaded is missing,
+    /// which [`Parts::lost`] tells.
+    pub(crate) fn gather<'a>(
+        &mut self,
+        lists: impl Iterator<Item = &'a [Part]>,
+        shape: &Shape,
+    ) -> (Accumulators, usize) {
         let mut by_run: BTreeMap<u32, (Vec<u32>, Vec<u32>)> = BTreeMap::new();
         let mut total = 0;
         for (group, parts) in (0u32..).zip(lists) {
@@ -113,9 +143,30 @@ impl Parts {
         }
         let mut states = Accumulators::default();
         for (run, (rows, groups)) in by_run {
-            merge(&mut states, &self.runs[&run].batch, (rows, &groups), total, shape);
+            match self.runs[&run].load() {
+                Ok(batch) => merge(&mut states, &batch, (rows, &groups), total, shape),
+                Err(lost) => drop(self.lost.get_or_insert(lost)),
+            }
         }
         (states, total)
+    }
+
+    /// Why states could not be loaded, if some could not.
+    pub(crate) fn lost(&mut self) -> Option<SeamError> {
+        self.lost.take()
+    }
+
+    /// Lets go of runs that `store` has, oldest first, until about `wanted` bytes are free; all were in a snapshot. Returns
+    /// how many are.
+    pub(crate) fn release(&mut self, wanted: usize, store: &Arc<dyn RunStore>) -> usize {
+        let mut freed = 0;
+        for run in self.runs.values_mut().filter(|run| run.id.is_some()) {
+            if freed >= wanted {
+                break;
+            }
+            freed += run.rows.release(store);
+        }
+        freed
     }
 
     /// Whether a part is still in the table.
@@ -124,23 +175,26 @@ impl Parts {
     }
 
     /// Merges the newest runs, and those older ones that are not much larger, into one, once there are more than
-    /// `runs_max`: so a part is merged again only when as much has come since.
+    /// `runs_max`: so a part is merged again only when as much has come since. Runs that are full do not count.
     pub(crate) fn compact(&mut self, runs_max: usize, living: &mut Living, keys: &Keys, shape: &Shape) {
         if self.runs.len() <= runs_max {
             return;
         }
-        let (mut least, mut rows, mut chosen) = (u32::MAX, 0, 0);
-        for (serial, run) in self.runs.iter().rev() {
-            if chosen > 1 && run.live > 2 * rows && self.runs.len() - chosen < runs_max {
-                break;
+        let chosen = self.to_merge(runs_max);
+        let loaded: SeamResult<Vec<RecordBatch>> = chosen.iter().map(|serial| self.runs[serial].load()).collect();
+        let batches = match loaded {
+            Ok(batches) if batches.len() > 1 => batches,
+            Ok(_) => return,
+            Err(lost) => {
+                self.lost.get_or_insert(lost);
+                return;
             }
-            (least, rows, chosen) = (*serial, rows + run.live, chosen + 1);
-        }
-        let old = self.runs.split_off(&least);
+        };
+        let old: Vec<PartRun> = chosen.iter().filter_map(|serial| self.runs.remove(serial)).collect();
         let mut group_of: BTreeMap<SessionId, u32> = BTreeMap::new();
         let mut groups: Vec<(SessionId, KeyId, i64)> = Vec::new();
         let mut picks = Vec::new();
-        for run in old.values() {
+        for run in &old {
             let (mut rows, mut into) = (Vec::new(), Vec::new());
             for (row, owner) in (0u32..).zip(&run.owners).filter(|(_, owner)| **owner != NOBODY) {
                 rows.push(row);
@@ -153,21 +207,40 @@ impl Parts {
             picks.push((rows, into));
         }
         let mut states = Accumulators::default();
-        for (run, (rows, into)) in old.values().zip(picks) {
-            merge(&mut states, &run.batch, (rows, &into), groups.len(), shape);
+        for (batch, (rows, into)) in batches.iter().zip(picks) {
+            merge(&mut states, batch, (rows, &into), groups.len(), shape);
         }
         let serial = self.next;
         self.add(&mut states, &groups, keys, shape);
         for (row, (owner, _, _)) in (0u32..).zip(&groups) {
             let parts = &mut living.get_mut(*owner).parts;
-            parts.retain(|part| part.run < least);
+            parts.retain(|part| !chosen.contains(&part.run));
             parts.push(Part { run: serial, row });
         }
     }
 
+    /// The runs that are to become one, if there are more than `runs_max` that are not full.
+    fn to_merge(&self, runs_max: usize) -> BTreeSet<u32> {
+        let open: Vec<(u32, &PartRun)> = self.runs.iter().rev().map(|(serial, run)| (*serial, run)).collect();
+        let open: Vec<(u32, &PartRun)> = open.into_iter().filter(|(_, run)| !run.is_full()).collect();
+        let (mut chosen, mut rows, mut bytes) = (BTreeSet::new(), 0, 0);
+        if open.len() <= runs_max {
+            return chosen;
+        }
+        for (serial, run) in &open {
+            let is_larger = run.live > 2 * rows && open.len() - chosen.len() < runs_max;
+            if chosen.len() > 1 && (is_larger || bytes + run.live_bytes() > RUN_BYTES_MAX) {
+                break;
+            }
+            (rows, bytes) = (rows + run.live, bytes + run.live_bytes());
+            chosen.insert(*serial);
+        }
+        chosen
+    }
+
     /// The runs with the ids that they have, and a place for those that have none yet.
-    pub(crate) fn runs(&mut self) -> impl Iterator<Item = (&mut Option<u64>, &RecordBatch)> {
-        self.runs.values_mut().map(|run| (&mut run.id, &run.batch))
+    pub(crate) fn runs(&mut self) -> impl Iterator<Item = (&mut Option<u64>, &RunRows)> {
+        self.runs.values_mut().map(|run| (&mut run.id, &run.rows))
     }
 
     /// The ids of the runs; all have one.
@@ -175,28 +248,29 @@ impl Parts {
         self.runs.values().map(|run| run.id.expect("runs were named before")).collect()
     }
 
-    /// Takes a run over whose rows have these owners. Returns the part of each row.
+    /// Takes a run over whose rows have these owners; `batch` is what is in it. Returns the part of each row.
     ///
     /// # Errors
     /// When its columns are not states of these aggregates.
     pub(crate) fn restore(
         &mut self,
-        id: u64,
-        batch: RecordBatch,
+        run: &Run,
+        batch: &RecordBatch,
         owners: Vec<SessionId>,
         shape: &Shape,
     ) -> Result<Vec<Part>, String> {
-        let all: Vec<u32> = (0..batch.num_rows() as u32).collect();
-        Accumulators::default().merge(&batch.schema(), batch.columns(), &all, all.len(), shape)?;
-        let parts = all.iter().map(|row| Part { run: self.next, row: *row }).collect();
+        // What is in the columns, their checksum answers for.
+        let columns = batch.slice(0, 0);
+        Accumulators::default().merge(&columns.schema(), columns.columns(), &[], 0, shape)?;
+        let parts = (0..batch.num_rows() as u32).map(|row| Part { run: self.next, row }).collect();
         let live = owners.iter().filter(|owner| **owner != NOBODY).count();
-        self.runs.insert(self.next, PartRun { id: Some(id), batch, owners, live });
+        self.runs.insert(self.next, PartRun { id: Some(run.id), rows: run.rows.clone(), owners, live });
         self.next += 1;
         Ok(parts)
     }
 
     pub(crate) fn size(&self) -> usize {
-        let runs = self.runs.values().map(|run| run.batch.get_array_memory_size() + run.owners.capacity() * 4);
+        let runs = self.runs.values().map(|run| run.rows.size() + run.owners.capacity() * 4);
         runs.sum::<usize>() + self.table.size() + self.groups.capacity() * size_of::<(SessionId, KeyId, i64)>()
     }
 }

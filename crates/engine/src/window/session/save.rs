@@ -45,21 +45,21 @@ impl Sessions {
         self.parts.compact(self.limits.runs_per_pane, &mut self.living, &self.keys, &self.shape);
         let node = self.node;
         let mut runs = Vec::new();
-        let mut name = |known: Option<u64>, batch: &RecordBatch| {
+        let mut name = |known: Option<u64>, rows: RunRows| {
             let id = known.unwrap_or_else(|| {
                 *next_run += 1;
-                run_id(*next_run, node, 0, batch)
+                run_id(*next_run, node, 0, rows.held())
             });
-            runs.push(Run { id, node, pane: EventTime::from_micros(0), rows: RunRows::Held(batch.clone()) });
+            runs.push(Run { id, node, pane: EventTime::from_micros(0), rows });
             id
         };
-        for (id, batch) in self.parts.runs() {
-            *id = Some(name(*id, batch));
+        for (id, rows) in self.parts.runs() {
+            *id = Some(name(*id, rows.clone()));
         }
         self.index.clear();
         if self.living.len() > 0 {
             let (sessions, details) = self.index_batches();
-            self.index = vec![name(None, &sessions), name(None, &details)];
+            self.index = vec![name(None, RunRows::Held(sessions)), name(None, RunRows::Held(details))];
         }
         runs
     }
@@ -118,13 +118,15 @@ impl Sessions {
         self.living.gone = self.reached.saturating_sub(self.lateness);
         self.shape.read_kinds(meta.kinds)?;
         let runs: BTreeMap<u64, &Run> = runs.iter().map(|run| (run.id, run)).collect();
-        let find = |id: &u64| runs.get(id).map(|run| run.batch()).ok_or_else(|| format!("the run {id} is missing"));
+        let find = |id: &u64| runs.get(id).copied().ok_or_else(|| format!("the run {id} is missing"));
+        let load = |run: &Run| run.rows.load(run.id).map_err(|error| error.full());
         if let [sessions, details] = &meta.index[..] {
-            let ids = self.load_sessions(find(sessions)?)?;
-            self.load_details(find(details)?, &ids)?;
+            let ids = self.load_sessions(&load(find(sessions)?)?)?;
+            self.load_details(&load(find(details)?)?, &ids)?;
         }
         for id in &meta.runs {
-            self.load_states(*id, find(id)?)?;
+            let run = find(id)?;
+            self.load_states(run, &load(run)?)?;
         }
         Ok(())
     }
@@ -187,13 +189,13 @@ impl Sessions {
 
     /// Gives each row of a run to the session of its key that holds its instant. A row without one is of a session that
     /// has gone.
-    fn load_states(&mut self, id: u64, columns: &RecordBatch) -> Result<(), String> {
+    fn load_states(&mut self, run: &Run, columns: &RecordBatch) -> Result<(), String> {
         let keys = self.load_keys(columns)?;
         let at = long(columns, "at")?;
         let owner = |(key, at): (&KeyId, &i64)| self.living.at(*key, *at).unwrap_or(NOBODY);
         let owners: Vec<SessionId> = keys.iter().zip(at.values()).map(owner).collect();
-        let parts = self.parts.restore(id, columns.clone(), owners.clone(), &self.shape);
-        let parts = parts.map_err(|problem| format!("the run {id}: {problem}"))?;
+        let parts = self.parts.restore(run, columns, owners.clone(), &self.shape);
+        let parts = parts.map_err(|problem| format!("the run {}: {problem}", run.id))?;
         for (owner, part) in owners.into_iter().zip(parts).filter(|(owner, _)| *owner != NOBODY) {
             self.living.get_mut(owner).parts.push(part);
         }
