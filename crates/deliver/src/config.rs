@@ -1,15 +1,16 @@
 //! The choice of an output as a pipeline file writes it. Refuses to hold anything that is not configuration.
 
+mod table;
 #[cfg(test)]
 mod tests;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use weir_model::Guarantee;
 
 use crate::{HttpOutput, KafkaOutput};
+
+pub use table::{IndexConfig, RollupConfig, SortConfig, TableOutput, TtlByConfig};
 
 /// Where results go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,7 +32,7 @@ pub enum OutputConfig {
 impl OutputConfig {
     /// The table `name`.
     pub fn table(name: &str) -> Self {
-        Self::Table(TableOutput { name: name.to_owned(), time: None })
+        Self::Table(TableOutput::named(name))
     }
 
     /// The word that chooses it.
@@ -83,61 +84,6 @@ fn name_of_file(path: &str) -> String {
         name
     } else {
         format!("file_{name}").trim_end_matches('_').chars().take(NAME_BYTES_MAX).collect()
-    }
-}
-
-/// A table of the embedded store. A bare name is the same as `{ name: ... }`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct TableOutput {
-    /// The table's name.
-    pub name: String,
-    /// The column that holds the time by which the table is kept and found; where none is named, the pipeline chooses
-    /// (the time field, or the end of the window).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time: Option<String>,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct TableMap {
-    /// The table's name.
-    name: String,
-    /// The column that holds the time by which the table is kept and found; where none is named, the pipeline chooses
-    /// (the time field, or the end of the window).
-    #[serde(default)]
-    time: Option<String>,
-}
-
-impl<'de> Deserialize<'de> for TableOutput {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NameOrMap;
-        impl<'de> Visitor<'de> for NameOrMap {
-            type Value = TableOutput;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("the name of a table, or { name: ..., time: ... }")
-            }
-            fn visit_str<E: Error>(self, name: &str) -> Result<TableOutput, E> {
-                Ok(TableOutput { name: name.to_owned(), time: None })
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TableOutput, A::Error> {
-                let TableMap { name, time } = TableMap::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(TableOutput { name, time })
-            }
-        }
-        deserializer.deserialize_any(NameOrMap)
-    }
-}
-
-impl JsonSchema for TableOutput {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "TableOutput".into()
-    }
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let map = TableMap::json_schema(generator);
-        json_schema!({
-            "description": "A table of the embedded store. A bare name is the same as `{ name: ... }`.",
-            "oneOf": [{ "type": "string", "pattern": "^[a-z][a-z0-9_]{0,62}$" }, map]
-        })
     }
 }
 

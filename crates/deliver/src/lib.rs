@@ -14,7 +14,10 @@ mod staging;
 mod stdout;
 mod table;
 
-pub use config::{FileFormat, FileMode, FileOutput, OutputConfig, StdoutFormat, StdoutOutput, TableOutput};
+pub use config::{
+    FileFormat, FileMode, FileOutput, IndexConfig, OutputConfig, RollupConfig, SortConfig, StdoutFormat, StdoutOutput,
+    TableOutput, TtlByConfig,
+};
 pub use dead_letters::{
     DeadLetter, LetterKind, LettersOf, dead_letter_batch, dead_letter_schema, rejected_made, rejected_result,
     rejected_row,

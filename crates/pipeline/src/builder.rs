@@ -18,7 +18,7 @@
 
 use weir_collect::{FileConfig, HttpConfig, KafkaConfig, LogConfig, SourceConfig, StdinConfig};
 use weir_decode::FormatConfig;
-use weir_deliver::{FileFormat, FileMode, FileOutput, HttpOutput, OutputConfig, StdoutOutput};
+use weir_deliver::{FileFormat, FileMode, FileOutput, HttpOutput, OutputConfig, StdoutOutput, TableOutput};
 use weir_model::DurationText;
 
 use crate::config::{
@@ -268,6 +268,11 @@ impl Pipeline {
     /// Writes the rows to a table of the store.
     pub fn to_table(self, table: &str) -> Self {
         self.to(OutputConfig::table(table))
+    }
+
+    /// Writes the rows to a table about which something is chosen: see [`TableOutput::named`].
+    pub fn to_table_kept(self, table: TableOutput) -> Self {
+        self.to(OutputConfig::Table(table))
     }
 
     /// Writes the rows to a file that must not exist yet.

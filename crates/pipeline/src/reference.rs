@@ -8,7 +8,8 @@ use serde_json::Value;
 use weir_collect::{FileConfig, HttpConfig, KafkaConfig, LogConfig, RetainConfig, StdinConfig};
 use weir_decode::{AvroConfig, CsvConfig, JsonConfig, ProtobufConfig, RawConfig, SparkLogConfig, TextConfig};
 use weir_deliver::{
-    AvroOutput, FileOutput, HttpBatch, HttpOutput, JsonSchemaOutput, KafkaOutput, ProtobufOutput, StdoutOutput,
+    AvroOutput, FileOutput, HttpBatch, HttpOutput, JsonSchemaOutput, KafkaOutput, ProtobufOutput, RollupConfig,
+    StdoutOutput, TtlByConfig,
 };
 use weir_kafka::{Login, TlsConfig, TokenLogin};
 
@@ -112,7 +113,10 @@ const SECTIONS: &[Section] = &sections! {
     "BetweenConfig", "Join: between", "steps[N].join.between", fields::<BetweenConfig>;
     "AsOfConfig", "Join: as_of", "steps[N].join.as_of", fields::<AsOfConfig>;
     "OutputEntry", "Outputs", "outputs[N]", OutputEntry::keys;
-    "TableOutput", "Output: table", "outputs[N].table", unordered;
+    "TableOutput", "Output: table", "outputs[N].table", || vec!["name", "time", "ttl", "ttl_by", "sort", "index", "rollups"];
+    "TtlByConfig", "Table: how long rows stay", "outputs[N].table.ttl_by", fields::<TtlByConfig>;
+    "SortConfig", "Table: order", "outputs[N].table.sort", unordered;
+    "RollupConfig", "Table: rollups", "outputs[N].table.rollups[N]", fields::<RollupConfig>;
     "FileOutput", "Output: file", "outputs[N].file", fields::<FileOutput>;
     "StdoutOutput", "Output: standard output", "outputs[N].stdout", fields::<StdoutOutput>;
     "KafkaOutput", "Output: Kafka", "outputs[N].kafka", fields::<KafkaOutput>;
@@ -197,6 +201,11 @@ fn write_section(page: &mut String, root: &Value, section: &Section, schema: &Va
             (word, row(root, word, inner, &[text(choice, "description"), text(inner, "description")], choice, default))
         })
         .collect();
+    for choice in schema["oneOf"].as_array().into_iter().flatten() {
+        if let Some(word) = choice["const"].as_str() {
+            rows.push((word, format!("| `{word}` | | one of these | {} |\n", text(choice, "description"))));
+        }
+    }
     for (key, inner) in schema["properties"].as_object().into_iter().flatten() {
         let required = schema["required"].as_array().is_some_and(|required| required.iter().any(|name| name == key));
         let default = if required { "**required**".to_owned() } else { default(inner) };
@@ -248,8 +257,11 @@ fn default(schema: &Value) -> String {
 
 /// The words of a choice between plain words, each with its meaning.
 fn words(schema: &Value) -> Vec<(&str, &str)> {
-    let choices = schema["oneOf"].as_array().into_iter().flatten();
-    choices.filter_map(|choice| Some((choice["const"].as_str()?, text(choice, "description")))).collect()
+    let choices: Vec<&Value> = schema["oneOf"].as_array().into_iter().flatten().collect();
+    // Where some choices have settings it has a section of its own.
+    let are_words = choices.iter().all(|choice| choice["const"].is_string());
+    let words = choices.into_iter().filter(|_| are_words);
+    words.filter_map(|choice| Some((choice["const"].as_str()?, text(choice, "description")))).collect()
 }
 
 fn type_of(root: &Value, schema: &Value) -> String {
@@ -266,6 +278,7 @@ fn type_of(root: &Value, schema: &Value) -> String {
             Some("array") => format!("list of {}", type_of(root, &schema["items"])),
             Some("object") => match type_of(root, &schema["additionalProperties"]).as_str() {
                 _ if schema["x-map-of"] == "text" => "map of text".to_owned(),
+                _ if schema["x-map-of"] == "duration" => "map of durations".to_owned(),
                 // SQL texts may be bare numbers.
                 "text" => "map of SQL".to_owned(),
                 other => format!("map of {other}"),

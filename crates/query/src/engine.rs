@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
+use crate::condition::RowCondition;
 use crate::error::{QueryError, QueryErrorCode};
 use crate::indexes::{BadIndex, Indexes, Scans};
 use crate::limits::{Limits, RunOptions};
@@ -116,6 +117,28 @@ impl QueryEngine {
         });
         tokio::select! {
             described = described => described,
+            () = deadline.rings() => Err(QueryError::timeout(self.limits.timeout)),
+        }
+    }
+
+    /// The condition `text`, in SQL, on rows of `table`: what could stand behind `WHERE`, and nothing else.
+    ///
+    /// # Errors
+    /// As [`QueryEngine::run`]; `InvalidQuery` when it is more than a condition, or is not the same each time it is asked.
+    pub async fn condition(&self, table: &str, text: &str) -> Result<RowCondition, QueryError> {
+        let mut deadline = self.alarm(Instant::now() + self.limits.timeout);
+        let permit = self.turn().await?;
+        let (table, text, limits, base) =
+            (table.to_owned(), text.to_owned(), Arc::clone(&self.limits), self.base.clone());
+        let (source, handle) = (Arc::clone(&self.source), self.runtime().handle().clone());
+        let indexes = Arc::clone(&self.indexes);
+        let compiled = on_own_thread(move || {
+            let _permit = permit;
+            let session = Session::new(&base, Arc::new(source.snapshot()?), indexes, Notes::default());
+            handle.block_on(RowCondition::compile(session, &limits, &table, &text))
+        });
+        tokio::select! {
+            compiled = compiled => compiled,
             () = deadline.rings() => Err(QueryError::timeout(self.limits.timeout)),
         }
     }

@@ -5,6 +5,7 @@
 //! short text blows up to, `plan` plans it on a thread of its own, `engine` runs it on a runtime of its own under
 //! limits, [`QueryResult`] hands out the batches, [`encode`] writes them.
 
+mod condition;
 mod cost;
 pub mod encode;
 mod engine;
@@ -30,6 +31,7 @@ mod table;
 mod testing;
 mod words;
 
+pub use condition::{RowCondition, count_of};
 pub use engine::QueryEngine;
 pub use error::{Place, QueryError, QueryErrorCode};
 pub use language::{Candidate, CandidateKind, Completion, Search};

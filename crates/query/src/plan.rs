@@ -66,7 +66,7 @@ pub struct Description {
 }
 
 /// What comes of reading a text.
-enum Read {
+pub(crate) enum Read {
     Plan(LogicalPlan),
     Answer(RecordBatch),
 }
@@ -86,7 +86,10 @@ impl Session {
         let state = SessionStateBuilder::new_from_existing(base.clone());
         let state = state.with_catalog_list(Arc::new(MemoryCatalogProviderList::new()));
         let Notes { damage, stop, scans } = notes;
-        Self { state: state.build(), snapshot, damage, stop, indexes, scans }
+        let mut state = state.build();
+        // What `now()` is, for all of the query.
+        state.mark_start_execution();
+        Self { state, snapshot, damage, stop, indexes, scans }
     }
 
     /// The table as a plan can scan it.
@@ -146,7 +149,7 @@ impl Session {
     }
 
     /// From a text to the plan of what it says, with its placeholders.
-    async fn read(&self, sql: &str, limits: &Limits) -> Result<Read, QueryError> {
+    pub(crate) async fn read(&self, sql: &str, limits: &Limits) -> Result<Read, QueryError> {
         let failed = |error| QueryError::from_datafusion(&error, sql);
         let mut statement = match statement::parse(sql, limits)? {
             Question::Query(statement) => statement,

@@ -21,8 +21,8 @@ use crate::body::Bodies;
 use crate::error::{ApiError, ApiResult, ErrorCode, nearest};
 use crate::guard::Guard;
 use crate::{
-    DeadLetters, Ingest, Limits, Replays, dead_letters, health, ingest, logs, metrics, page, pipelines, replays,
-    search, sql, status, tables, tail,
+    DeadLetters, Deletions, Ingest, Limits, Replays, dead_letters, deletions, health, ingest, logs, metrics, page,
+    pipelines, replays, search, sql, status, tables, tail,
 };
 
 /// What the resources answer from.
@@ -38,6 +38,10 @@ pub struct AppState {
     pub ingest: Arc<dyn Ingest>,
     /// What keeps dead letters.
     pub dead_letters: Arc<dyn DeadLetters>,
+    /// What takes rows out of tables.
+    pub deletions: Arc<dyn Deletions>,
+    /// What those must know who change tables; `None` where nobody may.
+    pub token: Option<String>,
     /// What keeps replays.
     pub replays: Arc<dyn Replays>,
     /// What answers questions about the tables.
@@ -67,12 +71,13 @@ pub(crate) struct App {
 }
 
 /// Every path of the API, for suggestions. A test compares it with the router.
-pub(crate) const ROUTES: [&str; 20] = [
+pub(crate) const ROUTES: [&str; 21] = [
     "/api/v1/ingest/{stream}",
     "/api/v1/sql",
     "/api/v1/search",
     "/api/v1/search/complete",
     "/api/v1/tables",
+    "/api/v1/tables/{table}/delete",
     "/api/v1/logs",
     "/api/v1/logs/histogram",
     "/api/v1/logs/patterns",
@@ -126,6 +131,7 @@ impl App {
             .route("/api/v1/search", post(search::post))
             .route("/api/v1/search/complete", get(search::complete))
             .route("/api/v1/tables", get(tables::get))
+            .route("/api/v1/tables/{table}/delete", post(deletions::post))
             .route("/api/v1/logs", get(logs::get))
             .route("/api/v1/logs/histogram", get(logs::histogram))
             .route("/api/v1/logs/patterns", get(logs::patterns))

@@ -6,6 +6,7 @@ mod app;
 mod body;
 mod connection;
 mod dead_letters;
+mod deletions;
 mod error;
 mod follow;
 mod guard;
@@ -31,6 +32,7 @@ mod tests;
 
 pub use app::AppState;
 pub use dead_letters::{ChosenLetters, DeadLetters, Purged, Replayed};
+pub use deletions::{ChosenRows, DeletedRows, Deletions, TOKEN_FILE};
 pub use ingest::{Ack, Asked, Ingest, IngestError};
 pub use limits::Limits;
 pub use postgres::Postgres;

@@ -26,22 +26,10 @@ impl Default for StoreConfig {
     }
 }
 
-/// In which order the rows of a segment lie.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SortKey {
-    /// By the time column, then as they came. Without a time column: as they came.
-    #[default]
-    Time,
-    /// As they came.
-    Arrival,
-}
-
 /// What is known about a table by those who write to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TableConfig {
     /// The column of event times. When `None`: the first timestamp column of those called `ts`, `time`, `timestamp`,
     /// `@timestamp` or `window_start`, else the first timestamp column. A table that has one keeps it.
     pub time_column: Option<String>,
-    /// The order of rows in a segment.
-    pub sort: SortKey,
 }

@@ -10,7 +10,7 @@ use weir_model::{ErrorKind, SeamResult};
 
 use crate::segment::decode;
 use crate::tokens::{Builder, Subject, encode, index_path};
-use crate::{SegmentRef, Store, TableSnapshot};
+use crate::{SegmentRef, Store, TableSettings, TableSnapshot};
 
 impl Store {
     /// A reader found the search index of the segment at `path` missing or damaged: it is made again by
@@ -39,7 +39,8 @@ impl Store {
                 self.unindexed().remove(&path);
                 continue;
             };
-            self.index(segment, table)?;
+            let settings = self.settings(&table.name);
+            self.index(segment, table, &settings)?;
             self.unindexed().remove(&path);
             tracing::info!(path = %path.display(), rows = segment.rows, "made the search index of a segment");
             return Ok(true);
@@ -51,7 +52,7 @@ impl Store {
         self.unindexed().first().cloned()
     }
 
-    fn index(&self, segment: &SegmentRef, table: &TableSnapshot) -> SeamResult<()> {
+    fn index(&self, segment: &SegmentRef, table: &TableSnapshot, settings: &TableSettings) -> SeamResult<()> {
         let read = decode(&**self.vfs(), segment, &table.schema);
         if let Err(error) = &read
             && error.kind == ErrorKind::Corrupt
@@ -59,7 +60,7 @@ impl Store {
             self.unindexed().remove(&segment.path);
             self.quarantine(&segment.path, &error.full())?;
         }
-        let mut builder = Builder::new(&table.schema, table.time_column.as_deref());
+        let mut builder = Builder::new(&table.schema, table.time_column.as_deref(), settings);
         read?.iter().for_each(|batch| builder.add(batch));
         let bytes = encode(builder, Subject { bytes: segment.bytes, checksum: segment.checksum })?;
         self.remove_index(&segment.path)?;

@@ -1,16 +1,32 @@
 //! Committed rows are read one segment at a time, and taken out of their table: the segments that held them are replaced by
 //! ones that do not, in one transaction of the catalog. Touches nothing that is not committed.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
 use arrow::array::{BooleanArray, RecordBatch};
-use arrow::compute::{filter_record_batch, not};
+use arrow::compute::filter_record_batch;
 use weir_model::{ErrorKind, NewSegment, SeamError, SeamResult};
 
-use crate::Store;
 use crate::catalog::CatalogSegment;
 use crate::segment::{Encoding, decode, encode};
 use crate::tables::{Grave, Live, segment_ref};
+use crate::{SegmentRef, Store};
+
+/// A segment, and what comes in its place.
+pub(crate) struct Change {
+    pub(crate) old: Live,
+    pub(crate) new: Option<NewSegment>,
+}
+
+/// A segment that is to be replaced by one with fewer rows.
+pub(crate) struct Rewritten {
+    pub(crate) change: Change,
+    /// How many rows fewer.
+    pub(crate) removed: u64,
+}
+
+/// Says which rows of a batch go.
+pub(crate) type Remove<'a> = dyn FnMut(&RecordBatch) -> SeamResult<BooleanArray> + 'a;
 
 impl Store {
     /// Gives `take` the committed rows of `table`, in the order of their commits, a batch at a time; there are none in a
@@ -40,6 +56,19 @@ impl Store {
     pub fn remove_committed(
         &self,
         table: &str,
+        remove: impl FnMut(&RecordBatch) -> SeamResult<BooleanArray>,
+    ) -> SeamResult<u64> {
+        self.remove_where(table, |_| true, remove)
+    }
+
+    /// As [`Store::remove_committed`], without a look at segments of which `may_be_in` says that they have no such rows.
+    ///
+    /// # Errors
+    /// As [`Store::remove_committed`].
+    pub fn remove_where(
+        &self,
+        table: &str,
+        may_be_in: impl Fn(&SegmentRef) -> bool,
         mut remove: impl FnMut(&RecordBatch) -> SeamResult<BooleanArray>,
     ) -> SeamResult<u64> {
         self.owned()?;
@@ -47,65 +76,77 @@ impl Store {
         let _one_at_a_time = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((encoding, live)) = self.as_it_is(table) else { return Ok(0) };
         let (mut changes, mut removed) = (Vec::new(), 0);
-        for live in live {
-            let mut kept = Vec::new();
-            for batch in decode(&**self.vfs(), &live.segment, &encoding.schema)? {
-                let goes = not(&remove(&batch)?).and_then(|stays| filter_record_batch(&batch, &stays));
-                kept.push(goes.map_err(|error| SeamError::caused(ErrorKind::Closed, "cannot filter rows", error))?);
+        for live in live.into_iter().filter(|live| may_be_in(&live.segment)) {
+            if let Some(rewritten) = self.rewritten(&encoding, live, &mut remove)? {
+                removed += rewritten.removed;
+                changes.push(rewritten.change);
             }
-            kept.retain(|batch| batch.num_rows() > 0);
-            let rows: u64 = kept.iter().map(|batch| batch.num_rows() as u64).sum();
-            if rows == live.row.rows {
-                continue;
-            }
-            removed += live.row.rows - rows;
-            let new = if rows == 0 { None } else { Some(encode(&**self.vfs(), self.path(), &encoding, &kept)?) };
-            changes.push((live, new));
         }
         self.publish_changes(table, changes)?;
         Ok(removed)
     }
 
+    /// Writes a segment anew without the rows of which `remove` says so; `None` when there are none in it. Blocks while
+    /// compaction waits.
+    pub(crate) fn rewritten(
+        &self,
+        encoding: &Encoding,
+        old: Live,
+        remove: &mut Remove<'_>,
+    ) -> SeamResult<Option<Rewritten>> {
+        let read = decode(&**self.vfs(), &old.segment, &encoding.schema);
+        if let Err(error) = &read
+            && error.kind == ErrorKind::Corrupt
+        {
+            self.quarantine(&old.segment.path, &error.full())?;
+        }
+        let (mut kept, mut removed) = (Vec::new(), 0);
+        for batch in read? {
+            // Only where it says so: what is neither true nor false stays.
+            let goes = remove(&batch)?;
+            let stays: BooleanArray = goes.iter().map(|goes| Some(goes != Some(true))).collect();
+            let stays = filter_record_batch(&batch, &stays);
+            let stays = stays.map_err(|error| SeamError::caused(ErrorKind::Closed, "cannot filter rows", error))?;
+            removed += (batch.num_rows() - stays.num_rows()) as u64;
+            kept.push(stays);
+        }
+        if removed == 0 {
+            return Ok(None);
+        }
+        kept.retain(|batch| batch.num_rows() > 0);
+        let new = if kept.is_empty() { None } else { Some(encode(&**self.vfs(), self.path(), encoding, &kept)?) };
+        Ok(Some(Rewritten { change: Change { old, new }, removed }))
+    }
+
     pub(crate) fn as_it_is(&self, table: &str) -> Option<(Encoding, Vec<Live>)> {
         let tables = self.tables();
         let found = tables.by_name.get(table)?;
-        let encoding = Encoding {
-            table: table.to_owned(),
-            schema: Arc::clone(&found.schema),
-            time_column: found.time_column(),
-            sort: found.sort,
-        };
-        Some((encoding, found.live.clone()))
+        Some((found.encoding(table), found.live.clone()))
     }
 
-    fn publish_changes(&self, table: &str, changes: Vec<(Live, Option<NewSegment>)>) -> SeamResult<()> {
+    /// Makes the changes true, all or none; returns the ids of what is new, in their order.
+    pub(crate) fn publish_changes(&self, table: &str, changes: Vec<Change>) -> SeamResult<Vec<Option<i64>>> {
         if changes.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let mut catalog = self.catalog();
         let now = self.now();
-        let rows: Vec<_> = changes.iter().map(|(live, new)| (live.row.clone(), new.as_ref())).collect();
+        let rows: Vec<_> = changes.iter().map(|change| (change.old.row.clone(), change.new.as_ref())).collect();
         let Some(ids) = catalog.exchange(&rows, now)? else {
             return Err(SeamError::new(ErrorKind::Retry, format!("the table {table} was changed meanwhile")));
         };
+        // Under one lock, with the catalog's still held: readers of this process see all of it at once as well.
         let mut tables = self.tables();
-        for ((old, new), id) in changes.into_iter().zip(ids) {
+        for (Change { old, new }, id) in changes.into_iter().zip(&ids) {
             let live = &mut tables.table(table).live;
-            let at = live.iter().position(|live| live.row.id == old.row.id).expect("compaction waits");
-            match (new, id) {
-                (Some(new), Some(id)) => {
-                    let row = CatalogSegment {
-                        id,
-                        path: new.path,
-                        rows: new.rows,
-                        bytes: new.bytes,
-                        checksum: new.checksum,
-                        time_range: new.time_range,
-                        ..old.row.clone()
-                    };
-                    live[at] = Live { segment: segment_ref(self.path(), &row), row };
-                }
-                (None, _) | (_, None) => drop(live.remove(at)),
+            // It may have been put aside meanwhile: damaged as it was, its sound rows come back.
+            let at = live.iter().position(|live| live.row.id == old.row.id);
+            let row = new.zip(*id).map(|(new, id)| renewed(&old.row, new, id));
+            match (at, row) {
+                (Some(at), Some(row)) => live[at] = Live { segment: segment_ref(self.path(), &row), row },
+                (None, Some(row)) => live.push(Live { segment: segment_ref(self.path(), &row), row }),
+                (Some(at), None) => drop(live.remove(at)),
+                (None, None) => {}
             }
             tables.graves.push(Grave {
                 path: old.segment.path,
@@ -114,6 +155,12 @@ impl Store {
                 pin: old.segment.pin,
             });
         }
-        Ok(())
+        Ok(ids)
     }
+}
+
+/// The catalog's row of a segment that was written anew.
+pub(crate) fn renewed(old: &CatalogSegment, new: NewSegment, id: i64) -> CatalogSegment {
+    let NewSegment { path, rows, bytes, checksum, time_range, .. } = new;
+    CatalogSegment { id, path, rows, bytes, checksum, time_range, ..old.clone() }
 }

@@ -18,7 +18,7 @@ use crate::schema::plain_fields;
 use crate::segment::{TABLES_FOLDER, checked_bytes};
 use crate::tables::{Grave, Tables};
 use crate::tokens::indexed_path;
-use crate::{StoreConfig, StoreSnapshot, TableConfig, TableWriter, Trouble, check_table_name};
+use crate::{StoreConfig, StoreSnapshot, TableConfig, TableSettings, TableWriter, Trouble, check_table_name};
 
 /// The tables of a data folder.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub struct Store {
     scrubbed: Mutex<PathBuf>,
     /// Segments whose search index is missing or damaged.
     pub(crate) unindexed: Mutex<BTreeSet<PathBuf>>,
+    /// When a segment was last looked through for rows whose time is over, by its id.
+    checked: Mutex<BTreeMap<i64, i64>>,
 }
 
 /// What a commit needs on the thread that it blocks. Locks are taken in the order of the fields.
@@ -124,6 +126,7 @@ impl Store {
             compacting: Mutex::default(),
             scrubbed: Mutex::default(),
             unindexed: Mutex::default(),
+            checked: Mutex::default(),
         }
     }
 
@@ -163,6 +166,40 @@ impl Store {
         self.catalog().declare(table, &fields, time)?;
         self.tables().declared(table, &fields, time);
         Ok(())
+    }
+
+    /// Sets what is chosen about tables, which need not be there yet: all of it or nothing. It holds from now on for what is
+    /// written, merged and expired, in other processes too, until something else is set.
+    ///
+    /// # Errors
+    /// `Config` when a name is none of a table, or the store is read only; else as the disk says.
+    pub fn settle(&self, chosen: &BTreeMap<String, TableSettings>) -> SeamResult<()> {
+        self.owned()?;
+        chosen.keys().try_for_each(|table| check_table_name(table))?;
+        let mut catalog = self.catalog();
+        catalog.settle(chosen)?;
+        let mut tables = self.tables();
+        let mut stale = Vec::new();
+        for (name, settings) in chosen {
+            let table = tables.table(name);
+            let old = std::mem::replace(&mut table.settings, Arc::new(settings.clone()));
+            if (old.index, &old.rollups) != (settings.index, &settings.rollups) {
+                let paths = table.live.iter().map(|live| &live.segment).filter(|segment| segment.index().is_some());
+                stale.extend(paths.map(|segment| segment.path.clone()));
+            }
+            if old.ttl != settings.ttl {
+                locked(&self.checked).clear();
+            }
+        }
+        drop(tables);
+        // What is looked up and summed up of old segments is made again in the background.
+        locked(&self.unindexed).extend(stale);
+        Ok(())
+    }
+
+    /// What is chosen about a table.
+    pub fn settings(&self, table: &str) -> TableSettings {
+        self.tables().by_name.get(table).map(|table| (*table.settings).clone()).unwrap_or_default()
     }
 
     /// Segments that are missing or damaged.
@@ -305,6 +342,11 @@ impl Store {
         Ok(due.len())
     }
 
+    /// When segments were looked through for rows whose time is over.
+    pub(crate) fn checked(&self) -> MutexGuard<'_, BTreeMap<i64, i64>> {
+        locked(&self.checked)
+    }
+
     pub(crate) fn config(&self) -> &StoreConfig {
         &self.shared.config
     }
@@ -338,9 +380,13 @@ impl Store {
     fn load(&self) -> SeamResult<()> {
         let mut catalog = self.catalog();
         let (tables, segments) = catalog.load()?;
+        let settings = catalog.settings()?;
         let graves = self.graves(&catalog, &BTreeMap::new())?;
         let mut visible = self.tables();
         visible.load(self.path(), tables, segments);
+        for (name, settings) in settings {
+            visible.table(&name).settings = Arc::new(settings);
+        }
         visible.graves = graves;
         Ok(())
     }

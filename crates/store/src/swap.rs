@@ -11,6 +11,7 @@ use weir_model::{Epoch, ErrorKind, NewSegment, SeamError, SeamResult};
 
 use crate::catalog::{CatalogSegment, SwapRow};
 use crate::digest::digests;
+use crate::rewrite::renewed;
 use crate::schema::adapt;
 use crate::segment::{Encoding, decode, encode};
 use crate::tables::{Grave, Live, segment_ref};
@@ -239,12 +240,6 @@ fn take_one(go: &mut HashMap<u128, u64>, digest: u128) -> bool {
         go.remove(&digest);
     }
     true
-}
-
-/// The catalog's row of a segment that was written anew.
-fn renewed(old: &CatalogSegment, new: NewSegment, id: i64) -> CatalogSegment {
-    let NewSegment { path, rows, bytes, checksum, time_range, .. } = new;
-    CatalogSegment { id, path, rows, bytes, checksum, time_range, ..old.clone() }
 }
 
 /// The catalog's row of a segment that came.

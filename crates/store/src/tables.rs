@@ -11,8 +11,9 @@ use weir_model::{EpochCommit, NewSegment, SeamResult};
 
 use crate::catalog::{CatalogSegment, CatalogTable};
 use crate::schema::{adapt, schema_of, time_column};
+use crate::segment::Encoding;
 use crate::snapshot::Pin;
-use crate::{SegmentRef, SortKey, StoreSnapshot, TableConfig, TableSnapshot, Trouble};
+use crate::{SegmentRef, StoreSnapshot, TableConfig, TableSettings, TableSnapshot, Trouble};
 
 /// A committed segment.
 #[derive(Clone, Debug)]
@@ -37,8 +38,8 @@ pub(crate) struct Table {
     pub(crate) schema: SchemaRef,
     /// What a writer asked for.
     pub(crate) time_asked: Option<String>,
-    /// The order of rows in segments.
-    pub(crate) sort: SortKey,
+    /// What its owners have chosen.
+    pub(crate) settings: Arc<TableSettings>,
     /// What the catalog says.
     time_kept: Option<String>,
     /// Whether the catalog knows the table.
@@ -50,8 +51,18 @@ pub(crate) struct Table {
 impl Table {
     fn new() -> Self {
         let schema = Arc::new(Schema::empty());
-        let (live, writers) = (Vec::new(), BTreeMap::new());
-        Self { schema, time_asked: None, sort: SortKey::Time, time_kept: None, catalogued: false, live, writers }
+        let (settings, live, writers) = (Arc::default(), Vec::new(), BTreeMap::new());
+        Self { schema, time_asked: None, settings, time_kept: None, catalogued: false, live, writers }
+    }
+
+    /// How segments of it are written; `name` is its own.
+    pub(crate) fn encoding(&self, name: &str) -> Encoding {
+        Encoding {
+            table: name.to_owned(),
+            schema: Arc::clone(&self.schema),
+            time_column: self.time_column(),
+            settings: Arc::clone(&self.settings),
+        }
     }
 
     /// The column of event times.
@@ -129,7 +140,6 @@ impl Tables {
         if table.time_asked.is_none() {
             table.time_asked.clone_from(&config.time_column);
         }
-        table.sort = config.sort;
         table.writers.insert(writer, Uncommitted::default());
         writer
     }

@@ -100,13 +100,7 @@ impl TableWriter {
         let (encoding, rows) = {
             let mut tables = self.store.tables();
             let rows = tables.uncommitted(&self.table, self.id).rows.clone();
-            let table = tables.table(&self.table);
-            let encoding = Encoding {
-                table: self.table.clone(),
-                schema: Arc::clone(&table.schema),
-                time_column: table.time_column(),
-                sort: table.sort,
-            };
+            let encoding = tables.table(&self.table).encoding(&self.table);
             (encoding, rows)
         };
         if rows.is_empty() {

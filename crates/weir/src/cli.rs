@@ -47,6 +47,8 @@ pub enum Command {
     Search(SearchArgs),
     /// Shows the rows of a table as they arrive.
     Tail(TailArgs),
+    /// Deletes rows of a table for which a condition is true, for good.
+    Delete(DeleteArgs),
     /// Looks at records that could not be processed.
     Dlq(DlqArgs),
     /// Computes the results of a past span of time anew, compares them with what is shown, and puts them in its place.
@@ -336,6 +338,25 @@ pub enum TailFormat {
     Text,
     /// One JSON object per row.
     Json,
+}
+
+/// Arguments of `weir delete`.
+#[derive(Debug, Args)]
+pub struct DeleteArgs {
+    /// The table.
+    pub table: String,
+    /// Which rows: a condition in SQL, such as `level = 'DEBUG' AND ts < '2026-01-01'`. `true` means all of them.
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub condition: String,
+    /// Only says how many there are.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Does not ask whether that is meant.
+    #[arg(long, short)]
+    pub yes: bool,
+    /// The data folder; whoever may write to it may delete.
+    #[arg(long, default_value = "./data", env = "WEIR_DATA")]
+    pub data: PathBuf,
 }
 
 /// Arguments of `weir dlq`.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -17,12 +17,20 @@ const ERROR_BYTES_MAX: usize = 64 << 10;
 #[derive(Clone, Debug)]
 pub struct Client {
     address: String,
+    /// The word of those who change tables.
+    token: Option<String>,
 }
 
 impl Client {
     /// A client of the instance at `address`, such as `127.0.0.1:7280`.
     pub fn new(address: impl Into<String>) -> Self {
-        Self { address: address.into() }
+        Self { address: address.into(), token: None }
+    }
+
+    /// Shows the instance that it may change tables.
+    #[must_use]
+    pub fn with_token(self, token: String) -> Self {
+        Self { token: Some(token), ..self }
     }
 
     /// Sends a GET request and returns the answer if it is a success.
@@ -53,9 +61,12 @@ impl Client {
             .uri(path)
             .header(HOST, &self.address)
             .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, "*/*")
-            .body(Full::new(body))
-            .map_err(|error| failed(&error))?;
+            .header(ACCEPT, "*/*");
+        let request = match &self.token {
+            Some(token) => request.header(AUTHORIZATION, format!("Bearer {token}")),
+            None => request,
+        };
+        let request = request.body(Full::new(body)).map_err(|error| failed(&error))?;
         let response = sender.send_request(request).await.map_err(|error| failed(&error))?;
         if response.status().is_success() {
             return Ok(response);

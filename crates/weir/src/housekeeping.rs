@@ -1,10 +1,11 @@
-//! What an instance that stays up does beside its pipelines: heartbeat, compaction, sweeping, the log's retention, looking for damage. It touches no pipeline.
+//! What an instance that stays up does beside its pipelines: heartbeat, compaction, rows whose time is over, sweeping, the log's retention, looking for damage. It touches no pipeline.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 use weir_observe::Health;
+use weir_store::Store;
 
 use crate::retention::{self, TopicReader};
 use crate::running::Shared;
@@ -13,6 +14,8 @@ use crate::running::Shared;
 const BEAT: Duration = Duration::from_secs(1);
 /// Beats between two looks for small segments.
 const COMPACT_EVERY: u64 = 5;
+/// Beats between two looks for rows whose time is over.
+const EXPIRE_EVERY: u64 = 10;
 /// Beats between two sweeps of files that no table names any more.
 const SWEEP_EVERY: u64 = 60;
 /// Beats between two looks for records that the log need not keep.
@@ -47,6 +50,9 @@ pub(crate) async fn run(shared: Shared, health: Arc<Health>, readers: Vec<TopicR
                     Err(error) => tracing::warn!(error = error.full(), "compaction failed; it is tried again"),
                 }
             }
+            if beat % EXPIRE_EVERY == 0 {
+                expire(&shared.store);
+            }
             // What is damaged is put aside, which is logged, and every answer says so.
             if beat % SCRUB_EVERY == 1
                 && let Err(error) = shared.store.scrub(SCRUB_BYTES)
@@ -66,6 +72,22 @@ pub(crate) async fn run(shared: Shared, health: Arc<Health>, readers: Vec<TopicR
         });
         if let Err(error) = work.await {
             tracing::error!(%error, "housekeeping panicked");
+        }
+    }
+}
+
+/// Takes out of all tables the rows whose time is over.
+fn expire(store: &Store) {
+    loop {
+        match store.expire_once() {
+            Ok(Some(expired)) => tracing::info!(?expired, "rows have gone whose time was over"),
+            Ok(None) => return,
+            Err(error) => {
+                return tracing::warn!(
+                    error = error.full(),
+                    "rows whose time is over have not gone; it is tried again"
+                );
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod cli;
 pub mod client;
 pub mod commands;
 mod dead_letters;
+mod deletions;
 pub mod exit;
 pub mod generate;
 mod housekeeping;
@@ -18,6 +19,7 @@ mod retention;
 mod signals;
 mod snapshots;
 pub mod story;
+mod tables;
 mod watch;
 
 pub use weir_running as running;

@@ -39,6 +39,7 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Query(args) => asynchronous(commands::query::run(args)),
         Command::Search(args) => asynchronous(commands::query::search(args)),
         Command::Tail(args) => asynchronous(commands::tail::run(args)),
+        Command::Delete(args) => asynchronous(commands::delete::run(args)),
         Command::Dlq(args) => asynchronous(commands::dlq::run(args)),
         Command::Replay(args) => asynchronous(commands::replay::run(args)),
         Command::State(args) => commands::state::run(args),

@@ -12,6 +12,7 @@ mod reference;
 mod round_trip;
 mod rows;
 mod secrets;
+mod tables;
 mod validation;
 mod windows;
 

@@ -9,6 +9,7 @@ use weir_deliver::{FileFormat, FileMode, FileOutput, OutputConfig};
 use weir_model::{ByteSize, DurationText, EventTime};
 
 use super::examples::{example, names};
+use super::tables::tables;
 use crate::config::{
     BoundedConfig, CalendarConfig, CalendarUnit, EmitConfig, FieldType, GlobalConfig, LateConfig, ModeConfig, Named,
     OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, Step, StepKind,
@@ -184,11 +185,7 @@ fn steps() -> impl Strategy<Value = Step> {
 fn outputs() -> impl Strategy<Value = OutputConfig> {
     let file = (texts(), prop_oneof![Just(FileFormat::Ndjson), Just(FileFormat::Csv)])
         .prop_map(|(path, format)| OutputConfig::File(FileOutput { path, format, mode: FileMode::Append }));
-    prop_oneof![
-        texts().prop_map(|name| OutputConfig::table(&name)),
-        file,
-        Just(OutputConfig::Stdout(Default::default()))
-    ]
+    prop_oneof![tables(), file, Just(OutputConfig::Stdout(Default::default()))]
 }
 
 fn pipelines() -> impl Strategy<Value = PipelineConfig> {

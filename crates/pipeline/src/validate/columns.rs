@@ -141,6 +141,6 @@ fn check_list(path: &str, columns: &[String], problems: &mut Vec<Problem>) {
 }
 
 /// A name as a segment of a path.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     if name.is_empty() || name.contains(['.', '[', '"']) { format!("\"{name}\"") } else { name.to_owned() }
 }

@@ -8,6 +8,7 @@ mod others;
 mod outputs;
 mod references;
 mod rows;
+mod tables;
 mod tasks;
 mod times;
 mod workers;
@@ -53,6 +54,7 @@ pub fn validate(config: &PipelineConfig) -> Vec<Problem> {
     memory::check(config, &mut problems);
     rows::check(config, &mut problems);
     outputs::check(config, &mut problems);
+    tables::check(config, &mut problems);
     others::check(config, &mut problems);
     workers::check(config, &mut problems);
     problems

@@ -97,6 +97,14 @@ impl Asked {
             predicates,
             by_value,
         };
+        // Of whole numbers there are no sketches.
+        let is_float = |name: &str| {
+            let field = asked.table.table.schema.field_with_name(name);
+            field.is_ok_and(|field| *field.data_type() == DataType::Float64)
+        };
+        if asked.parts.iter().any(|part| matches!(part, Part::Percentile(name, _) if !is_float(name))) {
+            return None;
+        }
         asked.measures = asked.parts.iter().filter_map(Part::measure).map(ToOwned::to_owned).collect();
         for predicate in &asked.by_value {
             let columns = columns_of(predicate);
@@ -247,6 +255,8 @@ fn part(expression: &Expr) -> Option<Part> {
         ("sum", [this]) => Part::Sum(column(this)?),
         ("min", [this]) => Part::Min(column(this)?),
         ("max", [this]) => Part::Max(column(this)?),
+        // Of whole numbers it is taken as floats.
+        ("avg", [Expr::Cast(cast)]) if *cast.field.data_type() == DataType::Float64 => Part::Avg(column(&cast.expr)?),
         ("avg", [this]) => Part::Avg(column(this)?),
         ("approx_percentile_cont", [this, Expr::Literal(ScalarValue::Float64(Some(quantile)), _)])
             if params.order_by.iter().all(|order| order.asc) && (0.0..=1.0).contains(quantile) =>

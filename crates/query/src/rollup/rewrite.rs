@@ -75,6 +75,18 @@ struct Candidate<'a> {
     left: u64,
 }
 
+impl Candidate<'_> {
+    /// Whether it has the groups of `segment` already.
+    fn is_of(&self, segment: &Segment) -> bool {
+        self.segments.last().is_some_and(|(last, _)| last.path == segment.path)
+    }
+}
+
+/// Whether `rollup` is the same of another segment.
+fn is_like(known: &Candidate<'_>, rollup: &Rollup) -> bool {
+    known.rollup.every_us == rollup.every_us && known.rollup.by == rollup.by
+}
+
 /// The rollups that could answer for some of `segments`.
 fn candidates<'a>(asked: &Asked, segments: &[&'a Segment], scans: &Scans) -> Vec<Candidate<'a>> {
     let rows: u64 = segments.iter().map(|segment| segment.rows).sum();
@@ -90,10 +102,11 @@ fn candidates<'a>(asked: &Asked, segments: &[&'a Segment], scans: &Scans) -> Vec
             if !answers(&rollup, asked) || (asked.needs_sketches() && !has_sketches) {
                 continue;
             }
+            if candidates.iter().any(|known| is_like(known, &rollup) && known.is_of(segment)) {
+                continue;
+            }
             let cost = groups + edge_rows(segment, &rollup, asked);
-            let like =
-                |known: &&mut Candidate<'_>| known.rollup.every_us == rollup.every_us && known.rollup.by == rollup.by;
-            match candidates.iter_mut().find(like) {
+            match candidates.iter_mut().find(|known| is_like(known, &rollup)) {
                 Some(known) => {
                     known.segments.push((segment, at));
                     known.groups += groups;
@@ -127,7 +140,10 @@ impl Chosen {
             let index = table.indexes.index(segment);
             let read = index.and_then(|index| index.map(|index| index.rollup(at, asked.needs_sketches())).transpose());
             match read {
-                Ok(groups) => covered.extend(groups.map(|groups| (segment.path.clone(), groups))),
+                // One that has columns of other types than the table has now is left to its rows.
+                Ok(groups) => covered.extend(
+                    groups.and_then(|groups| narrowed(&groups, asked)).map(|groups| (segment.path.clone(), groups)),
+                ),
                 Err(fault) => scans.fault(&table.name, &segment.path, &fault.to_string()),
             }
         }
@@ -218,7 +234,8 @@ fn of_rows(parts: &[Part]) -> Vec<Expr> {
         exprs.push(match part {
             Part::Rows => count(lit(1_i64)),
             Part::Count(name) => count(this(name)),
-            Part::Sum(name) | Part::Avg(name) => sum(this(name)),
+            Part::Sum(name) => sum(this(name)),
+            Part::Avg(name) => sum(cast(this(name), DataType::Float64)),
             Part::Min(name) => min(this(name)),
             Part::Max(name) => max(this(name)),
             Part::Percentile(name, _) => sketch_of(this(name)),
@@ -239,7 +256,8 @@ fn of_groups(parts: &[Part]) -> Vec<Expr> {
         exprs.push(match part {
             Part::Rows => sum(ident(ROWS)).alias(partial(at)),
             Part::Count(name) => sum(ident(count_column(name))).alias(partial(at)),
-            Part::Sum(name) | Part::Avg(name) => sum(ident(sum_column(name))).alias(partial(at)),
+            Part::Sum(name) => sum(ident(sum_column(name))).alias(partial(at)),
+            Part::Avg(name) => sum(cast(ident(sum_column(name)), DataType::Float64)).alias(partial(at)),
             Part::Min(name) => min(ident(min_column(name))).alias(partial(at)),
             Part::Max(name) => max(ident(max_column(name))).alias(partial(at)),
             Part::Percentile(name, _) => sketch_of_sketches(ident(sketch_column(name))).alias(partial(at)),
@@ -252,7 +270,7 @@ fn of_groups(parts: &[Part]) -> Vec<Expr> {
 }
 
 fn from_groups(asked: &Asked, chosen: &Chosen) -> Result<LogicalPlan> {
-    let batches = chosen.covered.values().map(|groups| narrowed(groups, asked)).collect::<Result<Vec<_>>>()?;
+    let batches = chosen.covered.values().cloned().collect();
     let table = MemTable::try_new(Arc::new(groups_schema(asked)), vec![batches])?;
     let instant = |micros| lit(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
     let mut conditions = asked.by_value.clone();
@@ -269,15 +287,18 @@ fn from_groups(asked: &Asked, chosen: &Chosen) -> Result<LogicalPlan> {
     plan.aggregate(keys.collect::<Result<Vec<_>>>()?, of_groups(&asked.parts))?.build()
 }
 
+/// The columns of groups, in the types that the table has.
 fn groups_schema(asked: &Asked) -> Schema {
-    let text = |name: &String| Field::new(name, DataType::Utf8View, true);
+    let kind = |name: &String| {
+        asked.table.table.schema.field_with_name(name).map_or(DataType::Null, |field| field.data_type().clone())
+    };
     let utc = DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, Some("UTC".into()));
     let mut fields = vec![Field::new(BUCKET, utc, true), Field::new(ROWS, DataType::Int64, true)];
-    fields.extend(asked.by.iter().map(text));
+    fields.extend(asked.by.iter().map(|name| Field::new(name, kind(name), true)));
     for measure in &asked.measures {
         fields.push(Field::new(count_column(measure), DataType::Int64, true));
-        let floats = [sum_column(measure), min_column(measure), max_column(measure)];
-        fields.extend(floats.map(|name| Field::new(name, DataType::Float64, true)));
+        let numbers = [sum_column(measure), min_column(measure), max_column(measure)];
+        fields.extend(numbers.map(|name| Field::new(name, kind(measure), true)));
     }
     let sketched = asked.measures.iter().filter(|measure| has_percentile(asked, measure));
     fields.extend(sketched.map(|measure| Field::new(sketch_column(measure), DataType::Binary, true)));
@@ -288,12 +309,19 @@ fn has_percentile(asked: &Asked, measure: &str) -> bool {
     asked.parts.iter().any(|part| matches!(part, Part::Percentile(name, _) if name == measure))
 }
 
-fn narrowed(groups: &RecordBatch, asked: &Asked) -> Result<RecordBatch> {
+/// The columns that are asked for; `None` when one is not there, or not of a type that becomes the table's.
+fn narrowed(groups: &RecordBatch, asked: &Asked) -> Option<RecordBatch> {
     let schema = groups_schema(asked);
-    let places = schema.fields().iter().map(|field| groups.schema_ref().index_of(field.name()));
-    let places = places.collect::<std::result::Result<Vec<_>, _>>()?;
-    let columns = places.into_iter().map(|at| Arc::clone(groups.column(at))).collect();
-    Ok(RecordBatch::try_new(Arc::new(schema), columns)?)
+    let column = |field: &Arc<Field>| {
+        let column = groups.column_by_name(field.name())?;
+        if column.data_type() == field.data_type() {
+            return Some(Arc::clone(column));
+        }
+        let widens = (column.data_type(), field.data_type()) == (&DataType::Int64, &DataType::Float64);
+        widens.then(|| arrow::compute::cast(column, field.data_type()).ok()).flatten()
+    };
+    let columns = schema.fields().iter().map(column).collect::<Option<Vec<_>>>()?;
+    RecordBatch::try_new(Arc::new(schema), columns).ok()
 }
 
 fn from_rows(asked: &Asked, table: ScannedTable, range: Option<Expr>) -> Result<LogicalPlan> {

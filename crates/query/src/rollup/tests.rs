@@ -1,5 +1,7 @@
 //! Answers from rollups are those of the rows.
 
+mod own;
+
 use arrow::array::{ArrayRef, AsArray, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use std::collections::BTreeMap;
@@ -58,8 +60,12 @@ impl Scene {
         let folder = DataFolder::open(temp.path(), Arc::new(Disk)).unwrap();
         let store = Store::open(&folder, StoreConfig::default()).unwrap();
         let writer = store.writer("logs", TableConfig::default()).unwrap();
-        let engine = QueryEngine::new(Arc::clone(&store) as Arc<dyn TableSource>, Limits::default()).unwrap();
+        let engine = Self::engine(&store);
         Self { _folder: temp, store, writer, engine, epoch: 0 }
+    }
+
+    fn engine(store: &Arc<Store>) -> QueryEngine {
+        QueryEngine::new(Arc::clone(store) as Arc<dyn TableSource>, Limits::default()).unwrap()
     }
 
     fn commit(&mut self, rows: &RecordBatch) {

@@ -165,8 +165,15 @@ async fn a_taken_port_is_a_config_error_that_says_so() {
 async fn every_route_that_is_suggested_is_there() {
     let stage = start().await;
     for route in crate::app::ROUTES {
-        let answer =
-            stage.ask(&format!("OPTIONS {} HTTP/1.1\r\nHost: localhost", route.replace("{stream}", "app")), b"").await;
+        let answer = stage
+            .ask(
+                &format!(
+                    "OPTIONS {} HTTP/1.1\r\nHost: localhost",
+                    route.replace("{stream}", "app").replace("{table}", "t")
+                ),
+                b"",
+            )
+            .await;
         assert_eq!(answer.error(), (405, "wrong_method".to_owned()), "{route}");
     }
 }
@@ -183,4 +190,28 @@ async fn dead_letters_are_given_again_and_deleted_by_a_choice_that_makes_sense()
     assert_eq!(wrong.error(), (400, "bad_choice".to_owned()));
     let unknown = stage.post("/api/v1/dead-letters/purge", kind, b"{\"everything\":true}").await;
     assert_eq!(unknown.error().0, 400, "a misspelt filter must not delete everything");
+}
+
+#[tokio::test]
+async fn rows_are_deleted_by_those_who_show_that_they_may_and_counted_by_everybody() {
+    let stage = start().await;
+    let path = "/api/v1/tables/logs/delete";
+    let kind = "\r\nContent-Type: application/json";
+    let chosen = b"{\"where\":\"level = 'DEBUG'\"}";
+    assert_eq!(stage.post(path, kind, chosen).await.error(), (401, "unauthorized".to_owned()));
+    for wrong in ["the wor", "the word and more", "the Word", ""] {
+        let head = format!("{kind}\r\nAuthorization: Bearer {wrong}");
+        let refused = stage.post(path, &head, chosen).await.error();
+        assert!(
+            [(403, "forbidden".to_owned()), (401, "unauthorized".to_owned())].contains(&refused),
+            "{wrong}: {refused:?}"
+        );
+    }
+    let right = format!("{kind}\r\nAuthorization: Bearer the word");
+    let deleted = stage.post(path, &right, chosen).await;
+    assert_eq!((deleted.status, deleted.json()), (200, serde_json::json!({ "deleted": 3, "left": 4 })));
+    let counted = stage.post(path, kind, b"{\"where\":\"true\",\"dry_run\":true}").await;
+    assert_eq!((counted.status, counted.json()), (200, serde_json::json!({ "deleted": 0, "left": 4 })));
+    let unsure = stage.post(path, &right, b"{}").await;
+    assert_eq!(unsure.error().0, 400, "nothing is deleted without a condition");
 }

@@ -18,12 +18,12 @@ use tokio::task::JoinHandle;
 use weir_disk::{DataFolder, Disk};
 use weir_model::{Clock, CommitPoint, Epoch, EpochCommit, ErrorKind, SeamError, SeamResult, SystemClock};
 use weir_observe::{BuildInfo, Health, Metrics, PipelineBoard, TextFormat};
-use weir_query::QueryEngine;
+use weir_query::{QueryEngine, QueryError};
 use weir_store::{Store, StoreConfig, TableConfig, TableWriter};
 
 use crate::{
-    Ack, AppState, Asked, ChosenLetters, DeadLetters, Ingest, IngestError, Limits, Purged, ReplaySwap, ReplaySwapped,
-    Replayed, Replays, ServeConfig, Server,
+    Ack, AppState, Asked, ChosenLetters, ChosenRows, DeadLetters, DeletedRows, Deletions, Ingest, IngestError, Limits,
+    Purged, ReplaySwap, ReplaySwapped, Replayed, Replays, ServeConfig, Server,
 };
 
 /// Every story ends long before.
@@ -96,6 +96,8 @@ pub(super) fn parts() -> Parts {
         health: Arc::new(Health::new(clock.now())),
         ingest: ingest.clone(),
         dead_letters: Arc::new(NoLetters),
+        deletions: Arc::new(NoDeletions),
+        token: Some("the word".to_owned()),
         replays: Arc::new(NoReplays),
         queries: Arc::new(queries),
         clock,
@@ -119,6 +121,16 @@ impl DeadLetters for NoLetters {
 
     async fn purge(&self, _: ChosenLetters) -> SeamResult<Purged> {
         Ok(Purged::default())
+    }
+}
+
+/// A store out of which nothing is taken.
+struct NoDeletions;
+
+#[async_trait]
+impl Deletions for NoDeletions {
+    async fn delete(&self, _: &str, chosen: ChosenRows) -> Result<DeletedRows, QueryError> {
+        Ok(DeletedRows { deleted: if chosen.dry_run { 0 } else { 3 }, left: 4 })
     }
 }
 

@@ -6,6 +6,7 @@
 //! | `segments` | a file of a table; `place` orders them as they were committed; `trouble` says why it is not read |
 //! | `commits` | a commit of a pipeline: the `EpochCommit` as JSON with its XXH3-64 |
 //! | `swaps` | an exchange of rows: whose, the epoch that the rows that came belong to, whether it stands |
+//! | `settings` | what is chosen about a table, as JSON; the table need not be there yet |
 //! | `graves` | a file that is not part of any table any more, and since when (microseconds) |
 //!
 //! Paths are relative to the data folder, checksums are XXH3-64 stored as signed integers.
@@ -15,7 +16,7 @@ use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use super::Catalog;
 
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE tables (
         name TEXT PRIMARY KEY,
@@ -59,6 +60,12 @@ const MIGRATIONS: [&str; 2] = [
         epoch INTEGER NOT NULL,
         is_in INTEGER NOT NULL,
         at INTEGER NOT NULL
+    ) STRICT;
+",
+    "
+    CREATE TABLE settings (
+        table_name TEXT PRIMARY KEY,
+        body TEXT NOT NULL
     ) STRICT;
 ",
 ];

@@ -7,6 +7,7 @@ mod commits;
 mod copy;
 mod graves;
 mod migrations;
+mod settings;
 mod swaps;
 mod tables;
 

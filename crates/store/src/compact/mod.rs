@@ -5,7 +5,7 @@ mod choose;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
 use weir_model::{ErrorKind, SeamResult};
 
@@ -113,13 +113,10 @@ impl Store {
         for (name, table) in &tables.by_name {
             for settled in settled(table, &oldest) {
                 let Some(Choice { first, count }) = choose(&refs(settled)) else { continue };
-                let encoding = Encoding {
-                    table: name.clone(),
-                    schema: Arc::clone(&table.schema),
-                    time_column: table.time_column(),
-                    sort: table.sort,
-                };
-                return Ok(Some(Job { encoding, inputs: settled[first..first + count].to_vec() }));
+                return Ok(Some(Job {
+                    encoding: table.encoding(name),
+                    inputs: settled[first..first + count].to_vec(),
+                }));
             }
         }
         Ok(None)

@@ -4,25 +4,19 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, Float64Array, Int64Array, RecordBatch, StringViewArray,
-    TimestampMicrosecondArray,
-};
-use arrow::datatypes::{DataType, Float64Type, Schema, TimestampMicrosecondType};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Schema, TimestampMicrosecondType};
 
-use super::{
-    BUCKET, GROUPS_MAX, ROWS, Rollup, Sketch, VALUES_MAX, count_column, max_column, min_column, sketch_column,
-    sum_column,
-};
+use super::measure::Measure;
+use super::values::Values;
+use super::{BUCKET, GROUPS_MAX, ROWS, Rollup};
+use crate::RollupSettings;
 
 /// The bucket of rows without a time.
 const NO_TIME: i64 = i64::MIN;
 /// Bits of a value's number in a group's key; more columns than fit are not summed up by.
 const ID_BITS: usize = 16;
 const BY_MAX: usize = 64 / ID_BITS;
-const REMEMBERED: usize = 256;
-/// A view of at most so many bytes is the value itself.
-const INLINE_BYTES_MAX: u32 = 12;
 
 /// The rollups of one segment.
 #[derive(Debug)]
@@ -33,8 +27,8 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    /// For rows with `schema`, whose column of event times is `time`.
-    pub(crate) fn new(schema: &Schema, time: Option<&str>) -> Self {
+    /// For rows with `schema`, whose column of event times is `time`; `own` are those that the table has of its own choice.
+    pub(crate) fn new(schema: &Schema, time: Option<&str>, own: &[RollupSettings]) -> Self {
         let index = time.and_then(|time| schema.index_of(time).ok());
         let is_time = |at: usize| matches!(schema.field(at).data_type(), DataType::Timestamp(_, _));
         let Some((time, index)) = time.zip(index.filter(|at| is_time(*at))) else {
@@ -42,20 +36,20 @@ impl Builder {
         };
         let mut values: Vec<Values> = Vec::new();
         let mut gathered = Vec::new();
-        for rollup in Rollup::of(schema, time) {
+        for (rollup, is_own) in Rollup::of(schema, time, own) {
             let by = rollup.by.iter().filter_map(|name| {
                 let column = schema.index_of(name).ok()?;
                 let known = values.iter().position(|values| values.column == column);
-                Some(known.unwrap_or_else(|| {
-                    values.push(Values::new(column));
-                    values.len() - 1
-                }))
+                known.or_else(|| {
+                    values.push(Values::new(column, schema.field(column).data_type())?);
+                    Some(values.len() - 1)
+                })
             });
             let by: Vec<usize> = by.collect();
-            let measures = rollup.measures.iter().filter_map(|name| schema.index_of(name).ok());
-            let measures = measures.map(Measure::new).collect();
-            if by.len() == rollup.by.len() && by.len() <= BY_MAX {
-                gathered.push(Gathered::new(rollup, by, measures));
+            let measures: Vec<Measure> = rollup.measures.iter().filter_map(|name| Measure::of(schema, name)).collect();
+            // What is not in this segment, or cannot be told apart or summed up, is left to its rows.
+            if by.len() == rollup.by.len() && by.len() <= BY_MAX && measures.len() == rollup.measures.len() {
+                gathered.push(Gathered::new(rollup, is_own, by, measures));
             }
         }
         Self { time: Some(index), values, gathered }
@@ -80,78 +74,27 @@ impl Builder {
         });
     }
 
-    /// Each rollup with its groups, and with their sketches if it has any.
-    pub(crate) fn finish(self) -> Vec<(Rollup, RecordBatch, Option<RecordBatch>)> {
+    /// Each rollup that could be made.
+    pub(crate) fn finish(self) -> Vec<Made> {
         let values = self.values;
         self.gathered.into_iter().filter_map(|gathered| gathered.finish(&values)).collect()
     }
 }
 
-/// The different values of a column, numbered as they came; 0 is null.
-#[derive(Debug)]
-struct Values {
-    column: usize,
-    texts: Vec<String>,
-    numbers: HashMap<String, u16>,
-    /// Short values that came lately.
-    remembered: Vec<(u128, u16)>,
-    /// The number of each row of the batch at work.
-    rows: Vec<u16>,
-    is_given_up: bool,
-}
-
-impl Values {
-    fn new(column: usize) -> Self {
-        // A view of 12 bytes is never all ones.
-        let remembered = vec![(u128::MAX, 0); REMEMBERED];
-        let (texts, numbers, rows) = (Vec::new(), HashMap::new(), Vec::new());
-        Self { column, texts, numbers, remembered, rows, is_given_up: false }
-    }
-
-    fn number(&mut self, batch: &RecordBatch) {
-        self.rows.clear();
-        let Some(texts) = batch.column(self.column).as_string_view_opt().filter(|_| !self.is_given_up) else { return };
-        for row in 0..texts.len() {
-            let number = if texts.is_null(row) { 0 } else { self.number_of(texts, row) };
-            if self.is_given_up {
-                return;
-            }
-            self.rows.push(number);
-        }
-    }
-
-    fn number_of(&mut self, texts: &StringViewArray, row: usize) -> u16 {
-        let view = texts.views()[row];
-        let is_short = view as u32 <= INLINE_BYTES_MAX;
-        let place = ((view ^ (view >> 64)).wrapping_mul(0x9e37_79b9_7f4a_7c15) as u64 >> 56) as usize % REMEMBERED;
-        if is_short && self.remembered[place].0 == view {
-            return self.remembered[place].1;
-        }
-        let text = texts.value(row);
-        let number = match self.numbers.get(text) {
-            Some(number) => *number,
-            None if self.texts.len() >= VALUES_MAX => {
-                self.is_given_up = true;
-                return 0;
-            }
-            None => {
-                self.texts.push(text.to_owned());
-                let number = self.texts.len() as u16;
-                self.numbers.insert(text.to_owned(), number);
-                number
-            }
-        };
-        if is_short {
-            self.remembered[place] = (view, number);
-        }
-        number
-    }
+/// A rollup with its groups, and with their sketches if it has any.
+pub(crate) struct Made {
+    pub(crate) rollup: Rollup,
+    /// Whether the table's owners chose it.
+    pub(crate) is_own: bool,
+    pub(crate) groups: RecordBatch,
+    pub(crate) sketches: Option<RecordBatch>,
 }
 
 /// The groups of one rollup.
 #[derive(Debug)]
 struct Gathered {
     rollup: Rollup,
+    is_own: bool,
     by: Vec<usize>,
     groups: HashMap<(i64, u64), u32, BuildHasherDefault<KeyHasher>>,
     keys: Vec<(i64, u64)>,
@@ -164,9 +107,9 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn new(rollup: Rollup, by: Vec<usize>, measures: Vec<Measure>) -> Self {
+    fn new(rollup: Rollup, is_own: bool, by: Vec<usize>, measures: Vec<Measure>) -> Self {
         let (groups, keys, rows, group_of) = (HashMap::default(), Vec::new(), Vec::new(), Vec::new());
-        Self { rollup, by, groups, keys, rows, measures, bucket: NO_TIME, group_of }
+        Self { rollup, is_own, by, groups, keys, rows, measures, bucket: NO_TIME, group_of }
     }
 
     #[inline]
@@ -205,36 +148,25 @@ impl Gathered {
         }
     }
 
-    fn finish(mut self, values: &[Values]) -> Option<(Rollup, RecordBatch, Option<RecordBatch>)> {
+    fn finish(mut self, values: &[Values]) -> Option<Made> {
         // Numbers that have no order, or sums that have no end, are left to the rows.
         let (measures, names): (Vec<Measure>, Vec<String>) = std::mem::take(&mut self.measures)
             .into_iter()
             .zip(std::mem::take(&mut self.rollup.measures))
-            .filter(|(measure, _)| !measure.is_given_up && measure.sums.iter().all(|sum| sum.is_finite()))
+            .filter(|(measure, _)| measure.is_sound())
             .unzip();
         let buckets = self.keys.iter().map(|(bucket, _)| (*bucket != NO_TIME).then_some(*bucket));
         let buckets = buckets.collect::<TimestampMicrosecondArray>().with_timezone("UTC");
         let mut columns: Vec<(String, ArrayRef)> = vec![(BUCKET.to_owned(), Arc::new(buckets))];
         for (place, (at, name)) in self.by.iter().zip(&self.rollup.by).enumerate() {
             let shift = ID_BITS * (self.by.len() - 1 - place);
-            let text = |key: u64| Some(values[*at].texts[usize::from((key >> shift) as u16).checked_sub(1)?].as_str());
-            let texts: StringViewArray = self.keys.iter().map(|(_, key)| text(*key)).collect();
-            columns.push((name.clone(), Arc::new(texts)));
+            let numbers = self.keys.iter().map(|(_, key)| (key >> shift) as u16);
+            columns.push((name.clone(), values[*at].named(numbers)));
         }
         columns.push((ROWS.to_owned(), Arc::new(Int64Array::from(self.rows))));
         let mut sketches: Vec<(String, ArrayRef)> = Vec::new();
         for (measure, name) in measures.into_iter().zip(&names) {
-            let is_there = |at: usize| measure.counts[at] > 0;
-            let known = |values: &[f64]| -> ArrayRef {
-                let known = values.iter().enumerate().map(|(at, value)| is_there(at).then_some(*value));
-                Arc::new(known.collect::<Float64Array>())
-            };
-            columns.push((sum_column(name), known(&measure.sums)));
-            columns.push((min_column(name), known(&measure.least)));
-            columns.push((max_column(name), known(&measure.greatest)));
-            let bytes: BinaryArray = measure.sketches.iter().map(|sketch| Some(sketch.write())).collect();
-            sketches.push((sketch_column(name), Arc::new(bytes)));
-            columns.push((count_column(name), Arc::new(Int64Array::from(measure.counts))));
+            measure.finish(name, &mut columns, &mut sketches);
         }
         self.rollup.measures = names;
         let batch = |columns: Vec<(String, ArrayRef)>| {
@@ -242,51 +174,7 @@ impl Gathered {
                 .ok()
         };
         let sketches = if sketches.is_empty() { None } else { Some(batch(sketches)?) };
-        Some((self.rollup, batch(columns)?, sketches))
-    }
-}
-
-/// What the numbers of a column are like, by group.
-#[derive(Debug)]
-struct Measure {
-    column: usize,
-    counts: Vec<i64>,
-    sums: Vec<f64>,
-    least: Vec<f64>,
-    greatest: Vec<f64>,
-    sketches: Vec<Sketch>,
-    /// There was one that is no number.
-    is_given_up: bool,
-}
-
-impl Measure {
-    fn new(column: usize) -> Self {
-        let (counts, sums, sketches) = (Vec::new(), Vec::new(), Vec::new());
-        Self { column, counts, sums, least: Vec::new(), greatest: Vec::new(), sketches, is_given_up: false }
-    }
-
-    fn add(&mut self, batch: &RecordBatch, groups: &[u32], count: usize) {
-        let Some(numbers) = batch.column(self.column).as_primitive_opt::<Float64Type>() else {
-            self.is_given_up = true;
-            return;
-        };
-        self.counts.resize(count, 0);
-        self.sums.resize(count, 0.0);
-        self.least.resize(count, f64::INFINITY);
-        self.greatest.resize(count, f64::NEG_INFINITY);
-        self.sketches.resize_with(count, Sketch::default);
-        for (row, group) in groups.iter().enumerate() {
-            if numbers.is_null(row) || self.is_given_up {
-                continue;
-            }
-            let (group, number) = (*group as usize, numbers.value(row));
-            self.is_given_up = number.is_nan();
-            self.counts[group] += 1;
-            self.sums[group] += number;
-            self.least[group] = self.least[group].min(number);
-            self.greatest[group] = self.greatest[group].max(number);
-            self.sketches[group].add(number);
-        }
+        Some(Made { rollup: self.rollup, is_own: self.is_own, groups: batch(columns)?, sketches })
     }
 }
 

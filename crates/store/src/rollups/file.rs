@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use weir_disk::checksum_of;
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
-use super::{Builder, Rollup, SHARE_MAX_PERCENT, STREAM_BYTES_MAX};
+use super::build::Made;
+use super::{Builder, OWN_SHARE_MAX_PERCENT, Rollup, SHARE_MAX_PERCENT, STREAM_BYTES_MAX};
 
 const ZSTD_LEVEL: i32 = 3;
 
@@ -25,6 +26,14 @@ pub(crate) struct Listed {
     pub(crate) sketches: Option<Blob>,
 }
 
+/// Groups or sketches of the rollup at a place of the list.
+struct Stream {
+    at: usize,
+    is_own: bool,
+    is_sketches: bool,
+    bytes: Vec<u8>,
+}
+
 /// Bytes behind the list.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Blob {
@@ -35,25 +44,27 @@ pub(crate) struct Blob {
 
 /// The section of a segment of `segment_bytes` bytes: the list with its length in front, and everything else.
 pub(crate) fn encode(builder: Builder, segment_bytes: u64) -> SeamResult<(Vec<u8>, Vec<u8>)> {
-    let mut streams: Vec<(usize, bool, Vec<u8>)> = Vec::new();
+    let mut streams: Vec<Stream> = Vec::new();
     let mut made = Vec::new();
-    for (rollup, base, sketches) in builder.finish() {
+    for Made { rollup, is_own, groups, sketches } in builder.finish() {
         let at = made.len();
-        streams.push((at, false, compressed(&base)?));
+        streams.push(Stream { at, is_own, is_sketches: false, bytes: compressed(&groups)? });
         if let Some(sketches) = &sketches {
-            streams.push((at, true, compressed(sketches)?));
+            streams.push(Stream { at, is_own, is_sketches: true, bytes: compressed(sketches)? });
         }
-        made.push((rollup, base.num_rows() as u64));
+        made.push((rollup, groups.num_rows() as u64));
     }
     // The smallest first; a stream of sketches is of no use without its groups.
-    streams.sort_by_key(|(at, is_sketches, bytes)| (*is_sketches, bytes.len(), *at));
+    streams.sort_by_key(|stream| (stream.is_sketches, stream.bytes.len(), stream.at));
     let mut left = segment_bytes / 100 * SHARE_MAX_PERCENT;
+    let mut left_own = segment_bytes / 100 * OWN_SHARE_MAX_PERCENT;
     let mut body = Vec::new();
     let mut places = vec![[None, None]; made.len()];
-    for (at, is_sketches, bytes) in streams {
+    for Stream { at, is_own, is_sketches, bytes } in streams {
+        let left = if is_own { &mut left_own } else { &mut left };
         let has_base = !is_sketches || places[at][0].is_some();
-        if bytes.len() as u64 <= left && has_base {
-            left -= bytes.len() as u64;
+        if bytes.len() as u64 <= *left && has_base {
+            *left -= bytes.len() as u64;
             let blob = Blob { offset: body.len() as u64, bytes: bytes.len() as u64, checksum: checksum_of(&bytes) };
             places[at][usize::from(is_sketches)] = Some(blob);
             body.extend_from_slice(&bytes);

@@ -9,6 +9,9 @@
 //!   quantiles ([`Sketch`], within 1%);
 //! - per 15 minutes and value of every other column of texts with few values: rows.
 //!
+//! A table may have more of its own choice ([`RollupSettings`](crate::RollupSettings)), by texts, whole numbers and truths, of
+//! floats and whole numbers (which have no sketches). They come first when room is short.
+//!
 //! # Layout, inside of the index file
 //! ```text
 //! bytes of the list u32 | list (JSON: [`Listed`] *) | Arrow IPC streams, each compressed with zstd
@@ -18,11 +21,15 @@
 
 mod build;
 mod file;
+mod measure;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use arrow::datatypes::{DataType, Schema};
 use serde::{Deserialize, Serialize};
+
+use crate::RollupSettings;
 pub use weir_engine::Sketch;
 
 pub(crate) use build::Builder;
@@ -47,6 +54,8 @@ const VALUES_MAX: usize = 4_096;
 const GROUPS_MAX: usize = 1 << 16;
 /// The most bytes of all rollups of a segment, in percent of its size; the largest are left out.
 const SHARE_MAX_PERCENT: u64 = 5;
+/// The same of those that the table's owners chose.
+const OWN_SHARE_MAX_PERCENT: u64 = 50;
 /// A stream that becomes larger is damage.
 const STREAM_BYTES_MAX: u64 = 256 << 20;
 
@@ -59,13 +68,13 @@ pub struct Rollup {
     pub time: String,
     /// The columns whose values are told apart.
     pub by: Vec<String>,
-    /// The columns of floats whose numbers are summed up.
+    /// The columns whose numbers are summed up.
     pub measures: Vec<String>,
 }
 
 impl Rollup {
-    /// What the rows of a table with these columns are summed up by.
-    pub(crate) fn of(schema: &Schema, time: &str) -> Vec<Self> {
+    /// What the rows of a table with these columns are summed up by, and whether its owners chose it.
+    pub(crate) fn of(schema: &Schema, time: &str, own: &[RollupSettings]) -> Vec<(Self, bool)> {
         let is =
             |name: &str, kind: &DataType| schema.field_with_name(name).is_ok_and(|field| field.data_type() == kind);
         let with = |every_us, by, measures| Self { every_us, time: time.to_owned(), by, measures };
@@ -75,9 +84,17 @@ impl Rollup {
         let by: Vec<String> =
             MINUTE_BY.into_iter().filter(|name| is(name, &DataType::Utf8View)).map(ToOwned::to_owned).collect();
         let values = named(DataType::Utf8View).filter(|name| !by.contains(name)).take(VALUE_COLUMNS_MAX);
-        let mut rollups: Vec<Self> = values.map(|name| with(QUARTER_US, vec![name], Vec::new())).collect();
-        rollups.insert(0, with(MINUTE_US, by, named(DataType::Float64).take(MEASURES).collect()));
-        rollups
+        let mut always: Vec<Self> = values.map(|name| with(QUARTER_US, vec![name], Vec::new())).collect();
+        always.insert(0, with(MINUTE_US, by, named(DataType::Float64).take(MEASURES).collect()));
+        let own: Vec<Self> = own.iter().map(|own| with(own.every_us, own.by.clone(), own.measures.clone())).collect();
+        // One of the same groups that knows less would be of no use.
+        let knows = |own: &Self, other: &Self| {
+            own.every_us == other.every_us
+                && own.by == other.by
+                && other.measures.iter().all(|measure| own.measures.contains(measure))
+        };
+        always.retain(|other| !own.iter().any(|own| knows(own, other)));
+        own.into_iter().map(|own| (own, true)).chain(always.into_iter().map(|other| (other, false))).collect()
     }
 }
 

@@ -26,7 +26,7 @@ fn rows(count: i64) -> RecordBatch {
 }
 
 fn file(rows: &RecordBatch, bytes: u64) -> Vec<u8> {
-    let mut builder = tokens::Builder::new(&rows.schema(), Some("ts"));
+    let mut builder = tokens::Builder::new(&rows.schema(), Some("ts"), &crate::TableSettings::default());
     (0..rows.num_rows()).step_by(1_000).for_each(|at| builder.add(&rows.slice(at, 1_000.min(rows.num_rows() - at))));
     tokens::encode(builder, Subject { bytes, checksum: 1 }).expect("written")
 }
@@ -107,7 +107,7 @@ fn a_column_of_few_values_is_counted_and_one_that_has_no_number_is_not_summed_up
 #[test]
 fn a_table_without_event_times_has_no_rollups_and_a_small_segment_only_small_ones() {
     let rows = rows(20_000);
-    let mut builder = tokens::Builder::new(&rows.schema(), None);
+    let mut builder = tokens::Builder::new(&rows.schema(), None, &crate::TableSettings::default());
     builder.add(&rows);
     let bytes = tokens::encode(builder, Subject { bytes: 1 << 30, checksum: 1 }).expect("written");
     assert!(TokenIndex::from_bytes(bytes).expect("an index").rollups().expect("listed").is_empty());
@@ -138,7 +138,7 @@ fn a_rollup_of_too_many_groups_is_given_up() {
     let groups = |count: i64| {
         let times = TimestampMicrosecondArray::from_iter_values((0..count).map(|n| n * MINUTE_US)).with_timezone("UTC");
         let rows = RecordBatch::try_from_iter([("ts", Arc::new(times) as ArrayRef)]).expect("a batch");
-        let mut builder = tokens::Builder::new(&rows.schema(), Some("ts"));
+        let mut builder = tokens::Builder::new(&rows.schema(), Some("ts"), &crate::TableSettings::default());
         builder.add(&rows);
         let bytes = tokens::encode(builder, Subject { bytes: 1 << 40, checksum: 1 }).expect("written");
         let listed = TokenIndex::from_bytes(bytes).expect("an index").rollups().expect("listed");

@@ -18,11 +18,11 @@ use weir_disk::{ChecksummedWriter, Published, disk_error, publish};
 use weir_model::{ErrorKind, NewSegment, SeamError, SeamResult, Vfs};
 
 use super::TABLES_FOLDER;
-use super::order::{Order, by_time};
+use super::order::{Order, by_columns, by_time, time_range};
 use super::profile::profile;
-use crate::SortKey;
 use crate::schema::schema_to_text;
 use crate::tokens::{self, Builder, INDEXED_ROWS_MIN, Subject, index_path};
+use crate::{SortKey, TableSettings};
 
 const ROW_GROUP_ROWS: usize = 131_072;
 const PAGE_ROWS: usize = 8_192;
@@ -39,7 +39,7 @@ pub(crate) struct Encoding {
     pub(crate) table: String,
     pub(crate) schema: SchemaRef,
     pub(crate) time_column: Option<String>,
-    pub(crate) sort: SortKey,
+    pub(crate) settings: Arc<TableSettings>,
 }
 
 /// Writes `batches` (in `encoding.schema`, at least one row) as a new segment under the data folder `folder`, and
@@ -58,20 +58,24 @@ pub(crate) fn encode(
     let relative = format!("{TABLES_FOLDER}/{}/{}.parquet", encoding.table, vfs.unused_name());
     let path = folder.join(&relative);
     let time = encoding.time_column.as_deref().and_then(|name| encoding.schema.index_of(name).ok());
-    let order = match (time, encoding.sort) {
-        (Some(time), SortKey::Time) => by_time(batches, time),
-        (Some(time), SortKey::Arrival) => Order { rows: None, ..by_time(batches, time) },
-        (None, _) => Order { rows: None, time_range: None },
+    let (order, sorted_by) = match (&encoding.settings.sort, time) {
+        (SortKey::Time, Some(time)) => (by_time(batches, time), vec![time]),
+        (SortKey::Columns(names), _) => {
+            let columns: Vec<usize> = names.iter().filter_map(|name| encoding.schema.index_of(name).ok()).collect();
+            (by_columns(batches, &columns, time)?, columns)
+        }
+        (SortKey::Time | SortKey::Arrival, _) => {
+            (Order { rows: None, time_range: time_range(batches, time) }, Vec::new())
+        }
     };
-    let sorted_by = time.filter(|_| encoding.sort == SortKey::Time);
-    let properties = properties(&encoding.schema, batches, rows, sorted_by);
+    let properties = properties(&encoding.schema, batches, rows, &sorted_by);
     let parent = path.parent().unwrap_or(folder);
     vfs.create_folder(parent).map_err(|error| disk_error("create", parent, error))?;
     let file = ChecksummedWriter::create(vfs, &path)?;
     let failed = |error| parquet_error(&path, error);
     let mut writer = ArrowWriter::try_new(file, Arc::clone(&encoding.schema), Some(properties)).map_err(failed)?;
-    let mut index =
-        (rows as u64 >= INDEXED_ROWS_MIN).then(|| Builder::new(&encoding.schema, encoding.time_column.as_deref()));
+    let mut index = (rows as u64 >= INDEXED_ROWS_MIN)
+        .then(|| Builder::new(&encoding.schema, encoding.time_column.as_deref(), &encoding.settings));
     let mut write = |batch: &RecordBatch| {
         if let Some(index) = &mut index {
             index.add(batch);
@@ -130,7 +134,7 @@ fn in_order(schema: &SchemaRef, batches: &[RecordBatch], rows: &[(usize, usize)]
     RecordBatch::try_new(Arc::clone(schema), columns.collect::<Result<_, _>>()?)
 }
 
-fn properties(schema: &SchemaRef, batches: &[RecordBatch], rows: usize, sorted_by: Option<usize>) -> WriterProperties {
+fn properties(schema: &SchemaRef, batches: &[RecordBatch], rows: usize, sorted_by: &[usize]) -> WriterProperties {
     let level = ZstdLevel::try_new(if rows < SMALL_ROWS { 1 } else { 3 }).unwrap_or_default();
     let mut builder = WriterProperties::builder()
         .set_created_by(concat!("weir ", env!("CARGO_PKG_VERSION")).to_owned())
@@ -142,11 +146,18 @@ fn properties(schema: &SchemaRef, batches: &[RecordBatch], rows: usize, sorted_b
         let pick = |batch: &RecordBatch| Arc::clone(batch.column(index));
         builder = column_properties(builder, field, vec![field.name().clone()], batches, &pick);
     }
-    if let Some(index) = sorted_by {
-        let leaf = schema.fields()[..index].iter().map(|field| leaves(field.data_type())).sum::<usize>();
-        let leaf = i32::try_from(leaf).unwrap_or(i32::MAX);
-        let sorting = SortingColumn { column_idx: leaf, descending: false, nulls_first: false };
-        builder = builder.set_sorting_columns(Some(vec![sorting]));
+    let is_leaf = |index: &&usize| leaves(schema.field(**index).data_type()) == 1;
+    let sorting: Vec<SortingColumn> = sorted_by
+        .iter()
+        .take_while(is_leaf)
+        .map(|&index| {
+            let leaf = schema.fields()[..index].iter().map(|field| leaves(field.data_type())).sum::<usize>();
+            let column_idx = i32::try_from(leaf).unwrap_or(i32::MAX);
+            SortingColumn { column_idx, descending: false, nulls_first: false }
+        })
+        .collect();
+    if !sorting.is_empty() {
+        builder = builder.set_sorting_columns(Some(sorting));
     }
     builder.build()
 }

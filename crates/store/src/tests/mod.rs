@@ -6,6 +6,7 @@ mod exactly_once;
 mod indexes;
 mod reading;
 mod removing;
+mod settings;
 mod swapping;
 
 use std::collections::BTreeMap;

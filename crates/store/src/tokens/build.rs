@@ -3,10 +3,11 @@
 use arrow::array::{Array, AsArray, RecordBatch, StringViewArray};
 use arrow::datatypes::{DataType, Schema};
 
-use crate::rollups;
+use crate::settings::IndexKind;
+use crate::{TableSettings, rollups};
 
 use super::text::{GRAMS, WHOLE_BYTES_MAX, folds_to_ascii, take_apart, whole};
-use super::{BLOCK_ROWS, COLUMNS_MAX, GATHERED_BYTES_MAX, WORDS_PER_BLOCK_MAX};
+use super::{BLOCK_ROWS, WORDS_PER_BLOCK_MAX};
 
 /// A view of at most so many bytes is the value itself.
 const INLINE_BYTES_MAX: u32 = 12;
@@ -18,6 +19,7 @@ const REMEMBERED: usize = 1 << 10;
 pub(crate) struct Builder {
     columns: Vec<Column>,
     rollups: rollups::Builder,
+    kind: IndexKind,
     rows: u64,
     /// Rows of the block that is not full yet.
     in_block: usize,
@@ -56,17 +58,17 @@ impl Block {
 }
 
 impl Builder {
-    /// For rows with `schema`, whose column of event times is `time`.
-    pub(crate) fn new(schema: &Schema, time: Option<&str>) -> Self {
+    /// For rows with `schema`, whose column of event times is `time`, of a table of which `settings` are chosen.
+    pub(crate) fn new(schema: &Schema, time: Option<&str>, settings: &TableSettings) -> Self {
         let texts = schema.fields().iter().enumerate().filter(|(_, field)| *field.data_type() == DataType::Utf8View);
-        let columns = texts.take(COLUMNS_MAX).map(|(index, field)| Column {
+        let columns = texts.take(settings.index.columns_max()).map(|(index, field)| Column {
             name: field.name().clone(),
             index,
             blocks: Vec::new(),
             scratch: Scratch::new(),
         });
-        let rollups = rollups::Builder::new(schema, time);
-        Self { columns: columns.collect(), rollups, rows: 0, in_block: 0 }
+        let rollups = rollups::Builder::new(schema, time, &settings.rollups);
+        Self { columns: columns.collect(), rollups, kind: settings.index, rows: 0, in_block: 0 }
     }
 
     /// The next rows, in the order in which they are written.
@@ -96,12 +98,17 @@ impl Builder {
         }
         let bytes = |column: &Column| column.blocks.iter().map(Block::bytes).sum::<usize>();
         let mut all: usize = self.columns.iter().map(bytes).sum();
-        while all > GATHERED_BYTES_MAX {
+        while all > self.kind.gathered_bytes_max() {
             let Some(largest) = (0..self.columns.len()).max_by_key(|&at| bytes(&self.columns[at])) else { return };
             all -= bytes(&self.columns[largest]);
             let dropped = self.columns.remove(largest);
             tracing::debug!(column = dropped.name, "a column has too many words for the search index");
         }
+    }
+
+    /// How much of the texts is kept.
+    pub(super) fn kind(&self) -> IndexKind {
+        self.kind
     }
 
     /// The columns, each with all its blocks, the rollups, and the number of rows.

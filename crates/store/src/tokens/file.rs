@@ -8,7 +8,8 @@ use crate::rollups;
 use super::build::{Block, Builder, Column};
 use super::need::Blocks;
 use super::text::GRAMS;
-use super::{BLOCK_ROWS, SHARE_MAX_PERCENT, VERSION, WORD_BITS, WORD_BITS_MIN};
+use super::{BLOCK_ROWS, VERSION, WORD_BITS_MIN};
+use crate::settings::IndexKind;
 
 const MAGIC: &[u8; 8] = b"weir-tok";
 /// Magic, version, bytes of the header, checksum of the header.
@@ -107,14 +108,15 @@ pub(super) fn lane_of(hash: u64) -> [u8; LANE_BYTES] {
 /// # Errors
 /// When rollups cannot be written as Arrow, which is a mistake of ours.
 pub(crate) fn encode(builder: Builder, subject: Subject) -> SeamResult<Vec<u8>> {
+    let kind = builder.kind();
     let (columns, rollups, rows) = builder.finish();
     let (list, streams) = rollups::encode(rollups, subject.bytes)?;
     let blocks = usize::try_from(rows.div_ceil(BLOCK_ROWS as u64)).unwrap_or(usize::MAX);
     let names: usize = columns.iter().map(|column| column.name.len()).sum();
     let header_bytes = 50 + names + columns.len() * (2 + set_bytes(blocks) + 20 + 12);
     let begin = PREFIX_BYTES + header_bytes;
-    let budget = usize::try_from(subject.bytes / 100 * SHARE_MAX_PERCENT).unwrap_or(usize::MAX);
-    let sections = sections(&columns, blocks, budget.saturating_sub(begin));
+    let budget = kind.bytes_max(subject.bytes).saturating_sub(begin);
+    let sections = sections(&columns, blocks, budget, kind);
 
     let mut header = Vec::with_capacity(header_bytes);
     put(&mut header, &rows.to_le_bytes());
@@ -181,7 +183,7 @@ struct Section {
 
 /// Pieces of all columns first, in at most three quarters of the budget; what is left is shared by the words. Small columns
 /// get all that they want before large ones share the rest.
-fn sections(columns: &[Column], blocks: usize, budget: usize) -> Vec<Section> {
+fn sections(columns: &[Column], blocks: usize, budget: usize, kind: IndexKind) -> Vec<Section> {
     let mut grams: Vec<Option<(u32, Vec<u8>)>> =
         columns.iter().map(|column| Some(gram_section(&column.blocks))).collect();
     let sizes: Vec<usize> = grams.iter().flatten().map(|(_, bytes)| bytes.len()).collect();
@@ -200,7 +202,7 @@ fn sections(columns: &[Column], blocks: usize, budget: usize) -> Vec<Section> {
     let mut rows = vec![0; columns.len()];
     let (mut left, mut waiting) = ((budget - used) / row, columns.len());
     for at in smallest_first(&most) {
-        let share = (left / waiting).min(rows_for(most[at], WORD_BITS));
+        let share = (left / waiting).min(rows_for(most[at], kind.word_bits()));
         rows[at] = if share < rows_for(most[at], WORD_BITS_MIN) { 0 } else { share };
         left -= rows[at];
         waiting -= 1;

@@ -39,6 +39,8 @@ mod text;
 
 use std::path::{Path, PathBuf};
 
+use crate::settings::IndexKind;
+
 pub(crate) use build::Builder;
 pub(crate) use file::{Subject, encode};
 pub use need::{Beside, Blocks, Need};
@@ -51,19 +53,51 @@ pub const BLOCK_ROWS: usize = 8_192;
 pub(crate) const INDEXED_ROWS_MIN: u64 = 2 * BLOCK_ROWS as u64;
 /// The most bytes of an index, in percent of its segment's.
 pub(crate) const SHARE_MAX_PERCENT: u64 = 16;
+/// The most bytes of an index of everything.
+const FULL_BYTES_MAX: u64 = 1 << 30;
 /// Only the first so many columns of texts are indexed.
 const COLUMNS_MAX: usize = 64;
+/// The same where all of them should be: more than any table has that people look at.
+const FULL_COLUMNS_MAX: usize = 1_024;
 /// A block with more different words may always match.
 const WORDS_PER_BLOCK_MAX: usize = 1 << 17;
 /// What is gathered of a segment before its index is written, at most; the largest columns are given up.
 const GATHERED_BYTES_MAX: usize = 64 << 20;
+/// The same for an index of everything.
+const FULL_GATHERED_BYTES_MAX: usize = 256 << 20;
 /// The most bits that a word gets.
 const WORD_BITS: usize = 12;
+/// The same for an index of everything: one word in some ten thousand is taken for another.
+const FULL_WORD_BITS: usize = 24;
 /// With fewer bits a filter lets so much pass that it is not worth its bytes.
 const WORD_BITS_MIN: usize = 5;
 const VERSION: u32 = 2;
 /// The end of an index's name.
 const SUFFIX: &str = "tok";
+
+impl IndexKind {
+    fn columns_max(self) -> usize {
+        match self {
+            Self::Tokens => COLUMNS_MAX,
+            Self::Full => FULL_COLUMNS_MAX,
+            Self::None => 0,
+        }
+    }
+
+    fn gathered_bytes_max(self) -> usize {
+        if self == Self::Full { FULL_GATHERED_BYTES_MAX } else { GATHERED_BYTES_MAX }
+    }
+
+    fn word_bits(self) -> usize {
+        if self == Self::Full { FULL_WORD_BITS } else { WORD_BITS }
+    }
+
+    /// The most bytes of an index of a segment of `segment_bytes`.
+    fn bytes_max(self, segment_bytes: u64) -> usize {
+        let bytes = if self == Self::Full { FULL_BYTES_MAX } else { segment_bytes / 100 * SHARE_MAX_PERCENT };
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+}
 
 /// Where the index of the segment at `path` is.
 pub fn index_path(path: &Path) -> PathBuf {

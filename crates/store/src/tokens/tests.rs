@@ -16,7 +16,7 @@ fn batch(texts: &[String]) -> RecordBatch {
 /// The file of an index of these texts, of a segment of `bytes` bytes.
 fn file(texts: &[String], bytes: u64) -> Vec<u8> {
     let rows = batch(texts);
-    let mut builder = Builder::new(&rows.schema(), None);
+    let mut builder = Builder::new(&rows.schema(), None, &crate::TableSettings::default());
     // Batches do not end where blocks end.
     (0..texts.len()).step_by(3_000).for_each(|at| builder.add(&rows.slice(at, 3_000.min(texts.len() - at))));
     encode(builder, Subject { bytes, checksum: 7 }).expect("written")
@@ -138,7 +138,7 @@ fn what_is_gathered_in_memory_is_limited() {
         })
         .collect();
     let rows = RecordBatch::try_from_iter(columns).expect("a batch");
-    let mut builder = Builder::new(&rows.schema(), None);
+    let mut builder = Builder::new(&rows.schema(), None, &crate::TableSettings::default());
     (0..10).for_each(|_| builder.add(&rows));
     let (columns, _, counted) = builder.finish();
     assert_eq!(counted, 10 * BLOCK_ROWS as u64);

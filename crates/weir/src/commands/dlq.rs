@@ -197,7 +197,7 @@ async fn purge(args: &DlqPurgeArgs) -> Result<(), Failure> {
 }
 
 /// Asks the person at the terminal.
-fn agreed(question: &str) -> Result<bool, Failure> {
+pub(super) fn agreed(question: &str) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::refused(format!("{question} Nobody is there to ask: say --yes")));
     }

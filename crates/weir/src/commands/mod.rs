@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod check;
+pub mod delete;
 pub mod dlq;
 pub mod explain;
 pub mod generate;

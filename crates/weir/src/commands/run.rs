@@ -12,7 +12,7 @@ use crate::exit::{ExitCode, Failure};
 use crate::progress::{self, Progress};
 use crate::retention::log_config;
 use crate::running::{Recovery, Shared, Supervisor, Until};
-use crate::watch;
+use crate::{tables, watch};
 
 /// Runs the command.
 ///
@@ -23,6 +23,7 @@ pub async fn run(args: &RunArgs) -> Result<(), Failure> {
     let fall_back = job.recovery.fall_back || args.fall_back;
     job.recovery = Recovery { fall_back, reset: reset(&args.reset_state) };
     let shared = Shared::open(&args.data, log_config([&job])?, Arc::new(SqlCompiler::new()))?;
+    tables::settle(&shared.store, [&job])?;
     let (name, board) = (job.plan.pipeline.clone(), shared.board.clone());
     let mut supervisor = Supervisor::new(shared);
     supervisor.start(job, Until::FirstEnd)?;

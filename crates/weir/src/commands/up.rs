@@ -15,6 +15,7 @@ use weir_store::TableSnapshot;
 use super::load;
 use crate::cli::UpArgs;
 use crate::dead_letters::StoredLetters;
+use crate::deletions::{StoredRows, new_token};
 use crate::exit::Failure;
 use crate::ingest::LogIngest;
 use crate::plan::Job;
@@ -22,7 +23,7 @@ use crate::registry::Serving;
 use crate::replay::StoredReplays;
 use crate::retention::{TopicReader, log_config};
 use crate::running::{Recovery, Shared, Supervisor, Until};
-use crate::{housekeeping, signals};
+use crate::{housekeeping, signals, tables};
 
 /// What runs when no pipeline is named: rows that are posted are stored.
 const DEFAULT_PIPELINE: &str = include_str!("default.yaml");
@@ -39,7 +40,9 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
     let mut jobs = jobs(args)?;
     allow_recovery(&mut jobs, args)?;
     let shared = Shared::open(&args.data, log_config(&jobs)?, Arc::new(SqlCompiler::new()))?;
+    tables::settle(&shared.store, &jobs)?;
     let health = Arc::clone(&shared.health);
+    let queries = Arc::new(QueryEngine::new(shared.store.clone(), Limits::for_machine())?);
     let state = AppState {
         board: Arc::clone(&shared.board),
         metrics: metrics(&shared),
@@ -47,7 +50,9 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
         ingest: Arc::new(LogIngest::new(Arc::clone(&shared.log), &jobs)),
         dead_letters: Arc::new(StoredLetters::new(Arc::clone(&shared.store), Arc::clone(&shared.log), Some(&jobs))),
         replays: Arc::new(StoredReplays::new(Arc::clone(&shared.store))),
-        queries: Arc::new(QueryEngine::new(shared.store.clone(), Limits::for_machine())?),
+        deletions: Arc::new(StoredRows::new(Arc::clone(&shared.store), Arc::clone(&queries))),
+        token: Some(new_token(&shared.folder)?),
+        queries,
         clock: Arc::clone(&shared.clock),
         data_folder: args.data.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -27,6 +27,7 @@ mod postgres;
 mod replay;
 mod staging;
 mod stories;
+mod tables;
 mod tasks;
 mod time;
 mod topics;

@@ -244,3 +244,11 @@ fn the_newest_segments_are_read_first() {
     let at = |n: usize| explained.find(&format!("logs-{n}.parquet")).expect("the file is named");
     assert!(at(3) < at(1) && at(1) < at(2) && at(2) < at(0), "{explained}");
 }
+
+#[test]
+fn now_is_one_moment_wherever_it_stands() {
+    let engine = Stage::with_logs(&[many(0, 10)], &[]).engine();
+    assert_eq!(value(&engine, "SELECT count(*) FROM logs WHERE ts BETWEEN '1970-01-01T00:00:05Z' AND now()"), "5");
+    assert_eq!(value(&engine, "SELECT count(*) FROM logs WHERE ts > now() - INTERVAL '1 day'"), "0");
+    assert_eq!(value(&engine, "SELECT now() = now() AND now() > TIMESTAMP '2020-01-01'"), "true");
+}

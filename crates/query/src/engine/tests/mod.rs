@@ -3,5 +3,6 @@
 
 mod answers;
 mod attacks;
+mod conditions;
 mod damage;
 mod indexed;

@@ -1,0 +1,106 @@
+//! Tables as their pipelines want them kept: for how long, in which order, with which sums.
+
+use crate::harness::{Place, paths, repository, said, well};
+use crate::up::Server;
+
+/// A pipeline that stores what is posted, and what is chosen about its table.
+fn kept(place: &Place, chosen: &str) -> String {
+    let text = format!(
+        "name: kept\nsources:\n  in: {{ http: {{ stream: kept }}, format: json, schema: {{ ts: timestamp, level: string, n: int64 }} }}\n\
+         time: {{ field: ts, not_before: 2000-01-01T00:00:00Z }}\noutputs:\n  - table: {{ name: kept, {chosen} }}\n"
+    );
+    place.write("kept.yaml", text).display().to_string()
+}
+
+fn post(server: &Server, rows: &[(&str, &str, i64)]) {
+    let rows: String =
+        rows.iter().map(|(ts, level, n)| format!("{{\"ts\":\"{ts}\",\"level\":\"{level}\",\"n\":{n}}}\n")).collect();
+    let (status, answer) = server.send("POST", "/api/v1/ingest/kept", "application/x-ndjson", &rows);
+    assert_eq!(status, 200, "{answer}");
+}
+
+#[test]
+fn rows_go_when_their_time_is_over_those_of_a_level_before_the_others_and_by_what_the_file_says_now() {
+    let place = Place::new();
+    let pipeline = kept(&place, "ttl: 36500d, ttl_by: { values: { debug: 1d } }");
+    let server = Server::start(&place, &[&pipeline]);
+    let rows = [
+        ("2001-01-01T00:00:00Z", "DEBUG", 1),
+        ("2001-01-01T00:00:00Z", "ERROR", 2),
+        ("2001-01-02T00:00:00Z", "debug", 4),
+        ("2001-01-03T00:00:00Z", "INFO", 8),
+    ];
+    post(&server, &rows);
+    server.sql_becomes("SELECT sum(n) FROM kept WHERE level <> 'nothing'", 2 + 8);
+    assert_eq!(server.stop("-TERM"), Some(0));
+
+    let pipeline = kept(&place, "ttl: 1d, ttl_by: { values: { error: 36500d } }");
+    let server = Server::start(&place, &[&pipeline]);
+    server.sql_becomes("SELECT sum(n) FROM kept", 2);
+    assert_eq!(server.stop("-TERM"), Some(0));
+}
+
+#[test]
+fn a_table_that_two_pipelines_want_kept_differently_is_refused() {
+    let place = Place::new();
+    let one = kept(&place, "ttl: 1d");
+    let text = std::fs::read_to_string(&one).expect("written");
+    let other = place.write("other.yaml", text.replace("name: kept\n", "name: other\n").replace("ttl: 1d", "ttl: 2d"));
+    let mut command = place.weir(&["up", "--listen", "127.0.0.1:0", "--data"]);
+    let output = command.arg(place.data()).arg(one).arg(other).output().expect("ran");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("the table kept is kept differently by kept, output kept and by other, output kept"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_example_answers_from_its_rollup_what_the_rows_say() {
+    let place = Place::new();
+    let logs = place.path("logs.ndjson");
+    well(&place.weir(&["gen", "logs", "--rows", "60000", "--out"]).arg(&logs).output().expect("made"));
+    let example = repository().join("examples/kept-requests.yaml");
+    well(&place.run(&example, &[paths("sources.requests.file.paths", &[&logs])]));
+    let question = "SELECT status, count(*) AS n, max(duration_ms) AS m FROM requests GROUP BY status ORDER BY status";
+    let explained = format!("{:?}", place.query(&format!("EXPLAIN {question}")));
+    assert!(explained.contains("answered by the rollup of service, status every 60 s"), "{explained}");
+    // No rollup knows what comes of an expression over a column that it sums up.
+    let from_rows = question.replace("max(duration_ms)", "max(duration_ms + 0)");
+    assert_eq!(place.query(question), place.query(&from_rows));
+    assert_eq!(place.number("SELECT sum(n) FROM (SELECT status, count(*) AS n FROM requests GROUP BY status)"), 60_000);
+}
+
+#[test]
+fn rows_are_deleted_by_a_condition_while_weir_is_up_and_while_none_is() {
+    let place = Place::new();
+    let pipeline = kept(&place, "index: tokens");
+    let server = Server::start(&place, &[&pipeline]);
+    let rows: Vec<(&str, &str, i64)> =
+        (0..40).map(|n| ("2026-01-01T00:00:00Z", ["DEBUG", "INFO"][n as usize % 2], n)).collect();
+    post(&server, &rows);
+    server.sql_becomes("SELECT count(*) FROM kept", 40);
+    // Once the next rows are there, the first are committed.
+    let delete = |arguments: &[&str]| {
+        let output = place.weir(&["delete", "kept", "--data"]).arg(place.data()).args(arguments).output().expect("ran");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned() + &said(&output))
+    };
+    let debug = "level = 'DEBUG' AND n < 20";
+    let (code, dry) = delete(&["--where", debug, "--dry-run"]);
+    assert_eq!((code, dry.contains("10 rows of kept would be deleted")), (Some(0), true), "{dry}");
+    let (code, unsure) = delete(&["--where", debug]);
+    assert_eq!(code, Some(2), "nobody is there to ask: {unsure}");
+    let (code, wrong) = delete(&["--where", "levl = 'x'", "--yes"]);
+    assert_eq!((code, wrong.contains("level")), (Some(1), true), "{wrong}");
+    let body = r#"{"where":"true"}"#;
+    let (status, answer) = server.send("POST", "/api/v1/tables/kept/delete", "application/json", body);
+    assert_eq!(status, 401, "{answer}");
+    server.sql_becomes("SELECT count(*) FROM kept", 40);
+
+    while !delete(&["--where", debug, "--yes"]).1.contains("0 rows of kept would be deleted") {}
+    server.sql_becomes("SELECT count(*) FROM kept", 30);
+    assert_eq!(server.stop("-TERM"), Some(0));
+    let (code, deleted) = delete(&["--where", "level = 'INFO'", "--yes"]);
+    assert_eq!((code, deleted.contains("20 rows of kept deleted")), (Some(0), true), "{deleted}");
+    assert_eq!(place.number("SELECT count(*) FROM kept"), 10);
+}
