@@ -44,7 +44,7 @@ impl Outlet {
                 if let Some(columns) = &output.columns {
                     shared.store.declare(&table.name, columns, time_column.as_deref())?;
                 }
-                let config = TableConfig { time_column, ..TableConfig::default() };
+                let config = TableConfig { time_column };
                 Box::new(TableSink::new(shared.store.writer(&table.name, config)?))
             }
             OutputConfig::File(file) => {

@@ -69,14 +69,16 @@ impl Values {
                         self.rows.push(0);
                         continue;
                     };
-                    if !numbers.contains_key(&whole) {
-                        if values.len() >= VALUES_MAX {
-                            return None;
+                    let number = match numbers.get(&whole) {
+                        Some(number) => *number,
+                        None if values.len() >= VALUES_MAX => return None,
+                        None => {
+                            values.push(whole);
+                            numbers.insert(whole, values.len() as u16);
+                            values.len() as u16
                         }
-                        values.push(whole);
-                        numbers.insert(whole, values.len() as u16);
-                    }
-                    self.rows.push(numbers[&whole]);
+                    };
+                    self.rows.push(number);
                 }
             }
             Known::Truths => {
