@@ -9,7 +9,7 @@ use weir_disk::{disk_error, publish, read_file};
 use weir_model::{ErrorKind, SeamError, SeamResult, Vfs};
 use weir_observe::PipelineHandle;
 use weir_state::Bundles;
-use weir_workers::{Share, StatePlace, Surroundings};
+use weir_workers::{MachinePace, Share, StatePlace, Surroundings};
 
 use super::Shared;
 use super::patience::Stopping;
@@ -30,6 +30,7 @@ pub(super) async fn run(
     let around = Surroundings {
         compiler: Arc::clone(&shared.compiler),
         clock: Arc::clone(&shared.clock),
+        pace: Arc::new(MachinePace::new()),
         handle: Arc::clone(handle),
         bundles: share.state.as_ref().map(|place| bundles(place, share, shared, &own)).transpose()?,
         runtime: tokio::runtime::Handle::current(),

@@ -16,6 +16,7 @@ mod kafka;
 mod mark;
 mod outputs;
 mod owner;
+mod pace;
 mod reader;
 mod restore;
 mod schemas;
@@ -32,12 +33,15 @@ use worker::Worker;
 
 pub use broker::{Broker, Committed, Event, Extent, Outgoing, Place, Transaction};
 pub use kafka::KafkaBroker;
+pub use pace::{MachinePace, Pace};
 pub use share::{Candidate, Refusal, Share, SharedSource, Sharing, StatePlace};
 pub use worker::Surroundings;
 
 /// The pauses before a worker begins anew; the last one repeats.
 const PAUSES: [Duration; 4] =
     [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(5)];
+/// How soon a worker that pauses hears that it is to stop.
+const STOP_HEARD_WITHIN: Duration = Duration::from_millis(50);
 /// How often in a row a worker begins anew after it was told that another one has its name.
 const NAMESAKES_MAX: usize = 20;
 
@@ -46,10 +50,23 @@ const NAMESAKES_MAX: usize = 20;
 /// # Errors
 /// Why it cannot go on: what beginning anew would not mend.
 pub fn run(share: &Share, instance: &str, around: &Surroundings, stop: &dyn Fn() -> bool) -> SeamResult<()> {
+    run_over(share, around, stop, &|| KafkaBroker::open(share, instance, around.runtime.clone()))
+}
+
+/// As [`run`], each time over what `open` opens.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_over<B: Broker>(
+    share: &Share,
+    around: &Surroundings,
+    stop: &dyn Fn() -> bool,
+    open: &dyn Fn() -> SeamResult<B>,
+) -> SeamResult<()> {
     let mut failures = 0;
     loop {
         around.handle.set_state(PipelineState::Starting);
-        let (committed, result) = attempt(share, instance, around, stop);
+        let (committed, result) = attempt(share, around, stop, open);
         let Err(error) = result else { return Ok(()) };
         failures = if committed { 1 } else { failures + 1 };
         match error.kind {
@@ -60,23 +77,24 @@ pub fn run(share: &Share, instance: &str, around: &Surroundings, stop: &dyn Fn()
         let pipeline = &share.plan.pipeline;
         tracing::warn!(pipeline, error = error.full(), failures, "beginning anew from what is committed");
         around.handle.trouble(&error.full(), around.clock.now());
-        let until = std::time::Instant::now() + PAUSES[failures.min(PAUSES.len()) - 1];
-        while std::time::Instant::now() < until {
+        let until = around.pace.elapsed() + PAUSES[failures.min(PAUSES.len()) - 1];
+        while around.pace.elapsed() < until {
             if stop() {
                 return Ok(());
             }
-            std::thread::park_timeout(Duration::from_millis(50));
+            around.pace.rest(STOP_HEARD_WITHIN);
         }
     }
 }
 
 /// One life: whether it committed anything, and how it ended.
-fn attempt(share: &Share, instance: &str, around: &Surroundings, stop: &dyn Fn() -> bool) -> (bool, SeamResult<()>) {
-    let broker = match KafkaBroker::open(share, instance, around.runtime.clone()) {
-        Ok(broker) => broker,
-        Err(error) => return (false, Err(error)),
-    };
-    let mut worker = match Worker::new(share, around, broker) {
+fn attempt<B: Broker>(
+    share: &Share,
+    around: &Surroundings,
+    stop: &dyn Fn() -> bool,
+    open: &dyn Fn() -> SeamResult<B>,
+) -> (bool, SeamResult<()>) {
+    let mut worker = match open().and_then(|broker| Worker::new(share, around, broker)) {
         Ok(worker) => worker,
         Err(error) => return (false, Err(error)),
     };

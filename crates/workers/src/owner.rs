@@ -80,6 +80,11 @@ impl Owner {
         Ok(())
     }
 
+    /// Where the reading of the partials of `place` goes on.
+    pub(crate) fn next_of(&self, place: &Place) -> u64 {
+        u16::try_from(place.partition).ok().and_then(|group| self.next.get(&group)).copied().unwrap_or(0)
+    }
+
     pub(crate) fn tick(&mut self, now: ProcessingTime, outputs: &mut Outputs) -> SeamResult<()> {
         let mut effects: Vec<Effect> = Vec::new();
         self.merge.tick(now, &mut effects);

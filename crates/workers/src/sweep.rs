@@ -2,7 +2,7 @@
 //! still on its way is not named either: only what stays unnamed for longer than any transaction lives is removed.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use weir_model::SeamResult;
 use weir_state::Bundles;
@@ -18,36 +18,36 @@ const EVERY: Duration = Duration::from_secs(60);
 pub(crate) struct Sweep {
     /// For how long one must be unnamed.
     unnamed_for: Duration,
-    last: Instant,
+    /// When it was looked last, as the worker's pace has it.
+    last: Duration,
     /// Since when each is known to be unnamed.
-    suspects: BTreeMap<String, Instant>,
+    suspects: BTreeMap<String, Duration>,
 }
 
 impl Sweep {
-    pub(crate) fn new(unnamed_for: Duration) -> Self {
-        Self { unnamed_for, last: Instant::now(), suspects: BTreeMap::new() }
+    pub(crate) fn new(unnamed_for: Duration, now: Duration) -> Self {
+        Self { unnamed_for, last: now, suspects: BTreeMap::new() }
     }
 
     /// Looks, if it is time to. A failure only leaves them there until the next time.
-    pub(crate) fn go<B: Broker>(&mut self, share: &Share, broker: &mut B, bundles: &Bundles) {
-        if self.last.elapsed() < EVERY {
+    pub(crate) fn go<B: Broker>(&mut self, now: Duration, share: &Share, broker: &mut B, bundles: &Bundles) {
+        if now.saturating_sub(self.last) < EVERY {
             return;
         }
-        self.last = Instant::now();
-        if let Err(error) = self.look(share, broker, bundles) {
+        self.last = now;
+        if let Err(error) = self.look(now, share, broker, bundles) {
             tracing::warn!(pipeline = share.plan.pipeline, error = error.full(), "old bundles were not looked for");
         }
     }
 
-    fn look<B: Broker>(&mut self, share: &Share, broker: &mut B, bundles: &Bundles) -> SeamResult<()> {
+    fn look<B: Broker>(&mut self, now: Duration, share: &Share, broker: &mut B, bundles: &Bundles) -> SeamResult<()> {
         // What is there is asked first: a name that is committed in between is not suspected.
         let there = bundles.names()?;
         let named = named(share, broker)?;
-        let now = Instant::now();
         self.suspects.retain(|name, _| there.contains(name) && !named.contains(name));
         for name in there.difference(&named) {
             let since = *self.suspects.entry(name.clone()).or_insert(now);
-            if now - since >= self.unnamed_for {
+            if now.saturating_sub(since) >= self.unnamed_for {
                 bundles.remove(name)?;
                 self.suspects.remove(name);
             }

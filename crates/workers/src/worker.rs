@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use weir_model::{Balance, Clock, Compiler, Epoch, ErrorKind, SeamError, SeamResult, Watermark};
 use weir_observe::{Checkpoint, PipelineHandle, PipelineState};
@@ -13,6 +13,7 @@ use crate::broker::{Broker, Committed, Event, Outgoing, Place, Transaction};
 use crate::mark::Mark;
 use crate::outputs::Outputs;
 use crate::owner::{Owner, heard};
+use crate::pace::Pace;
 use crate::reader::Reader;
 use crate::restore::Restored;
 use crate::schemas::Schemas;
@@ -33,6 +34,8 @@ pub struct Surroundings {
     pub compiler: Arc<dyn Compiler>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    /// Lets time pass.
+    pub pace: Arc<dyn Pace>,
     /// What the pipeline says of itself.
     pub handle: Arc<PipelineHandle>,
     /// Where state lies; nothing where a plan has none.
@@ -58,7 +61,8 @@ pub(crate) struct Worker<'a, B> {
     /// The bundle of the last commit, and the partitions in it.
     bundle: Option<(String, BTreeSet<Place>)>,
     sweep: Sweep,
-    deleted: Instant,
+    /// When records of partials were deleted last, as the pace has it.
+    deleted: Duration,
     gone_back: u32,
     /// Whether anything was committed in this life.
     pub(crate) committed: bool,
@@ -78,8 +82,8 @@ impl<'a, B: Broker> Worker<'a, B> {
             epoch: Epoch::default(),
             dirty: false,
             bundle: None,
-            sweep: Sweep::new(share.sharing.transaction * 3),
-            deleted: Instant::now(),
+            sweep: Sweep::new(share.sharing.transaction * 3, around.pace.elapsed()),
+            deleted: around.pace.elapsed(),
             gone_back: 0,
             committed: false,
         })
@@ -88,9 +92,10 @@ impl<'a, B: Broker> Worker<'a, B> {
     /// Works until `stop` says so; everything taken is committed then.
     pub(crate) fn run(&mut self, stop: &dyn Fn() -> bool) -> SeamResult<()> {
         self.around.handle.set_state(PipelineState::Running);
-        let (mut tick, mut due) = (Instant::now(), Instant::now() + self.share.epoch);
+        let pace = Arc::clone(&self.around.pace);
+        let (mut tick, mut due) = (pace.elapsed(), pace.elapsed() + self.share.epoch);
         loop {
-            let now = Instant::now();
+            let now = pace.elapsed();
             if now >= tick {
                 if stop() {
                     return self.commit();
@@ -100,17 +105,17 @@ impl<'a, B: Broker> Worker<'a, B> {
             }
             if now >= due || self.outputs.is_full() {
                 self.commit()?;
-                due = Instant::now() + self.share.epoch;
+                due = pace.elapsed() + self.share.epoch;
             }
             let gathered = self.readers.values().any(Reader::has_gathered);
-            let wait = if gathered { Duration::ZERO } else { tick.min(due).saturating_duration_since(now) };
+            let wait = if gathered { Duration::ZERO } else { tick.min(due).saturating_sub(now) };
             match self.broker.next(wait)? {
                 Some(Event::Record { place, offset, value }) => self.record(&place, offset, value.as_deref())?,
                 Some(Event::End(place)) => self.end(&place)?,
                 Some(Event::Assigned(places)) => {
                     self.places = places;
                     self.restore()?;
-                    due = Instant::now() + self.share.epoch;
+                    due = pace.elapsed() + self.share.epoch;
                 }
                 Some(Event::Revoked { lost }) => self.revoked(lost)?,
                 None => self.flush()?,
@@ -120,6 +125,9 @@ impl<'a, B: Broker> Worker<'a, B> {
 
     fn record(&mut self, place: &Place, offset: u64, value: Option<&[u8]>) -> SeamResult<()> {
         if let Some(reader) = self.readers.get_mut(place) {
+            if !is_new(place, offset, reader.next) {
+                return Ok(());
+            }
             self.dirty = true;
             if reader.take(offset, value) {
                 let (of, now) = (&self.share.sources[reader.source], self.around.clock.now());
@@ -135,6 +143,9 @@ impl<'a, B: Broker> Worker<'a, B> {
                 Ok(())
             }
             (Some(owner), topic) if topic == self.share.partials_topic() => {
+                if !is_new(place, offset, owner.next_of(place)) {
+                    return Ok(());
+                }
                 self.dirty = true;
                 owner.take(place, (offset, value), &mut self.outputs)
             }
@@ -201,7 +212,7 @@ impl<'a, B: Broker> Worker<'a, B> {
     /// Goes to where the last commits have left what the group has given.
     fn restore(&mut self) -> SeamResult<()> {
         self.forget();
-        let started = Instant::now();
+        let started = self.around.pace.elapsed();
         let Restored { readers, mut owner, starts, decided, epoch, known } =
             crate::restore::restore(self.share, self.around, &mut self.broker, &self.places)?;
         if let Some(owner) = &mut owner {
@@ -220,7 +231,7 @@ impl<'a, B: Broker> Worker<'a, B> {
         tracing::info!(
             pipeline = self.share.plan.pipeline,
             partitions = places.join(" "),
-            took = ?started.elapsed(),
+            took = ?self.around.pace.elapsed().saturating_sub(started),
             "the group has given partitions"
         );
         if decided {
@@ -249,7 +260,7 @@ impl<'a, B: Broker> Worker<'a, B> {
     /// Everything that was taken, and what comes of it, in one transaction.
     fn commit_once(&mut self) -> SeamResult<()> {
         self.flush()?;
-        let started = Instant::now();
+        let started = self.around.pace.elapsed();
         let epoch = self.epoch.next();
         let parts = self.seal(epoch)?;
         if !self.dirty && self.outputs.is_empty() {
@@ -272,7 +283,7 @@ impl<'a, B: Broker> Worker<'a, B> {
         self.around.handle.committed(Checkpoint {
             epoch,
             at: self.around.clock.now(),
-            took: started.elapsed(),
+            took: self.around.pace.elapsed().saturating_sub(started),
             snapshot_bytes,
         });
         self.collect(bundle, &transaction);
@@ -326,8 +337,9 @@ impl<'a, B: Broker> Worker<'a, B> {
     /// Removes what nobody needs after this commit. A failure only leaves things behind, until the next time.
     fn collect(&mut self, bundle: Option<String>, transaction: &Transaction) {
         let partials = self.share.partials_topic();
-        if self.deleted.elapsed() >= DELETE_EVERY {
-            self.deleted = Instant::now();
+        let now = self.around.pace.elapsed();
+        if now.saturating_sub(self.deleted) >= DELETE_EVERY {
+            self.deleted = now;
             let own = transaction.offsets.iter().filter(|(place, _)| *place.topic == *partials);
             let own: Vec<_> = own.map(|(place, committed)| (place.clone(), committed.offset)).collect();
             self.broker.delete_before(&own);
@@ -346,7 +358,7 @@ impl<'a, B: Broker> Worker<'a, B> {
                 "an old bundle was not removed"
             );
         }
-        self.sweep.go(self.share, &mut self.broker, bundles);
+        self.sweep.go(now, self.share, &mut self.broker, bundles);
     }
 
     /// Brings the board up to date.
@@ -371,6 +383,15 @@ impl<'a, B: Broker> Worker<'a, B> {
             handle.set_balance(&output.name, balance);
         }
     }
+}
+
+/// Whether a record was not taken yet. Clients begin anew behind the scenes, after a change of leaders for one, and some
+/// yield then what they have yielded already.
+fn is_new(place: &Place, offset: u64, next: u64) -> bool {
+    if offset < next {
+        tracing::warn!(%place, offset, next, "the client yields a record once more: it is not taken again");
+    }
+    offset >= next
 }
 
 /// Something is wrong with what is committed, and only people can say what is to be done.

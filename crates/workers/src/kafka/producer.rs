@@ -75,7 +75,12 @@ impl Sender {
         }
         if started.elapsed() > PROMPT {
             tracing::warn!(took = ?started.elapsed(), "a transaction took long: its producer is made anew");
-            (self.client, self.hearing) = begin(&self.settings, self.within)?;
+            // It is committed; but without another producer nothing more can be.
+            let begun = begin(&self.settings, self.within);
+            (self.client, self.hearing) = begun.map_err(|error| match error.kind {
+                ErrorKind::Retry => SeamError { kind: ErrorKind::Unknown, ..error },
+                _ => error,
+            })?;
         }
         Ok(())
     }
