@@ -48,13 +48,15 @@ usage: cargo xtask COMMAND
       --seed N            this seed; a failure is shrunk and shown whole
       --seeds N           so many (default 1000)
       --from N            beginning with this one (default 0)
+      --of workers        workers that share a pipeline, over simulated brokers, instead of a pipeline alone
       --planted all       plant the bugs of docs/planted-bugs.md, one after the other: each must be found
   kills [OPTIONS]       the binary, killed under load and at system calls: nothing lost, nothing twice (needs strace)
       --kills N           kills at random moments (default 30)
       --every K           a kill at every K-th system call that reaches the disk, one life each (default 40; 0: none)
       --seed S            the moments of this seed (default 1)
       --release           kill the binary of a release
-  nightly               what takes too long for every change: 200,000 streams per oracle, 300 kills, a kill at every call
+  nightly               what takes too long for every change: 200,000 streams per oracle, 50,000 seeds of workers, 300 kills,
+                        a kill at every call
   nightly kafka         workers over a real Kafka: 1,000,000 ids and 100 kills, passed through and counted
   kafka fetch           put the jars of the tests' Kafka into the cache
   kafka up [3]          run the tests' Kafka (one broker, or 3) until Enter is pressed

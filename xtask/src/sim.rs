@@ -15,7 +15,13 @@ const PLANTED_SEEDS: &str = "2000";
 /// What plants bugs.
 const WITH_BUGS: [&str; 2] = ["--features", "weir-faults/planted"];
 
-/// `cargo xtask sim [--seed N | --seeds N --from N | --planted all]`.
+/// What workers over simulated brokers are played.
+const OF_WORKERS: [&str; 2] = ["--of", "workers"];
+/// Seeds of workers that every change must pass, and those of a night.
+const CI_WORKERS: &str = "1000";
+const NIGHT_WORKERS: &str = "50000";
+
+/// `cargo xtask sim [--of workers] [--seed N | --seeds N --from N | --planted all]`.
 pub(crate) fn run(options: &[&str]) -> Outcome {
     if options.contains(&"--planted") {
         return planted("debug", options);
@@ -27,6 +33,7 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
 /// What every change must pass.
 pub(crate) fn ci() -> Outcome {
     run(&["--seeds", CI_SEEDS])?;
+    run(&[&OF_WORKERS[..], &["--seeds", CI_WORKERS]].concat())?;
     run(&["--planted", "all"])
 }
 
@@ -42,6 +49,7 @@ pub(crate) fn nightly() -> Outcome {
     let build = [&BUILD[..], &["--profile", "seeds"]].concat();
     step("build the simulator", "cargo", &build, &[])?;
     play("seeds", &["--from", CI_SEEDS, "--seeds", NIGHT_SEEDS])?;
+    play("seeds", &[&OF_WORKERS[..], &["--from", CI_WORKERS, "--seeds", NIGHT_WORKERS]].concat())?;
     planted("seeds", &["--planted", "all"])
 }
 

@@ -3,19 +3,39 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use weir_faults::Scenario;
 use weir_model::{Planted, plant};
 
-use crate::{Options, search};
+use crate::{Of, Options, search};
+
+/// What workers must stumble over; everything else is for the pipeline alone.
+const OF_WORKERS: [Planted; 10] = [
+    Planted::RedeliveredTaken,
+    Planted::BundleRemovedEarly,
+    Planted::BundleIgnored,
+    Planted::PartialsForgotten,
+    Planted::UndecidedRead,
+    Planted::StableNotRequired,
+    Planted::MembershipNotSaid,
+    Planted::NotAborted,
+    Planted::SlowProducerKept,
+    Planted::OffsetsBeside,
+];
+/// Both must stumble over these.
+const OF_BOTH: [Planted; 1] = [Planted::SnapshotNameReused];
 
 /// Every bug that `only` names must be found among the first seeds, as many as the options say.
 pub(crate) fn hunt(options: &Options, only: &str) -> ExitCode {
-    let bugs = Planted::ALL.iter().filter(|bug| only == "all" || only.split(',').any(|only| bug.name() == only));
+    let is_meant = |bug: &&Planted| only == "all" || only.split(',').any(|only| bug.name() == only);
+    let of = |bug: &Planted| {
+        let of = if OF_WORKERS.contains(bug) { Of::Workers } else { Of::Pipeline };
+        std::iter::once((*bug, of)).chain(OF_BOTH.contains(bug).then_some((*bug, Of::Workers))).collect::<Vec<_>>()
+    };
+    let bugs = Planted::ALL.iter().filter(is_meant).flat_map(of);
     let (mut found, mut escaped, mut slowest) = (0, Vec::new(), 0);
     let began = Instant::now();
-    for bug in bugs {
-        plant(Some(*bug));
-        let caught = search(options, &|seed| weir_faults::run(&Scenario::of(seed)));
+    for (bug, of) in bugs {
+        plant(Some(bug));
+        let caught = search(options, &|seed| of.run(seed));
         plant(None);
         match caught {
             Some((seed, failure)) => {

@@ -14,6 +14,7 @@ mod pipeline;
 mod random;
 mod scenario;
 mod shrink;
+pub mod workers;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -8,13 +8,53 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use weir_faults::{Failure, Ran, Scenario, journal, run, shrink};
+use weir_faults::{Failure, Ran, Scenario, journal, run, shrink, workers};
 
-const USAGE: &str = "usage: weir-faults [--seeds N] [--from SEED] [--seed SEED] [--threads N] [--commit HASH] | --journal SEED | --planted all|NAME,NAME";
+const USAGE: &str = "usage: weir-faults [--seeds N] [--from SEED] [--seed SEED] [--threads N] [--commit HASH] [--of pipeline|workers] | --journal SEED | --planted all|NAME,NAME";
 /// Every so many seeds one is played twice, to see whether it does the same.
 const TWICE_EVERY: u64 = 50;
 
+/// What is simulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    /// A pipeline over its log, alone.
+    Pipeline,
+    /// Workers that share one over Kafka.
+    Workers,
+}
+
+impl Of {
+    fn run(self, seed: u64) -> Result<Ran, Failure> {
+        match self {
+            Self::Pipeline => run(&Scenario::of(seed)),
+            Self::Workers => workers::run(&workers::Scenario::of(seed)),
+        }
+    }
+
+    /// What is left of a failing seed when everything goes that need not be there, and how that fails.
+    fn shrunk(self, seed: u64, failure: Failure) -> (String, Failure) {
+        match self {
+            Self::Pipeline => {
+                let (small, failure) = shrink(Scenario::of(seed), failure);
+                (format!("{small:#?}"), failure)
+            }
+            Self::Workers => {
+                let (small, failure) = workers::shrink(workers::Scenario::of(seed), failure);
+                (format!("{small:#?}"), failure)
+            }
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Pipeline => "pipeline",
+            Self::Workers => "workers",
+        }
+    }
+}
+
 struct Options {
+    of: Of,
     from: u64,
     seeds: u64,
     threads: u64,
@@ -45,29 +85,37 @@ fn main() -> ExitCode {
     let began = Instant::now();
     let sum = Mutex::new(Ran::default());
     let found = search(&options, &|seed| {
-        let ran = play(seed)?;
+        let ran = play(options.of, seed)?;
         add(&mut sum.lock().expect("nobody panics with it"), &ran);
         Ok(ran)
     });
     let sum = sum.into_inner().expect("nobody panics with it");
     let Some((seed, failure)) = found else {
         println!(
-            "{} seeds from {}: {} lives, {} of them cut short, {} faults, {} refusals of damage, {} operations of the disk, in {:.1} s",
+            "{} seeds from {} of {}: {} lives, {} of them cut short, {} faults, {} refusals{}, {} operations, in {:.1} s",
             options.seeds,
             options.from,
+            match options.of {
+                Of::Pipeline => "a pipeline",
+                Of::Workers => "workers",
+            },
             sum.lives,
             sum.deaths,
             sum.mishaps,
             sum.refused,
+            match options.of {
+                Of::Pipeline => " of damage",
+                Of::Workers => " of members that are none any more",
+            },
             sum.operations,
             began.elapsed().as_secs_f64()
         );
         return ExitCode::SUCCESS;
     };
     println!("seed {seed} fails at commit {} {failure}", options.commit);
-    let (small, failure) = shrink(Scenario::of(seed), failure);
-    println!("what is left of it when everything goes that need not be there:\n{small:#?}\nfails {failure}");
-    println!("again: cargo xtask sim --seed {seed}");
+    let (small, failure) = options.of.shrunk(seed, failure);
+    println!("what is left of it when everything goes that need not be there:\n{small}\nfails {failure}");
+    println!("again: cargo xtask sim --of {} --seed {seed}", options.of.name());
     ExitCode::FAILURE
 }
 
@@ -109,11 +157,10 @@ fn search(options: &Options, play: &(dyn Fn(u64) -> Result<Ran, Failure> + Sync)
 }
 
 /// Plays a seed, some of them twice.
-fn play(seed: u64) -> Result<Ran, Failure> {
-    let scenario = Scenario::of(seed);
-    let ran = run(&scenario)?;
+fn play(of: Of, seed: u64) -> Result<Ran, Failure> {
+    let ran = of.run(seed)?;
     if seed.is_multiple_of(TWICE_EVERY) {
-        let again = run(&scenario)?;
+        let again = of.run(seed)?;
         if again != ran {
             let what = format!("the same seed did something else the second time: {ran:?}, then {again:?}");
             return Err(Failure { what, life: 0, mishaps: Vec::new() });
@@ -132,13 +179,17 @@ fn add(sum: &mut Ran, ran: &Ran) {
 
 fn options() -> Result<Options, String> {
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
-    let mut options =
-        Options { from: 0, seeds: 1000, threads, commit: "unknown".to_owned(), journal: None, planted: None };
+    let commit = "unknown".to_owned();
+    let mut options = Options { of: Of::Pipeline, from: 0, seeds: 1000, threads, commit, journal: None, planted: None };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
         let number = || value.parse::<u64>().map_err(|_| format!("{word} {value}: not a number"));
         match word.as_str() {
+            "--of" => {
+                let of = [Of::Pipeline, Of::Workers].into_iter().find(|of| of.name() == value);
+                options.of = of.ok_or_else(|| format!("--of {value}: pipeline or workers"))?;
+            }
             "--seeds" => options.seeds = number()?,
             "--from" => options.from = number()?,
             "--seed" => (options.from, options.seeds) = (number()?, 1),

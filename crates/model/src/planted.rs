@@ -65,6 +65,16 @@ bugs! {
     WindowEndIncluded = "window-end-included": "a window is closed only when the watermark is beyond its end, not at it",
     WatermarkPerBatch = "watermark-per-batch": "the watermark advances with batches instead of records",
     WatermarkNotRestored = "watermark-not-restored": "a restart forgets how far its partitions had come",
+    RedeliveredTaken = "redelivered-taken": "a worker takes a record that its client yields once more",
+    BundleRemovedEarly = "bundle-removed-early": "a worker removes its last bundle before the commit that replaces it",
+    BundleIgnored = "bundle-ignored": "the owner of a key group begins with nothing instead of the state that is committed",
+    PartialsForgotten = "partials-forgotten": "a worker commits what owners have made of partials, and not up to where they have read",
+    UndecidedRead = "undecided-read": "workers read records whose transaction is not decided",
+    StableNotRequired = "stable-not-required": "a worker begins at offsets that a transaction is about to replace",
+    MembershipNotSaid = "membership-not-said": "a worker commits without saying which member of which generation it is",
+    NotAborted = "not-aborted": "a transaction whose offsets were refused is not aborted, and the next one goes on with it",
+    SlowProducerKept = "slow-producer-kept": "a producer whose commit may have been sent twice is used again",
+    OffsetsBeside = "offsets-beside": "a worker commits its offsets after its transaction instead of in it",
 }
 
 /// Plants a bug, or none.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use regex::Regex;
 use weir_collect::KafkaStart;
 use weir_engine::{EngineError, Fold, KeyGroup, Merge};
-use weir_model::{Epoch, ErrorKind, PartitionId, SeamError, SeamResult};
+use weir_model::{Epoch, ErrorKind, PartitionId, SeamError, SeamResult, planted};
 use weir_state::{Bundles, Part};
 
 use crate::broker::{Broker, Committed, Place};
@@ -234,8 +234,10 @@ impl<B: Broker> Finding<'_, B> {
             let extent = self.broker.extent(place)?;
             let (offset, done) = match self.committed.get(place).cloned() {
                 Some(committed) => match self.goes_on(place, &committed)? {
-                    (offset, _, Some(part)) => (offset, merge.import(KeyGroup(group), &part.snapshot)),
-                    (offset, _, None) => (offset, merge.begin(KeyGroup(group))),
+                    (offset, _, Some(part)) if !planted!(BundleIgnored) => {
+                        (offset, merge.import(KeyGroup(group), &part.snapshot))
+                    }
+                    (offset, _, _) => (offset, merge.begin(KeyGroup(group))),
                 },
                 None => {
                     self.decided = true;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir_model::{Balance, Clock, Compiler, Epoch, ErrorKind, SeamError, SeamResult, Watermark};
+use weir_model::{Balance, Clock, Compiler, Epoch, ErrorKind, SeamError, SeamResult, Watermark, planted};
 use weir_observe::{Checkpoint, PipelineHandle, PipelineState};
 use weir_state::{Bundles, Part};
 
@@ -275,6 +275,11 @@ impl<'a, B: Broker> Worker<'a, B> {
         };
         let offsets = self.offsets(bundle.as_deref());
         let transaction = Transaction { records: self.outputs.take(), offsets };
+        if planted!(BundleRemovedEarly)
+            && let (Some(bundles), Some((before, _))) = (&self.around.bundles, &self.bundle)
+        {
+            bundles.remove(before)?;
+        }
         self.broker.commit(&transaction)?;
         self.epoch = epoch;
         self.dirty = false;
@@ -326,7 +331,7 @@ impl<'a, B: Broker> Worker<'a, B> {
         let readers = self.readers.iter();
         let mut offsets: Vec<_> =
             readers.map(|(place, reader)| (place.clone(), committed(reader.next, reader.known))).collect();
-        if let Some(owner) = &self.owner {
+        if let Some(owner) = self.owner.as_ref().filter(|_| !planted!(PartialsForgotten)) {
             let (topic, groups) = (self.share.partials_topic(), i32::from(self.share.key_groups()));
             let place = |group: u16| Place::new(topic.as_str(), i32::from(group));
             offsets.extend(owner.next.iter().map(|(group, next)| (place(*group), committed(*next, groups))));
@@ -391,7 +396,7 @@ fn is_new(place: &Place, offset: u64, next: u64) -> bool {
     if offset < next {
         tracing::warn!(%place, offset, next, "the client yields a record once more: it is not taken again");
     }
-    offset >= next
+    offset >= next || planted!(RedeliveredTaken)
 }
 
 /// Something is wrong with what is committed, and only people can say what is to be done.

@@ -1,0 +1,174 @@
+//! The transactional producer of a worker over the simulated brokers: the same steps and the same answers as that of
+//! `weir-workers` over librdkafka.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use weir_model::{ErrorKind, SeamError, SeamResult, planted};
+use weir_workers::{Outgoing, Place, Transaction};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::clockwork::Clockwork;
+use super::cluster::group::Membership;
+use super::cluster::transactions::Identity;
+use super::cluster::{Answer, Heard, Refused, Request};
+
+/// After so long the client takes a connection for dead, and sends once more what was sent, which may be done twice.
+const SENT_AGAIN_AFTER: Duration = Duration::from_secs(4);
+/// A producer whose transaction took longer is made anew: less than that.
+const PROMPT: Duration = Duration::from_secs(3);
+/// How long it is waited before something is asked again.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(20);
+/// How many records are sent at once.
+const BATCH: usize = 16;
+
+/// Makes transactions.
+pub(super) struct Producer {
+    clockwork: Clockwork,
+    process: usize,
+    name: String,
+    within: Duration,
+    identity: Identity,
+    batches: u64,
+}
+
+/// Why something was not done.
+enum Failed {
+    Refused(Refused),
+    TimedOut,
+}
+
+impl Producer {
+    pub(super) fn open(clockwork: &Clockwork, process: usize, name: &str, within: Duration) -> SeamResult<Self> {
+        let name = name.to_owned();
+        let mut own = Self { clockwork: clockwork.clone(), process, name, within, identity: (0, 0), batches: 0 };
+        own.begin()?;
+        Ok(own)
+    }
+
+    fn begin(&mut self) -> SeamResult<()> {
+        match self.ask(&Request::Init) {
+            Ok(Answer::Identity(identity)) => {
+                (self.identity, self.batches) = (identity, 0);
+                Ok(())
+            }
+            Ok(Answer::Done) | Err(_) => Err(SeamError::new(ErrorKind::Retry, "the brokers give no transaction")),
+        }
+    }
+
+    pub(super) fn commit(&mut self, transaction: &Transaction, member: &Membership) -> SeamResult<()> {
+        let (started, identity) = (self.now(), self.identity);
+        let mut of = BTreeMap::<Place, Vec<Outgoing>>::new();
+        for record in &transaction.records {
+            of.entry(self.place(record)).or_default().push(record.clone());
+        }
+        self.produce(of)
+            .map_err(|failed| indefinite("the brokers do not take the records of a transaction", &failed))?;
+        let offsets = Arc::new(transaction.offsets.clone());
+        if !planted!(OffsetsBeside) {
+            let member = Membership { is_said: !planted!(MembershipNotSaid), ..member.clone() };
+            let said = self
+                .ask(&Request::Add { identity, places: Vec::new(), offsets: true })
+                .and_then(|_| self.ask(&Request::Offsets { identity, member, offsets: Arc::clone(&offsets) }));
+            if let Err(failed) = said {
+                return Err(self.abort("the offsets are not part of the transaction", &failed));
+            }
+        }
+        if let Err(failed) = self.ask(&Request::End { identity, is_commit: true }) {
+            return Err(indefinite("a transaction was not committed", &failed));
+        }
+        if planted!(OffsetsBeside) {
+            self.clockwork.wait(self.process, ASKED_AGAIN_AFTER);
+            self.clockwork.with(|cluster, _| cluster.group.offsets.extend(offsets.iter().cloned()));
+        }
+        if self.now() - started > PROMPT && !planted!(SlowProducerKept) {
+            // It is committed; but without another producer nothing more can be.
+            self.begin().map_err(|error| SeamError { kind: ErrorKind::Unknown, ..error })?;
+        }
+        Ok(())
+    }
+
+    /// Records in their partitions, some of each at a time.
+    fn produce(&mut self, of: BTreeMap<Place, Vec<Outgoing>>) -> Result<(), Failed> {
+        let identity = self.identity;
+        if !of.is_empty() {
+            self.ask(&Request::Add { identity, places: of.keys().cloned().collect(), offsets: false })?;
+        }
+        for (place, records) in of {
+            for records in records.chunks(BATCH) {
+                self.batches += 1;
+                let (place, records) = (place.clone(), Arc::new(records.to_vec()));
+                self.ask(&Request::Produce { identity, place, batch: self.batches, records })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&self, record: &Outgoing) -> Place {
+        let partition = record.partition.unwrap_or_else(|| {
+            let count = self.clockwork.with(|cluster, _| cluster.topics.get(&record.topic).map_or(1, Vec::len));
+            let key = xxh3_64(record.key.as_deref().unwrap_or_default());
+            i32::try_from(key % count.max(1) as u64).unwrap_or(0)
+        });
+        Place { topic: Arc::clone(&record.topic), partition }
+    }
+
+    /// Aborts where the brokers say that it can.
+    fn abort(&self, doing: &str, failed: &Failed) -> SeamError {
+        if !matches!(failed, Failed::Refused(Refused::Membership)) {
+            return indefinite(doing, failed);
+        }
+        let refused = || SeamError::new(ErrorKind::Retry, format!("{doing}: not as this member"));
+        if planted!(NotAborted) {
+            return refused();
+        }
+        match self.ask(&Request::End { identity: self.identity, is_commit: false }) {
+            Ok(_) => refused(),
+            Err(failed) => indefinite(&format!("{doing}, and could not be aborted"), &failed),
+        }
+    }
+
+    /// Asks until there is an answer or no time left.
+    fn ask(&self, request: &Request) -> Result<Answer, Failed> {
+        let until = self.now() + self.within;
+        loop {
+            let mailbox =
+                self.clockwork.with(|cluster, agenda| cluster.send(agenda, self.process, &self.name, request.clone()));
+            let patience = until.min(self.now() + SENT_AGAIN_AFTER);
+            let heard = loop {
+                let heard = mailbox.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let left = patience.saturating_sub(self.now());
+                match heard {
+                    Some(heard) => break heard,
+                    None if left.is_zero() => break Heard::Broken,
+                    None => self.clockwork.wait(self.process, left),
+                }
+            };
+            match heard {
+                Heard::Answer(Ok(answer)) => return Ok(answer),
+                Heard::Answer(Err(Refused::Later)) | Heard::Broken => {}
+                Heard::Answer(Err(refused)) => return Err(Failed::Refused(refused)),
+            }
+            if self.now() >= until {
+                return Err(Failed::TimedOut);
+            }
+            self.clockwork.wait(self.process, ASKED_AGAIN_AFTER);
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.clockwork.with(|_, agenda| agenda.now)
+    }
+}
+
+/// Nobody knows what came of it.
+fn indefinite(doing: &str, failed: &Failed) -> SeamError {
+    match failed {
+        Failed::Refused(Refused::Fenced) => {
+            SeamError::new(ErrorKind::Closed, format!("{doing}: the producer is fenced"))
+        }
+        Failed::Refused(refused) => SeamError::new(ErrorKind::Unknown, format!("{doing}: {refused:?}")),
+        Failed::TimedOut => SeamError::new(ErrorKind::Unknown, format!("{doing}: no answer in time")),
+    }
+}

@@ -1,0 +1,56 @@
+//! The simulation itself: that it repeats, and that what it does to workers happens to them.
+
+use std::collections::BTreeMap;
+
+use super::{Mishap, Scenario, Shape, What, run};
+
+/// A seed whose scenario has this shape.
+fn calm(shape: Shape) -> Scenario {
+    let mut scenario = (1..).map(Scenario::of).find(|scenario| scenario.shape == shape).expect("there are many");
+    scenario.mishaps.clear();
+    scenario.weather = Default::default();
+    scenario.workers = 2;
+    scenario.partitions = 2;
+    scenario
+}
+
+#[test]
+fn the_same_seed_does_the_same_and_another_one_something_else() {
+    let mut traces = BTreeMap::new();
+    for seed in 1..9 {
+        let ran = run(&Scenario::of(seed)).expect("it passes");
+        assert_eq!(run(&Scenario::of(seed)).expect("it passes again"), ran, "seed {seed}");
+        traces.insert(ran.trace, seed);
+    }
+    assert_eq!(traces.len(), 8);
+}
+
+#[test]
+fn workers_without_mishaps_have_one_life_each() {
+    for shape in [Shape::Through, Shape::Counts] {
+        let ran = run(&calm(shape)).expect("it passes");
+        assert_eq!((ran.lives, ran.deaths, ran.refused), (2, 0, 0), "{shape:?}");
+    }
+}
+
+/// Frozen at every 10 ms of its first commits, for longer than its session and its transaction: it wakes up as nobody.
+#[test]
+fn a_worker_that_wakes_up_after_its_partitions_moved_is_refused_at_some_moments_and_doubles_nothing_at_any() {
+    let mut refused = 0;
+    for at in 0..40 {
+        let mut scenario = calm(Shape::Through);
+        (scenario.ids, scenario.portions, scenario.epoch_ms, scenario.weather.way_ms) = (240, 30, 100, 20);
+        let what = What::Freeze { worker: 0, for_ms: 4_500 };
+        scenario.mishaps = vec![Mishap { at_ms: 1_300 + at * 10, what }];
+        refused += run(&scenario).expect("nothing is doubled").refused;
+    }
+    assert!(refused > 0, "no freeze met a commit");
+}
+
+/// What a topic made anew does to workers, every one of them says.
+#[test]
+fn a_topic_that_was_made_anew_is_refused_by_name() {
+    let mut scenario = calm(Shape::Through);
+    scenario.mishaps = vec![Mishap { at_ms: 0, what: What::Recreate }];
+    run(&scenario).expect("all workers refuse");
+}
