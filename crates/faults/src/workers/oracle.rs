@@ -25,7 +25,7 @@ impl Expected<'_> {
         let letters: Vec<u64> = rows(cluster, LETTERS).iter().filter_map(letter).collect();
         self.same("dead letters", &bad, &letters)?;
         let late = rows(cluster, LATE);
-        if let Some(late) = late.first() {
+        if let Some(late) = late.first().filter(|_| !self.scenario.is_disordered) {
             return Err(format!("a row is late: {late}"));
         }
         match self.scenario.shape {
@@ -35,6 +35,7 @@ impl Expected<'_> {
                 let seen: Vec<u64> = rows(cluster, OUT).iter().filter_map(|row| row["id"].as_u64()).collect();
                 self.same("ids", &good, &seen)
             }
+            Shape::Counts if self.scenario.is_disordered => self.conserved(&good, cluster, &late),
             Shape::Counts => self.windows(&good, cluster),
         }
     }
@@ -58,23 +59,14 @@ impl Expected<'_> {
 
     /// Every window says what a naive count says.
     fn windows(&self, good: &BTreeSet<u64>, cluster: &Cluster) -> Result<(), String> {
-        let mut expected = BTreeMap::<(String, String), (u64, u64)>::new();
+        let mut expected = BTreeMap::<Window, Sums>::new();
         for id in good {
             let record = self.scenario.record(*id);
             let start = record.second as i64 / WINDOW_SECONDS * WINDOW_SECONDS;
             let sums = expected.entry((clock(start), format!("k{}", record.key))).or_default();
             *sums = (sums.0 + 1, sums.1 + id);
         }
-        let mut seen = BTreeMap::new();
-        for row in rows(cluster, OUT) {
-            let text = |name: &str| row[name].as_str().map(str::to_owned).ok_or_else(|| format!("no {name} in {row}"));
-            let start = text("window_start")?.replace(' ', "T");
-            let start = start.split('T').nth(1).map_or("", |time| &time[..time.len().min(8)]).to_owned();
-            let sums = (number(&row["n"]), number(&row["total"]));
-            if let Some(before) = seen.insert((start.clone(), text("key")?), sums) {
-                return Err(format!("the window {start} of {} is there twice: {before:?}, {sums:?}", row["key"]));
-            }
-        }
+        let seen = windows(cluster)?;
         let differs = expected.iter().find(|(window, sums)| seen.get(*window) != Some(sums));
         if let Some((window, sums)) = differs {
             return Err(format!("the window {window:?} should say {sums:?}, and says {:?}", seen.get(window)));
@@ -83,6 +75,49 @@ impl Expected<'_> {
         let more = seen.keys().find(|window| !expected.contains_key(window));
         more.map_or(Ok(()), |window| Err(format!("nobody expects the window {window:?}")))
     }
+
+    /// Which row is late depends on the pace; but of every key each row is in one window, or late once.
+    fn conserved(&self, good: &BTreeSet<u64>, cluster: &Cluster, late: &[Value]) -> Result<(), String> {
+        let mut expected = BTreeMap::<String, Sums>::new();
+        for id in good {
+            let sums = expected.entry(format!("k{}", self.scenario.record(*id).key)).or_default();
+            *sums = (sums.0 + 1, sums.1 + id);
+        }
+        let twice = twice(late.iter().filter_map(|row| row["id"].as_u64()));
+        if !twice.is_empty() {
+            return Err(format!("rows are late twice: {twice:?}"));
+        }
+        let mut seen = BTreeMap::<String, Sums>::new();
+        let late = late.iter().map(|row| (row["key"].as_str().unwrap_or_default().to_owned(), (1, number(&row["id"]))));
+        for (key, (n, total)) in windows(cluster)?.into_iter().map(|((_, key), sums)| (key, sums)).chain(late) {
+            let sums = seen.entry(key).or_default();
+            *sums = (sums.0 + n, sums.1 + total);
+        }
+        let differs = expected.iter().find(|(key, sums)| seen.get(*key) != Some(sums));
+        differs.map_or(Ok(()), |(key, sums)| {
+            Err(format!("of {key} there should be {sums:?} in windows and late, and there is {:?}", seen.get(key)))
+        })
+    }
+}
+
+/// When a window begins, and its key.
+type Window = (String, String);
+/// How many rows, and the sum of their ids.
+type Sums = (u64, u64);
+
+/// What windows say, each once.
+fn windows(cluster: &Cluster) -> Result<BTreeMap<Window, Sums>, String> {
+    let mut seen = BTreeMap::new();
+    for row in rows(cluster, OUT) {
+        let text = |name: &str| row[name].as_str().map(str::to_owned).ok_or_else(|| format!("no {name} in {row}"));
+        let start = text("window_start")?.replace(' ', "T");
+        let start = start.split('T').nth(1).map_or("", |time| &time[..time.len().min(8)]).to_owned();
+        let sums = (number(&row["n"]), number(&row["total"]));
+        if let Some(before) = seen.insert((start.clone(), text("key")?), sums) {
+            return Err(format!("the window {start} of {} is there twice: {before:?}, {sums:?}", row["key"]));
+        }
+    }
+    Ok(seen)
 }
 
 /// No id passes through twice.
@@ -93,7 +128,7 @@ pub(super) fn nothing_twice(cluster: &Cluster) -> Result<(), String> {
 
 /// What a reader of committed records sees of the outputs, as text.
 pub(super) fn seen(cluster: &Cluster) -> String {
-    [OUT, LETTERS].map(|topic| rows(cluster, topic).iter().map(Value::to_string).collect::<String>()).concat()
+    [OUT, LATE, LETTERS].map(|topic| rows(cluster, topic).iter().map(Value::to_string).collect::<String>()).concat()
 }
 
 /// The ids of records as they were written.

@@ -12,6 +12,10 @@ const KEYS: u64 = 12;
 /// How many records a second of event time has.
 const PER_SECOND: u64 = 4;
 
+/// In disorder every so many-th record is so much older.
+const OLD_EVERY: u64 = 5;
+const OLD_SECONDS: u64 = 25;
+
 /// Everything that happens in one simulation.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -31,6 +35,8 @@ pub struct Scenario {
     pub ids: u64,
     /// In how many portions.
     pub portions: u64,
+    /// Whether some records are much older than those before them, so that windows may be over when they come.
+    pub is_disordered: bool,
     /// Every so many-th record cannot be decoded; 0: none.
     pub bad_every: u64,
     /// How requests fare as long as things go wrong.
@@ -146,6 +152,7 @@ impl Scenario {
             ids: random.pick(&[40, 120, 240]),
             portions: random.pick(&[1, 4, 10, 30]),
             bad_every: random.pick(&[0, 0, 7]),
+            is_disordered: false,
             weather,
             mishaps: Vec::new(),
         };
@@ -153,13 +160,15 @@ impl Scenario {
         if shape == Shape::Through && random.percent(4) {
             scenario.mishaps.push(Mishap { at_ms: SPAN_MS, what: What::Recreate });
         }
+        scenario.is_disordered = shape == Shape::Counts && random.percent(30);
         scenario
     }
 
-    /// Record `id`. In a partition, event time never goes back.
+    /// Record `id`. In a partition event time never goes back, but for disorder.
     pub(super) fn record(&self, id: u64) -> Record {
         let is_bad = self.bad_every > 0 && id % self.bad_every == self.bad_every - 1;
-        Record { id, key: id % KEYS, second: id / PER_SECOND, is_bad }
+        let before = if self.is_disordered && id.is_multiple_of(OLD_EVERY) { OLD_SECONDS } else { 0 };
+        Record { id, key: id % KEYS, second: (id / PER_SECOND).saturating_sub(before), is_bad }
     }
 
     /// When portion `at` is written.

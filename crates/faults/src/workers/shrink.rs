@@ -38,6 +38,7 @@ impl Shrinking {
         let now = self.smallest.0.clone();
         has_shrunk |= now.ids > 4 && self.attempt(|scenario| scenario.ids /= 2);
         has_shrunk |= now.portions > 1 && self.attempt(|scenario| scenario.portions = 1);
+        has_shrunk |= now.is_disordered && self.attempt(|scenario| scenario.is_disordered = false);
         has_shrunk |= now.bad_every > 0 && self.attempt(|scenario| scenario.bad_every = 0);
         has_shrunk |= now.workers > 1 && self.attempt(|scenario| scenario.workers -= 1);
         has_shrunk |= now.key_groups > 1 && self.attempt(|scenario| scenario.key_groups = 1);
