@@ -52,7 +52,8 @@ usage: cargo xtask COMMAND
       --planted all       plant the bugs of docs/planted-bugs.md, one after the other: each must be found
   kills [OPTIONS]       the binary, killed under load and at system calls: nothing lost, nothing twice (needs strace)
       --kills N           kills at random moments (default 30)
-      --every K           a kill at every K-th system call that reaches the disk, one life each (default 40; 0: none)
+      --every K           a kill at every K-th system call that changes what is on disk, one life each (default 40; 0: none)
+      --jobs J            so many of these lives side by side (default 4)
       --seed S            the moments of this seed (default 1)
       --release           kill the binary of a release
   nightly               what takes too long for every change: 200,000 streams per oracle, 50,000 seeds of workers, 300 kills,

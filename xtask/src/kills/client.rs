@@ -3,32 +3,33 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
-use super::row;
 use crate::shell::Outcome;
 
-/// A server that is killed when it is dropped.
+/// Between two looks at whether a process has ended.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// A server that is killed when it is dropped, also one that something else has started.
 pub(super) struct Server {
     pub(super) process: Child,
     pub(super) address: String,
 }
 
 impl Server {
-    /// Starts `command` and waits until it is up; `None` when it ended before.
-    pub(super) fn start(mut command: Command) -> Outcome<Option<Self>> {
+    /// Starts `command` and waits until it is up, or has ended before.
+    pub(super) fn start(mut command: Command) -> Outcome<Result<Self, ExitStatus>> {
         let mut process = command.stderr(Stdio::piped()).spawn().map_err(|error| format!("{command:?}: {error}"))?;
         let said = BufReader::new(process.stderr.take().ok_or("no output")?);
         let mut lines = said.lines().map_while(Result::ok);
         let address = lines.find_map(|line| Some(line.split("http://").nth(1)?.split_whitespace().next()?.to_owned()));
         let Some(address) = address else {
-            process.wait().map_err(|error| error.to_string())?;
-            return Ok(None);
+            return process.wait().map(Err).map_err(|error| error.to_string());
         };
         // What it says later must not block it.
         std::thread::spawn(move || lines.for_each(drop));
-        Ok(Some(Self { process, address }))
+        Ok(Ok(Self { process, address }))
     }
 
     /// `weir up` with these pipelines on `data`.
@@ -41,25 +42,77 @@ impl Server {
 
     /// Asks it to stop and waits until it has.
     pub(super) fn stop(mut self) -> Outcome {
-        let pid = self.process.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().map_err(|error| error.to_string())?;
+        signal("-TERM", self.process.id())?;
         let status = self.process.wait().map_err(|error| error.to_string())?;
         if status.success() { Ok(()) } else { Err(format!("told to stop it ended with {status}")) }
     }
+
+    /// Asks the server that strace has started to stop, and waits until it has: strace itself would let go of it when asked.
+    /// The status is that of the server.
+    pub(super) fn stop_traced(mut self) -> Outcome<ExitStatus> {
+        for pid in children(self.process.id()) {
+            signal("-TERM", pid)?;
+        }
+        self.process.wait().map_err(|error| error.to_string())
+    }
+
+    /// Whether it has ended.
+    pub(super) fn has_ended(&mut self) -> bool {
+        !matches!(self.process.try_wait(), Ok(None))
+    }
+
+    /// Waits for its end, which is due.
+    pub(super) fn ended_within(mut self, patience: Duration) -> Outcome<ExitStatus> {
+        let began = Instant::now();
+        loop {
+            match self.process.try_wait().map_err(|error| error.to_string())? {
+                Some(status) => return Ok(status),
+                None if began.elapsed() > patience => {
+                    return Err(format!("it takes no rows, and does not end for {} s", patience.as_secs()));
+                }
+                None => look_later(),
+            }
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "another process is waited for")]
+fn look_later() {
+    std::thread::sleep(LOOK);
+}
+
+/// The processes that `pid` has started and that have not ended.
+fn children(pid: u32) -> Vec<u32> {
+    let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    listed.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
+fn signal(which: &str, pid: u32) -> Outcome {
+    Command::new("kill")
+        .args([which, &pid.to_string()])
+        .stderr(Stdio::null())
+        .status()
+        .map(drop)
+        .map_err(|error| error.to_string())
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // A tracer that is killed lets go of what it traces. What has ended has no children, and its number is kept by us.
+        if matches!(self.process.try_wait(), Ok(None)) {
+            for pid in children(self.process.id()) {
+                let _ = signal("-KILL", pid);
+            }
+        }
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Posts the rows `from..to` to `stream` under a key of their own; whether it heard that they are taken.
-pub(super) fn post(address: &str, stream: &str, from: u64, to: u64) -> bool {
-    let body: String = (from..to).map(row).collect();
+/// Posts `body` to `stream` under the key `key`; whether it heard that it is taken.
+pub(super) fn post(address: &str, stream: &str, key: u64, body: &str) -> bool {
     let path = format!("/api/v1/ingest/{stream}");
-    let answer = exchange(address, &path, &format!("application/x-ndjson\r\nIdempotency-Key: rows-{from}"), &body);
+    let answer = exchange(address, &path, &format!("application/x-ndjson\r\nIdempotency-Key: rows-{key}"), body);
     answer.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 

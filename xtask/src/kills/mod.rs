@@ -17,14 +17,18 @@ struct Options {
     kills: u32,
     /// Every so many system calls the process is killed; 0: never.
     every: u32,
+    /// So many lives that are killed at calls side by side: most of one it waits.
+    jobs: usize,
     seed: u64,
 }
 
+/// Lives side by side: waiting for epochs and syncs they leave two processors room for so many.
+const JOBS: usize = 4;
 /// Kills of a change, and of a night.
-const CI: [&str; 4] = ["--kills", "30", "--every", "0"];
+const CI: [&str; 4] = ["--kills", "30", "--every", "29"];
 const NIGHT: [&str; 4] = ["--kills", "300", "--every", "1"];
 
-/// `cargo xtask kills [--kills N] [--every K] [--seed S] [--release]`.
+/// `cargo xtask kills [--kills N] [--every K] [--jobs J] [--seed S] [--release]`.
 pub(crate) fn run(words: &[&str]) -> Outcome {
     let options = Options::read(words)?;
     let scratch = target().join("kills");
@@ -51,7 +55,7 @@ pub(crate) fn nightly() -> Outcome {
 
 impl Options {
     fn read(words: &[&str]) -> Outcome<Self> {
-        let (mut kills, mut every, mut seed, mut release) = (30, 40, 1, false);
+        let (mut kills, mut every, mut jobs, mut seed, mut release) = (30, 40, JOBS, 1, false);
         let mut words = words.iter();
         while let Some(word) = words.next() {
             if *word == "--release" {
@@ -63,11 +67,16 @@ impl Options {
             match *word {
                 "--kills" => kills = number()?,
                 "--every" => every = number()?,
+                "--jobs" => jobs = number()?.max(1) as usize,
                 "--seed" => seed = u64::from(number()?),
-                _ => return Err(format!("no such option: {word}; there are --kills, --every, --seed and --release")),
+                _ => {
+                    return Err(format!(
+                        "no such option: {word}; there are --kills, --every, --jobs, --seed and --release"
+                    ));
+                }
             }
         }
-        Ok(Self { weir: binary(release)?, kills, every, seed })
+        Ok(Self { weir: binary(release)?, kills, every, jobs, seed })
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn run(options: &Options, scratch: &Path) -> Outcome {
     let mut dice = Dice(options.seed);
     let start = || -> Outcome<Server> {
         let server = Server::start(Server::command(&options.weir, &data, &[&posted, &tailed]))?;
-        let server = server.ok_or("it ended before it was up")?;
+        let server = server.map_err(|status| format!("it ended before it was up: {status}"))?;
         *load.address.lock().unwrap_or_else(PoisonError::into_inner) = server.address.clone();
         Ok(server)
     };
@@ -86,9 +86,10 @@ fn posting(load: Arc<Load>) -> impl FnOnce() + Send {
     move || {
         while !load.over.load(Ordering::Relaxed) {
             let from = load.posted.load(Ordering::Relaxed);
+            let rows: String = (from..from + ROWS).map(row).collect();
             loop {
                 let address = load.address.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                if post(&address, "rows", from, from + ROWS) {
+                if post(&address, "rows", from, &rows) {
                     break;
                 }
                 pass(PAUSE);
