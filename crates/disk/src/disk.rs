@@ -1,9 +1,11 @@
 //! The real disk. Follows no symbolic link in the last part of a path, and never retries a failed sync.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{CWD, OFlags, RenameFlags};
 use weir_model::{FileKind, Vfs, VfsFile};
@@ -67,6 +69,40 @@ pub(crate) fn parent(path: &Path) -> &Path {
     }
 }
 
+/// So many names of folders are remembered as durable; of more, some are synced again.
+const NAMED_MAX: usize = 10_000;
+
+/// The folders whose names this process knows to be durable. A folder that is there may be one that a process created that
+/// died before it could sync the name, or was told that the sync had failed.
+fn named_folders() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    static NAMED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    NAMED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes the name of the folder `path` durable, unless that is known. One that cannot be made durable goes, so that no later
+/// sync is taken for that of its name.
+fn name_folder(path: &Path) -> io::Result<()> {
+    if named_folders().contains(path) {
+        return Ok(());
+    }
+    match File::open(parent(path)).and_then(|parent| parent.sync_all()) {
+        Ok(()) => {}
+        // What holds it may be entered and not read: then it was somebody else who created it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+        Err(error) => {
+            // Only if nothing is in it yet.
+            let _ = fs::remove_dir(path);
+            return Err(error);
+        }
+    }
+    let mut named = named_folders();
+    if named.len() >= NAMED_MAX {
+        named.clear();
+    }
+    named.insert(path.to_owned());
+    Ok(())
+}
+
 impl Vfs for Disk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn VfsFile>> {
         options().write(true).create_new(true).open(path).map(DiskFile::boxed)
@@ -116,13 +152,17 @@ impl Vfs for Disk {
     }
 
     fn create_folder(&self, path: &Path) -> io::Result<()> {
-        if path.as_os_str().is_empty() || path.is_dir() {
+        if path.as_os_str().is_empty() {
             return Ok(());
         }
+        if path.is_dir() {
+            return name_folder(path);
+        }
         self.create_folder(parent(path))?;
+        named_folders().remove(path);
         match DirBuilder::new().mode(FOLDER_MODE).create(path) {
-            Ok(()) => self.sync_folder(parent(path)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            Ok(()) => name_folder(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => name_folder(path),
             Err(error) => Err(error),
         }
     }

@@ -126,7 +126,14 @@ impl Writer {
             Ok(false) => return Err(SeamError::new(ErrorKind::Retry, disk_is_full(&partition))),
             Err(error) => return Err(disk_error("ask for the free space at", partition.root(), error)),
         }
-        let mut open = self.opened(first)?;
+        // What could not be named may be there all the same, and found by the next attempt without being durable.
+        let opened = self.opened(first);
+        if let Err(error) = &opened
+            && error.kind == ErrorKind::Closed
+        {
+            self.close(error);
+        }
+        let mut open = opened?;
         let (path, before) = {
             let segments = partition.segments();
             let segment = segments.last().expect("a segment is open");

@@ -105,3 +105,27 @@ fn a_torn_end_is_cut_wherever_it_is_torn() {
         assert_eq!(read_all(&log, 0).expect("read"), expected(0..30), "cut at {cut}");
     }
 }
+
+#[test]
+fn damage_in_the_middle_and_a_torn_end_are_each_what_they_are() {
+    for torn in [1, FRAME / 2, FRAME - 1] {
+        let (disk, files) = thirty(LogConfig::default());
+        disk.damage(&files[0], |bytes| {
+            bytes[10 * FRAME + 30] ^= 1;
+            bytes.truncate(29 * FRAME + torn);
+        });
+        let log = open(&disk, LogConfig::default()).expect("opened");
+        assert_eq!(log.troubles().len(), 1, "{:?}", log.troubles());
+        assert!(log.troubles()[0].contains("offset 10"), "{:?}", log.troubles());
+        assert_eq!(log.end("t"), Offset(29), "the torn record was never acknowledged: its offset is free");
+        append(&log, 29..31).expect("new records go to a new segment");
+        // Also by a process that finds the damaged file with others behind it.
+        for _ in 0..2 {
+            drop(open(&disk, LogConfig::default()).expect("opened"));
+        }
+        let log = open(&disk, LogConfig::default()).expect("opened");
+        let error = log.read("t", Offset(10), 1 << 20).expect_err("lost");
+        assert!(error.message.contains("records 10 to 10 of topic t are lost"), "{}", error.message);
+        assert_eq!(read_all(&log, 11).expect("everything else is there"), expected(11..31), "{torn} bytes of the last");
+    }
+}

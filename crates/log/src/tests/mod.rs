@@ -209,6 +209,25 @@ fn a_failed_sync_closes_the_topic_until_a_restart_and_no_other() {
 }
 
 #[test]
+fn whatever_fails_at_the_first_append_is_not_found_to_be_well_by_the_next_one() {
+    let disk = SimDisk::new(1);
+    let log = open(&disk, LogConfig::default()).expect("opened");
+    let before = disk.operations();
+    append(&log, 0..1).expect("taken");
+    let operations = disk.operations() - before;
+    assert!(operations > 3, "folder, file, record, names");
+    for failing in 0..operations {
+        let disk = SimDisk::new(1);
+        let log = open(&disk, LogConfig::default()).expect("opened");
+        disk.fail_at(disk.operations() + failing, Fault::Broken);
+        for _ in 0..2 {
+            let error = append(&log, 0..1).expect_err("never again");
+            assert_eq!(error.kind, ErrorKind::Closed, "operation {failing}: {}", error.full());
+        }
+    }
+}
+
+#[test]
 fn what_a_full_disk_neither_syncs_nor_cuts_at_once_is_not_there_after_a_restart() {
     let disk = SimDisk::new(1);
     let log = open(&disk, LogConfig::default()).expect("opened");

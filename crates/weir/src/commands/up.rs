@@ -94,11 +94,16 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
     let serving = tokio::spawn(server.run(server_stopped.clone()));
     let postgres = postgres.map(|postgres| tokio::spawn(postgres.run(server_stopped)));
     let keeping = tokio::spawn(housekeeping::run(shared.clone(), Arc::clone(&health), readers));
-    let fatal = wait(&mut supervisor).await;
+    let mut fatal = wait(&mut supervisor).await;
 
     health.refuse("weir", "shutting down");
     supervisor.stop();
-    let all_ended = async { while supervisor.next_end().await.is_some() {} };
+    let all_ended = async {
+        while let Some(ended) = supervisor.next_end().await {
+            // A disk that fails the last commit is told by the exit code too.
+            fatal = fatal.take().or(ended.result.err().filter(|error| error.kind == ErrorKind::Closed));
+        }
+    };
     if tokio::time::timeout(DRAIN_TIME_MAX, all_ended).await.is_err() {
         // What is not committed is read again at the next start: nothing is lost by not waiting for a sink that hangs.
         tracing::warn!(
