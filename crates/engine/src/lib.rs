@@ -34,6 +34,7 @@ mod keys;
 mod operator;
 mod plan;
 mod progress;
+mod reach;
 mod rows;
 mod run;
 mod settled;

@@ -35,7 +35,8 @@ struct Facts {
 pub struct Begun {
     /// The first record that was there.
     pub offset: Offset,
-    /// The partition's watermark after the first records that came together.
+    /// The partition's watermark after the first record, or after the first records that came together where nothing is
+    /// gone before them.
     pub watermark: Watermark,
 }
 

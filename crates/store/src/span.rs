@@ -42,9 +42,10 @@ impl TimeSpan {
         Self::times(batch, time).into_iter().map(|times| Some(times.is_some_and(crosses))).collect()
     }
 
-    /// When the earliest row of `batch` that has a time begins.
-    pub fn earliest(batch: &RecordBatch, time: Option<&str>) -> Option<i64> {
-        Self::times(batch, time).into_iter().flatten().map(|(start, _)| start).min()
+    /// When the last of those rows of `batch` ends that begin before `at`.
+    pub fn end_of_those_before(at: i64, batch: &RecordBatch, time: Option<&str>) -> Option<i64> {
+        let before = Self::times(batch, time).into_iter().flatten().filter(|(start, _)| *start < at);
+        before.map(|(_, end)| end).max()
     }
 }
 
@@ -84,7 +85,8 @@ mod tests {
         .expect("a batch");
         assert_eq!(true_at(&span.holds(&windows, Some("event_time"))), [1, 2, 3, 5], "the last missed no window");
         assert_eq!(true_at(&span.crosses(&windows, Some("event_time"))), [1, 3]);
-        assert_eq!(TimeSpan::earliest(&windows, Some("event_time")), Some(0));
+        let end = |at| TimeSpan::end_of_those_before(at, &windows, Some("event_time"));
+        assert_eq!((end(0), end(6), end(13)), (None, Some(11), Some(20)));
 
         let rows = RecordBatch::try_from_iter([("ts", column(&[Some(9), Some(10), Some(19), Some(20), None]))]);
         let rows = rows.expect("a batch");

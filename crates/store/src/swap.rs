@@ -13,7 +13,7 @@ use crate::catalog::{CatalogSegment, SwapRow};
 use crate::digest::digests;
 use crate::rewrite::renewed;
 use crate::schema::adapt;
-use crate::segment::{Encoding, decode, encode};
+use crate::segment::{Encoding, decode, encode, in_order_of_time};
 use crate::tables::{Grave, Live, segment_ref};
 use crate::{Store, check_table_name};
 
@@ -94,6 +94,24 @@ impl Store {
         let Some((encoding, live)) = self.as_it_is(table) else { return Ok(()) };
         for live in live.iter().filter(|live| live.row.pipeline == pipeline) {
             decode(&**self.vfs(), &live.segment, &encoding.schema)?.iter().try_for_each(&mut take)?;
+        }
+        Ok(())
+    }
+
+    /// The same, a segment at a time, and the rows of each in the order of their times; those of several overlap.
+    ///
+    /// # Errors
+    /// As [`Store::each_committed`].
+    pub fn each_segment_of_pipeline(
+        &self,
+        table: &str,
+        pipeline: &str,
+        mut take: impl FnMut(&[RecordBatch]) -> SeamResult<()>,
+    ) -> SeamResult<()> {
+        let Some((encoding, live)) = self.as_it_is(table) else { return Ok(()) };
+        for live in live.iter().filter(|live| live.row.pipeline == pipeline) {
+            let batches = decode(&**self.vfs(), &live.segment, &encoding.schema)?;
+            take(&in_order_of_time(&encoding.schema, batches, encoding.time_column.as_deref())?)?;
         }
         Ok(())
     }

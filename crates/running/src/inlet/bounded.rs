@@ -16,6 +16,8 @@ pub(super) struct Bounded {
     open: BTreeMap<PartitionId, Offset>,
     /// Those of them that have shown themselves.
     seen: BTreeSet<PartitionId>,
+    /// Those of which records have come.
+    begun: BTreeSet<PartitionId>,
     queue: VecDeque<SourceEvent>,
     found: Arc<Found>,
 }
@@ -25,7 +27,7 @@ impl Bounded {
     pub(super) fn new(source: Box<dyn Source>, until: &Positions, found: Arc<Found>) -> Self {
         let open = until.iter().filter(|(_, position)| position.offset.0 > 0);
         let open = open.map(|(id, position)| (id.clone(), position.offset)).collect();
-        Self { source, open, seen: BTreeSet::new(), queue: VecDeque::new(), found }
+        Self { source, open, seen: BTreeSet::new(), begun: BTreeSet::new(), queue: VecDeque::new(), found }
     }
 
     /// Nothing more is read of a partition.
@@ -50,7 +52,25 @@ impl Bounded {
             let partition = raw.partition.clone();
             self.close(&partition);
         }
-        Some(SourceEvent::Records(raw))
+        Some(SourceEvent::Records(self.first_alone(raw)))
+    }
+
+    /// The first record of a partition whose beginning is gone comes alone: the watermark after it is what is known of those
+    /// that were before it.
+    fn first_alone(&mut self, mut raw: Raw) -> Raw {
+        let Some(first) = raw.records.first().copied() else { return raw };
+        let is_first = self.begun.insert(raw.partition.clone());
+        // A file is there from its first byte on, or not at all.
+        let is_cut = first.offset.0 > 0 && raw.next.token.is_none();
+        if is_first && is_cut && raw.records.len() > 1 {
+            let mut rest = raw.clone();
+            rest.records.remove(0);
+            // Before the end of its partition, which may be told already.
+            self.queue.push_front(SourceEvent::Records(rest));
+            raw.records.truncate(1);
+            raw.next = Position { offset: Offset(first.offset.0 + 1), ..Position::default() };
+        }
+        raw
     }
 
     /// What an event of the source means here.
@@ -210,6 +230,30 @@ mod tests {
         ];
         let (lines, missing) = told(events, &[("a", 4), ("b", 1), ("never read", 0)]);
         let expected = ["a is there", "b is there", "a 0 1 then 2", "a 2 3 then 4", "a ends", "b 0 then 1", "b ends"];
+        assert_eq!(lines, expected);
+        assert!(missing.is_empty());
+    }
+
+    #[test]
+    fn the_first_record_of_what_lost_its_beginning_comes_alone() {
+        let events = vec![
+            SourceEvent::PartitionAdded(id("a")),
+            SourceEvent::PartitionAdded(id("b")),
+            records("a", 5..9),
+            records("b", 7..8),
+            records("b", 8..12),
+        ];
+        let (lines, missing) = told(events, &[("a", 8), ("b", 10)]);
+        let expected = [
+            "a is there",
+            "b is there",
+            "a 5 then 6",
+            "a 6 7 then 8",
+            "a ends",
+            "b 7 then 8",
+            "b 8 9 then 10",
+            "b ends",
+        ];
         assert_eq!(lines, expected);
         assert!(missing.is_empty());
     }

@@ -119,6 +119,19 @@ fn write_index(vfs: &dyn Vfs, path: &Path, index: Builder, segment: Published) -
     }
 }
 
+/// The rows of `batches` (in `schema`) in the order of their times, those of one time as they came.
+pub(crate) fn in_order_of_time(
+    schema: &SchemaRef,
+    batches: Vec<RecordBatch>,
+    time: Option<&str>,
+) -> SeamResult<Vec<RecordBatch>> {
+    let time = time.and_then(|name| schema.index_of(name).ok());
+    let Some(rows) = time.and_then(|time| by_time(&batches, time).rows) else { return Ok(batches) };
+    let chunks = rows.chunks(CHUNK_ROWS).map(|chunk| in_order(schema, &batches, chunk));
+    let failed = |error| SeamError::caused(ErrorKind::Closed, "cannot put rows in order", error);
+    chunks.collect::<Result<_, _>>().map_err(failed)
+}
+
 fn in_order(schema: &SchemaRef, batches: &[RecordBatch], rows: &[(usize, usize)]) -> Result<RecordBatch, ArrowError> {
     // Rows of a chunk come from few batches: leaving the others out keeps the chunk from referring to all buffers.
     let mut used: Vec<usize> = rows.iter().map(|(batch, _)| *batch).collect();

@@ -13,7 +13,7 @@ mod profile;
 mod tests;
 
 pub(crate) use decode::{checked_bytes, decode};
-pub(crate) use encode::{Encoding, encode};
+pub(crate) use encode::{Encoding, encode, in_order_of_time};
 
 /// The folder of all tables inside the data folder.
 pub(crate) const TABLES_FOLDER: &str = "tables";

@@ -33,14 +33,16 @@ pub(super) fn all(
     let pipeline = job.plan.pipeline.clone();
     let id = format!("{pipeline}-{}", chrono::Utc::now().format("%Y%m%dT%H%M%S%3fZ"));
     let mut record = Record::new(id, pipeline, span, moment.commit.epoch.0);
+    let mut dependent = None;
     for (table, &has_sessions) in &scope.tables {
         let comparison =
             Comparison::new(&record.pipeline, table, span, (&moment.tables, &run.tables), (has_sessions, examples))?;
-        let compared = comparison.make(folder)?;
-        record.earliest = record.earliest.into_iter().chain(compared.earliest).min();
+        let compared = comparison.make(folder, run.gone.as_ref().and_then(|gone| gone.until))?;
+        dependent = dependent.into_iter().chain(compared.dependent).max();
         record.refusal = record.refusal.take().or(compared.refusal);
         record.tables.push(compared.record);
     }
+    record.refusal = run.gone.as_ref().and_then(|gone| gone.refusal(span, dependent)).or(record.refusal);
     let shadow = run.tables.snapshot()?;
     let rows = |table: &str| shadow.tables.get(table).map_or(0, |table| table.rows());
     record.dead_letters = rows(DEAD_LETTERS);
@@ -69,7 +71,8 @@ struct Comparison<'a> {
 /// What a comparison found.
 struct Compared {
     record: TableRecord,
-    earliest: Option<i64>,
+    /// When the last row ends that may depend on records that are gone.
+    dependent: Option<i64>,
     refusal: Option<String>,
 }
 
@@ -121,12 +124,14 @@ impl<'a> Comparison<'a> {
         filtered(&batch, &self.span.holds(&batch, self.time.as_deref()))
     }
 
-    fn make(&self, folder: &Folder) -> SeamResult<Compared> {
+    /// Rows that begin before `gone` may depend on records that are gone.
+    fn make(&self, folder: &Folder, gone: Option<i64>) -> SeamResult<Compared> {
         // How much more often each row is shown than it is given again.
         let mut more: HashMap<u128, i64> = HashMap::new();
-        let (mut shown, mut earliest) = (0, None);
+        let (mut shown, mut dependent) = (0, None);
         let mut count = |batch: &RecordBatch, by: i64| {
-            earliest = earliest.into_iter().chain(TimeSpan::earliest(batch, self.time.as_deref())).min();
+            let before = |at| TimeSpan::end_of_those_before(at, batch, self.time.as_deref());
+            dependent = dependent.into_iter().chain(gone.and_then(before)).max();
             digests(batch)?.into_iter().for_each(|digest| *more.entry(digest).or_default() += by);
             if more.len() > ROWS_MAX {
                 let table = self.table;
@@ -169,7 +174,7 @@ impl<'a> Comparison<'a> {
             gone,
             come,
         };
-        Ok(Compared { record, earliest, refusal })
+        Ok(Compared { record, dependent, refusal })
     }
 }
 

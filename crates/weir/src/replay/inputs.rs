@@ -21,8 +21,9 @@ pub struct Input {
     pub table: String,
 }
 
-/// The pipeline with the rows that `inputs` name in the place of its sources, as JSON and in the order of their time: those
-/// that it had stored by the moment, and so those of the records that it had read.
+/// The pipeline with the rows that `inputs` name in the place of its sources, as JSON: those that it had stored by the moment,
+/// and so those of the records that it had read. A file for each segment, in the order of their time: partitions in which
+/// no row is late, whatever the segments have of each other's times.
 pub(super) fn placed(job: &Job, moment: &Moment, folder: &Folder, inputs: &[Input]) -> SeamResult<Job> {
     let mut job = job.clone();
     for Input { source, table } in inputs {
@@ -30,24 +31,29 @@ pub(super) fn placed(job: &Job, moment: &Moment, folder: &Folder, inputs: &[Inpu
         let Some(at) = names.iter().position(|name| name == source) else {
             return Err(refused(format!("there is no source {source}; there are: {}", names.join(", "))));
         };
-        let path = folder.inside(&format!("{source}.ndjson"));
-        let mut rows = 0;
-        let mut file = BufWriter::new(File::create(&path).map_err(|error| failed("create", &path, error))?);
-        moment.tables.each_of_pipeline(table, &job.plan.pipeline, |batch| {
-            rows += batch.num_rows();
+        let rows = folder.inside(&format!("{source}.rows"));
+        fs::create_dir_all(&rows).map_err(|error| failed("create", &rows, error))?;
+        let mut files = Vec::new();
+        moment.tables.each_segment_of_pipeline(table, &job.plan.pipeline, |batches| {
+            let path = rows.join(format!("{:08}.ndjson", files.len()));
+            let mut file = BufWriter::new(File::create(&path).map_err(|error| failed("create", &path, error))?);
             let mut text = Vec::new();
-            weir_deliver::ndjson(batch, &mut text);
-            file.write_all(&text).map_err(|error| failed("write", &path, error))
+            for batch in batches {
+                text.clear();
+                weir_deliver::ndjson(batch, &mut text);
+                file.write_all(&text).map_err(|error| failed("write", &path, error))?;
+            }
+            file.flush().map_err(|error| failed("write", &path, error))?;
+            files.push(path.to_string_lossy().into_owned());
+            Ok(())
         })?;
-        file.flush().map_err(|error| failed("write", &path, error))?;
-        if rows == 0 {
-            let _ = fs::remove_file(&path);
+        if files.is_empty() {
             let pipeline = &job.plan.pipeline;
             return Err(refused(format!(
                 "the table {table} has no rows of pipeline {pipeline}: nothing can be read of it"
             )));
         }
-        job.sources[at].source = SourceConfig::File(FileConfig::new([path.to_string_lossy()]).once());
+        job.sources[at].source = SourceConfig::File(FileConfig::new(files).once());
         job.sources[at].format = FormatConfig::Json(JsonConfig::default());
     }
     Ok(job)

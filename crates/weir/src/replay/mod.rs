@@ -5,7 +5,7 @@
 //! DATA/replays/<pipeline>/lock           held by who makes a replay
 //! DATA/replays/<pipeline>/live/          the tables as they were at one commit, as links; gone once they are compared
 //! DATA/replays/<pipeline>/data/          a data folder of its own: the records of that commit, and what they give again
-//! DATA/replays/<pipeline>/<source>.ndjson rows of a table that are read in the place of a source
+//! DATA/replays/<pipeline>/<source>.rows/ rows of a table that are read in the place of a source
 //! DATA/replays/<pipeline>/<table>.gone   rows that are shown and not given again (Arrow), and `.come` the other way round
 //! DATA/replays/<pipeline>/replay.json    what was compared; written last, with a checksum
 //! ```
@@ -17,6 +17,7 @@
 
 mod compare;
 mod exchange;
+mod gone;
 mod inputs;
 mod moment;
 mod record;
@@ -133,14 +134,7 @@ pub(crate) async fn make(
     let scope = Scope::of(job, &moment)?;
     let span = scope.span(asked)?;
     let run = rerun::run(job, &moment, &folder, (span, inputs), progress).await?;
-    let mut record = compare::all(job, &scope, (&moment, &run), (&folder, span), examples)?;
-    if let Some(complete) = run.complete_from.filter(|complete| record.earliest.is_some_and(|at| at < complete.time)) {
-        record.refusal = Some(format!(
-            "records before {} are needed and are not there any more ({}): begin the replay there, with --from",
-            EventTime::from_micros(complete.time),
-            complete.why
-        ));
-    }
+    let record = compare::all(job, &scope, (&moment, &run), (&folder, span), examples)?;
     record.write(&folder)?;
     remove(&folder.inside("live"))?;
     Ok(record)

@@ -28,8 +28,6 @@ pub struct Record {
     pub span: TimeSpan,
     /// The commit up to which records were read.
     pub since: u64,
-    /// When the earliest row that was compared begins, in microseconds.
-    pub earliest: Option<i64>,
     /// What differs, by table.
     pub tables: Vec<TableRecord>,
     /// Outputs that are not tables, which are not compared.
@@ -105,18 +103,7 @@ impl Record {
     /// A record of nothing yet.
     pub(super) fn new(id: String, pipeline: String, span: TimeSpan, since: u64) -> Self {
         let (tables, others) = (Vec::new(), Vec::new());
-        Self {
-            format: FORMAT,
-            id,
-            pipeline,
-            span,
-            since,
-            earliest: None,
-            tables,
-            others,
-            dead_letters: 0,
-            refusal: None,
-        }
+        Self { format: FORMAT, id, pipeline, span, since, tables, others, dead_letters: 0, refusal: None }
     }
 
     pub(super) fn write(&self, folder: &Folder) -> SeamResult<()> {

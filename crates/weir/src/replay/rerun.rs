@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use weir_collect::{FileConfig, KafkaConfig, KafkaStart, LogConfig, SourceConfig, StartAt};
 use weir_deliver::OutputConfig;
-use weir_engine::{Inspection, Plan, WatermarkPlan};
-use weir_model::{Clock, PartitionId, SystemClock, Watermark};
+use weir_model::{Clock, SystemClock};
 use weir_sql::SqlCompiler;
 use weir_store::{Store, TimeSpan};
 
+use super::gone::Gone;
 use super::moment::{Moment, misunderstood};
 use super::{Folder, Input};
 use crate::exit::{ExitCode, Failure};
@@ -30,19 +30,10 @@ pub(super) const DEAD_LETTERS: &str = "dead_letters";
 pub(super) struct Run {
     /// The tables that it made.
     pub(super) tables: Arc<Store>,
-    /// Earlier than this some records that are needed are not there any more.
-    pub(super) complete_from: Option<Complete>,
+    /// Records that are not there any more.
+    pub(super) gone: Option<Gone>,
     /// The outputs that are not tables, by the table that they were here.
     pub(super) others: BTreeMap<String, String>,
-}
-
-/// From when on all records are there.
-#[derive(Clone, Debug)]
-pub(super) struct Complete {
-    /// In microseconds.
-    pub(super) time: i64,
-    /// What is not.
-    pub(super) why: String,
 }
 
 /// Runs the pipeline of `job` again.
@@ -69,8 +60,8 @@ pub(super) async fn run(
     let data = folder.inside("data");
     to_its_end(again, &data, progress).await?;
     let inspection = moment.snapshot.inspect().map_err(|error| misunderstood(&error))?;
-    let complete_from = complete_from(&job.plan, (moment, &whole), &found, &inspection);
-    Ok(Run { tables: Store::open_read_only(&data)?, complete_from, others })
+    let gone = Gone::of(&job.plan, (moment, &inspection), &whole, &found);
+    Ok(Run { tables: Store::open_read_only(&data)?, gone, others })
 }
 
 async fn to_its_end(job: Job, data: &std::path::Path, progress: &Progress) -> Result<(), Failure> {
@@ -139,47 +130,4 @@ fn from_the_beginning(source: &JobSource) -> JobSource {
         other @ (SourceConfig::Http(_) | SourceConfig::Stdin(_)) => other,
     };
     JobSource { source: config, ..source.clone() }
-}
-
-/// From when on nothing is missing: the latest time that a record which is gone may have.
-fn complete_from(
-    plan: &Plan,
-    (moment, whole): (&Moment, &BTreeSet<String>),
-    found: &Found,
-    inspection: &Inspection,
-) -> Option<Complete> {
-    let (begun, missing) = (found.begun(), found.missing());
-    let sources = moment.commit.positions.iter().filter(|(source, _)| !whole.contains(*source));
-    let read = sources.flat_map(|(_, positions)| positions).filter(|(_, position)| position.offset.0 > 0);
-    let of_partition = |(id, position): (&PartitionId, &weir_model::Position)| {
-        // Files are there from their first byte on, or not at all; a record need not be at it.
-        let is_file = position.token.is_some();
-        let (bound, why) = match begun.get(id) {
-            _ if missing.contains(id) => (None, format!("{id} is gone, or shorter than it was")),
-            Some(begun) if begun.offset.0 == 0 || is_file => return None,
-            Some(begun) => (after(plan, begun.watermark), format!("{id} now begins at record {}", begun.offset)),
-            None => (None, format!("{id} is empty now")),
-        };
-        // What the pipeline has read of it may be the only thing that is known of it. Nothing: it held no rows.
-        let known = inspection.partitions.iter().find(|partition| partition.id == *id);
-        let latest = known.and_then(|partition| partition.latest).map(|latest| latest.micros().saturating_add(1));
-        let time = match (bound, latest) {
-            (Some(bound), Some(latest)) => bound.min(latest),
-            (bound, latest) => bound.or(latest)?,
-        };
-        Some(Complete { time, why })
-    };
-    read.filter_map(of_partition).max_by_key(|complete| complete.time)
-}
-
-/// Records that are gone came before the first that is there: that one was on time as a rule, so they are at most as much
-/// later as rows may be out of order. The watermark is that much behind it.
-fn after(plan: &Plan, watermark: Watermark) -> Option<i64> {
-    let disorder = match &plan.time.as_ref()?.watermark {
-        WatermarkPlan::Bounded { delay } => delay.micros(),
-        WatermarkPlan::Periodic { delay, every } => delay.micros().saturating_add(every.micros()),
-        WatermarkPlan::Punctuated { .. } => return None,
-    };
-    let is_known = watermark != Watermark::UNKNOWN && watermark != Watermark::END;
-    is_known.then(|| watermark.time().micros().saturating_add(disorder.saturating_mul(2)).saturating_add(1))
 }

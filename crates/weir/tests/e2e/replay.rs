@@ -71,13 +71,13 @@ fn command(place: &Place, more: &[&str]) -> Command {
     command
 }
 
-fn replay(place: &Place, more: &[&str]) -> Value {
+pub(crate) fn replay(place: &Place, more: &[&str]) -> Value {
     let output = command(place, more).output().unwrap();
     well(&output);
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn refusal(place: &Place, more: &[&str]) -> String {
+pub(crate) fn refusal(place: &Place, more: &[&str]) -> String {
     let output: Output = command(place, more).output().unwrap();
     assert!(!output.status.success(), "{}", said(&output));
     String::from_utf8(output.stderr).unwrap()
@@ -88,7 +88,7 @@ fn table<'a>(report: &'a Value, name: &str) -> &'a Value {
 }
 
 /// Equal, changed, only in live, only in the replay.
-fn counts(report: &Value, name: &str) -> [u64; 4] {
+pub(crate) fn counts(report: &Value, name: &str) -> [u64; 4] {
     ["equal", "changed", "only_live", "only_replay"].map(|kind| table(report, name)[kind].as_u64().unwrap())
 }
 
@@ -343,7 +343,7 @@ fn records_that_are_gone_and_files_that_are_damaged_are_said_and_nothing_is_swap
     let report = replay(&place, &[]);
     let refused = report["refusal"].as_str().unwrap();
     assert!(
-        refused.contains("logs:old.ndjson is gone") && refused.contains("2026-01-01T08:49:00.000001Z"),
+        refused.contains("logs:old.ndjson is gone") && refused.contains("results before 2026-01-01T08:49:00.000001Z"),
         "{refused}"
     );
     assert!(refusal(&place, &["--apply"]).contains("cannot be swapped in"));
