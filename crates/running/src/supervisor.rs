@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use weir_engine::Reset;
 use weir_model::{ErrorKind, SeamError, SeamResult};
 use weir_observe::{NewOutput, PipelineHandle, PipelineState};
@@ -22,6 +23,9 @@ const RESTART_PAUSES: [Duration; 5] = [
     Duration::from_secs(10),
     Duration::from_secs(30),
 ];
+
+/// A pipeline that has run for so long is sound again: what fails it next is something else.
+const STEADY: Duration = Duration::from_secs(120);
 
 /// How long a pipeline is kept going.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,8 +115,9 @@ pub async fn keep_running(
     stop: watch::Receiver<bool>,
 ) -> Result<bool, SeamError> {
     let mut job = job.clone();
-    let (mut failures, mut stopping) = (0, Stopping::new(stop));
+    let (mut restarts, mut stopping) = (Restarts::default(), Stopping::new(stop));
     loop {
+        let began = Instant::now();
         let error = match attempt(&mut job, shared, handle, &stopping).await {
             Ok(finish) => {
                 let ended = finish == Finish::SourcesEnded;
@@ -132,8 +137,7 @@ pub async fn keep_running(
         if until == Until::FirstEnd || !may_pass {
             return Err(error);
         }
-        let pause = RESTART_PAUSES[failures.min(RESTART_PAUSES.len() - 1)];
-        failures += 1;
+        let pause = restarts.pause(began.elapsed());
         tracing::error!(pipeline = handle.name(), error = error.full(), ?pause, "restarting from the last commit");
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -142,6 +146,24 @@ pub async fn keep_running(
                 return Ok(false);
             }
         }
+    }
+}
+
+/// How often a pipeline has failed since it last ran well.
+#[derive(Debug, Default)]
+struct Restarts {
+    failures: usize,
+}
+
+impl Restarts {
+    /// How long it is waited after a failure of a pipeline that had run for so long.
+    fn pause(&mut self, had_run: Duration) -> Duration {
+        if had_run >= STEADY {
+            self.failures = 0;
+        }
+        let pause = RESTART_PAUSES[self.failures.min(RESTART_PAUSES.len() - 1)];
+        self.failures += 1;
+        pause
     }
 }
 
@@ -159,4 +181,20 @@ async fn attempt(
     job.recovery.reset = Reset::Nothing;
     shared.health.started(&job.plan.pipeline);
     task.run(stopping.clone()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_with_every_failure_up_to_the_longest_and_begin_anew_after_a_steady_time() {
+        let mut restarts = Restarts::default();
+        let pauses: Vec<_> = (0..7).map(|_| restarts.pause(Duration::from_secs(5))).collect();
+        assert_eq!(pauses[..5], RESTART_PAUSES);
+        assert_eq!(pauses[5..], [RESTART_PAUSES[4]; 2]);
+        assert_eq!(restarts.pause(STEADY - Duration::from_millis(1)), RESTART_PAUSES[4], "not steady yet");
+        assert_eq!(restarts.pause(STEADY), RESTART_PAUSES[0]);
+        assert_eq!(restarts.pause(Duration::ZERO), RESTART_PAUSES[1]);
+    }
 }

@@ -234,6 +234,21 @@ fn a_later_run_over_more_files_goes_on_where_the_first_one_ended() {
     assert_eq!(counts, [60, 60, 60, 60, 60], "the third minute is corrected by the second run: {windows:?}");
     assert_eq!(place.number("SELECT count(*) FROM late_events"), 0);
     assert_eq!(place.number("SELECT count(*) FROM per_minute"), 6, "five results and one correction");
+    // So does a file that has grown since it was read to its end; what had fired is the next revision of the same result.
+    place.write("in/2.ndjson", rows(150, 330));
+    well(&place.run(&pipeline, &[]));
+    well(&place.run(&pipeline, &[]));
+    place.write("in/2.ndjson", rows(150, 345));
+    well(&place.run(&pipeline, &[]));
+    let grown = place.query(
+        "SELECT rows, revision, (SELECT count(DISTINCT row_id) FROM per_minute WHERE window_start >= '2026-01-01T00:05:00') AS results FROM per_minute
+         WHERE window_start >= '2026-01-01T00:05:00' ORDER BY revision",
+    );
+    let expected = serde_json::json!([
+        { "rows": 30, "revision": 0, "results": 1 },
+        { "rows": 45, "revision": 1, "results": 1 },
+    ]);
+    assert_eq!(serde_json::json!(grown), expected);
 }
 
 /// A pipeline over `in.ndjson` that sums `took` in windows of 30 s every 10 s into the table `sliding`.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Place, well};
+use crate::harness::{Place, copied, well};
 use crate::up::{Server, post_rows};
 
 const PIPELINE: &str = "\
@@ -127,18 +127,6 @@ impl Golden {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &to),
-            false => drop(fs::copy(entry.path(), to).unwrap()),
-        }
-    }
-}
-
 /// The files of a kind, the newest last.
 fn files(data: &Path, kind: &str) -> Vec<PathBuf> {
     let (folder, end) = match kind {
@@ -238,7 +226,7 @@ fn every_kind_of_file_damaged_in_every_way_is_made_good_or_named() {
     let mut wrong = Vec::new();
     for (kind, how, outcome) in CONTRACT {
         let place = Place::new();
-        copy(&golden.place.path("golden"), &place.data());
+        copied(&golden.place.path("golden"), &place.data());
         damage(&place.data(), &golden.place.path("older"), kind, how);
         let (said, rows) = start(&place, &golden.pipeline, &place.data());
         let fine = match outcome {

@@ -97,6 +97,19 @@ impl Place {
     }
 }
 
+/// Makes `to` a copy of the folder `from`.
+pub(crate) fn copied(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copied(&entry.path(), &to),
+            false => drop(fs::copy(entry.path(), to).unwrap()),
+        }
+    }
+}
+
 /// Asserts that a command went well.
 pub(crate) fn well(output: &Output) {
     assert!(output.status.success(), "{:?}\n{}", output.status, said(output));
