@@ -32,7 +32,7 @@ use weir_observe::PipelineState;
 use worker::Worker;
 
 pub use broker::{Broker, Committed, Event, Extent, Outgoing, Place, Transaction};
-pub use kafka::KafkaBroker;
+pub use kafka::{KafkaBroker, Leftovers};
 pub use pace::{MachinePace, Pace};
 pub use share::{Candidate, Refusal, Share, SharedSource, Sharing, StatePlace};
 pub use worker::Surroundings;
@@ -50,7 +50,8 @@ const NAMESAKES_MAX: usize = 20;
 /// # Errors
 /// Why it cannot go on: what beginning anew would not mend.
 pub fn run(share: &Share, instance: &str, around: &Surroundings, stop: &dyn Fn() -> bool) -> SeamResult<()> {
-    run_over(share, around, stop, &|| KafkaBroker::open(share, instance, around.runtime.clone()))
+    let leftovers = Leftovers::default();
+    run_over(share, around, stop, &|| KafkaBroker::open(share, instance, around.runtime.clone(), &leftovers))
 }
 
 /// As [`run`], each time over what `open` opens.

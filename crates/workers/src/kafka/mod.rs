@@ -5,6 +5,7 @@
 //! no record can come that is not the worker's any more.
 
 mod admin;
+mod leftovers;
 mod member;
 mod producer;
 mod reading;
@@ -24,6 +25,7 @@ use weir_kafka::{Speaker, kind_of, seam_error};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use self::admin::Admin;
+pub use self::leftovers::Leftovers;
 use self::member::Member;
 use self::producer::Sender;
 use self::reading::Reading;
@@ -54,11 +56,11 @@ pub struct KafkaBroker {
 
 impl KafkaBroker {
     /// Joins the group as `instance`, after everything that an earlier one of that name left undecided is decided, and after
-    /// the topics between workers are there.
+    /// the topics between workers are there; ends what an earlier life left behind.
     ///
     /// # Errors
     /// `Config` when a setting or topic is not right; `Retry` when no broker answers.
-    pub fn open(share: &Share, instance: &str, runtime: Handle) -> SeamResult<Self> {
+    pub fn open(share: &Share, instance: &str, runtime: Handle, leftovers: &Leftovers) -> SeamResult<Self> {
         let first: &KafkaConfig = &share.sources[0].kafka;
         let settings = first.connection().settings()?;
         let sharing = &share.sharing;
@@ -73,7 +75,7 @@ impl KafkaBroker {
             subscribed.push(share.partials_topic());
         }
         let id = format!("{}/{instance}", sharing.group);
-        let sender = Sender::open(&settings, &id, sharing.transaction, share)?;
+        let sender = Sender::open(&settings, &id, (share, leftovers.clone()))?;
         let refresh = share.sources.iter().map(|source| source.kafka.refresh.std()).min().unwrap_or(WAIT_MAX);
         let member = Member::join(&settings, sharing, (instance, refresh), &subscribed)?;
         let buffer = share.sources.iter().map(|source| source.kafka.buffer_bytes_max.0).max().unwrap_or(16 << 20);

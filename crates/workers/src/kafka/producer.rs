@@ -13,6 +13,7 @@ use weir_kafka::{Hearing, seam_error};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use super::is_namesake;
+use super::leftovers::Leftovers;
 use crate::broker::{Outgoing, Transaction};
 use crate::share::Share;
 
@@ -28,11 +29,14 @@ pub(super) struct Sender {
     within: Duration,
     client: BaseProducer<Hearing>,
     hearing: Hearing,
+    leftovers: Leftovers,
 }
 
 impl Sender {
-    /// The producer of this name; whatever an earlier one left undecided is decided when this returns.
-    pub(super) fn open(settings: &ClientConfig, id: &str, within: Duration, share: &Share) -> SeamResult<Self> {
+    /// The producer of this name; whatever an earlier one left undecided is decided when this returns, and what it left
+    /// behind is ended.
+    pub(super) fn open(settings: &ClientConfig, id: &str, (share, leftovers): (&Share, Leftovers)) -> SeamResult<Self> {
+        let within = share.sharing.transaction;
         let mut settings = settings.clone();
         let compression = share.outputs.first().map_or("lz4", |output| output.compression.name());
         let own = share.outputs.first().into_iter().flat_map(|output| &output.client);
@@ -53,12 +57,14 @@ impl Sender {
             .set("transaction.timeout.ms", within.as_millis().to_string())
             .set("message.timeout.ms", (within * 9 / 10).as_millis().to_string());
         let (client, hearing) = begin(&settings, within)?;
-        Ok(Self { settings, within, client, hearing })
+        leftovers.end(&client, within)?;
+        Ok(Self { settings, within, client, hearing, leftovers })
     }
 
     pub(super) fn commit(&mut self, transaction: &Transaction, member: Arc<ConsumerGroupMetadata>) -> SeamResult<()> {
         let started = Instant::now();
         self.client.begin_transaction().map_err(|error| self.indefinite("no transaction was begun", error))?;
+        self.leftovers.expect(transaction.records.iter().map(|record| &record.topic));
         for record in &transaction.records {
             self.send(record)?;
         }
@@ -70,8 +76,10 @@ impl Sender {
         if let Err(error) = self.client.send_offsets_to_transaction(&offsets, &member, self.within) {
             return Err(self.abort("the offsets are not part of the transaction", error));
         }
+        self.leftovers.none();
         if let Err(error) = self.client.commit_transaction(self.within) {
-            return Err(self.abort("a transaction was not committed", error));
+            // Even where the client would abort: its word may have been heard, and only the answer lost.
+            return Err(self.indefinite("a transaction was not committed", error));
         }
         if started.elapsed() > PROMPT {
             tracing::warn!(took = ?started.elapsed(), "a transaction took long: its producer is made anew");
@@ -130,7 +138,10 @@ impl Sender {
             return self.indefinite(doing, error);
         }
         match self.client.abort_transaction(self.within) {
-            Ok(()) => SeamError::caused(ErrorKind::Retry, doing, error),
+            Ok(()) => {
+                self.leftovers.none();
+                SeamError::caused(ErrorKind::Retry, doing, error)
+            }
             Err(failed) => self.indefinite(&format!("{doing} ({error}), and could not be aborted"), failed),
         }
     }
