@@ -20,9 +20,10 @@ use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use crate::condition::RowCondition;
 use crate::error::{QueryError, QueryErrorCode};
-use crate::indexes::{BadIndex, Indexes, Scans};
+use crate::indexes::{BadIndex, Cost, Indexes, Scans};
 use crate::limits::{Limits, RunOptions};
 use crate::pattern;
+use crate::pg_catalog;
 use crate::plan::{Description, Notes, Planned, Session, limited, on_own_thread};
 use crate::reader::Damage;
 use crate::result::{BATCHES_AHEAD, QueryResult};
@@ -47,6 +48,8 @@ pub struct QueryEngine {
     base: SessionState,
     indexes: Arc<Indexes>,
     turns: Arc<Semaphore>,
+    /// Turns of queries that ask for more time than others have: one turn is never theirs.
+    long_turns: Arc<Semaphore>,
     /// Always there until the engine is dropped.
     runtime: Option<Runtime>,
     /// Deadlines, on a thread that no query can keep busy.
@@ -84,8 +87,18 @@ impl QueryEngine {
         let base = base_state(&limits)
             .map_err(|error| SeamError::caused(ErrorKind::Config, "queries cannot be set up", error))?;
         let turns = Arc::new(Semaphore::new(limits.concurrent_max));
+        let long_turns = Arc::new(Semaphore::new(limits.concurrent_max.saturating_sub(1).max(1)));
         let indexes = Arc::new(Indexes::new(limits.index_cache_bytes));
-        Ok(Self { source, limits: Arc::new(limits), base, indexes, turns, runtime: Some(runtime), clock: Some(clock) })
+        Ok(Self {
+            source,
+            limits: Arc::new(limits),
+            base,
+            indexes,
+            turns,
+            long_turns,
+            runtime: Some(runtime),
+            clock: Some(clock),
+        })
     }
 
     /// Answers `sql`. The answer comes batch by batch; dropping it, or this future, ends the query.
@@ -191,6 +204,30 @@ impl QueryEngine {
         self.start_plan(snapshot, options, make).await
     }
 
+    /// What a plan that `make` builds over `snapshot` would read at most.
+    pub(crate) async fn estimate(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        make: impl FnOnce(&Session) -> Result<LogicalPlan, QueryError> + Send + 'static,
+    ) -> Result<Cost, QueryError> {
+        let mut deadline = self.alarm(Instant::now() + self.limits.timeout);
+        let permit = self.turn().await?;
+        let (base, handle, notes) = (self.base.clone(), self.runtime().handle().clone(), Notes::default());
+        let (snapshot, indexes, scans) = (Arc::clone(snapshot), Arc::clone(&self.indexes), notes.scans.clone());
+        let planning = on_own_thread(move || {
+            let _permit = permit;
+            let session = Session::new(&base, snapshot, indexes, notes);
+            let plan = make(&session)?;
+            handle.block_on(session.plan_logical(plan, ""))?;
+            Ok(())
+        });
+        tokio::select! {
+            planned = planning => planned?,
+            () = deadline.rings() => return Err(QueryError::timeout(self.limits.timeout)),
+        }
+        Ok(scans.cost())
+    }
+
     async fn start_plan(
         &self,
         snapshot: &Arc<Snapshot>,
@@ -234,9 +271,14 @@ impl QueryEngine {
         make: impl FnOnce(Session) -> F + Send + 'static,
     ) -> Result<QueryResult, QueryError> {
         let started = Instant::now();
-        let timeout = options.timeout.map_or(self.limits.timeout, |timeout| timeout.min(self.limits.timeout));
+        let longest = self.limits.timeout_max.max(self.limits.timeout);
+        let timeout = options.timeout.map_or(self.limits.timeout, |timeout| timeout.min(longest));
         let mut deadline = self.alarm(started + timeout);
-        let permit = self.turn().await?;
+        let long = match timeout > self.limits.timeout {
+            true => Some(self.turn_of(&self.long_turns).await?),
+            false => None,
+        };
+        let permit = (self.turn().await?, long);
         let notes = Notes::default();
         let (base, source, handle) = (self.base.clone(), Arc::clone(&self.source), self.runtime().handle().clone());
         let (indexes, told) = (Arc::clone(&self.indexes), notes.clone());
@@ -278,11 +320,15 @@ impl QueryEngine {
     }
 
     async fn turn(&self) -> Result<OwnedSemaphorePermit, QueryError> {
+        self.turn_of(&self.turns).await
+    }
+
+    async fn turn_of(&self, turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, QueryError> {
         let wait = self.limits.queue_timeout;
         let mut late = self.alarm(Instant::now() + wait);
         let turn = tokio::select! {
             biased;
-            Ok(permit) = Arc::clone(&self.turns).acquire_owned() => Some(permit),
+            Ok(permit) = Arc::clone(turns).acquire_owned() => Some(permit),
             () = late.rings() => None,
         };
         turn.ok_or_else(|| {
@@ -334,7 +380,7 @@ struct Run {
     damage: Damage,
     source: Arc<dyn TableSource>,
     sender: mpsc::Sender<Result<arrow::array::RecordBatch, QueryError>>,
-    _permit: OwnedSemaphorePermit,
+    _permit: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
 }
 
 impl Run {
@@ -426,6 +472,9 @@ fn base_state(limits: &Limits) -> datafusion::error::Result<SessionState> {
         SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
     state.register_udf(Arc::new(words::has_words()))?;
     state.register_udf(Arc::new(pattern::pattern()))?;
+    for function in pg_catalog::functions() {
+        state.register_udf(Arc::new(function))?;
+    }
     Ok(state)
 }
 

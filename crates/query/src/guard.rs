@@ -19,7 +19,9 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::joins::{CrossJoinExec, HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
+use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::scalar::ScalarValue;
 
@@ -55,9 +57,14 @@ pub(crate) fn stoppable(plan: LogicalPlan, stop: &Stop) -> Result<LogicalPlan> {
     Ok(guarded?.data)
 }
 
-/// The plan with joins that give way after each batch.
+/// The plan with joins that give way after each batch, and without sorts that keep no row, at which DataFusion panics.
 pub(crate) fn yielding(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     let changed = plan.transform_up(|node| {
+        if node.downcast_ref::<SortExec>().is_some_and(|sort| sort.fetch() == Some(0)) {
+            let partitions = node.properties().output_partitioning().partition_count();
+            let nothing = EmptyExec::new(node.schema()).with_partitions(partitions);
+            return Ok(Transformed::yes(Arc::new(nothing) as Arc<dyn ExecutionPlan>));
+        }
         let multiplies = node.is::<CrossJoinExec>()
             || node.is::<NestedLoopJoinExec>()
             || node.is::<HashJoinExec>()
@@ -196,4 +203,25 @@ fn running_list(call: &WindowFunction) -> Option<QueryError> {
         let message = format!("{} over a window would make a list for every row", function.name());
         QueryError::new(QueryErrorCode::TooComplex, message).hint("group by something instead")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::datatypes::{Field, Schema};
+    use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr, expressions::col};
+
+    use super::*;
+
+    #[test]
+    fn a_sort_that_keeps_no_row_is_nothing() {
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
+        let by = PhysicalSortExpr::new_default(col("n", &schema).expect("it has the column"));
+        let sort = |fetch| {
+            let input = Arc::new(EmptyExec::new(Arc::clone(&schema)));
+            let sort = SortExec::new(LexOrdering::new([by.clone()]).expect("it is by one column"), input);
+            yielding(Arc::new(sort.with_fetch(fetch))).expect("it can be changed")
+        };
+        assert!(sort(Some(0)).is::<EmptyExec>());
+        assert!(sort(Some(1)).is::<SortExec>() && sort(None).is::<SortExec>());
+    }
 }

@@ -101,6 +101,24 @@ pub(crate) struct Scanned {
     /// Indexes that could not be asked.
     pub(crate) faults: usize,
     pub(crate) fresh_rows: usize,
+    /// What is read at most.
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+}
+
+/// What a query reads at most, as far as that is known before it runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Segments of its tables.
+    pub segments: usize,
+    /// Segments that are read.
+    pub segments_read: usize,
+    /// Rows of them, those in memory included.
+    pub rows: u64,
+    /// Bytes of them; a query that needs few columns reads less.
+    pub bytes: u64,
+    /// Whether a search index was asked: without one, everything between two times is read.
+    pub is_indexed: bool,
 }
 
 impl std::fmt::Display for Scanned {
@@ -122,7 +140,7 @@ impl std::fmt::Display for Scanned {
         if self.fresh_rows > 0 {
             write!(f, "; {} rows in memory", self.fresh_rows)?;
         }
-        Ok(())
+        write!(f, "; at most {} rows and {} bytes", self.rows, self.bytes)
     }
 }
 
@@ -173,6 +191,26 @@ impl Scans {
     pub(crate) fn lines(&self) -> Vec<String> {
         let said = self.said();
         said.rollups.iter().cloned().chain(said.scans.iter().map(Scanned::to_string)).collect()
+    }
+
+    /// What all scans read.
+    pub(crate) fn cost(&self) -> Cost {
+        let said = self.said();
+        let sum = said.scans.iter().map(|scan| Cost {
+            segments: scan.segments,
+            segments_read: scan.segments - scan.by_time - scan.by_index,
+            rows: scan.rows + scan.fresh_rows as u64,
+            bytes: scan.bytes,
+            is_indexed: !scan.is_plain,
+        });
+        sum.reduce(|a, b| Cost {
+            segments: a.segments + b.segments,
+            segments_read: a.segments_read + b.segments_read,
+            rows: a.rows + b.rows,
+            bytes: a.bytes + b.bytes,
+            is_indexed: a.is_indexed && b.is_indexed,
+        })
+        .unwrap_or_default()
     }
 
     /// The indexes that could not be asked.

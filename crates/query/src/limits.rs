@@ -23,6 +23,9 @@ pub struct Limits {
     pub index_cache_bytes: usize,
     /// How long a query may take if it does not say less, planning and waiting included.
     pub timeout: Duration,
+    /// How long a query may take that asks for more time than others have: an export. All but one of the turns are open
+    /// to such queries.
+    pub timeout_max: Duration,
     /// How long a query waits for its turn before it is told to come back.
     pub queue_timeout: Duration,
     /// How many queries run at once.
@@ -47,6 +50,7 @@ impl Default for Limits {
             metadata_cache_bytes: 128 << 20,
             index_cache_bytes: 64 << 20,
             timeout: Duration::from_secs(30),
+            timeout_max: Duration::from_secs(900),
             queue_timeout: Duration::from_secs(5),
             concurrent_max: CONCURRENT_MIN,
             threads: 2,
@@ -100,7 +104,7 @@ pub struct RunOptions {
     pub max_rows: Option<u64>,
     /// The most bytes of Arrow memory to return, counted in whole batches; the result says if there were more.
     pub max_bytes: Option<u64>,
-    /// How long it may take, at most the limit of the engine.
+    /// How long it may take, at most [`Limits::timeout_max`]; [`Limits::timeout`] if it does not say.
     pub timeout: Option<Duration>,
     /// The values of its placeholders, from `$1` on.
     pub parameters: Vec<Parameter>,

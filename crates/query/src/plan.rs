@@ -1,5 +1,6 @@
 //! Planning, which nothing can interrupt, on a thread that nobody depends on; executes nothing.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -21,11 +22,12 @@ use crate::guard::{self, Stop};
 use crate::indexes::{Indexes, Scans};
 use crate::limits::{Limits, RunOptions};
 use crate::parameter;
+use crate::pg_catalog::{self, PG_CATALOG};
 use crate::reader::Damage;
 use crate::rollup::from_rollups;
 use crate::show;
 use crate::snapshot::{Snapshot, Table};
-use crate::statement::{self, Question};
+use crate::statement::{self, LIVE_SCHEMA, Question};
 use crate::table::ScannedTable;
 
 /// The stack of a planning thread: planning a text that the gate lets through overflows 2 MiB in a debug build.
@@ -71,6 +73,26 @@ pub(crate) enum Read {
     Answer(RecordBatch),
 }
 
+/// The tables that a query may name.
+struct Tables<'a> {
+    stored: Vec<(String, &'a Table)>,
+    live: BTreeMap<String, Table>,
+}
+
+impl<'a> Tables<'a> {
+    fn all(&self) -> Vec<&Table> {
+        self.stored.iter().map(|(_, table)| *table).chain(self.live.values()).collect()
+    }
+
+    /// Adds all there are, so that they can be told; what is live is not made for that.
+    fn add_all(&mut self, snapshot: &'a Snapshot) {
+        self.stored = snapshot.tables.iter().map(|(name, table)| (name.clone(), table)).collect();
+        for (name, schema) in snapshot.live.iter().flat_map(|live| live.declared()) {
+            self.live.entry(name).or_insert_with(|| Table::empty(schema));
+        }
+    }
+}
+
 /// The state and the tables of one query.
 pub(crate) struct Session {
     pub(crate) state: SessionState,
@@ -103,17 +125,36 @@ impl Session {
         })
     }
 
-    fn register(&self, tables: &[(String, &Table)], sql: &str) -> Result<(), QueryError> {
+    fn register(&self, tables: &Tables<'_>, sql: &str) -> Result<(), QueryError> {
         let failed = |error| QueryError::from_datafusion(&error, sql);
-        let schema = Arc::new(MemorySchemaProvider::new());
-        for (name, table) in tables {
-            schema.register_table(name.clone(), self.scanned(name, table)).map_err(failed)?;
-        }
         let catalog = Arc::new(MemoryCatalogProvider::new());
         let names = &self.state.config_options().catalog;
+        let schema = Arc::new(MemorySchemaProvider::new());
+        for (name, table) in &tables.stored {
+            schema.register_table(name.clone(), self.scanned(name, table)).map_err(failed)?;
+        }
         catalog.register_schema(&names.default_schema, schema).map_err(failed)?;
+        let live = Arc::new(MemorySchemaProvider::new());
+        for (name, table) in &tables.live {
+            let shown = format!("{LIVE_SCHEMA}.{name}");
+            live.register_table(name.clone(), self.scanned(&shown, table)).map_err(failed)?;
+        }
+        catalog.register_schema(LIVE_SCHEMA, live).map_err(failed)?;
         self.state.catalog_list().register_catalog(names.default_catalog.clone(), catalog);
         Ok(())
+    }
+
+    /// Adds PostgreSQL's catalog, under its name and, as PostgreSQL does, for names without a schema.
+    fn register_catalog(&self) -> datafusion::error::Result<()> {
+        let names = &self.state.config_options().catalog;
+        let Some(catalog) = self.state.catalog_list().catalog(&names.default_catalog) else { return Ok(()) };
+        let own = Arc::new(MemorySchemaProvider::new());
+        pg_catalog::register(&*own, &self.snapshot)?;
+        catalog.register_schema(PG_CATALOG, own)?;
+        match catalog.schema(&names.default_schema) {
+            Some(schema) => pg_catalog::register(&*schema, &self.snapshot),
+            None => Ok(()),
+        }
     }
 
     /// Plans the text of a person.
@@ -158,18 +199,29 @@ impl Session {
                 return Ok(Read::Answer(show::columns(statement::find_table(&name, &self.snapshot, sql)?)?));
             }
         };
-        let named = statement::tables_of(&statement, sql)?;
+        let named = statement::tables_of(&statement, &self.snapshot, sql)?;
+        if let Some(schema) = pg_catalog::empty_answer(&statement).filter(|_| named.asks_catalog) {
+            return Ok(Read::Answer(RecordBatch::new_empty(schema)));
+        }
         let is_function = |name: &String| self.state.table_functions().contains_key(name);
         let found = named.tables.into_iter().filter(|name| !is_function(name)).map(|name| {
             let table = statement::find_table(&name, &self.snapshot, sql)?;
             Ok((name, table))
         });
-        let mut tables: Vec<(String, &Table)> = found.collect::<Result<_, QueryError>>()?;
-        statement::mend_names(&mut statement, &tables.iter().map(|(_, table)| *table).collect::<Vec<_>>());
+        let stored: Vec<(String, &Table)> = found.collect::<Result<_, QueryError>>()?;
+        let live = named.live.into_iter().map(|name| {
+            let table = statement::live_table(&name, &self.snapshot, sql)?;
+            Ok((name, table))
+        });
+        let mut tables = Tables { stored, live: live.collect::<Result<_, QueryError>>()? };
+        statement::mend_names(&mut statement, &tables.all());
         if named.asks_for_all {
-            tables = self.snapshot.tables.iter().map(|(name, table)| (name.clone(), table)).collect();
+            tables.add_all(&self.snapshot);
         }
         self.register(&tables, sql)?;
+        if named.asks_catalog {
+            self.register_catalog().map_err(failed)?;
+        }
         let plan = self.state.statement_to_plan(*statement).await.map_err(failed)?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only

@@ -33,6 +33,20 @@ pub struct Snapshot {
     pub tables: BTreeMap<String, Table>,
     /// What answers from this snapshot lack, one sentence each.
     pub warnings: Vec<String>,
+    /// The tables of the schema `live`, which are made when a query names them.
+    pub live: Option<Arc<dyn LiveTables>>,
+}
+
+/// Tables that are not stored: each is made anew for every query that names it.
+pub trait LiveTables: Debug + Send + Sync {
+    /// Their names, and the columns that each has at least.
+    fn declared(&self) -> Vec<(String, SchemaRef)>;
+
+    /// One of them at this moment, all of it in [`Table::fresh`]; `None` when there is none of this name.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    fn table(&self, name: &str) -> SeamResult<Option<Table>>;
 }
 
 /// One table at one moment: `segments` and `fresh` together hold each of its rows exactly once.
@@ -71,6 +85,11 @@ pub struct Segment {
 }
 
 impl Table {
+    /// A table with these columns and no rows.
+    pub(crate) fn empty(schema: SchemaRef) -> Self {
+        Self { schema, time_column: None, segments: Vec::new(), fresh: Vec::new(), keep: None }
+    }
+
     /// How many rows there are.
     pub fn rows(&self) -> u64 {
         let fresh: u64 = self.fresh.iter().map(|batch| batch.num_rows() as u64).sum();
@@ -142,6 +161,6 @@ impl From<StoreSnapshot> for Snapshot {
             };
             (name, Table { keep: Some(Arc::new(table.segments)), ..made })
         });
-        Self { tables: tables.collect(), warnings }
+        Self { tables: tables.collect(), warnings, live: None }
     }
 }

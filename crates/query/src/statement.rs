@@ -11,6 +11,7 @@ use weir_sql::nearest;
 use crate::cost;
 use crate::error::{QueryError, QueryErrorCode, listed};
 use crate::limits::Limits;
+use crate::pg_catalog::{self, PG_CATALOG};
 use crate::snapshot::{Snapshot, Table};
 
 /// What an SQL text asks for.
@@ -40,7 +41,10 @@ pub(crate) fn parse(sql: &str, limits: &Limits) -> Result<Question, QueryError> 
         let message = format!("the text has {} statements; send them one by one", statements.len() + 1);
         return Err(QueryError::new(QueryErrorCode::ReadOnly, message));
     }
-    let question = question(statement)?;
+    let mut question = question(statement)?;
+    if let Question::Query(statement) = &mut question {
+        pg_catalog::translate(query_of_mut(statement));
+    }
     if let Question::Query(statement) = &question {
         cost::check(query_of(statement), limits.expansion_max)?;
     }
@@ -119,6 +123,27 @@ pub(crate) fn find_table<'a>(name: &str, snapshot: &'a Snapshot, sql: &str) -> R
     })
 }
 
+/// What the open windows called `name` say, or what could have been meant.
+pub(crate) fn live_table(name: &str, snapshot: &Snapshot, sql: &str) -> Result<Table, QueryError> {
+    let made = snapshot.live.as_ref().map(|live| live.table(name)).transpose().map_err(|error| match error.kind {
+        weir_model::ErrorKind::Config => QueryError::new(QueryErrorCode::Failed, error.full()),
+        _ => error.into(),
+    })?;
+    made.flatten().ok_or_else(|| {
+        let declared = snapshot.live.as_ref().map(|live| live.declared()).unwrap_or_default();
+        let names: Vec<&str> = declared.iter().map(|(name, _)| name.as_str()).collect();
+        let message = match names.is_empty() {
+            true => format!("there is no table {LIVE_SCHEMA}.\"{name}\"; no pipeline that runs here has windows"),
+            false => format!("there is no table {LIVE_SCHEMA}.\"{name}\"; there are {}", listed(&names)),
+        };
+        let error = QueryError::new(QueryErrorCode::UnknownTable, message).at_word(sql, name);
+        match nearest(name, names) {
+            Some(near) => error.hint(format!("did you mean {LIVE_SCHEMA}.\"{near}\"?")),
+            None => error,
+        }
+    })
+}
+
 /// Writes columns whose names are not lower case, or have dots in them, as quoted names, so that they are found as
 /// people write them: SQL would fold `appId` to `appid`. A name that fits a column as SQL reads it is left alone.
 pub(crate) fn mend_names(statement: &mut Statement, tables: &[&Table]) {
@@ -183,24 +208,35 @@ impl VisitorMut for Mend<'_> {
 pub(crate) struct Named {
     /// Tables of ours.
     pub(crate) tables: BTreeSet<String>,
+    /// Tables of the schema [`LIVE_SCHEMA`].
+    pub(crate) live: BTreeSet<String>,
     /// Whether it asks which tables and columns there are.
     pub(crate) asks_for_all: bool,
+    /// Whether it asks PostgreSQL's catalog.
+    pub(crate) asks_catalog: bool,
 }
 
 /// The schema of all our tables, for clients that think in schemas.
-pub(crate) const SCHEMA: &str = "public";
+pub const SCHEMA: &str = "public";
+/// The schema of what the open windows of pipelines say.
+pub const LIVE_SCHEMA: &str = "live";
 /// The schema of the standard's tables about tables.
 const INFORMATION_SCHEMA: &str = "information_schema";
 
 /// The tables that a query reads, common table expressions left out.
-pub(crate) fn tables_of(statement: &Statement, sql: &str) -> Result<Named, QueryError> {
+pub(crate) fn tables_of(statement: &Statement, snapshot: &Snapshot, sql: &str) -> Result<Named, QueryError> {
     let query = Statement::Statement(Box::new(query_of(statement).clone()));
     let (tables, _) = datafusion::sql::resolve::resolve_table_references(&query, true)
         .map_err(|error| QueryError::from_datafusion(&error, sql))?;
     let mut named = Named::default();
     for table in tables {
         match table.schema() {
+            Some(PG_CATALOG) => named.asks_catalog = true,
+            None if pg_catalog::has(table.table()) && !snapshot.tables.contains_key(table.table()) => {
+                named.asks_catalog = true;
+            }
             None | Some(SCHEMA) => drop(named.tables.insert(table.table().to_owned())),
+            Some(LIVE_SCHEMA) => drop(named.live.insert(table.table().to_owned())),
             Some(INFORMATION_SCHEMA) => named.asks_for_all = true,
             Some(schema) => {
                 let message = format!("there is no schema \"{schema}\"; tables are named by themselves");

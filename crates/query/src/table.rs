@@ -133,6 +133,11 @@ impl ScannedTable {
             }
         }
         self.indexes.trim();
+        for (segment, rows) in &parts {
+            let read = rows.as_ref().map_or(segment.rows, |rows| rows.row_count() as u64);
+            scanned.rows += read;
+            scanned.bytes += (segment.bytes as f64 * read as f64 / segment.rows.max(1) as f64) as u64;
+        }
         self.scans.add(scanned);
         parts
     }

@@ -22,7 +22,7 @@ use crate::error::{ApiError, ApiResult, ErrorCode, nearest};
 use crate::guard::Guard;
 use crate::{
     DeadLetters, Deletions, Ingest, Limits, Replays, dead_letters, deletions, health, ingest, logs, metrics, page,
-    pipelines, replays, search, sql, status, tables, tail,
+    pipelines, replays, scan, search, sql, status, tables, tail,
 };
 
 /// What the resources answer from.
@@ -71,7 +71,7 @@ pub(crate) struct App {
 }
 
 /// Every path of the API, for suggestions. A test compares it with the router.
-pub(crate) const ROUTES: [&str; 21] = [
+pub(crate) const ROUTES: [&str; 22] = [
     "/api/v1/ingest/{stream}",
     "/api/v1/sql",
     "/api/v1/search",
@@ -83,6 +83,7 @@ pub(crate) const ROUTES: [&str; 21] = [
     "/api/v1/logs/patterns",
     "/api/v1/logs/context",
     "/api/v1/logs/tail",
+    "/api/v1/logs/scan",
     "/api/v1/pipelines",
     "/api/v1/dead-letters/replay",
     "/api/v1/dead-letters/purge",
@@ -137,6 +138,7 @@ impl App {
             .route("/api/v1/logs/patterns", get(logs::patterns))
             .route("/api/v1/logs/context", get(logs::context))
             .route("/api/v1/logs/tail", get(tail::get))
+            .route("/api/v1/logs/scan", get(scan::get))
             .route("/api/v1/pipelines", get(pipelines::get))
             .route("/api/v1/dead-letters/replay", post(dead_letters::replay))
             .route("/api/v1/dead-letters/purge", post(dead_letters::purge))

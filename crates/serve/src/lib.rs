@@ -1,5 +1,5 @@
-//! The HTTP API and the page, one file per resource, and PostgreSQL's protocol. It authenticates nobody yet, and therefore refuses to listen
-//! where other machines could reach it unless told so in as many words.
+//! The HTTP API and the page, one file per resource, PostgreSQL's protocol and Arrow Flight SQL. It authenticates nobody
+//! yet, and therefore refuses to listen where other machines could reach it unless told so in as many words.
 
 mod accept;
 mod app;
@@ -8,6 +8,7 @@ mod connection;
 mod dead_letters;
 mod deletions;
 mod error;
+mod flight;
 mod follow;
 mod guard;
 mod health;
@@ -21,6 +22,7 @@ mod page;
 mod pipelines;
 mod postgres;
 mod replays;
+mod scan;
 mod search;
 mod server;
 mod sql;
@@ -33,6 +35,7 @@ mod tests;
 pub use app::AppState;
 pub use dead_letters::{ChosenLetters, DeadLetters, Purged, Replayed};
 pub use deletions::{ChosenRows, DeletedRows, Deletions, TOKEN_FILE};
+pub use flight::Flight;
 pub use ingest::{Ack, Asked, Ingest, IngestError};
 pub use limits::Limits;
 pub use postgres::Postgres;

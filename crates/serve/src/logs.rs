@@ -22,9 +22,9 @@ use crate::error::{ApiError, ApiResult};
 use crate::input::params;
 
 /// Lines of a page, when the request does not say how many.
-const LINES: usize = 200;
+pub(crate) const LINES: usize = 200;
 /// The most lines of a page.
-const LINES_MAX: usize = 10_000;
+pub(crate) const LINES_MAX: usize = 10_000;
 /// Patterns, when the request does not say how many.
 const PATTERNS: usize = 100;
 /// The most patterns.
@@ -48,12 +48,25 @@ pub(crate) struct Asked {
     levels: Option<String>,
     from: Option<String>,
     to: Option<String>,
-    limit: Option<usize>,
+    pub(crate) limit: Option<usize>,
     before: Option<String>,
+    pub(crate) budget_ms: Option<usize>,
     buckets: Option<usize>,
 }
 
 impl Asked {
+    /// The lines that are asked for, `limit` of them.
+    pub(crate) fn lines(&self, limit: usize) -> ApiResult<LogSearch> {
+        Ok(LogSearch {
+            filter: self.filter()?,
+            from: micros("from", self.from.as_deref())?,
+            to: micros("to", self.to.as_deref())?,
+            limit,
+            before: self.before.clone().filter(|before| !before.is_empty()),
+            table: self.table.clone(),
+        })
+    }
+
     /// # Errors
     /// When the search is none, or makes something of the rows: that is for `/api/v1/search`.
     pub(crate) fn filter(&self) -> ApiResult<LogFilter> {
@@ -78,7 +91,7 @@ pub(crate) fn micros(name: &str, text: Option<&str>) -> ApiResult<Option<i64>> {
     Ok(Some(nanos.div_euclid(1_000)))
 }
 
-fn at_most(name: &str, value: usize, max: usize) -> ApiResult<usize> {
+pub(crate) fn at_most(name: &str, value: usize, max: usize) -> ApiResult<usize> {
     if (1..=max).contains(&value) {
         return Ok(value);
     }
@@ -94,14 +107,7 @@ pub(crate) fn object(batch: &RecordBatch, row: usize) -> String {
 
 pub(crate) async fn get(State(app): State<Arc<App>>, uri: Uri) -> ApiResult<Response> {
     let asked: Asked = params(&uri)?;
-    let search = LogSearch {
-        filter: asked.filter()?,
-        from: micros("from", asked.from.as_deref())?,
-        to: micros("to", asked.to.as_deref())?,
-        limit: at_most("limit", asked.limit.unwrap_or(LINES), LINES_MAX)?,
-        before: asked.before.filter(|before| !before.is_empty()),
-        table: asked.table,
-    };
+    let search = asked.lines(at_most("limit", asked.limit.unwrap_or(LINES), LINES_MAX)?)?;
     let began = Instant::now();
     let page = app.state.queries.search_logs(&search).await;
     let error = page.as_ref().err().map(|error| error.code.as_str());

@@ -1,8 +1,8 @@
-//! `POST /api/v1/sql`: questions in SQL, answered as one JSON value or as a stream of NDJSON, CSV or Arrow. It only
+//! `POST /api/v1/sql`: questions in SQL, answered as one JSON value or as a stream of NDJSON, CSV, Arrow or Parquet. It only
 //! reads; what a question may take is said and enforced in `query`.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -33,6 +33,8 @@ pub(crate) const BODY_BYTES_MAX: usize = 512 << 10;
 struct Asked {
     sql: String,
     limit: Option<u64>,
+    /// How long the answer may take, in seconds: for exports.
+    timeout_s: Option<u64>,
     /// The values of `$1` and so on.
     #[serde(default)]
     parameters: Vec<serde_json::Value>,
@@ -56,7 +58,7 @@ pub(crate) struct Params {
 }
 
 /// The formats of answers; the table for terminals is not one of them.
-const FORMATS: [&str; 4] = ["json", "ndjson", "csv", "arrow"];
+const FORMATS: [&str; 5] = ["json", "ndjson", "csv", "arrow", "parquet"];
 
 /// Spreadsheets open what browsers save: a text must not become a formula there.
 fn named(name: &str) -> Option<Format> {
@@ -90,7 +92,9 @@ pub(crate) fn options(format: Format, limit: Option<u64>) -> ApiResult<RunOption
     let rows = limit.unwrap_or(JSON_ROWS);
     if rows > JSON_ROWS_MAX {
         let message = format!("the limit is {rows}; as JSON at most {JSON_ROWS_MAX} rows are returned");
-        return Err(ApiError::bad_request("too_many_rows", message).hint("add LIMIT, or ask for ndjson, csv or arrow"));
+        return Err(
+            ApiError::bad_request("too_many_rows", message).hint("add LIMIT, or ask for ndjson, csv, arrow or parquet")
+        );
     }
     Ok(RunOptions { max_rows: Some(rows), max_bytes: Some(JSON_BYTES_MAX), ..RunOptions::default() })
 }
@@ -101,7 +105,8 @@ pub(crate) async fn post(State(app): State<Arc<App>>, request: Request) -> ApiRe
     let received = app.bodies.receive(&head.headers, body, BODY_BYTES_MAX).await?;
     let asked: Asked = json(&received.bytes)?;
     let parameters = asked.parameters.into_iter().map(parameter).collect();
-    let options = RunOptions { parameters, ..options(format, asked.limit)? };
+    let options =
+        RunOptions { parameters, timeout: asked.timeout_s.map(Duration::from_secs), ..options(format, asked.limit)? };
     let counted = Counted::new(&app, QuerySource::Sql);
     answer(app.state.queries.run(&asked.sql, options).await, format, counted).await
 }
@@ -156,7 +161,7 @@ pub(crate) struct Counted {
     app: Arc<App>,
     source: QuerySource,
     began: Instant,
-    error: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 impl Counted {
@@ -164,7 +169,7 @@ impl Counted {
         Self { app: Arc::clone(app), source, began: Instant::now(), error: Some("gone".to_owned()) }
     }
 
-    fn note<T>(&mut self, outcome: Result<T, QueryError>) -> ApiResult<T> {
+    pub(crate) fn note<T>(&mut self, outcome: Result<T, QueryError>) -> ApiResult<T> {
         outcome.map_err(|error| self.fail(error.into()))
     }
 

@@ -126,6 +126,9 @@ pub struct UpArgs {
     /// Also answers clients of PostgreSQL (psql, drivers, dashboards) at this address, such as 127.0.0.1:5433; read-only.
     #[arg(long, value_name = "ADDRESS", env = "WEIR_POSTGRES_LISTEN")]
     pub postgres: Option<SocketAddr>,
+    /// Also answers clients of Arrow Flight SQL (ADBC and JDBC drivers) at this address, such as 127.0.0.1:7281; read-only.
+    #[arg(long, value_name = "ADDRESS", env = "WEIR_FLIGHT_LISTEN")]
+    pub flight: Option<SocketAddr>,
     /// Allows an address that other machines can reach, although nobody has to log in.
     #[arg(long)]
     pub allow_unauthenticated: bool,
@@ -312,6 +315,8 @@ pub enum QueryFormat {
     Csv,
     /// An Arrow IPC stream.
     Arrow,
+    /// A Parquet file.
+    Parquet,
 }
 
 /// Arguments of `weir tail`.

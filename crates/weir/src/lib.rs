@@ -11,6 +11,7 @@ pub mod exit;
 pub mod generate;
 mod housekeeping;
 mod ingest;
+mod live;
 pub mod plan;
 mod progress;
 mod registry;

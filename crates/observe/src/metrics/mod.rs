@@ -44,6 +44,8 @@ pub enum QuerySource {
     Search,
     /// SQL over PostgreSQL's protocol.
     Postgres,
+    /// SQL over Arrow Flight.
+    Flight,
     /// The rows of the log explorer.
     Logs,
     /// The histogram of the log explorer.
@@ -56,6 +58,7 @@ impl QuerySource {
             Self::Sql => "sql",
             Self::Search => "search",
             Self::Postgres => "postgres",
+            Self::Flight => "flight",
             Self::Logs => "logs",
             Self::Histogram => "histogram",
         }

@@ -12,10 +12,13 @@ use crate::{QueryError, QueryResult};
 mod arrow_stream;
 mod csv;
 mod json;
+mod parquet_file;
+mod plain;
 mod table;
 mod value;
 
 pub use json::{Objects, write_object};
+pub use plain::Plain;
 pub use value::{Values, type_name};
 
 /// In which form a result is written.
@@ -32,18 +35,21 @@ pub enum Format {
     },
     /// An Arrow IPC stream.
     Arrow,
+    /// A Parquet file.
+    Parquet,
     /// A table for terminals.
     Table,
 }
 
 impl Format {
-    /// The format called `name`: json, ndjson, csv, arrow, table.
+    /// The format called `name`: json, ndjson, csv, arrow, parquet, table.
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "json" => Some(Self::Json),
             "ndjson" | "jsonl" => Some(Self::Ndjson),
             "csv" => Some(Self::Csv { formula_safe: false }),
             "arrow" => Some(Self::Arrow),
+            "parquet" => Some(Self::Parquet),
             "table" => Some(Self::Table),
             _ => None,
         }
@@ -56,6 +62,7 @@ impl Format {
             Self::Ndjson => "application/x-ndjson",
             Self::Csv { .. } => "text/csv; charset=utf-8",
             Self::Arrow => "application/vnd.apache.arrow.stream",
+            Self::Parquet => "application/vnd.apache.parquet",
             Self::Table => "text/plain; charset=utf-8",
         }
     }
@@ -87,19 +94,20 @@ impl Summary {
 }
 
 /// Writes one result.
-pub struct Encoder<W: Write> {
+pub struct Encoder<W: Write + Send> {
     kind: Kind<W>,
 }
 
-enum Kind<W: Write> {
+enum Kind<W: Write + Send> {
     Json(json::Json<W>),
     Ndjson(json::Ndjson<W>),
     Csv(csv::Csv<W>),
     Arrow(arrow_stream::ArrowStream<W>),
+    Parquet(Box<parquet_file::ParquetFile<W>>),
     Table(table::TextTable<W>),
 }
 
-impl<W: Write> Encoder<W> {
+impl<W: Write + Send> Encoder<W> {
     /// Begins a result with these columns.
     ///
     /// # Errors
@@ -110,6 +118,7 @@ impl<W: Write> Encoder<W> {
             Format::Ndjson => Kind::Ndjson(json::Ndjson::new(out)),
             Format::Csv { formula_safe } => Kind::Csv(csv::Csv::new(schema, formula_safe, out)?),
             Format::Arrow => Kind::Arrow(arrow_stream::ArrowStream::new(schema, out)?),
+            Format::Parquet => Kind::Parquet(Box::new(parquet_file::ParquetFile::new(schema, out)?)),
             Format::Table => Kind::Table(table::TextTable::new(schema, out)),
         };
         Ok(Self { kind })
@@ -125,6 +134,7 @@ impl<W: Write> Encoder<W> {
             Kind::Ndjson(encoder) => encoder.batch(batch),
             Kind::Csv(encoder) => encoder.batch(batch),
             Kind::Arrow(encoder) => encoder.batch(batch),
+            Kind::Parquet(encoder) => encoder.batch(batch),
             Kind::Table(encoder) => {
                 encoder.batch(batch);
                 Ok(())
@@ -139,6 +149,7 @@ impl<W: Write> Encoder<W> {
             Kind::Ndjson(encoder) => &mut encoder.out,
             Kind::Csv(encoder) => &mut encoder.out,
             Kind::Arrow(encoder) => encoder.out(),
+            Kind::Parquet(encoder) => encoder.out(),
             Kind::Table(encoder) => &mut encoder.out,
         }
     }
@@ -154,6 +165,7 @@ impl<W: Write> Encoder<W> {
             Kind::Ndjson(encoder) => encoder.out,
             Kind::Csv(encoder) => encoder.out,
             Kind::Arrow(encoder) => return encoder.into_out(),
+            Kind::Parquet(encoder) => return encoder.into_out(),
             Kind::Table(encoder) => encoder.out,
         })
     }
@@ -161,7 +173,7 @@ impl<W: Write> Encoder<W> {
     fn end(&mut self, summary: &Summary) -> io::Result<()> {
         match &mut self.kind {
             Kind::Json(encoder) => encoder.end(summary),
-            Kind::Ndjson(_) | Kind::Csv(_) => Ok(()),
+            Kind::Ndjson(_) | Kind::Csv(_) | Kind::Parquet(_) => Ok(()),
             Kind::Arrow(encoder) => encoder.end(),
             Kind::Table(encoder) => encoder.end(summary),
         }
@@ -183,7 +195,7 @@ pub enum WriteError {
 ///
 /// # Errors
 /// What stopped the query or the writer; what was written until then stays written.
-pub fn write_blocking(result: &mut QueryResult, format: Format, out: impl Write) -> Result<Summary, WriteError> {
+pub fn write_blocking(result: &mut QueryResult, format: Format, out: impl Write + Send) -> Result<Summary, WriteError> {
     let mut encoder = Encoder::new(format, result.schema(), out)?;
     while let Some(batch) = result.next_blocking() {
         encoder.batch(&batch?)?;

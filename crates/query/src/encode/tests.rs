@@ -213,6 +213,39 @@ fn an_error_on_the_way_ends_the_chunks() {
 }
 
 #[test]
+fn a_parquet_file_is_written_while_rows_come() {
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    let stage = Stage::new();
+    stage.table("logs", many(0, 1).schema(), &[many(0, 540)], &[]);
+    let engine = stage.engine();
+    let sql = "SELECT a.n * 1000 + b.n AS n, a.message AS text, make_array(b.level) AS list, INTERVAL '1 month' AS span \
+               FROM logs a, logs b";
+    let (bytes, pieces) = block_on(async {
+        let result = engine.run(sql, RunOptions::default()).await.unwrap();
+        let mut chunks = Chunks::new(result, Format::Parquet).unwrap();
+        let (mut bytes, mut pieces) = (Vec::new(), 0);
+        while let Some(chunk) = chunks.next().await {
+            bytes.extend_from_slice(&chunk.unwrap());
+            pieces += 1;
+        }
+        (bytes, pieces)
+    });
+    assert!(pieces > 1, "{pieces} pieces");
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes)).unwrap();
+    assert_eq!(reader.metadata().file_metadata().num_rows(), 540 * 540);
+    assert!(reader.metadata().num_row_groups() > 1);
+    let kinds: Vec<_> = reader.schema().fields().iter().map(|field| field.data_type().clone()).collect();
+    assert_eq!((&kinds[0], &kinds[1], &kinds[3]), (&DataType::Int64, &DataType::Utf8, &DataType::Utf8));
+    let mut sum = 0;
+    for batch in reader.build().unwrap() {
+        let batch = batch.unwrap();
+        let column = batch.column(0).as_any().downcast_ref::<Int64Array>().unwrap().clone();
+        sum += arrow::compute::sum(&column).unwrap();
+    }
+    assert_eq!(sum, 540 * 1001 * (539 * 540 / 2));
+}
+
+#[test]
 fn formats_have_names() {
     assert_eq!(Format::named("csv"), Some(Format::Csv { formula_safe: false }));
     assert_eq!(Format::named("xml"), None);

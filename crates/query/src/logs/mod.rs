@@ -7,6 +7,7 @@ mod cursor;
 mod filter;
 mod histogram;
 mod patterns;
+mod progressive;
 mod row_key;
 mod search;
 mod staged;
@@ -16,6 +17,7 @@ pub use filter::{LogFilter, RowFilter};
 pub(crate) use filter::{escaped, is_text, message_like};
 pub use histogram::{Histogram, LogHistogram, Series};
 pub use patterns::{LogPattern, LogPatternList, LogPatterns};
+pub use progressive::{LogPiece, LogScan};
 pub use search::{LogPage, LogSearch};
 pub use staged::StagedSearch;
 

@@ -24,7 +24,7 @@ use crate::plan::Session;
 use crate::snapshot::{Snapshot, Table};
 
 /// The most lines of one page.
-const LIMIT_MAX: usize = 10_000;
+pub(super) const LIMIT_MAX: usize = 10_000;
 /// The name of the key while lines are sorted.
 const KEY: &str = "\u{0}row_key";
 
@@ -88,22 +88,22 @@ impl QueryEngine {
 
 /// Event times in microseconds, both ends included.
 #[derive(Clone, Copy, Debug)]
-struct Range {
-    min: i64,
-    max: i64,
+pub(super) struct Range {
+    pub(super) min: i64,
+    pub(super) max: i64,
 }
 
-struct Scan<'a> {
-    engine: &'a QueryEngine,
-    snapshot: Arc<Snapshot>,
-    table: Table,
-    time: String,
-    conditions: Vec<Expr>,
+pub(super) struct Scan<'a> {
+    pub(super) engine: &'a QueryEngine,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) table: Table,
+    pub(super) time: String,
+    pub(super) conditions: Vec<Expr>,
 }
 
 impl Scan<'_> {
     /// The next `limit` lines after `cursor` with their keys, and whether there are more.
-    async fn page(
+    pub(super) async fn page(
         &self,
         range: Range,
         cursor: Option<Cursor>,
@@ -240,7 +240,7 @@ pub(super) fn scan_all(
 }
 
 /// The cursor after the last of `rows`, which come after `before`.
-fn last_of(rows: &RecordBatch, time: &str, before: Option<Cursor>) -> Result<Option<Cursor>, QueryError> {
+pub(super) fn last_of(rows: &RecordBatch, time: &str, before: Option<Cursor>) -> Result<Option<Cursor>, QueryError> {
     let (Some(times), Some(keys)) = (rows.column_by_name(time), rows.column_by_name(KEY)) else { return Ok(None) };
     let (times, keys) = (times_of(times)?, keys.as_primitive_opt::<Int64Type>());
     let (Some(keys), Some(last)) = (keys, rows.num_rows().checked_sub(1)) else { return Ok(before) };
@@ -260,6 +260,6 @@ fn times_of(column: &dyn Array) -> Result<Int64Array, QueryError> {
     Ok(Int64Array::new(times.values().clone(), None))
 }
 
-fn mismatch(error: arrow::error::ArrowError) -> QueryError {
+pub(super) fn mismatch(error: arrow::error::ArrowError) -> QueryError {
     QueryError::new(QueryErrorCode::Internal, format!("the parts of a page do not fit together: {error}"))
 }

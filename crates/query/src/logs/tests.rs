@@ -304,3 +304,33 @@ fn where_lines_say_where_they_come_from_their_neighbours_are_those_of_the_file()
     let offsets = found.rows.column(2).as_primitive::<Int64Type>().values().to_vec();
     assert_eq!((offsets, found.after), (vec![300, 500, 700, 900, 1_100], 2));
 }
+
+#[test]
+fn a_scan_finds_piece_by_piece_what_a_page_finds() {
+    let fresh = many(95, 30);
+    let engine = Stage::with_logs(&[many(0, 40), many(30, 40), many(60, 40)], &[fresh]).engine();
+    for (text, limit) in [("", 1_000), ("", 33), ("essage number 1", 1_000), ("7", 5), ("nowhere", 10)] {
+        let asked = LogSearch { filter: filter(text, &[]), from: Some(5 * SECOND), ..search(limit) };
+        let page = block_on(engine.search_logs(&asked)).unwrap();
+        let (found, pieces, next) = block_on(async {
+            let mut scan = engine.scan_logs_by(&asked, 1_000).await.unwrap();
+            assert_eq!(scan.cost().segments, 3);
+            assert!(scan.cost().rows >= 120, "{:?}", scan.cost());
+            let (mut found, mut pieces, mut next, mut reached) = (Vec::new(), 0, None, i64::MAX);
+            while let Some(piece) = scan.next(&engine).await.unwrap() {
+                assert!(next.is_none(), "nothing comes after the last line that was wanted");
+                assert!(piece.reached < reached && (0.0..=1.0).contains(&piece.done));
+                found.extend(lines(&piece.rows));
+                (pieces, next, reached) = (pieces + 1, piece.next, piece.reached);
+            }
+            (found, pieces, next)
+        });
+        assert_eq!(found, lines(&page.rows), "{text} {limit}");
+        assert_eq!(next.is_some(), page.next.is_some(), "{text} {limit}");
+        assert!(pieces > 3 || limit < 1_000, "{pieces}");
+        if let Some(before) = next {
+            let rest = |before| block_on(engine.search_logs(&LogSearch { before, ..asked.clone() })).unwrap();
+            assert_eq!(lines(&rest(Some(before)).rows), lines(&rest(page.next).rows), "it goes on there");
+        }
+    }
+}

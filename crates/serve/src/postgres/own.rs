@@ -1,5 +1,5 @@
-//! Statements that are about the session and not about data: transactions that hold nothing, settings, and the questions
-//! by which known clients look around. Everything else is a question for the store.
+//! Statements that are about the session and not about data: transactions that hold nothing, settings, and questions by
+//! which Grafana looks around. Everything else is a question for the store.
 
 use std::time::Duration;
 
@@ -37,11 +37,9 @@ pub(super) const SETTINGS: [(&str, &str); 9] = [
     ("transaction_isolation", "read committed"),
 ];
 
-/// What `\dt` of psql asks, in our words.
-const TABLES: &str = "SELECT table_schema AS \"Schema\", table_name AS \"Name\", 'table' AS \"Type\", 'weir' AS \"Owner\" \
-                      FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1, 2";
-/// What `\l` of psql asks, in our words.
-const DATABASES: &str = "SELECT 'weir' AS \"Name\", 'weir' AS \"Owner\", 'UTF8' AS \"Encoding\"";
+/// What Grafana asks for the tables that it offers, in our words.
+const TABLES: &str =
+    "SELECT table_name AS \"table\" FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1";
 
 /// What a statement is.
 pub(super) fn read(sql: &str) -> Statement {
@@ -101,16 +99,29 @@ fn show(sql: &str, name: &str, next: &str) -> Statement {
     }
 }
 
-/// Questions that psql asks when its users say `\dt` and `\l`.
+/// Questions of Grafana, which takes the search path apart to know which tables need no schema: those of `public`.
 fn known(sql: &str) -> Statement {
     let asks = |all: &[&str]| all.iter().all(|part| sql.contains(part));
-    if asks(&["pg_catalog.pg_class c", "n.nspname as \"Schema\"", "as \"Type\"", "c.relkind IN ('r'"]) {
+    if asks(&["current_setting(", "'search_path'", "information_schema.tables", "quote_ident(table_name)"]) {
         return Statement::Question(TABLES.to_owned());
     }
-    if asks(&["pg_catalog.pg_database d", "d.datname as \"Name\""]) {
-        return Statement::Question(DATABASES.to_owned());
+    if asks(&["parse_ident(", "information_schema.columns", "quote_ident(column_name)"]) {
+        return match between(sql, "parse_ident('", "'") {
+            Some(table) => Statement::Question(format!(
+                "SELECT column_name AS \"column\", data_type AS \"type\" FROM information_schema.columns \
+                 WHERE table_name = '{}' ORDER BY ordinal_position",
+                table.rsplit('.').next().unwrap_or(table).trim_matches('"')
+            )),
+            None => Statement::Question(sql.to_owned()),
+        };
     }
     Statement::Question(sql.to_owned())
+}
+
+/// What stands between two texts.
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(before)?;
+    rest.split_once(after).map(|(found, _)| found)
 }
 
 /// The words at the beginning of a statement in upper case, comments left out.
@@ -185,6 +196,17 @@ mod tests {
         assert_eq!(split("SELECT 'open;"), ["SELECT 'open;"]);
         assert_eq!(split(""), [""]);
         assert_eq!(split("é;ü"), ["é", "ü"]);
+    }
+
+    #[test]
+    fn what_grafana_asks_is_put_into_our_words() {
+        let tables = "SELECT quote_ident(table_name) as \"table\" FROM information_schema.tables WHERE quote_ident(table_schema) IN \
+                      (SELECT trim(s[i]) FROM string_to_array(current_setting('search_path'), ',') s)";
+        assert_eq!(read(tables), Statement::Question(TABLES.to_owned()));
+        let columns = "SELECT quote_ident(column_name) AS \"column\", data_type AS \"type\" FROM information_schema.columns \
+                       WHERE CASE WHEN array_length(parse_ident('public.logs'),1) = 2 THEN true ELSE false END";
+        let Statement::Question(asked) = read(columns) else { panic!("it is a question") };
+        assert!(asked.contains("table_name = 'logs' ORDER"), "{asked}");
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(super) fn told(error: &QueryError, sql: &str) -> Trouble {
     let position = error.place.map(|place| character(sql, place));
     let hint = error.hint.clone().or_else(|| {
         sql.contains("pg_catalog").then(|| {
-            "PostgreSQL's catalog is not here; information_schema.tables and information_schema.columns are".to_owned()
+            "of PostgreSQL's catalog only what tools browse by is here; information_schema.columns says what there is".to_owned()
         })
     });
     Trouble { severity: Severity::Error, code, message: error.message.clone(), hint, position }

@@ -411,6 +411,31 @@ mod tests {
     }
 
     #[test]
+    fn columns_have_the_types_that_the_catalog_says() {
+        use arrow::datatypes::TimeUnit::{Microsecond, Nanosecond};
+        for kind in [
+            DataType::Boolean,
+            DataType::Int8,
+            DataType::UInt16,
+            DataType::Int64,
+            DataType::UInt64,
+            DataType::Float16,
+            DataType::Float64,
+            DataType::Decimal128(10, 2),
+            DataType::Utf8View,
+            DataType::BinaryView,
+            DataType::Date32,
+            DataType::Timestamp(Microsecond, Some("UTC".into())),
+            DataType::Timestamp(Nanosecond, None),
+            DataType::new_list(DataType::Int64, true),
+            DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+            DataType::Null,
+        ] {
+            assert_eq!(i64::from(Kind::of(&kind).oid_and_size().0), weir_query::oid_of_type(&kind), "{kind}");
+        }
+    }
+
+    #[test]
     fn binary_parameters_become_what_they_say_or_an_error() {
         let read =
             |bytes: &[u8], oid| parameter(&Bytes::copy_from_slice(bytes), Format::Binary, of_parameter(oid).as_ref());

@@ -121,6 +121,7 @@ fn encoding(format: QueryFormat) -> Format {
         QueryFormat::Ndjson => Format::Ndjson,
         QueryFormat::Csv => Format::Csv { formula_safe: false },
         QueryFormat::Arrow => Format::Arrow,
+        QueryFormat::Parquet => Format::Parquet,
     }
 }
 
@@ -186,9 +187,9 @@ impl Answer {
         schema: &arrow::datatypes::SchemaRef,
     ) -> Result<&mut Encoder<io::BufWriter<io::Stdout>>, Failure> {
         if self.encoder.is_none() {
-            let binary_on_terminal = self.format == Format::Arrow && io::stdout().is_terminal();
-            if binary_on_terminal {
-                return Err(Failure::refused("an Arrow stream is not for a terminal: redirect it into a file"));
+            let is_binary = matches!(self.format, Format::Arrow | Format::Parquet);
+            if is_binary && io::stdout().is_terminal() {
+                return Err(Failure::refused("columns are not for a terminal: redirect them into a file"));
             }
             let out = io::BufWriter::new(io::stdout());
             self.encoder = Some(Encoder::new(self.format, schema, out).map_err(written)?);

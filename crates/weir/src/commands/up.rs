@@ -8,7 +8,7 @@ use futures::FutureExt;
 use weir_model::{ErrorKind, SeamError};
 use weir_observe::{BuildInfo, Metrics, TableMeasure, TopicMeasure};
 use weir_query::{Limits, QueryEngine};
-use weir_serve::{AppState, Postgres, ServeConfig, Server};
+use weir_serve::{AppState, Flight, Postgres, ServeConfig, Server};
 use weir_sql::SqlCompiler;
 use weir_store::TableSnapshot;
 
@@ -18,6 +18,7 @@ use crate::dead_letters::StoredLetters;
 use crate::deletions::{StoredRows, new_token};
 use crate::exit::Failure;
 use crate::ingest::LogIngest;
+use crate::live::LiveStore;
 use crate::plan::Job;
 use crate::registry::Serving;
 use crate::replay::StoredReplays;
@@ -42,7 +43,8 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
     let shared = Shared::open(&args.data, log_config(&jobs)?, Arc::new(SqlCompiler::new()))?;
     tables::settle(&shared.store, &jobs)?;
     let health = Arc::clone(&shared.health);
-    let queries = Arc::new(QueryEngine::new(shared.store.clone(), Limits::for_machine())?);
+    let live = LiveStore::new(Arc::clone(&shared.store), &args.data, &shared.compiler, &jobs)?;
+    let queries = Arc::new(QueryEngine::new(live, Limits::for_machine())?);
     let state = AppState {
         board: Arc::clone(&shared.board),
         metrics: metrics(&shared),
@@ -69,11 +71,14 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
         Some(address) => Some(Serving::start(&args.data, address, args.allow_unauthenticated).await?),
         None => None,
     };
+    let limits = weir_serve::Limits::default();
+    let (asked, seen) = (Arc::clone(&queries), Arc::clone(&measured));
     let postgres = match args.postgres {
-        Some(address) => Some(
-            Postgres::bind(address, args.allow_unauthenticated, weir_serve::Limits::default(), queries, measured)
-                .await?,
-        ),
+        Some(address) => Some(Postgres::bind(address, args.allow_unauthenticated, limits.clone(), asked, seen).await?),
+        None => None,
+    };
+    let flight = match args.flight {
+        Some(address) => Some(Flight::bind(address, args.allow_unauthenticated, limits, queries, measured).await?),
         None => None,
     };
     let readers = TopicReader::of_jobs(&jobs);
@@ -87,12 +92,16 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
     if let Some(postgres) = &postgres {
         eprintln!("For clients of PostgreSQL: postgresql://{}/weir", postgres.address());
     }
+    if let Some(flight) = &flight {
+        eprintln!("For clients of Arrow Flight SQL: grpc://{}", flight.address());
+    }
     eprintln!("Weir is up: http://{address}  (data in {}; Ctrl-C stops it)", args.data.display());
 
     let (stop_server, server_stopped) = tokio::sync::oneshot::channel::<()>();
     let server_stopped = server_stopped.map(drop).shared();
     let serving = tokio::spawn(server.run(server_stopped.clone()));
-    let postgres = postgres.map(|postgres| tokio::spawn(postgres.run(server_stopped)));
+    let postgres = postgres.map(|postgres| tokio::spawn(postgres.run(server_stopped.clone())));
+    let flight = flight.map(|flight| tokio::spawn(flight.run(server_stopped)));
     let keeping = tokio::spawn(housekeeping::run(shared.clone(), Arc::clone(&health), readers));
     let mut fatal = wait(&mut supervisor).await;
 
@@ -113,8 +122,8 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
     keeping.abort();
     let _ = stop_server.send(());
     let _ = serving.await;
-    if let Some(postgres) = postgres {
-        let _ = postgres.await;
+    for other in [postgres, flight].into_iter().flatten() {
+        let _ = other.await;
     }
     if let Some(registry) = registry {
         registry.stop().await;

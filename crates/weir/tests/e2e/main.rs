@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod aggregates;
+mod asking;
+mod attacks;
 mod backup;
 mod bad_input;
 mod bucket;
@@ -17,6 +19,7 @@ mod endpoint;
 mod examples;
 mod explain;
 mod fallback;
+mod flight;
 mod formats;
 mod harness;
 mod kafka;

@@ -68,6 +68,14 @@ fn psql_asks_and_looks_around() {
     );
     let tables = stage.told("\\dt");
     assert!(tables.contains("public|logs|table|weir"), "{tables}");
+    let all = stage.told("\\d");
+    assert!(all.contains("public|logs|table|weir"), "{all}");
+    let described = stage.told("\\d logs");
+    for column in ["level|text|", "ms|double precision|", "n|bigint|", "ts|timestamp with time zone|"] {
+        assert!(described.contains(&format!("\n{column}")), "{described}");
+    }
+    assert!(stage.told("\\l").contains("weir|weir|UTF8"));
+    assert!(stage.told("\\dn").contains("public|weir"));
     let columns = stage.told("SELECT column_name FROM information_schema.columns WHERE table_name = 'logs' ORDER BY 1");
     assert!(columns.contains("\nlevel\nms\n"), "{columns}");
     assert_eq!(stage.told("SELECT count(*) FROM public.logs"), "count(*)\n600\n(1 row)\n");
@@ -93,7 +101,7 @@ fn psql_is_told_what_is_wrong_and_where() {
     );
     assert!(error.contains("HINT:  did you mean \"level\"?"), "{error}");
     assert!(wrong("DELETE FROM logs").contains("DELETE is not a question"));
-    assert!(wrong("SELECT * FROM pg_catalog.pg_enum").contains("HINT:  PostgreSQL's catalog is not here"));
+    assert!(wrong("SELECT * FROM pg_catalog.pg_nothing").contains("HINT:  of PostgreSQL's catalog only what"));
     let failed = wrong("BEGIN; SELECT nothing; SELECT 1");
     assert!(failed.contains("there is no column"), "{failed}");
     let slow = "SET statement_timeout = 100; SELECT count(*) FROM logs a, logs b, logs c, logs d WHERE a.n + b.n + c.n + d.n = 3";

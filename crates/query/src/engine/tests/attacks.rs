@@ -177,6 +177,43 @@ fn queries_beyond_the_limit_wait_and_are_told_to_come_back() {
 }
 
 #[test]
+fn exports_may_take_longer_and_leave_a_turn_to_others() {
+    let limits = Limits {
+        timeout: Duration::from_millis(300),
+        timeout_max: Duration::from_secs(60),
+        concurrent_max: 2,
+        queue_timeout: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let engine = stage().engine_with(limits);
+    let export = RunOptions { timeout: Some(Duration::from_secs(60)), ..RunOptions::default() };
+    block_on(async {
+        let mut first = engine.run("SELECT a.n FROM logs a, logs b, logs c", export.clone()).await.unwrap();
+        assert!(first.next().await.unwrap().is_ok());
+        let refused = engine.run("SELECT 1", export.clone()).await.map(|_| ()).unwrap_err();
+        assert_eq!(refused.code, QueryErrorCode::Busy, "{refused}");
+        let mut short = engine.run("SELECT 1", RunOptions::default()).await.unwrap();
+        assert_eq!(short.collect().await.unwrap().len(), 1, "the other turn is free");
+    });
+    let slow = "SELECT count(*) FROM logs a, logs b, logs c, logs d WHERE a.n + b.n + c.n + d.n < 0";
+    assert_eq!(code(&engine, slow), QueryErrorCode::Timeout, "others have as long as before");
+}
+
+#[test]
+fn no_rows_at_all_may_be_asked_for() {
+    let engine = stage().engine();
+    for sql in [
+        "SELECT * FROM logs ORDER BY n LIMIT 0",
+        "SELECT n FROM logs ORDER BY n LIMIT 0 OFFSET 3",
+        "SELECT * FROM (SELECT * FROM logs ORDER BY n LIMIT 0) LIMIT 5",
+        "(SELECT n FROM logs ORDER BY n LIMIT 0) UNION ALL (SELECT n FROM logs ORDER BY n LIMIT 0)",
+        "SELECT n FROM logs WHERE n IN (SELECT n FROM logs ORDER BY n LIMIT 0) ORDER BY n LIMIT 3",
+    ] {
+        assert_eq!(ask(&engine, sql).unwrap_or_else(|error| panic!("{sql}: {error}")).num_rows(), 0, "{sql}");
+    }
+}
+
+#[test]
 fn more_rows_than_allowed_cannot_be_asked_for() {
     let engine = stage().engine_with(Limits { rows_max: Some(100), ..Limits::default() });
     let run = |max_rows| ask_with(&engine, "SELECT * FROM logs", RunOptions { max_rows, ..Default::default() });

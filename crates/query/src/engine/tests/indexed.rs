@@ -118,7 +118,15 @@ fn reads(engine: &QueryEngine, sql: &str) -> String {
 #[test]
 fn explain_says_what_is_skipped() {
     let (scene, _writer) = scene(true);
-    let said = |condition: &str| reads(&scene.engine, &format!("SELECT max(message) FROM logs WHERE {condition}"));
+    let read = |condition: &str| {
+        let said = reads(&scene.engine, &format!("SELECT max(message) FROM logs WHERE {condition}"));
+        let (said, cost) = said.split_once("; at most ").expect("what is read at most is said");
+        (said.to_owned(), cost.to_owned())
+    };
+    let said = |condition: &str| read(condition).0;
+    assert_eq!(read("app = 'nobody'").1, "0 rows and 0 bytes");
+    let rows = |condition| read(condition).1.split(' ').next().and_then(|rows| rows.parse::<u64>().ok());
+    assert!(rows("message LIKE '%needle-7f3a%'") < rows("length(message) > 7"));
     assert_eq!(
         said("message LIKE '%needle-7f3a%'"),
         "logs: 1 of 1 segments are read; 0 skipped by the search index, which leaves 2 of 8 blocks",

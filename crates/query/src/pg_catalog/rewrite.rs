@@ -1,0 +1,230 @@
+//! Questions to PostgreSQL's catalog in words that DataFusion knows: what is written out (`pg_catalog.format_type`,
+//! `OPERATOR(pg_catalog.~)`, `COLLATE`, `::regclass`) is written plainly. Questions over tables that are always empty need
+//! no plan at all.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CastKind, DataType as SqlType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, JoinOperator, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
+    Statement as SqlStatement, TableFactor, TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
+};
+
+use super::functions::REGCLASS;
+use super::{PG_CATALOG, is_empty};
+
+/// Functions that make one row of none.
+const AGGREGATES: [&str; 8] = ["count", "sum", "min", "max", "avg", "array_agg", "string_agg", "bool_or"];
+
+/// Writes a question plainly.
+pub(crate) fn translate(statement: &mut SqlStatement) {
+    let _ = VisitMut::visit(statement, &mut Translate);
+}
+
+struct Translate;
+
+impl VisitorMut for Translate {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+        match expression {
+            Expr::Function(function) => plain_name(&mut function.name),
+            Expr::BinaryOp { op, .. } => {
+                if let BinaryOperator::PGCustomBinaryOperator(parts) = op
+                    && let Some(plain) = parts.last().and_then(|symbol| operator(symbol))
+                {
+                    *op = plain;
+                }
+            }
+            Expr::Collate { expr, .. } => {
+                let inner = std::mem::replace(expr.as_mut(), Expr::Identifier(Ident::new("")));
+                *expression = inner;
+            }
+            Expr::Cast { data_type: SqlType::Custom(name, _), .. } => {
+                let name = last(name).to_lowercase();
+                cast(expression, &name);
+            }
+            Expr::Cast { data_type: SqlType::Regclass, .. } => cast(expression, "regclass"),
+            // A value of a table that has none; DataFusion would want to know that there is at most one.
+            Expr::Subquery(query) if query.with.is_none() && is_surely_empty(&query.body) => {
+                *expression = Expr::Value(Value::Null.into());
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn last(name: &ObjectName) -> &str {
+    name.0.last().and_then(ObjectNamePart::as_ident).map_or("", |ident| ident.value.as_str())
+}
+
+/// Takes the name of the catalog away.
+fn plain_name(name: &mut ObjectName) {
+    let first = name.0.first().and_then(ObjectNamePart::as_ident);
+    if name.0.len() == 2 && first.is_some_and(|first| first.value.eq_ignore_ascii_case(PG_CATALOG)) {
+        name.0.remove(0);
+    }
+}
+
+fn operator(symbol: &str) -> Option<BinaryOperator> {
+    Some(match symbol {
+        "=" => BinaryOperator::Eq,
+        "<>" => BinaryOperator::NotEq,
+        "~" => BinaryOperator::PGRegexMatch,
+        "~*" => BinaryOperator::PGRegexIMatch,
+        "!~" => BinaryOperator::PGRegexNotMatch,
+        "!~*" => BinaryOperator::PGRegexNotIMatch,
+        "~~" => BinaryOperator::PGLikeMatch,
+        "!~~" => BinaryOperator::PGNotLikeMatch,
+        _ => return None,
+    })
+}
+
+/// Casts to types that only PostgreSQL has.
+fn cast(expression: &mut Expr, name: &str) {
+    let Expr::Cast { expr, data_type, .. } = expression else { return };
+    match name {
+        "text" | "name" | "regtype" | "regproc" | "regnamespace" | "regrole" | "bpchar" => *data_type = SqlType::Text,
+        "oid" | "xid" | "int8" => *data_type = SqlType::BigInt(None),
+        "int4" | "int2" => *data_type = SqlType::Int(None),
+        "regclass" => {
+            let inner = std::mem::replace(expr.as_mut(), Expr::Identifier(Ident::new("")));
+            *expression = called(REGCLASS, inner);
+        }
+        _ => {}
+    }
+}
+
+fn called(name: &str, argument: Expr) -> Expr {
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))],
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+/// The columns of an answer of which it is certain, without a plan, that it has no rows: it joins a table that is always
+/// empty. They are all texts.
+pub(crate) fn empty_answer(statement: &Statement) -> Option<SchemaRef> {
+    let Statement::Statement(statement) = statement else { return None };
+    let SqlStatement::Query(query) = statement.as_ref() else { return None };
+    if query.with.is_some() || !is_surely_empty(&query.body) {
+        return None;
+    }
+    let names = first_select(query)?.projection.iter().map(column_name).collect::<Option<Vec<String>>>()?;
+    let fields: Vec<Field> = names.into_iter().map(|name| Field::new(name, DataType::Utf8, true)).collect();
+    Some(Arc::new(Schema::new(fields)))
+}
+
+fn first_select(query: &Query) -> Option<&Select> {
+    let mut body = query.body.as_ref();
+    loop {
+        match body {
+            SetExpr::Select(select) => return Some(select),
+            SetExpr::SetOperation { left, .. } => body = left,
+            SetExpr::Query(query) => body = &query.body,
+            _ => return None,
+        }
+    }
+}
+
+fn is_surely_empty(body: &SetExpr) -> bool {
+    match body {
+        SetExpr::Select(select) => {
+            !select.projection.iter().any(aggregates)
+                && select.from.iter().any(|joined| {
+                    let only_inner = joined.joins.iter().all(|join| {
+                        is_inner(&join.join_operator)
+                            || matches!(join.join_operator, JoinOperator::Left(_) | JoinOperator::LeftOuter(_))
+                    });
+                    only_inner && has_empty(joined)
+                })
+        }
+        SetExpr::SetOperation { left, right, .. } => is_surely_empty(left) && is_surely_empty(right),
+        SetExpr::Query(query) => query.with.is_none() && is_surely_empty(&query.body),
+        _ => false,
+    }
+}
+
+fn is_inner(join: &JoinOperator) -> bool {
+    matches!(join, JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_))
+}
+
+fn has_empty(joined: &TableWithJoins) -> bool {
+    let inner = joined.joins.iter().filter(|join| is_inner(&join.join_operator)).map(|join| &join.relation);
+    std::iter::once(&joined.relation).chain(inner).any(|relation| match relation {
+        TableFactor::Table { name, args: None, .. } => {
+            // Without the name of the catalog it could be a table of somebody.
+            let schema = (name.0.len() > 1).then(|| name.0.first().and_then(ObjectNamePart::as_ident)).flatten();
+            schema.is_some_and(|schema| schema.value == PG_CATALOG) && is_empty(last(name))
+        }
+        _ => false,
+    })
+}
+
+/// Whether a column is made of all rows together; what subqueries in it make of theirs is another matter.
+fn aggregates(item: &SelectItem) -> bool {
+    item.visit(&mut Aggregates { queries: 0 }).is_break()
+}
+
+struct Aggregates {
+    /// Subqueries that are open.
+    queries: usize,
+}
+
+impl Visitor for Aggregates {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.queries += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.queries -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<()> {
+        match expression {
+            Expr::Function(function) if self.queries == 0 => {
+                let name = last(&function.name).to_lowercase();
+                if AGGREGATES.contains(&name.as_str()) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
+
+/// What PostgreSQL calls a column; `None` where that takes a plan.
+fn column_name(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.clone()),
+        SelectItem::UnnamedExpr(expression) => Some(name_of(expression)),
+        _ => None,
+    }
+}
+
+fn name_of(expression: &Expr) -> String {
+    match expression {
+        Expr::Identifier(name) => name.value.clone(),
+        Expr::CompoundIdentifier(parts) => parts.last().map_or_else(String::new, |part| part.value.clone()),
+        Expr::Function(function) => last(&function.name).to_owned(),
+        Expr::Cast { expr, kind: CastKind::DoubleColon | CastKind::Cast, .. } => name_of(expr),
+        Expr::Case { .. } => "case".to_owned(),
+        _ => "?column?".to_owned(),
+    }
+}

@@ -1,0 +1,137 @@
+//! What tools ask PostgreSQL's catalog when they look around, in their own words.
+
+use expect_test::{Expect, expect};
+
+use crate::testing::{Stage, ask, many, shown, value};
+
+fn check(sql: &str, expected: Expect) {
+    let stage = Stage::with_logs(&[many(0, 10)], &[]);
+    expected.assert_eq(&format!("{}\n", shown(&stage.engine(), sql)));
+}
+
+fn rows(sql: &str) -> usize {
+    let stage = Stage::with_logs(&[many(0, 10)], &[]);
+    ask(&stage.engine(), sql).unwrap_or_else(|error| panic!("{sql}: {error}")).num_rows()
+}
+
+#[test]
+fn psql_lists_tables() {
+    check(
+        "SELECT n.nspname as \"Schema\", c.relname as \"Name\", CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' END as \"Type\", \
+         pg_catalog.pg_get_userbyid(c.relowner) as \"Owner\" FROM pg_catalog.pg_class c \
+         LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam \
+         WHERE c.relkind IN ('r','p','v','m','S','f','') AND n.nspname <> 'pg_catalog' AND n.nspname !~ '^pg_toast' \
+         AND n.nspname <> 'information_schema' AND pg_catalog.pg_table_is_visible(c.oid) ORDER BY 1,2;",
+        expect![[r#"
+            +--------+------+-------+-------+
+            | Schema | Name | Type  | Owner |
+            +--------+------+-------+-------+
+            | public | logs | table | weir  |
+            +--------+------+-------+-------+
+        "#]],
+    );
+}
+
+#[test]
+fn psql_describes_a_table() {
+    let oid = "SELECT c.oid, n.nspname, c.relname FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+               WHERE c.relname OPERATOR(pg_catalog.~) '^(logs)$' COLLATE pg_catalog.default AND pg_catalog.pg_table_is_visible(c.oid) ORDER BY 2, 3;";
+    assert_eq!(rows(oid), 1);
+    let oid = {
+        let stage = Stage::with_logs(&[many(0, 10)], &[]);
+        value(&stage.engine(), "SELECT oid FROM pg_catalog.pg_class WHERE relname = 'logs'")
+    };
+    let about = format!(
+        "SELECT c.relchecks, c.relkind, c.relhasindex, c.relhasrules, c.relhastriggers, c.relrowsecurity, c.relforcerowsecurity, \
+         false AS relhasoids, c.relispartition, '', c.reltablespace, CASE WHEN c.reloftype = 0 THEN '' ELSE \
+         c.reloftype::pg_catalog.regtype::pg_catalog.text END, c.relpersistence, c.relreplident, am.amname \
+         FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_class tc ON (c.reltoastrelid = tc.oid) \
+         LEFT JOIN pg_catalog.pg_am am ON (c.relam = am.oid) WHERE c.oid = '{oid}';"
+    );
+    assert_eq!(rows(&about), 1);
+    let columns = format!(
+        "SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), (SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid, true) \
+         FROM pg_catalog.pg_attrdef d WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.atthasdef), a.attnotnull, \
+         (SELECT c.collname FROM pg_catalog.pg_collation c, pg_catalog.pg_type t WHERE c.oid = a.attcollation AND t.oid = a.atttypid \
+         AND a.attcollation <> t.typcollation) AS attcollation, a.attidentity, a.attgenerated \
+         FROM pg_catalog.pg_attribute a WHERE a.attrelid = '{oid}' AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum;"
+    );
+    let stage = Stage::with_logs(&[many(0, 10)], &[]);
+    let told = ask(&stage.engine(), &columns).unwrap_or_else(|error| panic!("{columns}: {error}"));
+    let text = |column: usize, row| {
+        let mut out = Vec::new();
+        crate::encode::Values::new(told.column(column)).plain(row, &mut out);
+        String::from_utf8(out).expect("names are text")
+    };
+    let told: Vec<String> = (0..told.num_rows()).map(|row| format!("{} {}", text(0, row), text(1, row))).collect();
+    let expected = ["ts timestamp with time zone", "level text", "message text", "took double precision", "n bigint"];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn what_weir_does_not_have_is_empty() {
+    for sql in [
+        "SELECT pol.polname, CASE WHEN pol.polroles = '{0}' THEN NULL ELSE pg_catalog.array_to_string(array(select rolname from \
+         pg_catalog.pg_roles where oid = any (pol.polroles) order by 1),',') END FROM pg_catalog.pg_policy pol WHERE pol.polrelid = '7' ORDER BY 1;",
+        "SELECT oid, stxrelid::pg_catalog.regclass, stxnamespace::pg_catalog.regnamespace::pg_catalog.text AS nsp, 'd' = any(stxkind) AS ndist_enabled \
+         FROM pg_catalog.pg_statistic_ext WHERE stxrelid = '7' ORDER BY nsp",
+        "SELECT pubname , NULL , NULL FROM pg_catalog.pg_publication p JOIN pg_catalog.pg_publication_namespace pn ON p.oid = pn.pnpubid \
+         UNION SELECT pubname , pg_get_expr(pr.prqual, c.oid) , (CASE WHEN pr.prattrs IS NOT NULL THEN (SELECT string_agg(attname, ', ') \
+         FROM pg_catalog.generate_series(0, pg_catalog.array_upper(pr.prattrs::pg_catalog.int2[], 1)) s, pg_catalog.pg_attribute \
+         WHERE attrelid = pr.prrelid AND attnum = prattrs[s]) ELSE NULL END) FROM pg_catalog.pg_publication p \
+         JOIN pg_catalog.pg_publication_rel pr ON p.oid = pr.prpubid ORDER BY 1;",
+        "SELECT c.oid::pg_catalog.regclass FROM pg_catalog.pg_class c, pg_catalog.pg_inherits i WHERE c.oid = i.inhparent",
+        "SELECT * FROM pg_enum",
+    ] {
+        assert_eq!(rows(sql), 0, "{sql}");
+    }
+    assert_eq!(rows("SELECT count(*) FROM pg_catalog.pg_trigger"), 1, "a count is a row");
+}
+
+#[test]
+fn drivers_find_tables_and_columns() {
+    let of_jdbc = "SELECT NULL AS TABLE_CAT, n.nspname AS TABLE_SCHEM, c.relname AS TABLE_NAME, d.description AS REMARKS \
+         FROM pg_catalog.pg_namespace n, pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_description d \
+         ON (c.oid = d.objoid AND d.objsubid = 0 and d.classoid = 'pg_class'::regclass) WHERE c.relnamespace = n.oid AND c.relname LIKE 'logs'";
+    assert_eq!(rows(of_jdbc), 1);
+    let columns = "SELECT * FROM (SELECT n.nspname,c.relname,a.attname,a.atttypid,a.attnotnull OR (t.typtype = 'd' AND t.typnotnull) AS attnotnull,\
+         a.atttypmod,a.attlen,t.typtypmod,row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum) AS attnum, nullif(a.attidentity, '') as attidentity,\
+         pg_catalog.pg_get_expr(def.adbin, def.adrelid) AS adsrc,dsc.description,t.typbasetype,t.typtype FROM pg_catalog.pg_namespace n \
+         JOIN pg_catalog.pg_class c ON (c.relnamespace = n.oid) JOIN pg_catalog.pg_attribute a ON (a.attrelid=c.oid) \
+         JOIN pg_catalog.pg_type t ON (a.atttypid = t.oid) LEFT JOIN pg_catalog.pg_attrdef def ON (a.attrelid=def.adrelid AND a.attnum = def.adnum) \
+         LEFT JOIN pg_catalog.pg_description dsc ON (c.oid=dsc.objoid AND a.attnum = dsc.objsubid) LEFT JOIN pg_catalog.pg_class dc \
+         ON (dc.oid=dsc.classoid AND dc.relname='pg_class') LEFT JOIN pg_catalog.pg_namespace dn ON (dc.relnamespace=dn.oid AND dn.nspname='pg_catalog') \
+         WHERE c.relkind in ('r','p','v','f','m') and a.attnum > 0 AND NOT a.attisdropped AND n.nspname LIKE 'public' AND c.relname LIKE 'logs') c \
+         WHERE true ORDER BY nspname,c.relname,attnum";
+    assert_eq!(rows(columns), 5);
+    // DBeaver asks `n.oid,n.*`, a name twice, which DataFusion does not plan; these are its questions without that.
+    for sql in [
+        "SELECT n.*,d.description FROM pg_catalog.pg_namespace n LEFT OUTER JOIN pg_catalog.pg_description d \
+         ON d.objoid=n.oid AND d.objsubid=0 AND d.classoid='pg_namespace'::regclass ORDER BY nspname",
+        "SELECT db.* FROM pg_catalog.pg_database db WHERE datallowconn AND NOT datistemplate",
+        "SELECT t.*,c.relkind,format_type(nullif(t.typbasetype, 0), t.typtypmod) as base_type_name, d.description FROM pg_catalog.pg_type t \
+         LEFT OUTER JOIN pg_catalog.pg_type et ON et.oid=t.typelem LEFT OUTER JOIN pg_catalog.pg_class c ON c.oid=t.typrelid \
+         LEFT OUTER JOIN pg_catalog.pg_description d ON t.oid=d.objoid WHERE t.typname IS NOT NULL AND (c.relkind IS NULL OR c.relkind = 'c') \
+         AND (et.typcategory IS NULL OR et.typcategory <> 'C')",
+        "SELECT c.*,d.description,pg_catalog.pg_get_expr(c.relpartbound, c.oid) as partition_expr, pg_catalog.pg_get_partkeydef(c.oid) as partition_key \
+         FROM pg_catalog.pg_class c LEFT OUTER JOIN pg_catalog.pg_description d ON d.objoid=c.oid AND d.objsubid=0 AND d.classoid='pg_class'::regclass \
+         WHERE c.relkind not in ('i','I','c')",
+        "SELECT d.datname as \"Name\", pg_catalog.pg_get_userbyid(d.datdba) as \"Owner\", pg_catalog.pg_encoding_to_char(d.encoding) as \"Encoding\", \
+         d.datcollate as \"Collate\", d.datctype as \"Ctype\", d.daticulocale as \"ICU Locale\", CASE d.datlocprovider WHEN 'c' THEN 'libc' \
+         WHEN 'i' THEN 'icu' END AS \"Locale Provider\", pg_catalog.array_to_string(d.datacl, E'\\n') AS \"Access privileges\" \
+         FROM pg_catalog.pg_database d ORDER BY 1;",
+        "SELECT current_schema(), current_database(), version(), session_user",
+        "SELECT current_setting('server_version_num')::int / 100 AS version",
+        "SELECT nspname FROM pg_namespace WHERE nspname = ANY(current_schemas(true))",
+    ] {
+        assert!(rows(sql) > 0, "{sql}");
+    }
+}
+
+#[test]
+fn a_table_of_ours_may_be_called_as_one_of_the_catalog() {
+    let stage = Stage::new();
+    stage.table("pg_class", crate::testing::logs_schema(), &[many(0, 3)], &[]);
+    assert_eq!(value(&stage.engine(), "SELECT count(*) FROM pg_class"), "3");
+    assert_eq!(value(&stage.engine(), "SELECT count(*) FROM pg_catalog.pg_class"), "1");
+}
