@@ -8,6 +8,7 @@ mod planted;
 mod seeds;
 mod shell;
 mod sim;
+mod state;
 mod tally;
 mod tidy;
 
@@ -59,6 +60,7 @@ usage: cargo xtask COMMAND
   nightly               what takes too long for every change: 200,000 streams per oracle, 50,000 seeds of workers, 300 kills,
                         a kill at every call
   nightly kafka         workers over a real Kafka: 1,000,000 ids and 100 kills, passed through and counted
+  state rocksdb         keys in RocksDB, held to the suite of every keyed state (wants librocksdb-dev and libclang-dev)
   kafka fetch           put the jars of the tests' Kafka into the cache
   kafka up [3]          run the tests' Kafka (one broker, or 3) until Enter is pressed
   reference             write docs/reference anew from the types
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
         ["kills", words @ ..] => kills::run(words),
         ["nightly"] => seeds::nightly().and(sim::nightly()).and_then(|()| kills::nightly()),
         ["nightly", "kafka"] => kafka::nightly(),
+        ["state", "rocksdb"] => state::rocksdb(),
         ["kafka", "fetch"] => kafka::fetch(),
         ["kafka", "up"] => kafka::up(1),
         ["kafka", "up", "3"] => kafka::up(3),

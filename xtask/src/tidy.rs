@@ -106,10 +106,12 @@ fn check_source(path: &str, text: &str) -> Vec<String> {
 }
 
 fn check_manifest(name: &str, manifest: &str) -> Vec<String> {
-    let dependencies: Vec<&str> = manifest
+    // Features may be called like what they turn on.
+    let (_, dependencies) = manifest.split_once("[dependencies]").unwrap_or_default();
+    let dependencies: Vec<&str> = dependencies
         .split("[dev-dependencies]")
         .next()
-        .unwrap_or(manifest)
+        .unwrap_or_default()
         .lines()
         .filter_map(|line| line.split(['.', ' ', '=']).next())
         .collect();

@@ -36,7 +36,7 @@ pub use config::{
     LookupFailure, LookupFile, LookupTable, MissingRows,
 };
 pub use config::{KEY_GROUPS_MAX, WorkersConfig};
-pub use config::{SnapshotsConfig, StateConfig};
+pub use config::{SnapshotsConfig, StateBackend, StateConfig};
 pub use diagnostic::Diagnostic;
 pub use document::{Document, Origin};
 pub use feed::Feed;

@@ -43,8 +43,7 @@ impl Start {
         let kept = shared.commits.kept(&job.plan.pipeline).await?;
         if kept.is_empty() {
             shared.snapshots.forget(&job.plan.pipeline);
-            let engine = Engine::new(job.plan.clone(), Arc::clone(&shared.compiler));
-            let engine = engine.map_err(|error| refused(&job.plan, &error))?;
+            let engine = new_engine(job, shared)?;
             let ledger = Ledger::at(&job.plan, None, [].into());
             return Ok(Self { ledger, committed: None, engine });
         }
@@ -106,11 +105,21 @@ fn restored<'a>(job: &Job, shared: &Shared, kept: &'a KeptCommit) -> SeamResult<
         );
     }
     if planted!(CountersNotRestored) && snapshot.runs.is_empty() {
-        let engine = Engine::new(job.plan.clone(), Arc::clone(&shared.compiler));
-        return Ok((committed, engine.map_err(|error| refused(&job.plan, &error))?));
+        return Ok((committed, new_engine(job, shared)?));
     }
-    let engine = Engine::restore_without(job.plan.clone(), Arc::clone(&shared.compiler), snapshot, reset);
-    Ok((committed, engine.map_err(|error| refused(&job.plan, &error))?))
+    let mut engine = new_engine(job, shared)?;
+    engine.go_on_from(snapshot, reset).map_err(|error| refused(&job.plan, &error))?;
+    Ok((committed, engine))
+}
+
+/// An engine that has seen nothing yet.
+fn new_engine(job: &Job, shared: &Shared) -> SeamResult<Engine> {
+    let engine = Engine::new(job.plan.clone(), Arc::clone(&shared.compiler));
+    let mut engine = engine.map_err(|error| refused(&job.plan, &error))?;
+    if job.keys_in_rocksdb {
+        engine.keep_keys_in(&*shared.snapshots.key_stores(&job.plan.pipeline)?)?;
+    }
+    Ok(engine)
 }
 
 fn refused(plan: &Plan, error: &EngineError) -> SeamError {

@@ -4,6 +4,7 @@
 mod bundle;
 mod collect;
 mod index;
+mod keys;
 mod manifest;
 mod object;
 mod objects;
@@ -13,6 +14,7 @@ mod tests;
 
 pub use bundle::{Bundles, Part};
 pub use collect::Collected;
+pub use keys::{HAS_ROCKSDB, ROCKSDB_HINT};
 pub use objects::bucket::Bucket;
 pub use objects::client::BucketClient;
 pub use snapshots::{SnapshotSize, SnapshotStore};

@@ -246,7 +246,7 @@ impl SnapshotStore {
         Ok(FolderObjects { vfs: Arc::clone(&self.vfs), folder: self.folder_of(pipeline)? })
     }
 
-    fn folder_of(&self, pipeline: &str) -> SeamResult<PathBuf> {
+    pub(crate) fn folder_of(&self, pipeline: &str) -> SeamResult<PathBuf> {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
         if pipeline.as_bytes().first().is_some_and(u8::is_ascii_lowercase) && pipeline.bytes().all(allowed) {
             return Ok(self.folder.join(pipeline));

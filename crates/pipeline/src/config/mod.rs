@@ -39,7 +39,7 @@ pub use rows::{
     RateLimitConfig, SampleConfig,
 };
 pub use source::{FieldType, SourceEntry};
-pub use state::{SnapshotsConfig, StateConfig};
+pub use state::{SnapshotsConfig, StateBackend, StateConfig};
 pub use step::{Step, StepKind};
 pub use time::{BoundedConfig, PeriodicConfig, PunctuatedConfig, TimeConfig, TimeText, WatermarkConfig};
 pub use window::{

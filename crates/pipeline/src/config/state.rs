@@ -10,10 +10,13 @@ use weir_model::{ByteSize, Secret};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StateConfig {
-    /// How much memory the state of windows may take. What is over it, and was not used for longest, stays in the files of
+    /// How much memory the state of its steps may take. What is over it, and was not used for longest, stays in the files of
     /// the last snapshot and is read again when it is needed; results are the same. At least 1 MiB.
     #[serde(default = "default_memory", skip_serializing_if = "is_default_memory")]
     pub memory: ByteSize,
+    /// Where the keys of `deduplicate` lie that do not fit into this memory. Results are the same.
+    #[serde(default, skip_serializing_if = "is_default_backend")]
+    pub backend: StateBackend,
     /// If the newest state is damaged, go back to an older one by itself also where outputs (standard output, Kafka) then
     /// get rows twice. Tables and files are always set back to what they showed then. As `--fall-back`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -25,8 +28,24 @@ pub struct StateConfig {
 
 impl Default for StateConfig {
     fn default() -> Self {
-        Self { memory: default_memory(), fall_back: false, snapshots: None }
+        Self { memory: default_memory(), backend: StateBackend::default(), fall_back: false, snapshots: None }
     }
+}
+
+/// Where keys lie that do not fit into memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StateBackend {
+    /// In the files of the last snapshot; about six bytes of each stay in memory, and say which file to read.
+    #[default]
+    Files,
+    /// Besides in RocksDB, in the data folder, where each can be asked for alone and nothing of it stays in memory. For a Weir
+    /// that was built with `--features rocksdb`.
+    Rocksdb,
+}
+
+fn is_default_backend(backend: &StateBackend) -> bool {
+    *backend == StateBackend::default()
 }
 
 /// A gibibyte.

@@ -612,3 +612,30 @@ fn watermarks_say_how_far_apart_and_of_which_records() {
     "#]],
     );
 }
+
+#[test]
+fn keys_lie_in_files_or_in_rocksdb_and_those_of_workers_in_files() {
+    check(
+        &format!("{SMALL}state: {{ backend: rocksdb }}\nworkers: {{ group: small }}\n"),
+        expect![[r#"
+        p.yaml:8:19: error: workers have keys in the files of their snapshots alone
+          |
+        8 | state: { backend: rocksdb }
+          |                   ^^^^^^^
+          = at: state.backend
+          = help: leave `backend` out: partitions move between workers, and keys with them
+    "#]],
+    );
+    check(
+        &format!("{SMALL}state: {{ backend: rockdb }}\n"),
+        expect![[r#"
+        p.yaml:8:19: error: unknown word `rockdb`
+          |
+        8 | state: { backend: rockdb }
+          |                   ^^^^^^
+          = at: state.backend
+          = allowed: files, rocksdb
+          = did you mean `rocksdb`?
+    "#]],
+    );
+}

@@ -8,7 +8,7 @@ use super::Problem;
 use super::times::{YEAR, at_most, between};
 use crate::config::{
     DeduplicateConfig, EnrichConfig, HttpLookup, HttpTable, JoinConfig, JoinSpan, LookupFile, Named, PipelineConfig,
-    StepKind,
+    StateBackend, StepKind,
 };
 use crate::feed::Feed;
 
@@ -35,6 +35,10 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
     if memory.0 < STATE_BYTES_MIN {
         let problem = Problem::new("state.memory", format!("{memory} is too little: at least 1MiB"));
         problems.push(problem.hint("how much of the state is held in memory; the default is 1GiB"));
+    }
+    if config.state.backend == StateBackend::Rocksdb && config.workers.is_some() {
+        let problem = Problem::new("state.backend", "workers have keys in the files of their snapshots alone");
+        problems.push(problem.hint("leave `backend` out: partitions move between workers, and keys with them"));
     }
     for (index, step) in config.steps.iter().enumerate() {
         if let StepKind::Deduplicate(deduplicate) = &step.kind {

@@ -23,7 +23,7 @@ use weir_engine::{
 };
 use weir_model::{BackoffConfig, EventTime, Wanted};
 use weir_pipeline::{
-    PipelineConfig, RetryConfig, SourceEntry, Step, StepKind, TimeConfig, WatermarkConfig, WindowConfig,
+    PipelineConfig, RetryConfig, SourceEntry, StateBackend, Step, StepKind, TimeConfig, WatermarkConfig, WindowConfig,
 };
 use weir_sql::{AggregateCall, Parameter, SqlError, parse_aggregate};
 use weir_state::Bucket;
@@ -112,6 +112,7 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
         epoch: config.epoch.std(),
         tasks: config.tasks.map_or_else(tasks_of_itself, |tasks| tasks as usize),
         state_bytes_max: usize::try_from(config.state.memory.0).unwrap_or(usize::MAX),
+        keys_in_rocksdb: keys_in_rocksdb(config)?,
         snapshots: bucket(config)?,
         recovery: Recovery { fall_back: config.state.fall_back, reset: Reset::Nothing },
         rerun: None,
@@ -121,6 +122,20 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
     };
     job.share = workers::share(config, &job)?;
     Ok(job)
+}
+
+/// Whether keys lie in RocksDB, if this build has it.
+fn keys_in_rocksdb(config: &PipelineConfig) -> Result<bool, Vec<Problem>> {
+    let wanted = config.state.backend == StateBackend::Rocksdb;
+    if wanted && !weir_state::HAS_ROCKSDB {
+        return Err(vec![Problem {
+            path: "state.backend".to_owned(),
+            column: None,
+            message: "this weir was built without RocksDB".to_owned(),
+            hint: Some(weir_state::ROCKSDB_HINT.to_owned()),
+        }]);
+    }
+    Ok(wanted)
 }
 
 /// The bucket of the snapshots.

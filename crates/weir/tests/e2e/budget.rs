@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 use std::fs;
+#[cfg(feature = "rocksdb")]
+use std::io::Write as _;
 
 use crate::harness::{Place, well};
 
@@ -59,4 +61,34 @@ fn a_small_budget_of_memory_changes_no_byte_of_the_results() {
     assert_eq!(once.iter().filter(|byte| **byte == b'\n').count(), 27_000, "no row twice");
     assert!(windows.len() > 1 << 20, "{} bytes of windows", windows.len());
     assert!((once, windows) == results("1MiB"));
+}
+
+#[cfg(feature = "rocksdb")]
+const BACKEND: &str = "state: { memory: 1MiB, backend: rocksdb }";
+
+#[cfg(feature = "rocksdb")]
+#[test]
+fn keys_in_rocksdb_change_no_byte_of_the_results_also_when_the_run_goes_on_later() {
+    let rows = rows();
+    let lines: Vec<&str> = rows.split_inclusive('\n').collect();
+    let results = |state: &str| {
+        let place = Place::new();
+        let pipeline = place.write("large.yaml", PIPELINE.replace("state: { memory: MEMORY }", state));
+        // Three lives over a file that grows: what the others knew, the last ones must.
+        let logs = place.write("logs.ndjson", "");
+        for part in [0..9_000, 9_000..20_000, 20_000..lines.len()] {
+            let mut file = fs::OpenOptions::new().append(true).open(&logs).unwrap();
+            file.write_all(lines[part].concat().as_bytes()).unwrap();
+            well(&place.run(&pipeline, &[]));
+        }
+        let found =
+            |entry: fs::DirEntry| entry.file_name() == "rocksdb" && entry.path().read_dir().unwrap().count() == 1;
+        let folders = fs::read_dir(place.data().join("state/large")).unwrap();
+        let has_store = folders.map(|entry| entry.unwrap()).any(found);
+        assert_eq!(has_store, state.contains("rocksdb"));
+        fs::read(place.path("once.ndjson")).unwrap()
+    };
+    let once = results("state: { memory: 8GiB }");
+    assert_eq!(once.iter().filter(|byte| **byte == b'\n').count(), 27_000, "no row twice");
+    assert!(once == results(BACKEND));
 }
