@@ -10,7 +10,7 @@ export function pipelines(store, began) {
   const open = 22;
   const origins = ['driver-etl', 'executor-etl-0', 'executor-etl-1', 'driver-fail_udf', 'executor-fail_udf-0', 'executor-fail_udf-1', 'driver-streaming', 'executor-streaming-0'];
   const partitions = origins.map((name, i) => ({
-    id: `logs/${name}`, origin: `examples/data/spark/classic/${name}.stderr`, rows: 400 + i * 811, offset: 48_000 + i * 91_337,
+    id: `logs/${name}`, origin: `examples/data/spark/classic/${name}.stderr`, rows: 400 + i * 811, rows_per_second: i * 12.5, offset: 48_000 + i * 91_337, end: i < 3 ? 48_100 + i * 91_350 : null, lag: i < 3 ? 100 + i * 13 : null,
     watermark: i === 7 ? null : new Date(now - 12_000 - i * 4100).toISOString(), state: ['reading', 'caught_up', 'idle', 'finished'][i % 4],
   }));
   return [

@@ -23,9 +23,25 @@ pub(crate) fn up(nodes: usize) -> Outcome {
     Ok(())
 }
 
-/// Workers that share a pipeline over a real Kafka, killed a hundred times.
-pub(crate) fn nightly() -> Outcome {
-    let test =
-        ["test", "-p", "weir", "--test", "e2e", "--", "--ignored", "--test-threads=1", "workers::a_hundred_kills"];
-    step("workers over Kafka", "cargo", &test, &[])
+/// Workers that share a pipeline over a real Kafka, killed a hundred times, and brokers that die; or with `--ids` and `--kills` as
+/// many as are said.
+pub(crate) fn nightly(words: &[&str]) -> Outcome {
+    let mut environment = Vec::new();
+    let mut words = words.iter();
+    while let Some(&word) = words.next() {
+        let name = match word {
+            "--ids" => "STORM_IDS",
+            "--kills" => "STORM_KILLS",
+            _ => return Err(format!("nightly kafka: unknown option {word}")),
+        };
+        let value = words.next().copied().ok_or_else(|| format!("{word} needs a value"))?;
+        environment.push((name, value));
+    }
+    let test = ["test", "-p", "weir", "--test", "e2e", "--", "--ignored", "--test-threads=1", "--nocapture"];
+    step(
+        "workers over Kafka",
+        "cargo",
+        &[&test[..], &["workers::a_hundred_kills", "failover::"]].concat(),
+        &environment,
+    )
 }

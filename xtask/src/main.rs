@@ -21,6 +21,7 @@ usage: cargo xtask COMMAND
   ci --list             what ci would run
   tidy                  the rules of the tree that no compiler checks
   bench a [OPTIONS]     workload A: one-minute windows over a JSON file, all-in, checked
+  bench ak [OPTIONS]    workload A from topic to topic of a real Kafka, exactly once, checked
   bench b [OPTIONS]     workload B: windows of 10 s sliding by 1 s, the same way
   bench c [OPTIONS]     workload C: sessions 30 s apart, the same way
       --file NDJSON       read this file instead of generating one
@@ -37,6 +38,8 @@ usage: cargo xtask COMMAND
                         the queries of Nexmark over events made in memory, beside what Flink is published to do
   bench scaling [OPTIONS]
                         workload A with one task and with several (--tasks, default 2), in turn
+  bench delays [--rate N] [--seconds N]
+                        how long records take from topic to topic of a real Kafka
   bench emission [--rate N] [--seconds N]
                         how long results wait when rows come live
   bench ingest [--rate N] [--seconds N]
@@ -59,7 +62,9 @@ usage: cargo xtask COMMAND
       --release           kill the binary of a release
   nightly               what takes too long for every change: 200,000 streams per oracle, 50,000 seeds of workers, 300 kills,
                         a kill at every call
-  nightly kafka         workers over a real Kafka: 1,000,000 ids and 100 kills, passed through and counted
+  nightly kafka [--ids N] [--kills N]
+                        workers over a real Kafka: 1,000,000 ids and 100 kills, passed through and counted; and each of
+                        three brokers dies
   state rocksdb         keys in RocksDB, held to the suite of every keyed state (wants librocksdb-dev and libclang-dev)
   kafka fetch           put the jars of the tests' Kafka into the cache
   kafka up [3]          run the tests' Kafka (one broker, or 3) until Enter is pressed
@@ -79,7 +84,7 @@ fn main() -> ExitCode {
         ["sim", options @ ..] => sim::run(options),
         ["kills", words @ ..] => kills::run(words),
         ["nightly"] => seeds::nightly().and(sim::nightly()).and_then(|()| kills::nightly()),
-        ["nightly", "kafka"] => kafka::nightly(),
+        ["nightly", "kafka", rest @ ..] => kafka::nightly(rest),
         ["state", "rocksdb"] => state::rocksdb(),
         ["kafka", "fetch"] => kafka::fetch(),
         ["kafka", "up"] => kafka::up(1),

@@ -14,7 +14,7 @@ mod stdin;
 pub use body::{BodyError, BodyLimits, decompress, split_body};
 pub use config::SourceConfig;
 pub use file::{FileConfig, FileSource, StartAt};
-pub use kafka::{Envelope, KafkaConfig, KafkaSource, KafkaStart, StartTime, Tombstones};
+pub use kafka::{Envelope, KafkaConfig, KafkaSource, KafkaStart, Parts as EnvelopeParts, StartTime, Tombstones};
 pub use weir_log::PARTITIONS_MAX;
 
 pub use log::{HttpConfig, LogConfig, LogSource, Lost, RetainConfig, Unread, log_partition};

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::select_all;
 use weir_log::Log;
-use weir_model::{Offset, PartitionId, Positions, SeamResult, Source, SourceEvent};
+use weir_model::{KnownEnds, Offset, PartitionId, Positions, SeamResult, Source, SourceEvent};
 
 pub use config::{HttpConfig, LogConfig, Lost, RetainConfig, Unread};
 use reader::{Losses, Reader};
@@ -171,5 +171,10 @@ impl Source for LogSource {
 
     fn bytes_total(&self) -> Option<u64> {
         None
+    }
+
+    fn ends(&self) -> Option<KnownEnds> {
+        let ends: Vec<_> = self.readers.iter().map(|reader| (reader.partition.clone(), reader.end())).collect();
+        Some(Arc::new(move || ends.iter().map(|(partition, end)| (partition.clone(), end())).collect()))
     }
 }

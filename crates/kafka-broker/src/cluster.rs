@@ -34,7 +34,8 @@ impl Cluster {
         Self::start_with(nodes, &[])
     }
 
-    /// Starts `nodes` brokers with further lines of `server.properties`, `(key, value)`; a later key wins.
+    /// Starts `nodes` brokers with further lines of `server.properties`, `(key, value)`; a later key wins. `{host}` in a value
+    /// is the broker's own address.
     ///
     /// # Errors
     /// As [`Cluster::start`].
@@ -139,7 +140,7 @@ share.coordinator.state.topic.min.isr={quorum}
     );
     text.push_str(SMALL);
     for (key, value) in more {
-        text.push_str(&format!("{key}={value}\n"));
+        text.push_str(&format!("{key}={}\n", value.replace("{host}", &here.to_string())));
     }
     text
 }

@@ -13,6 +13,7 @@
 //! `broker/jars.sha256`. No broker outlives the process that started it, also when that one is killed.
 
 mod cluster;
+mod detour;
 mod jars;
 mod node;
 #[cfg(feature = "clients")]
@@ -25,10 +26,11 @@ use std::io;
 use std::path::PathBuf;
 
 pub use cluster::Cluster;
+pub use detour::Detour;
 pub use jars::fetch;
 pub use node::Node;
 #[cfg(feature = "clients")]
-pub use records::{Isolation, Record};
+pub use records::{Isolation, Record, Tail};
 pub use secured::{PASSWORD, Secured, USER};
 
 /// Why there is no broker.

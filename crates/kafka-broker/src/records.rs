@@ -23,6 +23,16 @@ pub enum Isolation {
     Uncommitted,
 }
 
+impl Isolation {
+    /// The client's word for it.
+    fn level(self) -> &'static str {
+        match self {
+            Self::Committed => "read_committed",
+            Self::Uncommitted => "read_uncommitted",
+        }
+    }
+}
+
 /// A record as it lies in a topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
@@ -154,14 +164,10 @@ impl Cluster {
     /// # Errors
     /// `Refused` when the brokers do not yield it in time.
     pub fn read(&self, topic: &str, isolation: Isolation) -> Result<Vec<Record>, BrokerError> {
-        let level = match isolation {
-            Isolation::Committed => "read_committed",
-            Isolation::Uncommitted => "read_uncommitted",
-        };
         let consumer: BaseConsumer = self
             .client()
             .set("group.id", "outsider")
-            .set("isolation.level", level)
+            .set("isolation.level", isolation.level())
             .set("enable.partition.eof", "true")
             .set("enable.auto.commit", "false")
             .set("fetch.wait.max.ms", "20")
@@ -185,6 +191,43 @@ fn ends(client: &BaseConsumer, topic: &str) -> KafkaResult<Vec<i64>> {
     let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
     let end = |partition| client.fetch_watermarks(topic, partition, DEADLINE).map(|(_, end)| end);
     (0..i32::try_from(partitions).unwrap_or(i32::MAX)).map(end).collect()
+}
+
+/// A topic as its records come.
+pub struct Tail(BaseConsumer);
+
+impl Cluster {
+    /// Reads a topic from its beginning on, for as long as somebody wants to know. A broker that is away is waited for.
+    ///
+    /// # Errors
+    /// `Refused` when no broker says which partitions there are.
+    pub fn tail(&self, topic: &str, isolation: Isolation) -> Result<Tail, BrokerError> {
+        let consumer: BaseConsumer = self
+            .client()
+            .set("group.id", "outsider")
+            .set("isolation.level", isolation.level())
+            .set("enable.auto.commit", "false")
+            .set("fetch.wait.max.ms", "20")
+            .set("reconnect.backoff.max.ms", "200")
+            .create()
+            .map_err(refused)?;
+        let metadata = consumer.fetch_metadata(Some(topic), DEADLINE).map_err(refused)?;
+        let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+        let mut all = TopicPartitionList::new();
+        for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
+            all.add_partition_offset(topic, partition, Offset::Beginning).map_err(refused)?;
+        }
+        consumer.assign(&all).map_err(refused)?;
+        Ok(Tail(consumer))
+    }
+}
+
+impl Tail {
+    /// The next record; nothing when none came within `wait`.
+    pub fn next(&self, wait: Duration) -> Option<Record> {
+        let message = self.0.poll(wait)?.ok()?;
+        Some(record(&message))
+    }
 }
 
 fn until_the_end(consumer: &BaseConsumer, partitions: usize) -> Result<Vec<Record>, BrokerError> {

@@ -1,9 +1,10 @@
 //! Topics of a cluster, made and changed as a test needs them. Refuses to be a client library.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -12,6 +13,8 @@ use crate::{BrokerError, Cluster};
 
 /// How long the brokers may take for a change.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// How long it waits before it asks again.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 impl Cluster {
     /// A client's configuration that names this cluster and nothing else.
@@ -49,6 +52,26 @@ impl Cluster {
         answered(self.admin()?.create_partitions([&change], &options()).await)
     }
 
+    /// Waits until every partition is on all brokers that should have it: then one of them may die.
+    ///
+    /// # Errors
+    /// `Refused` when it takes too long.
+    pub fn in_sync(&self) -> Result<(), BrokerError> {
+        let (client, started): (BaseConsumer, _) = (self.client().create().map_err(refused)?, Instant::now());
+        loop {
+            let metadata = client.fetch_metadata(None, DEADLINE).map_err(refused)?;
+            let behind = metadata.topics().iter().flat_map(|topic| topic.partitions());
+            let behind = behind.filter(|partition| partition.isr().len() < partition.replicas().len()).count();
+            match behind {
+                0 if metadata.brokers().len() == self.nodes() => return Ok(()),
+                _ if started.elapsed() > DEADLINE => {
+                    return Err(BrokerError::Refused(format!("{behind} partitions are not on all of their brokers")));
+                }
+                _ => std::thread::park_timeout(ASKED_AGAIN_AFTER),
+            }
+        }
+    }
+
     /// Deletes a topic and its records.
     ///
     /// # Errors
@@ -67,8 +90,49 @@ impl Cluster {
         self.admin()?.delete_records(&before, &options()).await.map(drop).map_err(refused)
     }
 
+    /// Sets where a group goes on in a partition, as an operator's tool would. Waits until the group has no members.
+    ///
+    /// # Errors
+    /// `Refused` with the broker's reason.
+    pub fn set_offset(&self, group: &str, topic: &str, partition: i32, offset: i64) -> Result<(), BrokerError> {
+        let client: BaseConsumer = self.client().set("group.id", group).create().map_err(refused)?;
+        let mut set = TopicPartitionList::new();
+        set.add_partition_offset(topic, partition, Offset::Offset(offset)).map_err(refused)?;
+        until_free(|| client.commit(&set, CommitMode::Sync))
+    }
+
+    /// Deletes a group with everything that it has committed, as its expiry would. Waits until it has no members.
+    ///
+    /// # Errors
+    /// `Refused` with the broker's reason.
+    pub async fn delete_group(&self, group: &str) -> Result<(), BrokerError> {
+        let (admin, started) = (self.admin()?, Instant::now());
+        loop {
+            let answer = admin.delete_groups(&[group], &options()).await.map_err(refused)?;
+            match answer.into_iter().find_map(Result::err) {
+                None => return Ok(()),
+                Some((_, RDKafkaErrorCode::NonEmptyGroup)) if started.elapsed() < DEADLINE => {
+                    std::thread::park_timeout(ASKED_AGAIN_AFTER);
+                }
+                Some((name, code)) => return Err(BrokerError::Refused(format!("group {name}: {code}"))),
+            }
+        }
+    }
+
     fn admin(&self) -> Result<AdminClient<DefaultClientContext>, BrokerError> {
         self.client().create().map_err(refused)
+    }
+}
+
+/// Asks again while the group has members, which are given up only after their session.
+fn until_free(mut ask: impl FnMut() -> KafkaResult<()>) -> Result<(), BrokerError> {
+    let started = Instant::now();
+    loop {
+        match ask() {
+            Ok(()) => return Ok(()),
+            Err(error) if started.elapsed() > DEADLINE => return Err(refused(error)),
+            Err(_) => std::thread::park_timeout(ASKED_AGAIN_AFTER),
+        }
     }
 }
 

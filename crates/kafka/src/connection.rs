@@ -159,10 +159,12 @@ impl Connection<'_> {
     /// A client that was just made and says by a token who it is has to be asked for its events once, by `poll`, before it is
     /// let in: that is when it wants the token.
     pub fn introduce(&self, poll: impl FnOnce(Duration)) {
-        const WITHIN: Duration = Duration::from_millis(300);
-        if matches!(self.sasl, Some(SaslConfig::OauthBearer(_))) {
-            poll(WITHIN);
-        }
+        self.introduction().of(poll);
+    }
+
+    /// The same for clients that are made when the connection is not at hand any more.
+    pub fn introduction(&self) -> Introduction {
+        Introduction { by_token: matches!(self.sasl, Some(SaslConfig::OauthBearer(_))) }
     }
 
     fn protocol(&self) -> &'static str {
@@ -189,6 +191,23 @@ pub fn read_committed_only(settings: &mut ClientConfig, group: &str) {
         ("fetch.wait.max.ms", "100"),
     ] {
         settings.set(name, value);
+    }
+}
+
+/// How clients are let in, see [`Connection::introduce`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Introduction {
+    /// By a token, which they want when they are asked for their events.
+    pub by_token: bool,
+}
+
+impl Introduction {
+    /// Asks a client for its events once, by `poll`, if it needs that.
+    pub fn of(self, poll: impl FnOnce(Duration)) {
+        const WITHIN: Duration = Duration::from_millis(300);
+        if self.by_token {
+            poll(WITHIN);
+        }
     }
 }
 

@@ -1,9 +1,12 @@
-//! What partitions hold now. Refuses to read a record.
+//! What partitions hold now, and how far a group is in them. Refuses to read a record.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::metadata::MetadataTopic;
+use rdkafka::{Offset, TopicPartitionList};
+use regex::Regex;
 use weir_model::SeamResult;
 
 use crate::{Connection, Speaker, seam_error};
@@ -14,29 +17,77 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 /// The offset of the first record that a partition holds, and the one behind its last.
 pub type Extent = (u64, u64);
 
-/// What every partition of `topics` holds, by topic and partition. A topic that is not there has none. Blocks.
+/// What every partition of `topics` holds, by topic and partition; a topic that begins with `^` is a pattern. A topic that is not
+/// there has none. Blocks.
 ///
 /// # Errors
 /// `Config` when a setting is wrong, `Retry` when the brokers do not answer.
 pub fn extents(connection: Connection<'_>, topics: &BTreeSet<String>) -> SeamResult<BTreeMap<(String, i32), Extent>> {
+    let consumer = asking(connection, "weir-lag")?;
+    let unknown = |topics: &str, error| {
+        consumer.context().seam_error(format!("the brokers did not say which partitions {topics} has"), error)
+    };
+    let (patterns, names): (Vec<_>, Vec<_>) = topics.iter().partition(|topic| topic.starts_with('^'));
+    let mut partitions = BTreeSet::new();
+    let mut add = |topic: &MetadataTopic| {
+        partitions.extend(topic.partitions().iter().map(|partition| (topic.name().to_owned(), partition.id())));
+    };
+    for topic in names {
+        let metadata = consumer.fetch_metadata(Some(topic), ANSWER_DEADLINE).map_err(|error| unknown(topic, error))?;
+        metadata.topics().iter().for_each(&mut add);
+    }
+    if !patterns.is_empty() {
+        let patterns: Vec<Regex> = patterns.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect();
+        let metadata = consumer.fetch_metadata(None, ANSWER_DEADLINE).map_err(|error| unknown("each topic", error))?;
+        let matches = |topic: &&MetadataTopic| {
+            !topic.name().starts_with("__") && patterns.iter().any(|pattern| pattern.is_match(topic.name()))
+        };
+        metadata.topics().iter().filter(matches).for_each(&mut add);
+    }
+    let mut found = BTreeMap::new();
+    for (topic, partition) in partitions {
+        let (start, end) = consumer
+            .fetch_watermarks(&topic, partition, ANSWER_DEADLINE)
+            .map_err(|error| seam_error(format!("the brokers did not say what {topic}/{partition} holds"), error))?;
+        let offset = |offset: i64| u64::try_from(offset).unwrap_or(0);
+        found.insert((topic, partition), (offset(start), offset(end)));
+    }
+    Ok(found)
+}
+
+/// Where the consumer group `group` goes on in each of these partitions; nothing of those of which it has committed nothing.
+/// Blocks.
+///
+/// # Errors
+/// `Config` when a setting is wrong, `Retry` when the brokers do not answer.
+pub fn group_offsets<'a>(
+    connection: Connection<'_>,
+    group: &str,
+    partitions: impl IntoIterator<Item = &'a (String, i32)>,
+) -> SeamResult<BTreeMap<(String, i32), u64>> {
+    let consumer = asking(connection, group)?;
+    let mut asked = TopicPartitionList::new();
+    for (topic, partition) in partitions {
+        asked.add_partition(topic, *partition);
+    }
+    let answer = consumer.committed_offsets(asked, ANSWER_DEADLINE).map_err(|error| {
+        consumer.context().seam_error(format!("the brokers did not say what the group {group} has committed"), error)
+    })?;
+    let next = answer.elements().into_iter().filter_map(|place| match place.offset() {
+        Offset::Offset(next) => Some(((place.topic().to_owned(), place.partition()), u64::try_from(next).ok()?)),
+        _ => None,
+    });
+    Ok(next.collect())
+}
+
+/// A client that joins no group, and asks as `group`.
+fn asking(connection: Connection<'_>, group: &str) -> SeamResult<BaseConsumer<Speaker>> {
     let mut settings = connection.settings()?;
-    settings.set("group.id", "weir-lag").set("enable.auto.commit", "false");
+    // As it is now: not as it will be when transactions that are open are decided.
+    settings.set("group.id", group).set("enable.auto.commit", "false").set("isolation.level", "read_uncommitted");
     let consumer: BaseConsumer<Speaker> = settings
         .create_with_context(Speaker::default())
         .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
     connection.introduce(|time| drop(consumer.poll(time)));
-    let mut found = BTreeMap::new();
-    for topic in topics {
-        let metadata = consumer.fetch_metadata(Some(topic), ANSWER_DEADLINE).map_err(|error| {
-            consumer.context().seam_error(format!("the brokers did not say which partitions {topic} has"), error)
-        })?;
-        for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
-            let (start, end) = consumer.fetch_watermarks(topic, partition.id(), ANSWER_DEADLINE).map_err(|error| {
-                seam_error(format!("the brokers did not say what {topic}/{} holds", partition.id()), error)
-            })?;
-            let offset = |offset: i64| u64::try_from(offset).unwrap_or(0);
-            found.insert((topic.clone(), partition.id()), (offset(start), offset(end)));
-        }
-    }
-    Ok(found)
+    Ok(consumer)
 }

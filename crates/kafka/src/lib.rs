@@ -2,6 +2,7 @@
 //! what they hold. Refuses to read or write a record: that is for sources and sinks.
 
 mod connection;
+mod ends;
 mod error;
 mod extents;
 mod hearing;
@@ -11,10 +12,11 @@ mod token;
 mod topics;
 
 pub use connection::{
-    Connection, Login, SaslConfig, Speaker, TlsConfig, is_broker, is_topic_name, read_committed_only,
+    Connection, Introduction, Login, SaslConfig, Speaker, TlsConfig, is_broker, is_topic_name, read_committed_only,
 };
+pub use ends::{Asking, Ends, TopicPartition};
 pub use error::{kind_of, seam_error};
-pub use extents::{Extent, extents};
+pub use extents::{Extent, extents, group_offsets};
 pub use hearing::Hearing;
 pub use token::{TokenLogin, token_in};
 pub use topics::{TopicConfig, TopicOutcome, TopicsFile};

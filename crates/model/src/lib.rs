@@ -62,7 +62,7 @@ pub use retry::{Backoff, BackoffConfig, Breaker, BreakerConfig, BreakerState, Fa
 pub use schema::{KnownSchema, ReferencedSchema, SchemaId, SchemaLanguage};
 pub use secret::Secret;
 pub use sink::{Delivered, Guarantee, Prepared, RejectedRow, Sink};
-pub use source::{Source, SourceEvent};
+pub use source::{KnownEnds, Source, SourceEvent};
 pub use text::{ByteSize, DurationText};
 pub use time::{EventTime, ProcessingTime, TimeDelta, Watermark};
 pub use vfs::{FileKind, Vfs, VfsFile};

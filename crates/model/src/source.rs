@@ -1,8 +1,10 @@
 //! The seam where bytes come in.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
-use crate::{PartitionId, Positions, Raw, SeamResult};
+use crate::{Offset, PartitionId, Positions, Raw, SeamResult};
 
 /// What a source tells its reader.
 #[derive(Debug)]
@@ -27,6 +29,10 @@ pub enum SourceEvent {
     /// The source is bounded and has ended.
     End,
 }
+
+/// Says where partitions end, as far as was heard: the offset after the last record. Never waits, so that it may be asked at any
+/// time, from anywhere, also when nobody reads.
+pub type KnownEnds = Arc<dyn Fn() -> Vec<(PartitionId, Offset)> + Send + Sync>;
 
 /// Yields records in order per partition. Its only memory is positions: after a [`Source::seek`] it yields exactly the
 /// records that it yielded before from there on.
@@ -54,4 +60,10 @@ pub trait Source: Send {
 
     /// How many bytes there are to read in all, if that is known: for a progress bar.
     fn bytes_total(&self) -> Option<u64>;
+
+    /// Who says where partitions end now, if that is known: to see how far behind their reading is. Asked for after
+    /// [`Source::seek`].
+    fn ends(&self) -> Option<KnownEnds> {
+        None
+    }
 }

@@ -8,8 +8,8 @@ use serde_json::Value;
 use weir_collect::{FileConfig, HttpConfig, KafkaConfig, LogConfig, RetainConfig, StdinConfig};
 use weir_decode::{AvroConfig, CsvConfig, JsonConfig, ProtobufConfig, RawConfig, SparkLogConfig, TextConfig};
 use weir_deliver::{
-    AvroOutput, FileOutput, HttpBatch, HttpOutput, JsonSchemaOutput, KafkaOutput, ProtobufOutput, RollupConfig,
-    StdoutOutput, TtlByConfig,
+    AvroOutput, FileOutput, HttpBatch, HttpOutput, JsonSchemaOutput, KafkaBatch, KafkaOutput, ProtobufOutput,
+    RollupConfig, StdoutOutput, TtlByConfig,
 };
 use weir_kafka::{Login, TlsConfig, TokenLogin};
 
@@ -120,6 +120,7 @@ const SECTIONS: &[Section] = &sections! {
     "FileOutput", "Output: file", "outputs[N].file", fields::<FileOutput>;
     "StdoutOutput", "Output: standard output", "outputs[N].stdout", fields::<StdoutOutput>;
     "KafkaOutput", "Output: Kafka", "outputs[N].kafka", fields::<KafkaOutput>;
+    "KafkaBatch", "Output: Kafka, batches", "outputs[N].kafka.batch", fields::<KafkaBatch>;
     "RowFormat", "Output: how rows are written", "outputs[N].kafka.format", unordered;
     "JsonSchemaOutput", "Output: JSON Schema", "outputs[N].kafka.format.json_schema", fields::<JsonSchemaOutput>;
     "AvroOutput", "Output: Avro", "outputs[N].kafka.format.avro", fields::<AvroOutput>;

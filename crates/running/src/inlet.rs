@@ -100,17 +100,19 @@ impl Inlet {
         shared: &Shared,
         handle: &Arc<PipelineHandle>,
     ) -> SeamResult<Self> {
-        let (mut feeds, mut bytes_total) = (Vec::new(), Some(0));
+        let (mut feeds, mut bytes_total, mut ends) = (Vec::new(), Some(0), Vec::new());
         let tasks = job.tasks;
         for source in &job.sources {
             let positions = positions.get(&source.name).cloned().unwrap_or_default();
             let opened = open(job, source, shared, &positions).await?;
             bytes_total = bytes_total.zip(opened.bytes_total()).map(|(sum, bytes)| sum + bytes);
+            ends.extend(opened.ends());
             let decoder = || source.format.decoder(source.wanted.clone());
             let registry = source.format.registry().map(Client::new).transpose()?.map(Arc::new);
             feeds.push(Feed::new(opened, Decoders::new(decoder, tasks, &positions)?, registry));
         }
         handle.set_bytes_total(bytes_total);
+        handle.watch_ends(ends);
         Self::reading(feeds, tasks, handle)
     }
 

@@ -95,6 +95,9 @@ pub struct Transaction {
     pub offsets: Vec<(Place, Committed)>,
 }
 
+/// Says where partitions end, as far as was heard. Never waits.
+pub type PlaceEnds = Arc<dyn Fn() -> Vec<(Place, u64)> + Send + Sync>;
+
 /// The brokers, and the group that shares partitions.
 pub trait Broker {
     /// The topics that are read and there, with how many partitions each has.
@@ -147,6 +150,11 @@ pub trait Broker {
     /// `Retry` when nothing of it happened and the next one may succeed: go back to what is committed. `Unknown` when nobody
     /// knows: begin anew. Everything else as it says.
     fn commit(&mut self, transaction: &Transaction) -> SeamResult<()>;
+
+    /// Who says where the partitions end that are read, if anybody does.
+    fn ends(&self) -> Option<PlaceEnds> {
+        None
+    }
 
     /// Deletes records before these offsets, which everybody has read. Best effort.
     fn delete_before(&mut self, offsets: &[(Place, u64)]);

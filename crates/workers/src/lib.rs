@@ -31,7 +31,7 @@ use weir_observe::PipelineState;
 
 use worker::Worker;
 
-pub use broker::{Broker, Committed, Event, Extent, Outgoing, Place, Transaction};
+pub use broker::{Broker, Committed, Event, Extent, Outgoing, Place, PlaceEnds, Transaction};
 pub use kafka::{KafkaBroker, Leftovers};
 pub use pace::{MachinePace, Pace};
 pub use share::{Candidate, Refusal, Share, SharedSource, Sharing, StatePlace};

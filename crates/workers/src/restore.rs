@@ -14,9 +14,11 @@ use crate::broker::{Broker, Committed, Place};
 use crate::mark::Mark;
 use crate::owner::Owner;
 use crate::reader::Reader;
-use crate::share::Share;
+use crate::share::{Share, SharedSource};
 use crate::worker::{Surroundings, ask};
 
+/// How often it is tried to read what is committed while others commit.
+const TRIES_MAX: usize = 5;
 /// The epoch of a worker that begins with nothing.
 const FIRST: Epoch = Epoch(1);
 
@@ -45,6 +47,8 @@ struct Finding<'a, B> {
     /// What all partitions have committed, once that was asked; and whether there was state of a commit before.
     all: Option<(BTreeMap<Place, Committed>, bool)>,
     bundles: BTreeMap<String, BTreeMap<String, Part>>,
+    /// The partitions of sources that owners of keys have heard of, once that was asked.
+    heard_of: Option<BTreeSet<PartitionId>>,
     epoch: Epoch,
     decided: bool,
 }
@@ -69,6 +73,7 @@ pub(crate) fn restore<B: Broker>(
         committed,
         all: None,
         bundles: BTreeMap::new(),
+        heard_of: None,
         epoch: Epoch::default(),
         decided: false,
     };
@@ -84,7 +89,7 @@ pub(crate) fn restore<B: Broker>(
     let owner = if owned.is_empty() { None } else { Some(finding.owner(&owned, &mut starts)?) };
     let mut known = Vec::new();
     for (topic, partitions) in &finding.topics {
-        if let Some(source) = source_of(share, topic) {
+        if let Some(source) = source_of(&share.sources, topic) {
             known.extend((0..*partitions).map(|partition| (source, id(share, source, topic, partition))));
         }
     }
@@ -93,11 +98,11 @@ pub(crate) fn restore<B: Broker>(
 }
 
 /// The source that reads a topic: the first that names it, or whose pattern it matches.
-pub(crate) fn source_of(share: &Share, topic: &str) -> Option<usize> {
+pub(crate) fn source_of(sources: &[SharedSource], topic: &str) -> Option<usize> {
     let names = |wanted: &String| !wanted.starts_with('^') && wanted == topic;
-    let by_name = share.sources.iter().position(|source| source.kafka.topics.iter().any(names));
+    let by_name = sources.iter().position(|source| source.kafka.topics.iter().any(names));
     let matches = |wanted: &String| wanted.starts_with('^') && Regex::new(wanted).is_ok_and(|it| it.is_match(topic));
-    by_name.or_else(|| share.sources.iter().position(|source| source.kafka.topics.iter().any(matches)))
+    by_name.or_else(|| sources.iter().position(|source| source.kafka.topics.iter().any(matches)))
 }
 
 fn id(share: &Share, source: usize, topic: &str, partition: i32) -> PartitionId {
@@ -106,7 +111,7 @@ fn id(share: &Share, source: usize, topic: &str, partition: i32) -> PartitionId 
 
 impl<B: Broker> Finding<'_, B> {
     fn reader(&mut self, place: &Place) -> SeamResult<Reader> {
-        let source = source_of(self.share, &place.topic).ok_or_else(|| {
+        let source = source_of(&self.share.sources, &place.topic).ok_or_else(|| {
             SeamError::new(ErrorKind::Unknown, format!("the group gave {place}, which no source reads"))
         })?;
         let extent = self.broker.extent(place)?;
@@ -186,6 +191,14 @@ impl<B: Broker> Finding<'_, B> {
                 self.share.sharing.group
             )));
         }
+        let id = id(self.share, source, &place.topic, place.partition);
+        if !all.is_empty() && self.heard_of()?.contains(&id) {
+            return Err(ask(format!(
+                "the group {} has no offset of {place}, but state that was made of it: the topic was made anew, or somebody has \
+                 deleted the offset. Use another workers.group, which begins anew",
+                self.share.sharing.group
+            )));
+        }
         self.decided = true;
         let marks = all.iter().filter_map(|(of, committed)| Some((of, committed.metadata.parse::<Mark>().ok()?)));
         let at_first = marks.filter(|(of, _)| of.topic == place.topic).map(|(_, mark)| mark.partitions).max();
@@ -198,6 +211,7 @@ impl<B: Broker> Finding<'_, B> {
             None => !is_named && !all.is_empty(),
         };
         if came_later {
+            self.says_start(place, extent.start);
             return Ok((extent.start, at_first.unwrap_or(0), None));
         }
         let next = match config.start {
@@ -209,7 +223,49 @@ impl<B: Broker> Finding<'_, B> {
                 of_group.get(place).map_or(extent.start, |committed| committed.offset)
             }
         };
-        Ok((next.clamp(extent.start, extent.end), at_first.unwrap_or(partitions), None))
+        let next = next.clamp(extent.start, extent.end);
+        self.says_start(place, next);
+        Ok((next, at_first.unwrap_or(partitions), None))
+    }
+
+    /// So that nobody has to guess what became of offsets that have expired.
+    fn says_start(&self, place: &Place, next: u64) {
+        let (pipeline, group) = (&self.share.plan.pipeline, &self.share.sharing.group);
+        tracing::info!(pipeline, "the group {group} has committed nothing of {place}: beginning at record {next}");
+    }
+
+    /// The partitions of sources that owners of keys have heard of, by what is committed.
+    fn heard_of(&mut self) -> SeamResult<&BTreeSet<PartitionId>> {
+        if self.heard_of.is_none() {
+            let mut tries = 1..=TRIES_MAX;
+            let heard_of = loop {
+                match self.read_heard_of() {
+                    // Others commit meanwhile, and remove what nobody needs after that.
+                    Err(error) if error.kind == ErrorKind::Corrupt && tries.next().is_some() => {}
+                    result => break result?,
+                }
+            };
+            self.heard_of = Some(heard_of);
+        }
+        Ok(self.heard_of.as_ref().expect("it was just asked"))
+    }
+
+    fn read_heard_of(&mut self) -> SeamResult<BTreeSet<PartitionId>> {
+        let Some(bundles) = &self.around.bundles else { return Ok(BTreeSet::new()) };
+        let (partials, mut heard_of) = (self.share.partials_topic(), BTreeSet::new());
+        let named: BTreeSet<String> = all_committed(self.share, self.broker, &self.topics)?
+            .into_iter()
+            .filter(|(place, _)| *place.topic == *partials)
+            .filter_map(|(_, committed)| committed.metadata.parse::<Mark>().ok()?.bundle)
+            .collect();
+        for name in named {
+            let parts = bundles.read(&name)?;
+            for part in parts.iter().filter(|part| part.key.starts_with(&format!("{partials}/"))) {
+                let partitions = Merge::partitions_in(&part.snapshot);
+                heard_of.extend(partitions.map_err(|error| SeamError::new(ErrorKind::Corrupt, error.to_string()))?);
+            }
+        }
+        Ok(heard_of)
     }
 
     /// What every partition of the group has committed, and whether there is state that follows a commit.
@@ -266,7 +322,7 @@ impl<B: Broker> Finding<'_, B> {
             )));
         };
         if !self.bundles.contains_key(name) {
-            let parts = bundles.read(name)?;
+            let parts = bundles.read(name).map_err(|error| self.gone(place, error))?;
             self.bundles.insert(name.to_owned(), parts.into_iter().map(|part| (part.key.clone(), part)).collect());
         }
         self.epoch = self.epoch.max(epoch_of(name).unwrap_or_default());
@@ -279,6 +335,19 @@ impl<B: Broker> Finding<'_, B> {
             )),
             None => Err(SeamError::new(ErrorKind::Corrupt, format!("bundle {name} has nothing of {place}"))),
         }
+    }
+
+    /// State that cannot be read, with what can be done about it.
+    fn gone(&self, place: &Place, error: SeamError) -> SeamError {
+        if error.kind != ErrorKind::Corrupt {
+            return error;
+        }
+        let message = format!(
+            "the state of {place} in the group {} is gone or damaged: put it back, or use another workers.group, which begins \
+             anew",
+            self.share.sharing.group
+        );
+        SeamError::caused(ErrorKind::Corrupt, message, error)
     }
 
     fn refused(&self, place: &Place, error: &EngineError) -> SeamError {

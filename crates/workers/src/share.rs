@@ -7,7 +7,6 @@ use weir_collect::{KafkaConfig, SourceConfig};
 use weir_decode::FormatConfig;
 use weir_deliver::{Delivery, KafkaOutput, OutputConfig};
 use weir_engine::Plan;
-use weir_kafka::SaslConfig;
 use weir_model::Wanted;
 use weir_state::Bucket;
 use xxhash_rust::xxh3::xxh3_64;
@@ -107,15 +106,6 @@ impl Candidate<'_> {
             if !kafka.follow {
                 no(format!("{key}.kafka.follow"), "workers read for ever: who would know that all of them have ended?");
             }
-            if kafka.envelope.is_some() {
-                no(format!("{key}.kafka.envelope"), "workers do not put records into envelopes yet");
-            }
-            if let Some(SaslConfig::OauthBearer(_)) = &kafka.sasl {
-                no(
-                    format!("{key}.kafka.sasl"),
-                    "workers do not fetch tokens yet: plain, scram_sha_256 or scram_sha_512",
-                );
-            }
             match &brokers {
                 None => brokers = Some((kafka.brokers.clone(), kafka.tls.clone(), kafka.sasl.clone())),
                 Some(first) if *first != (kafka.brokers.clone(), kafka.tls.clone(), kafka.sasl.clone()) => {
@@ -133,7 +123,8 @@ impl Candidate<'_> {
                 );
             }
         }
-        let output = |key: String, output: &OutputConfig, no: &mut dyn FnMut(String, &str)| {
+        let mut partitioner = None;
+        let mut output = |key: String, output: &OutputConfig, no: &mut dyn FnMut(String, &str)| {
             let OutputConfig::Kafka(kafka) = output else {
                 return no(
                     key,
@@ -142,6 +133,12 @@ impl Candidate<'_> {
             };
             if kafka.delivery != Delivery::ExactlyOnce {
                 no(format!("{key}.kafka.delivery"), "what workers write is in their transaction: exactly_once");
+            }
+            if kafka.key.is_some() && *partitioner.get_or_insert(kafka.partitioner) != kafka.partitioner {
+                no(
+                    format!("{key}.kafka.partitioner"),
+                    "all outputs of a worker have one producer, which places keys in one way",
+                );
             }
             if brokers
                 .as_ref()

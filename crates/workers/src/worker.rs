@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir_model::{Balance, Clock, Compiler, Epoch, ErrorKind, SeamError, SeamResult, Watermark, planted};
+use weir_model::{
+    Balance, Clock, Compiler, Epoch, ErrorKind, KnownEnds, Offset, PartitionId, SeamError, SeamResult, Watermark,
+    planted,
+};
 use weir_observe::{Checkpoint, PipelineHandle, PipelineState};
 use weir_state::{Bundles, Part};
 
@@ -227,6 +230,7 @@ impl<'a, B: Broker> Worker<'a, B> {
         }
         let answers = (self.share.is_keyed()).then(|| Place::new(self.share.answers_topic(), 0));
         self.broker.read(&starts, answers.as_ref())?;
+        self.around.handle.watch_ends(self.ends());
         let places: Vec<String> = self.places.iter().map(Place::to_string).collect();
         tracing::info!(
             pipeline = self.share.plan.pipeline,
@@ -364,6 +368,16 @@ impl<'a, B: Broker> Worker<'a, B> {
             );
         }
         self.sweep.go(now, self.share, &mut self.broker, bundles);
+    }
+
+    /// Who says where the partitions end that are read here.
+    fn ends(&self) -> Vec<KnownEnds> {
+        let Some(ends) = self.broker.ends() else { return Vec::new() };
+        let readers = self.readers.iter();
+        let ids: BTreeMap<Place, PartitionId> =
+            readers.map(|(place, reader)| (place.clone(), reader.id.clone())).collect();
+        let of_board = move |(place, end)| Some((ids.get(&place)?.clone(), Offset(end)));
+        vec![Arc::new(move || ends().into_iter().filter_map(&of_board).collect())]
     }
 
     /// Brings the board up to date.

@@ -34,7 +34,10 @@ export interface PartitionStatus {
   id: string | number;
   origin: string;
   rows: number;
+  rows_per_second?: number;
   offset: number;
+  /** How many records are there and not read; null where a source does not know it. */
+  lag?: number | null;
   watermark: string | null;
   state: 'reading' | 'paused' | 'caught_up' | 'idle' | 'finished';
 }

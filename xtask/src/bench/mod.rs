@@ -5,6 +5,7 @@ mod counts;
 mod emission;
 mod fields;
 mod ingest;
+mod kafka;
 pub(crate) mod meter;
 mod options;
 mod rivals;
@@ -25,6 +26,8 @@ use truth::Verdict;
 pub(crate) fn run(words: &[&str]) -> Outcome {
     match words {
         ["a", rest @ ..] => workload(&A, &options::parse(rest)?),
+        ["ak", rest @ ..] => kafka::ak(&options::parse(rest)?),
+        ["delays", rest @ ..] => kafka::delays(&options::parse(rest)?),
         ["b", rest @ ..] => workload(&B, &options::parse(rest)?),
         ["c", rest @ ..] => workload(&C, &options::parse(rest)?),
         ["nexmark", rest @ ..] => nexmark(rest),
@@ -35,10 +38,10 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["ingest", rest @ ..] => ingest::run(&options::parse(rest)?),
         ["state", rest @ ..] => state::run(&options::parse(rest)?),
         ["counts", rest @ ..] => counts::run(&options::parse(rest)?),
-        _ => {
-            Err("bench: name one of a, b, c, nexmark, scaling, rivals, store, emission, ingest, state, counts"
-                .to_owned())
-        }
+        _ => Err(
+            "bench: name one of a, ak, b, c, nexmark, scaling, rivals, store, delays, emission, ingest, state, counts"
+                .to_owned(),
+        ),
     }
 }
 

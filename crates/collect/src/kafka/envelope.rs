@@ -20,20 +20,25 @@ pub enum Envelope {
 
 /// What a record has.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Parts<'a> {
-    pub(super) topic: &'a str,
-    pub(super) partition: i32,
-    pub(super) offset: u64,
+pub struct Parts<'a> {
+    /// Its topic.
+    pub topic: &'a str,
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset there.
+    pub offset: u64,
     /// Milliseconds since 1970.
-    pub(super) timestamp: Option<i64>,
-    pub(super) key: Option<&'a [u8]>,
-    pub(super) value: Option<&'a [u8]>,
+    pub timestamp: Option<i64>,
+    /// Its key.
+    pub key: Option<&'a [u8]>,
+    /// Its value; nothing for a tombstone.
+    pub value: Option<&'a [u8]>,
 }
 
 impl Envelope {
     /// Writes the object in the place of what is in `out`: `topic`, `partition`, `offset`, `timestamp` (milliseconds), `key` (text,
     /// or base64 where it is none), `headers` (texts by name; of a name that is there twice the last), `value`.
-    pub(super) fn write<'h>(
+    pub fn write<'h>(
         self,
         parts: Parts<'_>,
         headers: impl Iterator<Item = (&'h str, Option<&'h [u8]>)>,

@@ -24,15 +24,15 @@ use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio::sync::mpsc;
-use weir_kafka::{Speaker, read_committed_only, seam_error};
-use weir_model::{ErrorKind, PartitionId, Positions, SeamError, SeamResult, Source, SourceEvent};
+use weir_kafka::{Asking, Ends, Speaker, read_committed_only, seam_error};
+use weir_model::{ErrorKind, KnownEnds, Offset, PartitionId, Positions, SeamError, SeamResult, Source, SourceEvent};
 
 use self::batch::Gathering;
 use self::reader::{Outgoing, Reader, Share, step_over};
 use self::topics::{Topics, Wanted, extent, first_offset};
 
 pub use self::config::{KafkaConfig, KafkaStart, StartTime, Tombstones};
-pub use self::envelope::Envelope;
+pub use self::envelope::{Envelope, Parts};
 
 /// How many events wait for the reader of the source; each holds at most about a MiB.
 const EVENTS_WAITING_MAX: usize = 2;
@@ -53,6 +53,9 @@ pub struct KafkaSource {
     /// Dropping it ends the scout.
     scout: Option<std_mpsc::Sender<()>>,
     unwanted: Arc<AtomicBool>,
+    /// Where its partitions end, for those who want to see how far behind it is.
+    ends: Ends,
+    asking: Option<Asking>,
     /// The partitions that have not ended, of a source that is not followed.
     open: usize,
     /// Why a thread has ended before its time; everything has to begin anew then.
@@ -98,6 +101,8 @@ impl KafkaSource {
             places: Arc::default(),
             scout: None,
             unwanted: Arc::default(),
+            ends: Ends::default(),
+            asking: None,
             open: 0,
             failed: None,
         })
@@ -136,6 +141,7 @@ struct Opening {
     /// How to reach the thread of a topic that is read.
     readers: BTreeMap<String, (Arc<BaseConsumer<Speaker>>, std_mpsc::Sender<Share>)>,
     known: Topics,
+    ends: Ends,
 }
 
 impl Opening {
@@ -237,6 +243,7 @@ impl Opening {
     fn place(&self, consumer: &Arc<BaseConsumer<Speaker>>, topic: &str, share: &Share) {
         let place = Place { consumer: Arc::clone(consumer), topic: topic.to_owned(), partition: share.partition };
         self.places.lock().insert(share.gathering.id().clone(), place);
+        self.ends.want_more([(topic.to_owned(), share.partition)]);
     }
 
     fn gathering(&self, topic: &str, partition: i32, next: u64) -> Gathering {
@@ -278,6 +285,7 @@ impl Source for KafkaSource {
             unwanted: Arc::clone(&self.unwanted),
             readers: BTreeMap::new(),
             known: Topics::new(),
+            ends: self.ends.clone(),
         };
         let positions = positions.clone();
         let opened = tokio::task::spawn_blocking(move || {
@@ -292,6 +300,7 @@ impl Source for KafkaSource {
         if self.config.follow {
             let (sender, stop) = std_mpsc::channel();
             self.scout = Some(sender);
+            self.asking = Some(self.ends.ask(self.config.connection())?);
             let refresh = self.config.refresh.std();
             spawn(format!("kafka scout {}", self.name), move || opening.scout(&wanted, &stop, refresh))?;
         }
@@ -341,6 +350,15 @@ impl Source for KafkaSource {
 
     fn bytes_total(&self) -> Option<u64> {
         None
+    }
+
+    fn ends(&self) -> Option<KnownEnds> {
+        let (name, ends) = (self.name.clone(), self.ends.clone());
+        let id = move |topic: &str, partition: i32| PartitionId::new(format!("{name}:{topic}/{partition}"));
+        Some(Arc::new(move || {
+            let known = ends.known().into_iter();
+            known.map(|((topic, partition), end)| (id(&topic, partition), Offset(end))).collect()
+        }))
     }
 }
 

@@ -44,6 +44,12 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    /// Says where the partition ends, without the reader.
+    pub(super) fn end(&self) -> impl Fn() -> Offset + Send + Sync + use<> {
+        let (topic, number) = (Arc::clone(&self.topic), self.number);
+        move || topic.end(number)
+    }
+
     pub(super) fn new(
         topic: Arc<dyn Topic>,
         number: u32,

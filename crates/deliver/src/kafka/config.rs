@@ -1,6 +1,7 @@
 //! What a pipeline file says about a Kafka topic as an output. Refuses to reach out.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::row_format::RowFormat;
 use schemars::JsonSchema;
@@ -8,6 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::ROW_ID;
 use weir_kafka::{Connection, SaslConfig, TlsConfig, is_broker, is_topic_name};
+use weir_model::{ByteSize, DurationText};
+
+/// For how long a record may wait for others.
+const LINGER_MAX: Duration = Duration::from_secs(1);
+/// What the client takes.
+const BATCH_BYTES_MAX: u64 = 1 << 30;
+const BATCH_RECORDS_MAX: u32 = 1_000_000;
 
 /// A topic of Apache Kafka. A row that has a `row_id` carries it in the header `row_id`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +49,14 @@ pub struct KafkaOutput {
     /// How batches are compressed.
     #[serde(default)]
     pub compression: Compression,
+    /// Which partition a key belongs to. Whoever else writes keys to the topic has to place them the same way, or records of one
+    /// key lie in two partitions.
+    #[serde(default)]
+    pub partitioner: Partitioner,
+    /// How records are gathered into batches.
+    #[serde(default, skip_serializing_if = "KafkaBatch::is_default")]
+    #[schemars(extend("examples" = [{ "linger": "20ms" }]))]
+    pub batch: KafkaBatch,
     /// Encrypts the connection; `tls: {}` trusts the authorities that the system trusts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsConfig>,
@@ -96,6 +112,78 @@ impl Compression {
     }
 }
 
+/// Which partition a key belongs to; records without a key are spread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Partitioner {
+    /// As Java clients place it, such as Spark, Flink, Kafka Streams and Connect.
+    #[default]
+    Murmur2,
+    /// As clients of librdkafka place it by default, such as those of Python, Go and .NET.
+    Crc32,
+    /// As Sarama (Go) places it by default.
+    Fnv1a,
+    /// Keys are spread too: no order among records of a key.
+    Random,
+}
+
+impl Partitioner {
+    /// The client's word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Murmur2 => "murmur2_random",
+            Self::Crc32 => "consistent_random",
+            Self::Fnv1a => "fnv1a_random",
+            Self::Random => "random",
+        }
+    }
+}
+
+/// How records are gathered into batches: what is there first ends one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct KafkaBatch {
+    /// For how long the first record waits for others: longer batches cost brokers less, and make results later.
+    pub linger: DurationText,
+    /// How long a batch gets, before it is compressed.
+    pub bytes_max: ByteSize,
+    /// How many records it gets.
+    pub records_max: u32,
+}
+
+impl Default for KafkaBatch {
+    fn default() -> Self {
+        Self { linger: DurationText::millis(5), bytes_max: ByteSize(1_000_000), records_max: 10_000 }
+    }
+}
+
+impl KafkaBatch {
+    /// What a client is told of it.
+    pub fn settings(&self) -> [(&'static str, String); 3] {
+        [
+            ("linger.ms", self.linger.std().as_millis().to_string()),
+            ("batch.size", self.bytes_max.0.to_string()),
+            ("batch.num.messages", self.records_max.to_string()),
+        ]
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What the client would refuse: the key, and what is wrong.
+    fn problem(&self) -> Option<(&'static str, &'static str)> {
+        if self.linger.std() > LINGER_MAX {
+            return Some(("batch.linger", "a batch waits for 1s at most: the rows of an epoch are sent in its end"));
+        }
+        if !(1..=BATCH_BYTES_MAX).contains(&self.bytes_max.0) {
+            return Some(("batch.bytes_max", "a batch has between 1B and 1GiB"));
+        }
+        (!(1..=BATCH_RECORDS_MAX).contains(&self.records_max))
+            .then_some(("batch.records_max", "a batch has between 1 and 1000000 records"))
+    }
+}
+
 impl KafkaOutput {
     /// A topic of these brokers, everything else as by default.
     pub fn new(brokers: impl IntoIterator<Item = impl Into<String>>, topic: impl Into<String>) -> Self {
@@ -108,6 +196,8 @@ impl KafkaOutput {
             headers: BTreeMap::new(),
             tombstone: None,
             compression: Compression::default(),
+            partitioner: Partitioner::default(),
+            batch: KafkaBatch::default(),
             tls: None,
             sasl: None,
             client: BTreeMap::new(),
@@ -135,6 +225,7 @@ impl KafkaOutput {
         if self.headers.contains_key(ROW_ID) {
             problems.push(("headers".to_owned(), format!("`{ROW_ID}` is the header of the row's own id")));
         }
+        problems.extend(self.batch.problem().map(|(key, message)| (key.to_owned(), message.to_owned())));
         if let Err(error) = self.connection().settings() {
             problems.push(("client".to_owned(), error.message));
         }

@@ -22,7 +22,7 @@ use self::staged::Staged;
 use self::values::Values;
 use crate::off_thread::OffThread;
 
-pub use self::config::{Compression, Delivery, KafkaOutput};
+pub use self::config::{Compression, Delivery, KafkaBatch, KafkaOutput, Partitioner};
 pub use self::records::{KafkaRecord, KafkaRecords};
 
 /// Writes rows to a topic: at once with at-least-once delivery, after the commit of their epoch with exactly-once delivery.

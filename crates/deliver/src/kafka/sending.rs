@@ -35,11 +35,13 @@ impl Sending {
         let kept_for = if transactional_id.is_some() { STORED_WITHIN } else { KEPT_FOR };
         for (name, value) in [
             ("compression.type", config.compression.name().to_owned()),
-            // As the Java clients place keys.
-            ("partitioner", "murmur2_random".to_owned()),
+            ("partitioner", config.partitioner.name().to_owned()),
             ("message.timeout.ms", kept_for.as_millis().to_string()),
             ("queue.buffering.max.kbytes", QUEUE_KIB_MAX.to_string()),
-        ] {
+        ]
+        .into_iter()
+        .chain(config.batch.settings())
+        {
             // What the user says wins.
             if settings.get(name).is_none() {
                 settings.set(name, value);

@@ -141,6 +141,16 @@ impl Merge {
         Ok(())
     }
 
+    /// The partitions of which the snapshot of a key group has taken partials.
+    ///
+    /// # Errors
+    /// `Corrupt` when it cannot be understood.
+    pub fn partitions_in(snapshot: &Snapshot) -> Result<Vec<PartitionId>, EngineError> {
+        let meta: OwnedMeta =
+            serde_json::from_slice(&snapshot.meta).map_err(|error| EngineError::Corrupt(error.to_string()))?;
+        Ok(meta.readers.into_iter().map(|(partition, _)| partition).collect())
+    }
+
     /// Owns these key groups no longer, and gives their state. Those that it does not own are left out.
     pub fn export(&mut self, groups: &[KeyGroup]) -> Vec<(KeyGroup, Snapshot)> {
         let snapshots = self.snapshot().into_iter().filter(|(group, _)| groups.contains(group)).collect();

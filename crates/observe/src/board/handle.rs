@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use prometheus_client::metrics::histogram::Histogram;
-use weir_model::{Balance, Epoch, Guarantee, Offset, PartitionId, ProcessingTime, Watermark};
+use weir_model::{Balance, Epoch, Guarantee, KnownEnds, Offset, PartitionId, ProcessingTime, Watermark};
 
 use super::locked;
+use super::partition::PartitionCounts;
 use super::rate::Rate;
 use super::status::{
-    BusySeconds, OutputStatus, OutputWaiting, PARTITIONS_SHOWN_MAX, PartitionState, PartitionStatus, PipelineState,
-    PipelineStatus, StepStatus, TROUBLE_KEPT_MAX, Trouble,
+    BusySeconds, OutputStatus, OutputWaiting, PARTITIONS_SHOWN_MAX, PartitionState, PipelineState, PipelineStatus,
+    StepStatus, TROUBLE_KEPT_MAX, Trouble,
 };
 
 /// A part of the path of the data that is timed by itself.
@@ -96,7 +97,7 @@ struct Rest {
     watermark: Watermark,
     watermark_holder: Option<PartitionId>,
     steps: Vec<StepStatus>,
-    partitions: BTreeMap<PartitionId, PartitionStatus>,
+    partitions: BTreeMap<PartitionId, PartitionCounts>,
     outputs: Vec<OutputCounts>,
     waiting: BTreeMap<String, OutputWaiting>,
     /// Tries that have failed, by output.
@@ -123,7 +124,18 @@ pub struct PipelineHandle {
     backpressure_nanos: AtomicU64,
     checkpoint_seconds: Histogram,
     batch_seconds: Histogram,
+    ends: Mutex<Watch>,
     rest: Mutex<Rest>,
+}
+
+/// Who says where partitions end.
+#[derive(Default)]
+struct Watch(Vec<KnownEnds>);
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} sources", self.0.len())
+    }
 }
 
 /// 1 ms to 65 s: a checkpoint of a small pipeline is one fsync, of a big one an upload.
@@ -151,6 +163,7 @@ impl PipelineHandle {
             backpressure_nanos: AtomicU64::default(),
             checkpoint_seconds: Histogram::new(CHECKPOINT_BUCKETS),
             batch_seconds: Histogram::new(BATCH_BUCKETS),
+            ends: Mutex::default(),
             rest: Mutex::new(Rest {
                 state: PipelineState::Starting,
                 error: None,
@@ -203,13 +216,18 @@ impl PipelineHandle {
         self.bytes.fetch_add(taken.bytes, Relaxed);
         let mut rest = locked(&self.rest);
         rest.rate.add(now, taken.records, taken.bytes);
-        let entry = rest.partition(partition, origin);
-        entry.rows += taken.records;
-        entry.offset = taken.next;
-        // What was on its way when a partition was paused still comes.
-        if entry.state != PartitionState::Paused {
-            entry.state = PartitionState::Reading;
-        }
+        rest.partition(partition, origin).took(taken.records, taken.next, now);
+    }
+
+    /// Who says where partitions end, in the place of those that were named before. They are asked whenever somebody looks, so
+    /// that it is known how far behind a pipeline is that stands still.
+    pub fn watch_ends(&self, known: Vec<KnownEnds>) {
+        *locked(&self.ends) = Watch(known);
+    }
+
+    fn ends(&self) -> BTreeMap<PartitionId, Offset> {
+        let known = locked(&self.ends).0.clone();
+        known.iter().flat_map(|known| known()).collect()
     }
 
     /// A partition is in another state now; one that was not known is from now on.
@@ -349,6 +367,7 @@ impl PipelineHandle {
 
     /// A copy of all that, with the rates as of `now`.
     pub fn status(&self, now: ProcessingTime) -> PipelineStatus {
+        let ends = self.ends();
         let rest = locked(&self.rest);
         let (rows_per_second, bytes_per_second) = rest.rate.per_second(now);
         PipelineStatus {
@@ -369,7 +388,7 @@ impl PipelineHandle {
             busy_seconds: self.busy_seconds(),
             steps: rest.steps.clone(),
             partitions_total: rest.partitions.len(),
-            partitions: rest.partitions.values().take(PARTITIONS_SHOWN_MAX).cloned().collect(),
+            partitions: shown(&rest).map(|partition| partition.status(now, ends.get(&partition.id).copied())).collect(),
             outputs: rest.outputs.iter().map(OutputCounts::status).collect(),
             waiting: rest.waiting.values().cloned().collect(),
             trouble: rest.trouble.iter().cloned().collect(),
@@ -382,6 +401,7 @@ impl PipelineHandle {
     }
 
     pub(crate) fn measure(&self) -> Measured {
+        let ends = self.ends();
         let rest = locked(&self.rest);
         let mut partitions = [0; PartitionState::ALL.len()];
         for partition in rest.partitions.values() {
@@ -405,6 +425,9 @@ impl PipelineHandle {
             epoch: rest.epoch,
             watermark: rest.watermark,
             partitions,
+            behind: shown(&rest)
+                .filter_map(|partition| Some(Behind::of(partition, *ends.get(&partition.id)?)))
+                .collect(),
             outputs: rest.outputs.clone(),
             waiting: rest.waiting.clone(),
             retries: rest.retries.clone(),
@@ -433,11 +456,28 @@ pub(crate) struct Measured {
     pub(crate) epoch: Epoch,
     pub(crate) watermark: Watermark,
     pub(crate) partitions: [u64; PartitionState::ALL.len()],
+    /// The partitions whose ends are known.
+    pub(crate) behind: Vec<Behind>,
     pub(crate) outputs: Vec<OutputCounts>,
     pub(crate) waiting: BTreeMap<String, OutputWaiting>,
     pub(crate) retries: BTreeMap<String, u64>,
     pub(crate) checkpoint_seconds: Histogram,
     pub(crate) batch_seconds: Histogram,
+}
+
+/// How far a pipeline is behind a partition.
+pub(crate) struct Behind {
+    pub(crate) partition: String,
+    pub(crate) lag: u64,
+    pub(crate) records: u64,
+    pub(crate) watermark: Watermark,
+}
+
+impl Behind {
+    fn of(partition: &PartitionCounts, end: Offset) -> Self {
+        let (records, watermark) = (partition.rows, partition.watermark);
+        Self { partition: partition.id.to_string(), lag: partition.lag(end), records, watermark }
+    }
 }
 
 impl OutputCounts {
@@ -455,20 +495,18 @@ impl OutputCounts {
 }
 
 impl Rest {
-    fn partition(&mut self, id: &PartitionId, origin: &str) -> &mut PartitionStatus {
-        self.partitions.entry(id.clone()).or_insert_with(|| PartitionStatus {
-            id: id.clone(),
-            origin: origin.to_owned(),
-            rows: 0,
-            offset: Offset::default(),
-            watermark: Watermark::UNKNOWN,
-            state: PartitionState::Reading,
-        })
+    fn partition(&mut self, id: &PartitionId, origin: &str) -> &mut PartitionCounts {
+        self.partitions.entry(id.clone()).or_insert_with(|| PartitionCounts::new(id, origin))
     }
 
     fn output(&mut self, name: &str) -> Option<&mut OutputCounts> {
         self.outputs.iter_mut().find(|counts| counts.output.name == name)
     }
+}
+
+/// The partitions that are shown one by one.
+fn shown(rest: &Rest) -> impl Iterator<Item = &PartitionCounts> {
+    rest.partitions.values().take(PARTITIONS_SHOWN_MAX)
 }
 
 fn nanos(time: Duration) -> u64 {

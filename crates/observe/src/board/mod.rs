@@ -2,6 +2,7 @@
 //! readers longer than a copy takes; the board starts and stops nothing.
 
 mod handle;
+mod partition;
 mod rate;
 mod status;
 #[cfg(test)]
@@ -12,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use weir_model::ProcessingTime;
 
+pub(crate) use handle::{Behind, Measured, OutputCounts};
 pub use handle::{Checkpoint, NewOutput, PipelineHandle, Stage, Taken};
-pub(crate) use handle::{Measured, OutputCounts};
 pub use status::{
     BusySeconds, OutputStatus, OutputWaiting, PARTITIONS_SHOWN_MAX, PartitionState, PartitionStatus, PipelineState,
     PipelineStatus, StepStatus, TROUBLE_KEPT_MAX, Trouble, WindowSpan,

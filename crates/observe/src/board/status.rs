@@ -66,8 +66,14 @@ pub struct PartitionStatus {
     pub origin: String,
     /// Rows taken from it since the pipeline started here.
     pub rows: u64,
+    /// How many per second, over the last seconds.
+    pub rows_per_second: f64,
     /// Where reading goes on.
     pub offset: Offset,
+    /// Where the partition ends, as far as its source has heard; null where a source does not say it.
+    pub end: Option<Offset>,
+    /// How many offsets lie between: those of aborted records and of markers count too.
+    pub lag: Option<u64>,
     /// Its own watermark; null in JSON when there is none yet or nothing more will come.
     #[serde(serialize_with = "watermark_text")]
     pub watermark: Watermark,

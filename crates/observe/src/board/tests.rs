@@ -97,8 +97,8 @@ fn a_status_reads_as_the_api_promises() {
             "watermark": "1970-01-01T00:00:00Z", "watermark_holder": "a.log", "state_bytes": 0, "partitions_total": 1,
             "busy_seconds": { "decode": 0.0, "engine": 0.0, "sink": 0.0 }, "steps": [],
             "partitions": [{
-                "id": "a.log", "origin": "/var/log/a.log", "rows": 10, "offset": 640,
-                "watermark": "1970-01-01T00:00:00Z", "state": "caught_up"
+                "id": "a.log", "origin": "/var/log/a.log", "rows": 10, "rows_per_second": 10.0, "offset": 640,
+                "end": null, "lag": null, "watermark": "1970-01-01T00:00:00Z", "state": "caught_up"
             }],
             "outputs": [{
                 "name": "errors", "kind": "table", "guarantee": "exactly_once", "rows_written": 2,

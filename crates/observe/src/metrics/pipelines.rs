@@ -9,7 +9,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use weir_model::{Balance, Clock, ProcessingTime, Watermark};
 
 use super::write::{Labels, counter, gauge, histogram};
-use crate::board::{Measured, PartitionState, PipelineBoard, PipelineState, Stage};
+use crate::board::{Behind, Measured, PartitionState, PipelineBoard, PipelineState, Stage};
 use crate::board::{OutputCounts, OutputWaiting};
 
 /// One number of a balance.
@@ -38,6 +38,7 @@ impl Collector for Pipelines {
         let all = Measures(&measured);
         all.progress(&mut to)?;
         all.time(&mut to, self.clock.now().micros())?;
+        all.partitions(&mut to)?;
         all.checkpoints(&mut to)?;
         all.effort(&mut to)?;
         all.outputs(&mut to)
@@ -136,6 +137,46 @@ impl<'a> Measures<'a> {
             "pipeline_watermark_delay_seconds",
             "How far the watermark is behind the clock",
             with_time(|watermark, now| now.saturating_sub(watermark)),
+        )
+    }
+
+    /// One series per partition whose end is known, as of topics; of at most so many as a status lists.
+    fn each_partition(&self, value: impl Fn(&Behind) -> Option<f64> + Copy) -> impl Iterator<Item = (Labels<'a>, f64)> {
+        self.0.iter().flat_map(move |pipeline| {
+            pipeline.behind.iter().filter_map(move |behind| {
+                let labels = vec![("pipeline", pipeline.name.as_str()), ("partition", behind.partition.as_str())];
+                Some((labels, value(behind)?))
+            })
+        })
+    }
+
+    fn partitions(&self, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let known = self.0.iter().filter(|pipeline| !pipeline.behind.is_empty());
+        let sums = known.map(|pipeline| {
+            let lag: u64 = pipeline.behind.iter().map(|behind| behind.lag).sum();
+            (vec![("pipeline", pipeline.name.as_str())], lag as f64)
+        });
+        gauge(to, "pipeline_lag_records", "Records that are there and not read yet, over all partitions", sums)?;
+        gauge(
+            to,
+            "pipeline_partition_lag_records",
+            "Records of the partition that are there and not read yet",
+            self.each_partition(|behind| Some(behind.lag as f64)),
+        )?;
+        counter(
+            to,
+            "pipeline_partition_records_read",
+            "Records taken from the partition since the pipeline started here",
+            self.each_partition(|behind| Some(behind.records as f64)),
+        )?;
+        let is_time = |watermark| ![Watermark::UNKNOWN, Watermark::END].contains(&watermark);
+        gauge(
+            to,
+            "pipeline_partition_watermark_timestamp_seconds",
+            "Event time up to which the partition is believed to be complete",
+            self.each_partition(|behind| {
+                is_time(behind.watermark).then(|| behind.watermark.time().micros() as f64 / 1e6)
+            }),
         )
     }
 

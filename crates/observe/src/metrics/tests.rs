@@ -33,6 +33,10 @@ fn everything() -> Arc<Metrics> {
     handle.set_state(PipelineState::Running);
     handle.read(&PartitionId::new("a"), "a", Taken { records: 10, bytes: 640, next: Offset(640) }, Fixed.now());
     handle.set_watermark(Watermark::at(EventTime::from_micros(90_000_000)), None);
+    let topic = PartitionId::new("logs:app/0");
+    handle.read(&topic, "app/0", Taken { records: 5, bytes: 320, next: Offset(5) }, Fixed.now());
+    handle.watch_ends(vec![Arc::new(|| vec![(PartitionId::new("logs:app/0"), Offset(12))])]);
+    handle.set_partition_watermark(&topic, Watermark::at(EventTime::from_micros(80_000_000)));
     handle.set_balance(
         "errors",
         Balance { read: 10, results: 6, filtered: 1, late: 1, rejected: 1, open: 1, ..Balance::default() },
@@ -96,11 +100,15 @@ fn a_scrape_shows_what_the_pipelines_wrote_down() {
     let text = everything().encode(TextFormat::Prometheus);
     for line in [
         "# TYPE weir_pipeline_records_read_total counter",
-        r#"weir_pipeline_records_read_total{pipeline="spark-logs"} 10"#,
-        r#"weir_pipeline_read_bytes_total{pipeline="spark-logs"} 640"#,
+        r#"weir_pipeline_records_read_total{pipeline="spark-logs"} 15"#,
+        r#"weir_pipeline_read_bytes_total{pipeline="spark-logs"} 960"#,
         r#"weir_pipeline_watermark_timestamp_seconds{pipeline="spark-logs"} 90.0"#,
         r#"weir_pipeline_watermark_delay_seconds{pipeline="spark-logs"} 10.0"#,
-        r#"weir_pipeline_partitions{pipeline="spark-logs",state="reading"} 1.0"#,
+        r#"weir_pipeline_partitions{pipeline="spark-logs",state="reading"} 2.0"#,
+        r#"weir_pipeline_lag_records{pipeline="spark-logs"} 7.0"#,
+        r#"weir_pipeline_partition_lag_records{pipeline="spark-logs",partition="logs:app/0"} 7.0"#,
+        r#"weir_pipeline_partition_records_read_total{pipeline="spark-logs",partition="logs:app/0"} 5"#,
+        r#"weir_pipeline_partition_watermark_timestamp_seconds{pipeline="spark-logs",partition="logs:app/0"} 80.0"#,
         r#"weir_pipeline_busy_seconds_total{pipeline="spark-logs",stage="engine"} 1.5"#,
         r#"weir_pipeline_backpressure_seconds_total{pipeline="spark-logs"} 0.25"#,
         r#"weir_pipeline_checkpoint_duration_seconds_bucket{le="0.005",pipeline="spark-logs"} 1"#,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use weir_model::{Offset, PartitionId, Position, Positions, Raw, SeamResult, Source, SourceEvent};
+use weir_model::{KnownEnds, Offset, PartitionId, Position, Positions, Raw, SeamResult, Source, SourceEvent};
 
 use crate::rerun::Found;
 
@@ -146,6 +146,10 @@ impl Source for Bounded {
 
     fn bytes_total(&self) -> Option<u64> {
         self.source.bytes_total()
+    }
+
+    fn ends(&self) -> Option<KnownEnds> {
+        self.source.ends()
     }
 }
 

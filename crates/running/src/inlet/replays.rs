@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use bytes::BytesMut;
 use weir_log::Log;
 use weir_model::{
-    ErrorKind, Offset, PartitionId, Position, Positions, Raw, RecordSpan, SeamError, SeamResult, Source, SourceEvent,
+    ErrorKind, KnownEnds, Offset, PartitionId, Position, Positions, Raw, RecordSpan, SeamError, SeamResult, Source,
+    SourceEvent,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -152,6 +153,10 @@ impl Source for WithReplays {
 
     fn bytes_total(&self) -> Option<u64> {
         self.source.bytes_total()
+    }
+
+    fn ends(&self) -> Option<KnownEnds> {
+        self.source.ends()
     }
 }
 

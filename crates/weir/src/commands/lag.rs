@@ -1,7 +1,7 @@
 //! `weir lag`: how far a pipeline is behind the topics of Kafka that it reads, partition by partition. It reads, and changes
 //! nothing; the pipeline may be up or not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use weir_collect::{KafkaConfig, SourceConfig};
 use weir_disk::Disk;
 use weir_engine::PartitionInspection;
-use weir_kafka::extents;
+use weir_kafka::{extents, group_offsets};
 use weir_model::{Committed, EventTime, PartitionId};
 use weir_state::SnapshotStore;
 use weir_store::Store;
@@ -35,7 +35,8 @@ pub async fn run(args: &LagArgs) -> Result<(), Failure> {
     if sources.is_empty() {
         return Err(Failure::refused(format!("{} reads no topic of Kafka", job.plan.pipeline)));
     }
-    let look = Look { pipeline: job.plan.pipeline.clone(), data: args.data.clone(), sources };
+    let group = job.share.as_ref().map(|share| share.sharing.group.clone());
+    let look = Look { pipeline: job.plan.pipeline.clone(), data: args.data.clone(), sources, group };
     let first = look.clone().taken().await?;
     let started = Instant::now();
     tokio::time::sleep(args.interval.std()).await;
@@ -60,6 +61,8 @@ struct Look {
     pipeline: String,
     data: std::path::PathBuf,
     sources: Vec<(String, KafkaConfig)>,
+    /// The group of its workers, which commits in Kafka what else lies in the data folder.
+    group: Option<String>,
 }
 
 /// One partition at one moment.
@@ -89,7 +92,10 @@ impl Look {
     }
 
     fn blocking(&self) -> Result<BTreeMap<(String, i32, String), Row>, Failure> {
-        let (commit, partitions) = committed(&self.pipeline, &self.data)?;
+        let (commit, partitions) = match &self.group {
+            None => committed(&self.pipeline, &self.data)?,
+            Some(_) => (None, Vec::new()),
+        };
         let mut rows = BTreeMap::new();
         for (source, kafka) in &self.sources {
             let prefix = format!("{source}:");
@@ -98,11 +104,14 @@ impl Look {
                 Some((topic.to_owned(), partition.parse::<i32>().ok()?))
             };
             let positions = commit.iter().filter_map(|commit| commit.positions.get(source)).flatten();
-            let next: BTreeMap<(String, i32), u64> =
+            let mut next: BTreeMap<(String, i32), u64> =
                 positions.filter_map(|(id, position)| Some((place(id)?, position.offset.0))).collect();
-            let named = kafka.topics.iter().filter(|topic| !topic.starts_with('^')).cloned();
-            let topics: BTreeSet<String> = next.keys().map(|(topic, _)| topic.clone()).chain(named).collect();
-            for ((topic, partition), (start, end)) in extents(kafka.connection(), &topics)? {
+            let topics = next.keys().map(|(topic, _)| topic.clone()).chain(kafka.topics.iter().cloned()).collect();
+            let extents = extents(kafka.connection(), &topics)?;
+            if let Some(group) = &self.group {
+                next = group_offsets(kafka.connection(), group, extents.keys())?;
+            }
+            for ((topic, partition), (start, end)) in extents {
                 let known = partitions.iter().find(|known| place(&known.id) == Some((topic.clone(), partition)));
                 let row = Row {
                     source: source.clone(),

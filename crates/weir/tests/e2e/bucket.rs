@@ -15,16 +15,16 @@ use crate::up::exchange;
 const PACKAGES: [&str; 3] = ["moto[s3]==5.1.22", "flask==3.1.2", "flask-cors==6.0.1"];
 
 /// A server with the empty bucket `weir`.
-struct S3 {
+pub(crate) struct S3 {
     _process: Running,
-    address: String,
+    pub(crate) address: String,
 }
 
 /// What a client says of itself; the server checks no signatures.
 const CLIENT: &str = "text/plain\r\nAuthorization: AWS4-HMAC-SHA256 Credential=me/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=x";
 
 impl S3 {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         // It cannot be asked for a free port.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let port = address.rsplit(':').next().unwrap().to_owned();
@@ -46,7 +46,7 @@ impl S3 {
     }
 
     /// The names of the objects that begin with `prefix`.
-    fn objects(&self, prefix: &str) -> Vec<String> {
+    pub(crate) fn objects(&self, prefix: &str) -> Vec<String> {
         let path = format!("/weir?list-type=2&prefix={prefix}");
         let (_, _, body) = exchange(&self.address, "GET", &path, CLIENT, "").unwrap();
         body.split("<Key>").skip(1).map(|rest| rest.split("</Key>").next().unwrap().to_owned()).collect()

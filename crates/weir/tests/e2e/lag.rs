@@ -1,9 +1,14 @@
 //! Topics are made as a file says, and how far a pipeline is behind them can be seen.
 
+use std::time::Instant;
+
 use serde_json::Value;
 use weir_kafka_broker::{Cluster, Record};
 
+use crate::endpoint::{Endpoint, Reply};
 use crate::harness::{Place, repository, said, well};
+use crate::team::{DEADLINE, THROUGH, fill, kafka_of};
+use crate::up::Server;
 
 fn lag(place: &Place, pipeline: &std::path::Path) -> Vec<Value> {
     let mut command = place.weir(&["lag", "--format", "json", "--interval", "0s", "--data"]);
@@ -57,4 +62,78 @@ async fn topics_are_made_once_as_a_file_says_and_the_lag_of_each_partition_is_to
     let mut shown = place.weir(&["lag", "--interval", "0s", "--data"]);
     let shown = shown.arg(place.data()).arg(&pipeline).output().unwrap();
     assert!(said(&shown).contains("in all 2 records behind"), "{}", said(&shown));
+}
+
+/// What a server says of the partitions of its only pipeline.
+fn partitions(server: &Server) -> Vec<Value> {
+    let (status, body) = server.get("/api/v1/pipelines");
+    assert_eq!(status, 200, "{body}");
+    let body: Value = serde_json::from_str(&body).unwrap();
+    body["pipelines"][0]["partitions"].as_array().cloned().unwrap_or_default()
+}
+
+/// Asks until the partitions are as they should be.
+fn partitions_become(server: &Server, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    let started = Instant::now();
+    loop {
+        let partitions = partitions(server);
+        if wanted(&partitions) {
+            return partitions;
+        }
+        assert!(started.elapsed() < DEADLINE, "it never was so: {partitions:?}\n{}", server.said());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_that_stands_still_tells_how_far_behind_it_is() {
+    const MORE: usize = 200_000;
+    let kafka = Cluster::start(1).expect("a broker");
+    kafka.topic("in", 1).await.expect("a topic");
+    let endpoint = Endpoint::start(|_, _| Reply::Refuse(503, "not now"));
+    let place = Place::new();
+    let pipeline = place.write(
+        "stuck.yaml",
+        format!(
+            "name: stuck\nsources:\n  in: {{ kafka: {{ brokers: [{:?}], topics: [in] }}, format: json }}\n\
+             outputs:\n  - http: {{ url: {:?} }}\n",
+            kafka.bootstrap(),
+            endpoint.url()
+        ),
+    );
+    let server = Server::start(&place, &[pipeline.to_str().unwrap()]);
+    let row = |id: usize| Record::new(0, format!(r#"{{"id":{id}}}"#));
+    kafka.put("in", &(0..10).map(row).collect::<Vec<_>>()).expect("stored");
+    partitions_become(&server, |all| all.len() == 1 && all[0]["end"] == 10 && all[0]["lag"] == 0);
+    kafka.put("in", &(10..10 + MORE).map(row).collect::<Vec<_>>()).expect("stored");
+    let all = partitions_become(&server, |all| all[0]["end"] == 10 + MORE);
+    let (read, lag) = (all[0]["offset"].as_u64().unwrap(), all[0]["lag"].as_u64().unwrap());
+    assert!(lag > 0 && read + lag == (10 + MORE) as u64, "{all:?}");
+    let (_, metrics) = server.get("/metrics");
+    for name in ["weir_pipeline_lag_records", "weir_pipeline_partition_lag_records"] {
+        let line = metrics.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {metrics}"));
+        assert!(line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() > 0.0, "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_tells_how_far_behind_it_is_and_so_does_its_group() {
+    const IDS: i64 = 1_000;
+    let kafka = kafka_of(Cluster::start(1).expect("a broker")).await;
+    kafka.topic("out", 1).await.expect("a topic");
+    fill(&kafka, 0..IDS);
+    let place = Place::new();
+    let pipeline = place.write("through.yaml", THROUGH.replace("localhost:9092", kafka.bootstrap()));
+    assert!(lag(&place, &pipeline).iter().all(|row| row["lag"].is_null() && row["end"] == IDS / 4), "it never ran");
+    let server = Server::start(&place, &[pipeline.to_str().unwrap()]);
+    let read = |all: &[Value]| all.len() == 4 && all.iter().all(|partition| partition["lag"] == 0);
+    let all = partitions_become(&server, read);
+    assert!(all.iter().all(|partition| partition["end"] == IDS / 4 && partition["rows"] == IDS / 4), "{all:?}");
+    let (_, metrics) = server.get("/metrics");
+    let name = r#"weir_pipeline_partition_lag_records{pipeline="through",partition="in:in/3"} 0"#;
+    assert!(metrics.contains(name), "{metrics}");
+    let started = Instant::now();
+    let committed = |rows: &[Value]| rows.iter().all(|row| row["next"] == IDS / 4 && row["lag"] == 0);
+    while !committed(&lag(&place, &pipeline)) {
+        assert!(started.elapsed() < DEADLINE, "{:?}", lag(&place, &pipeline));
+    }
 }

@@ -1,11 +1,13 @@
 //! The member of the group: hears who has which partition, and answers only when the worker does. Reads nothing.
 
 use std::collections::VecDeque;
+use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rdkafka::ClientContext;
 use rdkafka::TopicPartitionList;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
@@ -43,6 +45,11 @@ impl Listener {
 }
 
 impl ClientContext for Listener {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, token_file: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.speaker.generate_oauth_token(token_file)
+    }
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.speaker.log(level, facility, message);
     }

@@ -21,7 +21,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use regex::Regex;
 use tokio::runtime::Handle;
 use weir_collect::KafkaConfig;
-use weir_kafka::{Speaker, kind_of, seam_error};
+use weir_kafka::{Asking, Ends, Introduction, Speaker, kind_of, seam_error};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use self::admin::Admin;
@@ -29,7 +29,7 @@ pub use self::leftovers::Leftovers;
 use self::member::Member;
 use self::producer::Sender;
 use self::reading::Reading;
-use crate::broker::{Broker, Committed, Event, Extent, Place, Transaction};
+use crate::broker::{Broker, Committed, Event, Extent, Place, PlaceEnds, Transaction};
 use crate::share::Share;
 
 /// How long the brokers may take for one answer.
@@ -48,7 +48,11 @@ pub struct KafkaBroker {
     reading: Reading,
     admin: Admin,
     settings: ClientConfig,
+    introduction: Introduction,
     topics: Vec<String>,
+    /// Where the partitions end that are read.
+    ends: Ends,
+    _asking: Asking,
     /// How long it is waited for transactions that are about to say where reading goes on.
     undecided_within: Duration,
     unheard: u32,
@@ -64,7 +68,8 @@ impl KafkaBroker {
         let first: &KafkaConfig = &share.sources[0].kafka;
         let settings = first.connection().settings()?;
         let sharing = &share.sharing;
-        let admin = Admin::new(&settings, runtime)?;
+        let introduction = first.connection().introduction();
+        let admin = Admin::new(&settings, introduction, runtime)?;
         let mut topics: Vec<String> = share.sources.iter().flat_map(|source| source.kafka.topics.clone()).collect();
         topics.sort();
         topics.dedup();
@@ -75,16 +80,21 @@ impl KafkaBroker {
             subscribed.push(share.partials_topic());
         }
         let id = format!("{}/{instance}", sharing.group);
-        let sender = Sender::open(&settings, &id, (share, leftovers.clone()))?;
+        let sender = Sender::open(&settings, introduction, &id, (share, leftovers.clone()))?;
         let refresh = share.sources.iter().map(|source| source.kafka.refresh.std()).min().unwrap_or(WAIT_MAX);
         let member = Member::join(&settings, sharing, (instance, refresh), &subscribed)?;
         let buffer = share.sources.iter().map(|source| source.kafka.buffer_bytes_max.0).max().unwrap_or(16 << 20);
+        let ends = Ends::default();
+        let asking = ends.ask(first.connection())?;
         Ok(Self {
+            ends,
+            _asking: asking,
             member,
             sender,
-            reading: Reading::new(&settings, buffer),
+            reading: Reading::new(&settings, buffer, share),
             admin,
             settings,
+            introduction,
             topics,
             undecided_within: sharing.transaction * 2 + ANSWER_DEADLINE,
             unheard: 0,
@@ -182,6 +192,7 @@ impl Broker for KafkaBroker {
                 let client: BaseConsumer<Speaker> = settings
                     .create_with_context(Speaker::default())
                     .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
+                self.introduction.of(|time| drop(client.poll(time)));
                 self.asked(&client, places)?
             }
         };
@@ -198,6 +209,7 @@ impl Broker for KafkaBroker {
 
     fn read(&mut self, from: &[(Place, u64)], watched: Option<&Place>) -> SeamResult<()> {
         self.reading.start(from, watched)?;
+        self.ends.want(from.iter().map(|(place, _)| (place.topic.to_string(), place.partition)));
         self.member.take_over()
     }
 
@@ -234,6 +246,12 @@ impl Broker for KafkaBroker {
             SeamError::new(ErrorKind::Retry, "the group has given nothing yet, so that nothing can be committed")
         })?;
         self.sender.commit(transaction, member)
+    }
+
+    fn ends(&self) -> Option<PlaceEnds> {
+        let ends = self.ends.clone();
+        let place = |((topic, partition), end): ((String, i32), u64)| (Place::new(topic, partition), end);
+        Some(Arc::new(move || ends.known().into_iter().map(place).collect()))
     }
 
     fn delete_before(&mut self, offsets: &[(Place, u64)]) {

@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
-use weir_kafka::{Hearing, seam_error};
+use weir_kafka::{Hearing, Introduction, seam_error};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use super::is_namesake;
@@ -26,6 +26,7 @@ const PROMPT: Duration = Duration::from_secs(10);
 /// Makes transactions.
 pub(super) struct Sender {
     settings: ClientConfig,
+    introduction: Introduction,
     within: Duration,
     client: BaseProducer<Hearing>,
     hearing: Hearing,
@@ -35,18 +36,25 @@ pub(super) struct Sender {
 impl Sender {
     /// The producer of this name; whatever an earlier one left undecided is decided when this returns, and what it left
     /// behind is ended.
-    pub(super) fn open(settings: &ClientConfig, id: &str, (share, leftovers): (&Share, Leftovers)) -> SeamResult<Self> {
+    pub(super) fn open(
+        settings: &ClientConfig,
+        introduction: Introduction,
+        id: &str,
+        (share, leftovers): (&Share, Leftovers),
+    ) -> SeamResult<Self> {
         let within = share.sharing.transaction;
         let mut settings = settings.clone();
-        let compression = share.outputs.first().map_or("lz4", |output| output.compression.name());
-        let own = share.outputs.first().into_iter().flat_map(|output| &output.client);
-        own.for_each(|(name, value)| _ = settings.set(name, value));
-        for (name, value) in [
-            ("compression.type", compression.to_owned()),
-            ("partitioner", "murmur2_random".to_owned()),
-            ("linger.ms", "5".to_owned()),
+        // All outputs have one producer. What only one of them can say, they say alike; else the first one says it.
+        let first = share.outputs.first().unwrap_or(&share.dead_letters);
+        let mut all = share.outputs.iter().chain(&share.late).chain([&share.dead_letters]);
+        let keyed = all.find(|output| output.key.is_some()).unwrap_or(first);
+        first.client.iter().for_each(|(name, value)| _ = settings.set(name, value));
+        let own = [
+            ("compression.type", first.compression.name().to_owned()),
+            ("partitioner", keyed.partitioner.name().to_owned()),
             ("queue.buffering.max.kbytes", QUEUE_KIB_MAX.to_string()),
-        ] {
+        ];
+        for (name, value) in own.into_iter().chain(first.batch.settings()) {
             if settings.get(name).is_none() {
                 settings.set(name, value);
             }
@@ -56,9 +64,9 @@ impl Sender {
             .set("transactional.id", id)
             .set("transaction.timeout.ms", within.as_millis().to_string())
             .set("message.timeout.ms", (within * 9 / 10).as_millis().to_string());
-        let (client, hearing) = begin(&settings, within)?;
+        let (client, hearing) = begin(&settings, introduction, within)?;
         leftovers.end(&client, within)?;
-        Ok(Self { settings, within, client, hearing, leftovers })
+        Ok(Self { settings, introduction, within, client, hearing, leftovers })
     }
 
     pub(super) fn commit(&mut self, transaction: &Transaction, member: Arc<ConsumerGroupMetadata>) -> SeamResult<()> {
@@ -84,7 +92,7 @@ impl Sender {
         if started.elapsed() > PROMPT {
             tracing::warn!(took = ?started.elapsed(), "a transaction took long: its producer is made anew");
             // It is committed; but without another producer nothing more can be.
-            let begun = begin(&self.settings, self.within);
+            let begun = begin(&self.settings, self.introduction, self.within);
             (self.client, self.hearing) = begun.map_err(|error| match error.kind {
                 ErrorKind::Retry => SeamError { kind: ErrorKind::Unknown, ..error },
                 _ => error,
@@ -152,11 +160,16 @@ impl Sender {
     }
 }
 
-fn begin(settings: &ClientConfig, within: Duration) -> SeamResult<(BaseProducer<Hearing>, Hearing)> {
+fn begin(
+    settings: &ClientConfig,
+    introduction: Introduction,
+    within: Duration,
+) -> SeamResult<(BaseProducer<Hearing>, Hearing)> {
     let hearing = Hearing::default();
     let client: BaseProducer<Hearing> = settings
         .create_with_context(hearing.clone())
         .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
+    introduction.of(|time| client.poll(time));
     client.init_transactions(within).map_err(|error| hearing.seam_error("the brokers give no transaction", error))?;
     Ok((client, hearing))
 }

@@ -8,13 +8,16 @@ use std::time::Duration;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::Message;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
+use weir_collect::{Envelope, EnvelopeParts, Tombstones};
 use weir_kafka::{Speaker, kind_of, read_committed_only, seam_error};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use super::is_unknown;
 use crate::broker::{Event, Place};
+use crate::restore::source_of;
+use crate::share::{Share, SharedSource};
 
 /// The least that is fetched ahead per topic.
 const TOPIC_BUFFER_KIB_MIN: u64 = 1024;
@@ -24,12 +27,44 @@ const TURN: u32 = 512;
 struct Topic {
     name: Arc<str>,
     client: BaseConsumer<Speaker>,
+    wrap: Option<Wrap>,
+}
+
+/// How records are put into envelopes.
+#[derive(Clone, Copy)]
+struct Wrap {
+    envelope: Envelope,
+    tombstones: Tombstones,
+}
+
+impl Wrap {
+    /// The record as its reader takes it.
+    fn value(self, topic: &str, message: &BorrowedMessage<'_>) -> Option<Vec<u8>> {
+        if message.payload().is_none() && self.tombstones == Tombstones::Skip {
+            return None;
+        }
+        let parts = EnvelopeParts {
+            topic,
+            partition: message.partition(),
+            offset: u64::try_from(message.offset()).unwrap_or(0),
+            timestamp: message.timestamp().to_millis(),
+            key: message.key(),
+            value: message.payload(),
+        };
+        let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+        let mut enveloped = Vec::new();
+        self.envelope.write(parts, headers.map(|header| (header.key, header.value)), &mut enveloped);
+        Some(enveloped)
+    }
 }
 
 /// The clients.
 pub(super) struct Reading {
     settings: ClientConfig,
     buffer_bytes: u64,
+    sources: Vec<SharedSource>,
+    /// What workers tell one another is in no envelope.
+    between: [String; 2],
     topics: Vec<Topic>,
     turn: usize,
     /// How many records the topic whose turn it is has yielded.
@@ -37,10 +72,11 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    pub(super) fn new(settings: &ClientConfig, buffer_bytes: u64) -> Self {
+    pub(super) fn new(settings: &ClientConfig, buffer_bytes: u64, share: &Share) -> Self {
         let mut settings = settings.clone();
         read_committed_only(&mut settings, "weir-reader");
-        Self { settings, buffer_bytes, topics: Vec::new(), turn: 0, taken: 0 }
+        let (sources, between) = (share.sources.clone(), [share.partials_topic(), share.answers_topic()]);
+        Self { settings, buffer_bytes, sources, between, topics: Vec::new(), turn: 0, taken: 0 }
     }
 
     pub(super) fn start(&mut self, from: &[(Place, u64)], watched: Option<&Place>) -> SeamResult<()> {
@@ -58,9 +94,19 @@ impl Reading {
             settings.set("queued.max.messages.kbytes", buffer.clamp(TOPIC_BUFFER_KIB_MIN, 2_097_151).to_string());
             let client: BaseConsumer<Speaker> = settings.create_with_context(Speaker::default()).map_err(failed)?;
             client.assign(&list).map_err(failed)?;
-            self.topics.push(Topic { name, client });
+            let wrap = self.wrap(&name);
+            self.topics.push(Topic { name, client, wrap });
         }
         Ok(())
+    }
+
+    /// How the records of a topic are put into envelopes, if they are.
+    fn wrap(&self, topic: &str) -> Option<Wrap> {
+        if self.between.iter().any(|between| between == topic) {
+            return None;
+        }
+        let kafka = &self.sources[source_of(&self.sources, topic)?].kafka;
+        Some(Wrap { envelope: kafka.envelope?, tombstones: kafka.tombstones })
     }
 
     pub(super) fn stop(&mut self) {
@@ -101,7 +147,10 @@ impl Topic {
             None => return Ok(None),
             Some(Ok(message)) => {
                 let offset = u64::try_from(message.offset()).unwrap_or(0);
-                let value = message.payload().map(<[u8]>::to_vec);
+                let value = match self.wrap {
+                    None => message.payload().map(<[u8]>::to_vec),
+                    Some(wrap) => wrap.value(&self.name, &message),
+                };
                 return Ok(Some(Event::Record { place: place(message.partition()), offset, value }));
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => return Ok(Some(Event::End(place(partition)))),

@@ -1,0 +1,191 @@
+//! What becomes of workers whose offsets, topics or state somebody else has touched: each case gives the decision that the
+//! guide names, and never silence.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use weir_kafka_broker::Cluster;
+
+use crate::harness::{Place, said, well};
+use crate::team::{COUNTS, DEADLINE, THROUGH, Team, Worker, fill, kafka_of, last_words, rows_in};
+
+const IDS: i64 = 4_000;
+/// Windows that are over before the last words.
+const WINDOWS: usize = 100;
+
+/// A worker that has worked and was told to stop.
+async fn worked<'a>(kafka: &'a Cluster, pipeline: &'static str, group: &str) -> (Team<'a>, Worker) {
+    let team = Team::new(kafka, pipeline, group).await;
+    let mut worker = team.worker();
+    team.until(if pipeline == COUNTS { WINDOWS } else { IDS as usize }, &mut [&mut worker]);
+    worker.stop();
+    (team, worker)
+}
+
+/// Starts a worker that is to refuse, and gives what it said.
+fn refused(team: &Team<'_>, worker: &mut Worker) -> String {
+    team.start(worker);
+    let process = worker.process.as_mut().expect("it was just started");
+    let started = Instant::now();
+    let status = loop {
+        if let Some(status) = process.0.try_wait().unwrap() {
+            break status;
+        }
+        assert!(started.elapsed() < DEADLINE, "it went on:\n{}", worker.said());
+        std::thread::park_timeout(Duration::from_millis(50));
+    };
+    assert!(!status.success(), "it ended well:\n{}", worker.said());
+    worker.said()
+}
+
+fn says(said: &str, words: &[&str]) {
+    for word in words {
+        assert!(said.contains(word), "`{word}` is missing:\n{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_that_remember_rows_ask_when_offsets_state_or_topics_are_not_what_they_were() {
+    let kafka = kafka_of(Cluster::start(1).expect("a broker")).await;
+    fill(&kafka, 0..IDS);
+
+    let (team, mut worker) = worked(&kafka, COUNTS, "reset").await;
+    kafka.set_offset("reset", "in", 1, 0).expect("set");
+    says(
+        &refused(&team, &mut worker),
+        &["the offset 0 of in/1 in the group reset is not Weir's", "another workers.group"],
+    );
+
+    let (team, mut worker) = worked(&kafka, COUNTS, "expired").await;
+    kafka.delete_group("expired").await.expect("deleted");
+    says(
+        &refused(&team, &mut worker),
+        &["the group expired has no offsets, but there is state of it", "Remove the state and choose `start`"],
+    );
+
+    let (team, mut worker) = worked(&kafka, COUNTS, "deleted").await;
+    std::fs::remove_dir_all(team.common.path("state")).unwrap();
+    says(&refused(&team, &mut worker), &["another workers.group"]);
+
+    let (team, mut worker) = worked(&kafka, COUNTS, "anew").await;
+    kafka.delete_topic("in").await.expect("deleted");
+    kafka.topic("in", 4).await.expect("made anew");
+    fill(&kafka, 0..IDS / 10);
+    says(
+        &refused(&team, &mut worker),
+        &["the group anew has no offset of in/", "the topic was made anew", "another workers.group"],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_that_remember_nothing_follow_offsets_that_were_set_and_say_which_records_are_gone() {
+    let kafka = kafka_of(Cluster::start(1).expect("a broker")).await;
+    fill(&kafka, 0..IDS);
+    let of_partition = IDS / 4;
+
+    // Somebody goes back: what follows is passed on again, and said.
+    let (team, mut worker) = worked(&kafka, THROUGH, "reset").await;
+    kafka.set_offset("reset", "in", 1, of_partition - 10).expect("set");
+    team.start(&mut worker);
+    team.until(IDS as usize + 10, &mut [&mut worker]);
+    says(&worker.said(), &["the offset 990 of in/1 in the group reset was set by somebody else: going on there"]);
+    worker.stop();
+
+    // Its offsets expire: there is nothing that could be at odds with them, and it begins as at first.
+    let (team, mut worker) = worked(&kafka, THROUGH, "expired").await;
+    let before = rows_in(&kafka, &team.out).len();
+    kafka.delete_group("expired").await.expect("deleted");
+    team.start(&mut worker);
+    team.until(before + 1, &mut [&mut worker]);
+    assert_eq!(worker.times("the group expired has committed nothing of in/0: beginning at record 0"), 2);
+    worker.stop();
+
+    // The topic is made anew: its offsets are gone with it, and it is read as at first.
+    let (team, mut worker) = worked(&kafka, THROUGH, "anew").await;
+    kafka.delete_topic("in").await.expect("deleted");
+    kafka.topic("in", 4).await.expect("made anew");
+    fill(&kafka, 0..IDS / 10);
+    team.start(&mut worker);
+    team.until((IDS + IDS / 10) as usize, &mut [&mut worker]);
+    worker.stop();
+
+    // Records that nobody has read are deleted.
+    kafka.put("in", &last_words()).expect("stored");
+    let unread = kafka.ends("in").expect("said");
+    kafka.delete_records("in", 2, unread[2]).await.expect("deleted");
+    team.start(&mut worker);
+    team.until((IDS + IDS / 10) as usize + 3, &mut [&mut worker]);
+    let lost = format!("in/2: records {} to {} were deleted before they were read", IDS / 40, unread[2] - 1);
+    says(&worker.said(), &[&lost]);
+    worker.stop();
+}
+
+/// One process that keeps its positions itself, and sends each row once.
+const ALONE: &str = r#"
+name: alone
+sources:
+  in:
+    kafka: { brokers: ["localhost:9092"], topics: [in], follow: false }
+    format: json
+steps:
+  - where: id >= 0
+outputs:
+  - kafka: { brokers: ["localhost:9092"], topic: alone, key: key }
+epoch: 200ms
+"#;
+
+/// The group of its output, whose offset says what was sent.
+fn identity(folder: &Path) -> Option<String> {
+    for entry in std::fs::read_dir(folder).ok()?.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            if let Some(name) = identity(&path) {
+                return Some(name);
+            }
+        } else if path.ends_with("identity") {
+            return std::fs::read_to_string(path).ok();
+        }
+    }
+    None
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_process_says_which_records_are_gone_and_refuses_what_it_cannot_explain() {
+    let kafka = kafka_of(Cluster::start(1).expect("a broker")).await;
+    kafka.topic("alone", 1).await.expect("a topic");
+    let place = Place::new();
+    let pipeline = place.write("alone.yaml", ALONE.replace("localhost:9092", kafka.bootstrap()));
+    let run = || place.run(&pipeline, &[]);
+    fill(&kafka, 0..400);
+    well(&run());
+    assert_eq!(rows_in(&kafka, "alone").len(), 400);
+
+    // Records that were never read are deleted: said, with a failure, and what follows is there.
+    fill(&kafka, 400..800);
+    kafka.delete_records("in", 1, 150).await.expect("deleted");
+    let output = run();
+    assert!(!output.status.success(), "{}", said(&output));
+    says(&said(&output), &["in:in/1: records 100 to 149 were deleted before they were read"]);
+    kafka.settled("alone").expect("every transaction is decided");
+    assert_eq!(rows_in(&kafka, "alone").len(), 750);
+
+    // What its output has sent is known to Kafka alone. Without that nothing is sent twice by a guess.
+    let group = identity(&place.data()).expect("an output that sends each row once has a name");
+    kafka.delete_group(&group).await.expect("deleted");
+    fill(&kafka, 800..1200);
+    let output = run();
+    assert!(!output.status.success(), "{}", said(&output));
+    says(&said(&output), &["the brokers say that nothing was sent to alone last", "were changed or have expired"]);
+    assert_eq!(rows_in(&kafka, "alone").len(), 750);
+
+    // The same offsets name other records now.
+    let place = Place::new();
+    let pipeline = place.write("alone.yaml", ALONE.replace("localhost:9092", kafka.bootstrap()));
+    let run = || place.run(&pipeline, &[]);
+    well(&run());
+    kafka.delete_topic("in").await.expect("deleted");
+    kafka.topic("in", 4).await.expect("made anew");
+    let output = run();
+    assert!(!output.status.success(), "{}", said(&output));
+    says(&said(&output), &["the topic was made anew, or lost records", "give the source another name"]);
+}

@@ -1,0 +1,179 @@
+//! Brokers die under those who read and write, one after the other and in the middle of commits: every id arrives once, and
+//! output goes on.
+
+use std::fs::File;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use weir_kafka_broker::{Cluster, Isolation, Tail};
+
+use crate::harness::{Place, Running};
+use crate::team::{COUNTS, DEADLINE, LOOKS_SELDOM, PATIENT, THROUGH, Team, Telling, every_id_once, expected, kafka_of};
+use crate::team::{kafka_with, last_words, rows_in, while_fed, windows};
+
+/// How many records per chunk of the feed a story waits for between two blows.
+const BETWEEN: i64 = 500;
+
+/// Longer than brokers take to find out who is left, on a machine that has no time for them.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The same in one process, which keeps its positions itself.
+const ALONE: &str = r#"
+name: alone
+sources:
+  in:
+    kafka: { brokers: ["localhost:9092"], topics: [in] }
+    format: json
+steps:
+  - where: key NOT LIKE 'end-%'
+outputs:
+  - kafka: { brokers: ["localhost:9092"], topic: alone, key: key }
+epoch: 200ms
+"#;
+
+/// One process that passes everything from `in` to `alone`.
+struct Alone {
+    place: Place,
+    _process: Running,
+}
+
+impl Alone {
+    fn start(kafka: &Cluster, more: &[&str]) -> Self {
+        let place = Place::new();
+        let pipeline = place.write("alone.yaml", ALONE);
+        let brokers = format!("[{:?}]", kafka.bootstrap());
+        let mut settings =
+            vec![format!("sources.in.kafka.brokers={brokers}"), format!("outputs.0.kafka.brokers={brokers}")];
+        settings.extend(more.iter().map(|setting| (*setting).to_owned()));
+        let said = File::create(place.path("said")).unwrap();
+        let process = Running(place.run_command(&pipeline, &settings).stderr(said).spawn().unwrap());
+        Self { place, _process: process }
+    }
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(self.place.path("said")).unwrap_or_default()
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("-- the one process\n{}", self.said());
+        }
+    }
+}
+
+/// A topic that is watched.
+struct Watched {
+    name: &'static str,
+    tail: Tail,
+    came: i64,
+    last: Instant,
+}
+
+impl Watched {
+    fn new(name: &'static str, kafka: &Cluster, topic: &str) -> Self {
+        let tail = kafka.tail(topic, Isolation::Committed).expect("it is there");
+        Self { name, tail, came: 0, last: Instant::now() }
+    }
+}
+
+/// Watches until so many records have come into each topic; the longest time in which nothing came into each, from now on.
+fn silences(watched: &mut [Watched], until: i64) -> Vec<Duration> {
+    let started = Instant::now();
+    let mut longest = vec![Duration::ZERO; watched.len()];
+    watched.iter_mut().for_each(|topic| topic.last = started);
+    while watched.iter().any(|topic| topic.came < until) {
+        for (topic, longest) in watched.iter_mut().zip(&mut longest) {
+            while topic.tail.next(Duration::from_millis(5)).is_some() {
+                let now = Instant::now();
+                *longest = (*longest).max(now - topic.last);
+                (topic.came, topic.last) = (topic.came + 1, now);
+            }
+            let (name, came) = (topic.name, topic.came);
+            assert!(topic.last.elapsed() < PATIENCE, "{name}: nothing comes after {came} of {until} records");
+        }
+    }
+    longest
+}
+
+fn fed(feed: &AtomicI64) -> i64 {
+    feed.load(Ordering::Relaxed)
+}
+
+/// These of three brokers die, one after the other is back. For how long nothing came is printed, and no condition: on a machine
+/// that does other things it says more of those.
+async fn brokers_die(nodes: std::ops::RangeInclusive<usize>) {
+    let kafka = kafka_of(Cluster::start_with(3, &[LOOKS_SELDOM]).expect("three brokers")).await;
+    kafka.topic("alone", 3).await.expect("a topic");
+    let team = Team::new(&kafka, THROUGH, "failover").await.with_transactions_of(PATIENT);
+    let mut workers = [team.worker(), team.worker()];
+    let alone = Alone::start(&kafka, &[]);
+    let telling = Telling(&workers);
+    let ids = while_fed(&kafka, |feed| {
+        let mut watched = [Watched::new("workers", &kafka, &team.out), Watched::new("one process", &kafka, "alone")];
+        for node in nodes {
+            silences(&mut watched, fed(feed) + BETWEEN);
+            kafka.node(node).kill();
+            let silent = silences(&mut watched, fed(feed) + 4 * BETWEEN);
+            println!("broker {node} of 3 killed: workers silent for {:?}, one process for {:?}", silent[0], silent[1]);
+            kafka.node(node).start().expect("it starts again");
+            kafka.in_sync().expect("it takes part again");
+        }
+        silences(&mut watched, fed(feed) + BETWEEN);
+    });
+    drop(telling);
+    team.until(usize::try_from(ids).unwrap(), &mut workers.iter_mut().collect::<Vec<_>>());
+    kafka.settled(&team.out).expect("every transaction is decided");
+    every_id_once(&team.rows(), ids);
+    alone_has(&kafka, ids, &alone);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "three brokers want a machine to themselves: cargo xtask nightly kafka"]
+async fn one_of_three_brokers_dies_and_every_id_arrives_once_with_and_without_workers() {
+    brokers_die(1..=1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "three brokers want a machine to themselves: cargo xtask nightly kafka"]
+async fn each_of_three_brokers_dies_and_every_id_arrives_once_with_and_without_workers() {
+    brokers_die(1..=3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_broker_dies_again_and_again_in_the_middle_of_commits_and_every_id_counts_once() {
+    const BLOWS: usize = 6;
+    let kafka = kafka_with(&[LOOKS_SELDOM]).await;
+    kafka.topic("alone", 3).await.expect("a topic");
+    let team = Team::new(&kafka, COUNTS, "commits").await.with_transactions_of(PATIENT);
+    // As short as may be, so that a commit is under way half of the time.
+    let mut workers = [team.worker_with(&["epoch=100ms"]), team.worker_with(&["epoch=100ms"])];
+    let alone = Alone::start(&kafka, &["epoch=100ms"]);
+    let telling = Telling(&workers);
+    let ids = while_fed(&kafka, |feed| {
+        let mut watched = [Watched::new("one process", &kafka, "alone")];
+        for _ in 0..BLOWS {
+            silences(&mut watched, fed(feed) + BETWEEN);
+            kafka.node(1).kill();
+            kafka.node(1).start().expect("it starts again");
+        }
+    });
+    drop(telling);
+    kafka.put("in", &last_words()).expect("stored");
+    let expected = expected(ids);
+    team.until(expected.len(), &mut workers.iter_mut().collect::<Vec<_>>());
+    kafka.settled(&team.out).expect("every transaction is decided");
+    assert!(windows(&team.rows()) == expected, "{} windows of {}", team.rows().len(), expected.len());
+    alone_has(&kafka, ids, &alone);
+}
+
+/// The one process has passed every id on, once.
+fn alone_has(kafka: &Cluster, ids: i64, alone: &Alone) {
+    let started = Instant::now();
+    while rows_in(kafka, "alone").len() < usize::try_from(ids).unwrap() {
+        assert!(started.elapsed() < DEADLINE, "not all of {ids} ids came:\n{}", alone.said());
+    }
+    kafka.settled("alone").expect("every transaction is decided");
+    every_id_once(&rows_in(kafka, "alone"), ids);
+}
