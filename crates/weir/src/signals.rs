@@ -2,15 +2,19 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Resolves when the process is asked to stop, by Ctrl-C or by SIGTERM. Never, if signals cannot be watched.
-pub(crate) async fn stop() {
-    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-        (Ok(mut interrupt), Ok(mut terminate)) => {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
+/// Resolves when the process is asked to stop, by Ctrl-C or by SIGTERM. Never, if signals cannot be watched. From the call on,
+/// and not only once it is awaited, the process does not simply end when it is asked.
+pub(crate) fn stop() -> impl Future<Output = ()> {
+    let watched = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        match watched {
+            (Ok(mut interrupt), Ok(mut terminate)) => {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
             }
+            _ => std::future::pending().await,
         }
-        _ => std::future::pending().await,
     }
 }

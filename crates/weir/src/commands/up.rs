@@ -82,6 +82,8 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
         None => None,
     };
     let readers = TopicReader::of_jobs(&jobs);
+    // Before anybody hears that it is up, and may ask it to stop.
+    let stop = signals::stop();
     let mut supervisor = Supervisor::new(shared.clone());
     for job in jobs {
         supervisor.start(job, Until::Stopped)?;
@@ -103,7 +105,7 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
     let postgres = postgres.map(|postgres| tokio::spawn(postgres.run(server_stopped.clone())));
     let flight = flight.map(|flight| tokio::spawn(flight.run(server_stopped)));
     let keeping = tokio::spawn(housekeeping::run(shared.clone(), Arc::clone(&health), readers));
-    let mut fatal = wait(&mut supervisor).await;
+    let mut fatal = wait(&mut supervisor, stop).await;
 
     health.refuse("weir", "shutting down");
     supervisor.stop();
@@ -217,8 +219,7 @@ fn allow_recovery(jobs: &mut [Job], args: &UpArgs) -> Result<(), Failure> {
 }
 
 /// Waits until the process is told to stop, or must: returns why, if it must.
-async fn wait(supervisor: &mut Supervisor) -> Option<SeamError> {
-    let stop = signals::stop();
+async fn wait(supervisor: &mut Supervisor, stop: impl Future<Output = ()>) -> Option<SeamError> {
     tokio::pin!(stop);
     loop {
         tokio::select! {
