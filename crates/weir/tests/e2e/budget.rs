@@ -29,6 +29,43 @@ outputs:
 state: { memory: MEMORY }
 ";
 
+const KEYED: &str = "\
+name: keyed
+sources:
+  logs:
+    file: { paths: [logs.ndjson], follow: false }
+    format: json
+  owners:
+    file: { paths: [owners.ndjson], follow: false }
+    format: json
+time: { field: ts, watermark: { bounded: { delay: 10m } } }
+steps:
+  - name: visits
+    from: logs
+    window:
+      session: 20m
+      by: [id]
+      compute: { events: count(*), median: \"quantile(0.5, n)\", last: last(service) }
+  - name: seen
+    from: logs
+    window:
+      global: { forget_after: 30m }
+      by: [id]
+      emit: { every_rows: 2 }
+      compute: { events: count(*), median: \"quantile(0.5, n)\", last: last(service) }
+  - name: owned
+    from: logs
+    join: { with: owners, on: { id: id }, as_of: {}, kind: left }
+outputs:
+  - file: { path: visits.ndjson, format: ndjson }
+    from: visits
+  - file: { path: seen.ndjson, format: ndjson }
+    from: seen
+  - file: { path: owned.ndjson, format: ndjson }
+    from: owned
+state: { memory: MEMORY }
+";
+
 /// Rows of an hour and a half, of which every tenth comes again at the end.
 fn rows() -> String {
     let row = |row: u64| {
@@ -63,8 +100,45 @@ fn a_small_budget_of_memory_changes_no_byte_of_the_results() {
     assert!((once, windows) == results("1MiB"));
 }
 
-#[cfg(feature = "rocksdb")]
+#[test]
+fn sessions_global_windows_and_tables_that_are_joined_say_the_same_with_little_memory() {
+    let rows = rows();
+    let owners: String = (0..27_000).fold(String::new(), |mut text, row| {
+        let _ = writeln!(
+            text,
+            "{{\"ts\":\"2026-01-01T09:{:02}:00Z\",\"id\":\"request {row}\",\"owner\":\"team {} of some length\"}}",
+            row % 60,
+            row % 777
+        );
+        text
+    });
+    let results = |memory: &str| {
+        let place = Place::new();
+        place.write("logs.ndjson", &rows);
+        place.write("owners.ndjson", &owners);
+        well(&place.run(&place.write("keyed.yaml", KEYED.replace("MEMORY", memory)), &[]));
+        ["visits", "seen", "owned"].map(|name| fs::read(place.path(&format!("{name}.ndjson"))).unwrap())
+    };
+    let large = results("8GiB");
+    let lines = large.each_ref().map(|text| text.iter().filter(|byte| **byte == b'\n').count());
+    assert!(lines.iter().all(|lines| *lines >= 27_000), "{lines:?}");
+    assert!(large == results("1MiB"));
+}
+
 const BACKEND: &str = "state: { memory: 1MiB, backend: rocksdb }";
+
+#[cfg(not(feature = "rocksdb"))]
+#[test]
+fn a_weir_without_rocksdb_says_so_and_what_to_do() {
+    let place = Place::new();
+    place.write("logs.ndjson", rows());
+    let output = place.run(&place.write("large.yaml", PIPELINE.replace("state: { memory: MEMORY }", BACKEND)), &[]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    for part in ["built without RocksDB", "backend: rocksdb", "--features rocksdb", "leave `backend` out"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
 
 #[cfg(feature = "rocksdb")]
 #[test]

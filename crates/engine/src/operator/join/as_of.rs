@@ -221,11 +221,7 @@ impl AsOfJoin {
 
     fn advance(&mut self, reached: i64) -> Outcome {
         self.reached = reached;
-        let mut outcome = Outcome::default();
-        while let Some(places) = self.waiting.alone_in_gone(reached) {
-            self.answer(places, &mut outcome);
-            self.waiting.drop_first();
-        }
+        let outcome = self.answer_gone(reached);
         self.versions.drop_before(self.low(UNKNOWN));
         outcome
     }
@@ -233,10 +229,19 @@ impl AsOfJoin {
     /// Nothing more is to come: what waits gets its answer now.
     fn end(&mut self, reached: i64) -> Outcome {
         let mut outcome = self.advance(reached);
-        while let Some(places) = self.waiting.alone_in_gone(i64::MAX) {
+        outcome.append(self.answer_gone(i64::MAX));
+        outcome
+    }
+
+    /// Gives the rows that have waited for the watermark `reached` what they waited for: all at once, for the versions that
+    /// they get may have to be read.
+    fn answer_gone(&mut self, reached: i64) -> Outcome {
+        let mut outcome = Outcome::default();
+        let places = self.waiting.gone(reached);
+        if !places.is_empty() {
             self.answer(places, &mut outcome);
-            self.waiting.drop_first();
         }
+        self.waiting.drop_gone(reached);
         outcome
     }
 }

@@ -235,6 +235,12 @@ impl Side {
         (start.saturating_add(self.held) <= reached).then(|| bucket.uncounted(*start).collect())
     }
 
+    /// The rows that the balance has not settled in all buckets that the watermark `reached` drops, in the order of these.
+    pub(super) fn gone(&self, reached: i64) -> Vec<Place> {
+        let gone = self.buckets.iter().take_while(|(start, _)| start.saturating_add(self.held) <= reached);
+        gone.flat_map(|(start, bucket)| bucket.uncounted(*start)).collect()
+    }
+
     /// Drops the first bucket.
     pub(super) fn drop_first(&mut self) {
         let Some((start, bucket)) = self.buckets.pop_first() else { return };
