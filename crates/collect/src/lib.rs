@@ -17,5 +17,5 @@ pub use file::{FileConfig, FileSource, StartAt};
 pub use kafka::{Envelope, KafkaConfig, KafkaSource, KafkaStart, Parts as EnvelopeParts, StartTime, Tombstones};
 pub use weir_log::PARTITIONS_MAX;
 
-pub use log::{HttpConfig, LogConfig, LogSource, Lost, RetainConfig, Unread, log_partition};
+pub use log::{Acknowledge, HttpConfig, LogConfig, LogSource, Lost, RetainConfig, Unread, log_partition};
 pub use stdin::{StdinConfig, StdinSource};

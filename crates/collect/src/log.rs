@@ -13,7 +13,7 @@ use futures::future::select_all;
 use weir_log::Log;
 use weir_model::{KnownEnds, Offset, PartitionId, Positions, SeamResult, Source, SourceEvent};
 
-pub use config::{HttpConfig, LogConfig, Lost, RetainConfig, Unread};
+pub use config::{Acknowledge, HttpConfig, LogConfig, Lost, RetainConfig, Unread};
 use reader::{Losses, Reader};
 
 /// Records with where they begin.

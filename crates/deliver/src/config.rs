@@ -10,7 +10,7 @@ use weir_model::Guarantee;
 
 use crate::{HttpOutput, KafkaOutput};
 
-pub use table::{IndexConfig, RollupConfig, SortConfig, TableOutput, TtlByConfig};
+pub use table::{IndexConfig, RollupConfig, SortConfig, TableOutput, TierConfig, TtlByConfig};
 
 /// Where results go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -55,11 +55,11 @@ impl OutputConfig {
         }
     }
 
-    /// What the output is called when nobody names it: the table's name, the file's name without what follows its
+    /// What the output is called when nobody names it: the table's name (`_` for `.`), the file's name without what follows its
     /// first dot (in lower case, other characters than letters, digits, `_` and `-` as `_`), the topic's name, the host with `_` for `.`, or `stdout`.
     pub fn default_name(&self) -> String {
         match self {
-            Self::Table(table) => table.name.clone(),
+            Self::Table(table) => table.name.replace('.', "_"),
             Self::File(file) => name_of_file(&file.path),
             Self::Stdout(_) => "stdout".to_owned(),
             Self::Kafka(kafka) => name_of_file(&kafka.topic.replace('.', "_")),

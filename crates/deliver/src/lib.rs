@@ -16,7 +16,7 @@ mod table;
 
 pub use config::{
     FileFormat, FileMode, FileOutput, IndexConfig, OutputConfig, RollupConfig, SortConfig, StdoutFormat, StdoutOutput,
-    TableOutput, TtlByConfig,
+    TableOutput, TierConfig, TtlByConfig,
 };
 pub use dead_letters::{
     DeadLetter, LetterKind, LettersOf, dead_letter_batch, dead_letter_schema, rejected_made, rejected_result,

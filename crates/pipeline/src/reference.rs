@@ -9,7 +9,7 @@ use weir_collect::{FileConfig, HttpConfig, KafkaConfig, LogConfig, RetainConfig,
 use weir_decode::{AvroConfig, CsvConfig, JsonConfig, ProtobufConfig, RawConfig, SparkLogConfig, TextConfig};
 use weir_deliver::{
     AvroOutput, FileOutput, HttpBatch, HttpOutput, JsonSchemaOutput, KafkaBatch, KafkaOutput, ProtobufOutput,
-    RollupConfig, StdoutOutput, TtlByConfig,
+    RollupConfig, StdoutOutput, TierConfig, TtlByConfig,
 };
 use weir_kafka::{Login, TlsConfig, TokenLogin};
 
@@ -113,10 +113,11 @@ const SECTIONS: &[Section] = &sections! {
     "BetweenConfig", "Join: between", "steps[N].join.between", fields::<BetweenConfig>;
     "AsOfConfig", "Join: as_of", "steps[N].join.as_of", fields::<AsOfConfig>;
     "OutputEntry", "Outputs", "outputs[N]", OutputEntry::keys;
-    "TableOutput", "Output: table", "outputs[N].table", || vec!["name", "time", "ttl", "ttl_by", "sort", "index", "rollups"];
+    "TableOutput", "Output: table", "outputs[N].table", || vec!["name", "time", "ttl", "ttl_by", "sort", "index", "rollups", "tiers"];
     "TtlByConfig", "Table: how long rows stay", "outputs[N].table.ttl_by", fields::<TtlByConfig>;
     "SortConfig", "Table: order", "outputs[N].table.sort", unordered;
     "RollupConfig", "Table: rollups", "outputs[N].table.rollups[N]", fields::<RollupConfig>;
+    "TierConfig", "Table: tiers", "outputs[N].table.tiers[N]", fields::<TierConfig>;
     "FileOutput", "Output: file", "outputs[N].file", fields::<FileOutput>;
     "StdoutOutput", "Output: standard output", "outputs[N].stdout", fields::<StdoutOutput>;
     "KafkaOutput", "Output: Kafka", "outputs[N].kafka", fields::<KafkaOutput>;

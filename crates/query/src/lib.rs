@@ -28,6 +28,7 @@ mod show;
 mod snapshot;
 mod statement;
 mod table;
+mod tenant;
 #[cfg(test)]
 mod testing;
 mod words;

@@ -29,6 +29,7 @@ use crate::show;
 use crate::snapshot::{Snapshot, Table};
 use crate::statement::{self, LIVE_SCHEMA, Question};
 use crate::table::ScannedTable;
+use crate::tenant;
 
 /// The stack of a planning thread: planning a text that the gate lets through overflows 2 MiB in a debug build.
 const PLANNING_STACK_BYTES: usize = 64 << 20;
@@ -199,6 +200,7 @@ impl Session {
                 return Ok(Read::Answer(show::columns(statement::find_table(&name, &self.snapshot, sql)?)?));
             }
         };
+        tenant::join_names(statement::query_of_mut(&mut statement), &self.snapshot);
         let named = statement::tables_of(&statement, &self.snapshot, sql)?;
         if let Some(schema) = pg_catalog::empty_answer(&statement).filter(|_| named.asks_catalog) {
             return Ok(Read::Answer(RecordBatch::new_empty(schema)));

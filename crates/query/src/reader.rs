@@ -1,4 +1,5 @@
-//! Reads segments through the cache of footers, and remembers which file it was that could not be read.
+//! Reads segments, those on the local disk through the cache of footers, and remembers which file it was that could not be read.
+//! A bucket that does not answer is no damage.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -12,8 +13,10 @@ use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
 use datafusion::parquet::arrow::async_reader::AsyncFileReader;
 use datafusion::parquet::errors::{ParquetError, Result as ParquetResult};
 use datafusion::parquet::file::metadata::ParquetMetaData;
+use datafusion::parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::future::{BoxFuture, FutureExt};
+use weir_store::Remote;
 
 /// The files that one query could not read, with the reasons.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +50,10 @@ impl ParquetFileReaderFactory for Readers {
         metadata_size_hint: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
     ) -> datafusion::error::Result<Box<dyn AsyncFileReader + Send>> {
+        if let Some(remote) = file.extension::<Arc<Remote>>() {
+            let (remote, bytes) = (Arc::clone(remote), file.object_meta.size);
+            return Ok(Box::new(RemoteReader { remote, bytes }));
+        }
         let path = file.path().to_string();
         let inner = self.cached.create_reader(partition_index, file, metadata_size_hint, metrics)?;
         Ok(Box::new(Reader { inner, path, damage: self.damage.clone() }))
@@ -76,5 +83,41 @@ impl AsyncFileReader for Reader {
     ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
         let (inner, path, damage) = (&mut self.inner, &self.path, &self.damage);
         async move { inner.get_metadata(options).await.inspect_err(|error| damage.add(path, error)) }.boxed()
+    }
+}
+
+/// Bytes of the end of an object that are fetched at first: most footers are in them.
+const REMOTE_FOOTER_BYTES: usize = 64 << 10;
+
+/// Reads a segment in a bucket, a range at a time.
+struct RemoteReader {
+    remote: Arc<Remote>,
+    bytes: u64,
+}
+
+impl AsyncFileReader for RemoteReader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
+        let remote = Arc::clone(&self.remote);
+        async move {
+            // A bucket is asked on a thread that may wait.
+            let read = tokio::task::spawn_blocking(move || remote.read(range.start, range.end - range.start)).await;
+            let read = read.map_err(|error| ParquetError::External(Box::new(error)))?;
+            read.map_err(|error| ParquetError::External(Box::new(error)))
+        }
+        .boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
+        async move {
+            let pages = options.map_or(PageIndexPolicy::Optional, ArrowReaderOptions::offset_index_policy);
+            let reader = ParquetMetaDataReader::new().with_page_index_policy(pages);
+            let reader = reader.with_prefetch_hint(Some(REMOTE_FOOTER_BYTES));
+            let bytes = self.bytes;
+            reader.load_and_finish(self, bytes).await.map(Arc::new)
+        }
+        .boxed()
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use weir_model::SeamResult;
-use weir_store::{Store, StoreSnapshot};
+use weir_store::{Remote, Store, StoreSnapshot};
 
 /// Where queries get their tables from.
 pub trait TableSource: Debug + Send + Sync {
@@ -82,6 +82,8 @@ pub struct Segment {
     pub time_range: Option<(i64, i64)>,
     /// Where its search index should be; `None` when it has none.
     pub index: Option<PathBuf>,
+    /// Where it lies if that is not `path`.
+    pub remote: Option<Arc<Remote>>,
 }
 
 impl Table {
@@ -151,6 +153,7 @@ impl From<StoreSnapshot> for Snapshot {
                 bytes: segment.bytes,
                 time_range: segment.time_range,
                 index: segment.index(),
+                remote: segment.remote.clone(),
             });
             let made = Table {
                 schema: Arc::clone(&table.schema),

@@ -84,7 +84,7 @@ fn query_of(statement: &Statement) -> &SqlStatement {
     }
 }
 
-fn query_of_mut(statement: &mut Statement) -> &mut SqlStatement {
+pub(crate) fn query_of_mut(statement: &mut Statement) -> &mut SqlStatement {
     match statement {
         Statement::Statement(inner) => inner,
         Statement::Explain(explain) => query_of_mut(&mut explain.statement),
@@ -99,8 +99,11 @@ fn read_only(statement: &str) -> QueryError {
 }
 
 fn table_name(name: &ObjectName) -> String {
-    let part = name.0.last().and_then(|part| part.as_ident());
-    part.map(folded).unwrap_or_default()
+    let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(folded).collect();
+    match parts.as_slice() {
+        [schema, table] if schema == SCHEMA => table.clone(),
+        parts => parts.join("."),
+    }
 }
 
 fn folded(ident: &Ident) -> String {

@@ -185,6 +185,10 @@ impl ScannedTable {
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
         let file = PartitionedFile::new(path.as_ref(), segment.bytes);
         let file = file.with_statistics(Arc::new(self.statistics_of(std::slice::from_ref(part))));
+        let file = match &segment.remote {
+            Some(remote) => file.with_extension(Arc::clone(remote)),
+            None => file,
+        };
         Ok(match rows {
             Some(rows) => file.with_extension(ParquetRowSelection::new(rows.clone())),
             None => file,

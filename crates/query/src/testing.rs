@@ -66,7 +66,7 @@ impl Stage {
         writer.close().unwrap();
         let bytes = std::fs::metadata(&path).unwrap().len();
         let time_range = crate::snapshot::fresh_range(batch, "ts");
-        Segment { path, rows: batch.num_rows() as u64, bytes, time_range, index: None }
+        Segment { path, rows: batch.num_rows() as u64, bytes, time_range, index: None, remote: None }
     }
 
     pub(crate) fn engine(self: &Arc<Self>) -> QueryEngine {

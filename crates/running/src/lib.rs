@@ -20,6 +20,7 @@ mod room;
 mod supervisor;
 mod tables;
 mod task;
+mod tiers;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ pub use recover::Recovery;
 pub use rerun::{Begun, Found, Rerun};
 pub use supervisor::{Ended, Supervisor, Until, keep_running};
 pub use tables::{JobTable, TableFormat, TablePlace, read_table};
+pub use tiers::TierBuckets;
 
 /// Everything that pipelines share in one process.
 #[derive(Clone)]
@@ -74,6 +76,7 @@ impl Shared {
         let vfs: Arc<dyn Vfs> = Arc::new(Disk);
         let folder = Arc::new(DataFolder::open(path, Arc::clone(&vfs))?);
         let store = Store::open(&folder, StoreConfig::default())?;
+        store.set_buckets(Arc::new(TierBuckets::default()));
         let inside = |name: &str| -> PathBuf { folder.path().join(name) };
         let log = Log::open(&inside("log"), Arc::clone(&vfs), log, folder.reserve())?;
         let snapshots = Arc::new(SnapshotStore::new(vfs, &inside("state")));

@@ -25,6 +25,7 @@ mod swap;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod tiers;
 mod tokens;
 mod writer;
 
@@ -35,10 +36,11 @@ pub use digest::{as_shown, digests, union_of};
 pub use expire::Expired;
 pub use name::check_table_name;
 pub use schema::adapt;
-pub use settings::{IndexKind, RollupSettings, SortKey, TableSettings, Ttl};
+pub use settings::{IndexKind, RollupSettings, SortKey, TableSettings, TierSettings, Ttl};
 pub use snapshot::{SegmentRef, StoreSnapshot, TableSnapshot, Trouble};
 pub use span::TimeSpan;
 pub use store::Store;
 pub use swap::{Swap, SwapWay, TableSwap, TableSwapped};
+pub use tiers::{Bucket, Buckets, Moved, Place, Remote};
 pub use tokens::{BLOCK_ROWS, Beside, Blocks, IndexFault, Need, TokenIndex, index_path, is_in_word};
 pub use writer::TableWriter;

@@ -9,7 +9,7 @@ use weir_model::{ErrorKind, NewSegment, SeamError, SeamResult};
 
 use crate::catalog::CatalogSegment;
 use crate::segment::{Encoding, decode, encode};
-use crate::tables::{Grave, Live, segment_ref};
+use crate::tables::{Buried, Grave, Live, segment_ref};
 use crate::{SegmentRef, Store};
 
 /// A segment, and what comes in its place.
@@ -149,6 +149,7 @@ impl Store {
                 (None, None) => {}
             }
             tables.graves.push(Grave {
+                buried: Buried::all_of(&old.segment),
                 path: old.segment.path,
                 relative: Some(old.row.path),
                 since: now,
@@ -162,5 +163,6 @@ impl Store {
 /// The catalog's row of a segment that was written anew.
 pub(crate) fn renewed(old: &CatalogSegment, new: NewSegment, id: i64) -> CatalogSegment {
     let NewSegment { path, rows, bytes, checksum, time_range, .. } = new;
-    CatalogSegment { id, path, rows, bytes, checksum, time_range, ..old.clone() }
+    // It is written here, wherever the old one lies.
+    CatalogSegment { id, path, rows, bytes, checksum, time_range, object: None, ..old.clone() }
 }

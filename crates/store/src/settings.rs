@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::tiers::Place;
+
 /// In which order the rows of a segment lie.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -66,6 +68,17 @@ pub struct TableSettings {
     pub index: IndexKind,
     /// What is summed up beside what always is.
     pub rollups: Vec<RollupSettings>,
+    /// Where old rows lie.
+    pub tiers: Vec<TierSettings>,
+}
+
+/// Where rows lie that are old.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TierSettings {
+    /// How old all rows of a segment are, in microseconds behind their event time.
+    pub after_us: i64,
+    /// Where they go.
+    pub place: Place,
 }
 
 impl Ttl {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
+use crate::tiers::Remote;
 use crate::tokens::{INDEXED_ROWS_MIN, index_path};
 
 /// All tables at one moment. While it is held, no segment in it is deleted by this process.
@@ -64,6 +65,8 @@ pub struct SegmentRef {
     pub time_range: Option<(i64, i64)>,
     /// XXH3-64 of its content.
     pub checksum: u64,
+    /// Where it lies if that is not `path`.
+    pub remote: Option<Arc<Remote>>,
     pub(crate) pin: Arc<Pin>,
 }
 

@@ -13,10 +13,11 @@ use weir_model::{
     Clock, CommitPoint, Committed, Epoch, EpochCommit, ErrorKind, KeptCommit, SeamError, SeamResult, SystemClock, Vfs,
 };
 
-use crate::catalog::{Catalog, NewCommit};
+use crate::catalog::{Catalog, CatalogGrave, NewCommit};
 use crate::schema::plain_fields;
 use crate::segment::{TABLES_FOLDER, checked_bytes};
-use crate::tables::{Grave, Tables};
+use crate::tables::{Buried, Grave, Tables};
+use crate::tiers::{Buckets, NoBuckets, Remote};
 use crate::tokens::indexed_path;
 use crate::{StoreConfig, StoreSnapshot, TableConfig, TableSettings, TableWriter, Trouble, check_table_name};
 
@@ -43,6 +44,8 @@ struct Shared {
     tables: Mutex<Tables>,
     /// For a store that is only read: the version of the catalog that `tables` shows.
     shown: Option<AtomicI64>,
+    /// How buckets are reached.
+    buckets: Mutex<Arc<dyn Buckets>>,
     /// The result of a commit is not known: nothing may be committed before a restart has looked.
     broken: AtomicBool,
 }
@@ -118,6 +121,7 @@ impl Store {
             config,
             catalog: Mutex::new(catalog),
             tables: Mutex::default(),
+            buckets: Mutex::new(Arc::new(NoBuckets)),
             shown,
             broken: AtomicBool::new(false),
         };
@@ -241,13 +245,17 @@ impl Store {
             .flat_map(|table| &table.live)
             .map(|live| (live.row.path.clone(), Arc::clone(&live.segment.pin)))
             .collect();
-        visible.load(self.path(), tables, segments);
+        visible.load(self.path(), tables, segments, &*self.buckets());
         for live in visible.by_name.values_mut().flat_map(|table| &mut table.live) {
             if let Some(pin) = pins.get(&live.row.path) {
                 live.segment.pin = Arc::clone(pin);
             }
         }
-        visible.graves = self.graves(&catalog, &pins)?;
+        // Who reads what was put aside before goes on reading it.
+        let mut buried = pins;
+        buried
+            .extend(visible.graves.iter().filter_map(|grave| Some((grave.relative.clone()?, Arc::clone(&grave.pin)))));
+        visible.graves = self.graves(&catalog, &buried)?;
         Ok(())
     }
 
@@ -271,7 +279,9 @@ impl Store {
     pub fn scrub(&self, bytes_max: u64) -> SeamResult<Vec<Trouble>> {
         let mut last = locked(&self.scrubbed);
         let snapshot = self.snapshot()?;
-        let mut segments: Vec<_> = snapshot.tables.values().flat_map(|table| &table.segments).collect();
+        let all = snapshot.tables.values().flat_map(|table| &table.segments);
+        // What lies in a bucket is looked after there.
+        let mut segments: Vec<_> = all.filter(|segment| segment.remote.is_none()).collect();
         segments.sort_by(|a, b| a.path.cmp(&b.path));
         let next = segments.partition_point(|segment| segment.path <= *last);
         let next = if next == segments.len() { 0 } else { next };
@@ -325,13 +335,9 @@ impl Store {
         self.tables().graves.extend::<Vec<Grave>>(kept);
         let due: Vec<Grave> = due;
         for (index, grave) in due.iter().enumerate() {
-            self.remove_index(&grave.path)?;
-            match self.vfs().remove(&grave.path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    self.tables().graves.extend(due[index..].iter().cloned());
-                    return Err(disk_error("remove", &grave.path, error));
-                }
-                _ => {}
+            if let Err(error) = self.remove_buried(grave) {
+                self.tables().graves.extend(due[index..].iter().cloned());
+                return Err(error);
             }
         }
         // A crash in between leaves graves of files that are gone, which the next sweep forgets.
@@ -340,6 +346,27 @@ impl Store {
             self.catalog().forget_graves(&forgotten)?;
         }
         Ok(due.len())
+    }
+
+    fn remove_buried(&self, grave: &Grave) -> SeamResult<()> {
+        if grave.buried.index {
+            self.remove_index(&grave.path)?;
+        }
+        if let Some(remote) = &grave.buried.remote {
+            remote.remove()?;
+        }
+        match self.vfs().remove(&grave.path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(disk_error("remove", &grave.path, error)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn buckets(&self) -> Arc<dyn Buckets> {
+        Arc::clone(&locked(&self.shared.buckets))
+    }
+
+    pub(crate) fn buckets_mut(&self) -> MutexGuard<'_, Arc<dyn Buckets>> {
+        locked(&self.shared.buckets)
     }
 
     /// When segments were looked through for rows whose time is over.
@@ -383,7 +410,7 @@ impl Store {
         let settings = catalog.settings()?;
         let graves = self.graves(&catalog, &BTreeMap::new())?;
         let mut visible = self.tables();
-        visible.load(self.path(), tables, segments);
+        visible.load(self.path(), tables, segments, &*self.buckets());
         for (name, settings) in settings {
             visible.table(&name).settings = Arc::new(settings);
         }
@@ -392,10 +419,12 @@ impl Store {
     }
 
     fn graves(&self, catalog: &Catalog, pins: &BTreeMap<String, Arc<crate::snapshot::Pin>>) -> SeamResult<Vec<Grave>> {
-        let grave = |(relative, since): (String, i64)| Grave {
-            path: self.path().join(&relative),
-            pin: pins.get(&relative).cloned().unwrap_or_default(),
-            relative: Some(relative),
+        let buckets = self.buckets();
+        let grave = |CatalogGrave { path, since, object, index }: CatalogGrave| Grave {
+            buried: Buried { remote: object.map(|object| Arc::new(Remote::new(&*buckets, object))), index },
+            pin: pins.get(&path).cloned().unwrap_or_default(),
+            path: self.path().join(&path),
+            relative: Some(path),
             since,
         };
         Ok(catalog.graves()?.into_iter().map(grave).collect())
@@ -438,7 +467,7 @@ impl Store {
     /// Puts aside segments whose file is missing or has another size than the catalog says.
     fn put_missing_aside(&self) -> SeamResult<()> {
         let segments = self.tables().snapshot()?.tables.into_values().flat_map(|table| table.segments);
-        for segment in segments {
+        for segment in segments.filter(|segment| segment.remote.is_none()) {
             let reason = match self.vfs().len(&segment.path) {
                 Ok(bytes) if bytes == segment.bytes => continue,
                 Ok(bytes) => format!("the file has {bytes} bytes and should have {}", segment.bytes),

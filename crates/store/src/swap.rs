@@ -14,7 +14,7 @@ use crate::digest::digests;
 use crate::rewrite::renewed;
 use crate::schema::adapt;
 use crate::segment::{Encoding, decode, encode, in_order_of_time};
-use crate::tables::{Grave, Live, segment_ref};
+use crate::tables::{Buried, Grave, Live, segment_ref};
 use crate::{Store, check_table_name};
 
 /// Which way rows are exchanged.
@@ -236,8 +236,9 @@ impl Store {
                     (Some(at), None) => drop(live.remove(at)),
                     (None, None) => {}
                 }
-                let (path, pin) = (old.segment.path, old.segment.pin);
-                graves.push(Grave { path, relative: Some(old.row.path), since: now, pin });
+                let (buried, pin) = (Buried::all_of(&old.segment), old.segment.pin);
+                let (path, relative) = (old.segment.path, Some(old.row.path));
+                graves.push(Grave { path, relative, since: now, pin, buried });
             }
             for (new, id) in of.added.into_iter().zip(ids.by_ref()) {
                 let row = owned_by(swap, new, id);
@@ -264,5 +265,5 @@ fn take_one(go: &mut HashMap<u128, u64>, digest: u128) -> bool {
 fn owned_by(swap: &Swap, new: NewSegment, id: i64) -> CatalogSegment {
     let NewSegment { table, path, rows, bytes, checksum, time_range, .. } = new;
     let (pipeline, epoch) = (swap.pipeline.clone(), swap.since.0);
-    CatalogSegment { id, table, path, rows, bytes, checksum, time_range, pipeline, epoch, trouble: None }
+    CatalogSegment { id, table, path, rows, bytes, checksum, time_range, pipeline, epoch, trouble: None, object: None }
 }

@@ -13,6 +13,7 @@ use crate::catalog::{CatalogSegment, CatalogTable};
 use crate::schema::{adapt, schema_of, time_column};
 use crate::segment::Encoding;
 use crate::snapshot::Pin;
+use crate::tiers::{Buckets, Remote};
 use crate::{SegmentRef, StoreSnapshot, TableConfig, TableSettings, TableSnapshot, Trouble};
 
 /// A committed segment.
@@ -84,6 +85,23 @@ pub(crate) struct Grave {
     pub(crate) relative: Option<String>,
     pub(crate) since: i64,
     pub(crate) pin: Arc<Pin>,
+    pub(crate) buried: Buried,
+}
+
+/// What goes with a grave besides a file at its path.
+#[derive(Clone, Debug)]
+pub(crate) struct Buried {
+    /// An object in a bucket.
+    pub(crate) remote: Option<Arc<Remote>>,
+    /// The search index: not when the segment has only moved.
+    pub(crate) index: bool,
+}
+
+impl Buried {
+    /// What goes with a segment that is part of no table any more.
+    pub(crate) fn all_of(segment: &SegmentRef) -> Self {
+        Self { remote: segment.remote.clone(), index: true }
+    }
 }
 
 /// All tables.
@@ -103,6 +121,7 @@ pub(crate) fn segment_ref(folder: &Path, row: &CatalogSegment) -> SegmentRef {
         bytes: row.bytes,
         time_range: row.time_range,
         checksum: row.checksum,
+        remote: None,
         pin: Arc::default(),
     }
 }
@@ -114,7 +133,13 @@ impl Tables {
     }
 
     /// Makes the tables what the catalog says, besides what is not committed.
-    pub(crate) fn load(&mut self, folder: &Path, tables: Vec<CatalogTable>, segments: Vec<CatalogSegment>) {
+    pub(crate) fn load(
+        &mut self,
+        folder: &Path,
+        tables: Vec<CatalogTable>,
+        segments: Vec<CatalogSegment>,
+        buckets: &dyn Buckets,
+    ) {
         self.by_name.values_mut().for_each(|table| table.live.clear());
         self.troubles.clear();
         for row in tables {
@@ -124,7 +149,8 @@ impl Tables {
             table.catalogued = true;
         }
         for row in segments {
-            let segment = segment_ref(folder, &row);
+            let mut segment = segment_ref(folder, &row);
+            segment.remote = row.object.clone().map(|object| Arc::new(Remote::new(buckets, object)));
             match row.trouble.clone() {
                 None => self.table(&row.table).live.push(Live { row, segment }),
                 Some(reason) => self.troubles.push(trouble(&row, &segment, reason)),
@@ -153,9 +179,10 @@ impl Tables {
     pub(crate) fn forget(&mut self, table: &str, writer: u64) {
         let Uncommitted { staged, .. } = std::mem::take(self.uncommitted(table, writer));
         self.graves.extend(staged.into_iter().map(|(_, segment)| Grave {
-            path: segment.path,
+            path: segment.path.clone(),
             relative: None,
             since: 0,
+            buried: Buried::all_of(&segment),
             pin: segment.pin,
         }));
     }
@@ -207,6 +234,7 @@ impl Tables {
                 pipeline: commit.pipeline.clone(),
                 epoch: commit.epoch.0,
                 trouble: None,
+                object: None,
             };
             let seen = crate::schema::schema_from_text(&new.schema)?;
             let table = self.table(&new.table);

@@ -113,6 +113,7 @@ impl TableWriter {
             bytes: new.bytes,
             time_range: new.time_range,
             checksum: new.checksum,
+            remote: None,
             pin: Arc::default(),
         };
         let mut tables = self.store.tables();

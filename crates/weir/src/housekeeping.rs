@@ -16,6 +16,8 @@ const BEAT: Duration = Duration::from_secs(1);
 const COMPACT_EVERY: u64 = 5;
 /// Beats between two looks for rows whose time is over.
 const EXPIRE_EVERY: u64 = 10;
+/// Segments that are moved in one go, at most.
+const MOVES_MAX: usize = 8;
 /// Beats between two sweeps of files that no table names any more.
 const SWEEP_EVERY: u64 = 60;
 /// Beats between two looks for records that the log need not keep.
@@ -52,6 +54,7 @@ pub(crate) async fn run(shared: Shared, health: Arc<Health>, readers: Vec<TopicR
             }
             if beat % EXPIRE_EVERY == 0 {
                 expire(&shared.store);
+                move_old(&shared.store);
             }
             // What is damaged is put aside, which is logged, and every answer says so.
             if beat % SCRUB_EVERY == 1
@@ -88,6 +91,17 @@ fn expire(store: &Store) {
                     "rows whose time is over have not gone; it is tried again"
                 );
             }
+        }
+    }
+}
+
+/// Moves old segments to where their tables want them, so many at a time: other work waits for it.
+fn move_old(store: &Store) {
+    for _ in 0..MOVES_MAX {
+        match store.move_once() {
+            Ok(Some(moved)) => tracing::info!(?moved, "old rows were moved"),
+            Ok(None) => return,
+            Err(error) => return tracing::warn!(error = error.full(), "old rows were not moved; it is tried again"),
         }
     }
 }

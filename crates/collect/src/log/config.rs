@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use weir_log::{Retain, TopicConfig};
 use weir_model::{ByteSize, DurationText};
 
-/// What is posted to `/api/v1/ingest/{stream}`; it is durable in the embedded log before it is acknowledged.
+/// What is posted to `/api/v1/ingest/{stream}`; it goes to the embedded log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpConfig {
@@ -17,6 +17,9 @@ pub struct HttpConfig {
     /// More can be had later; with fewer, those that are there are still read.
     #[serde(default = "one")]
     pub partitions: u32,
+    /// When a post is answered.
+    #[serde(default, skip_serializing_if = "Acknowledge::is_default")]
+    pub acknowledge: Acknowledge,
     /// What of the topic is deleted, and when. Pipelines that read the same stream must say the same.
     #[serde(default)]
     pub retain: RetainConfig,
@@ -28,7 +31,13 @@ pub struct HttpConfig {
 impl HttpConfig {
     /// The stream of this name, everything else as it is by default.
     pub fn new(stream: impl Into<String>) -> Self {
-        Self { stream: stream.into(), partitions: one(), retain: RetainConfig::default(), lost: Lost::default() }
+        Self {
+            stream: stream.into(),
+            partitions: one(),
+            acknowledge: Acknowledge::default(),
+            retain: RetainConfig::default(),
+            lost: Lost::default(),
+        }
     }
 
     /// How the topic is kept.
@@ -36,6 +45,24 @@ impl HttpConfig {
         let RetainConfig { bytes, age, unread } = &self.retain;
         let retain = Retain { bytes: Some(bytes.0), age: Some(age.std()), unread: (*unread).into() };
         TopicConfig { partitions: self.partitions, retain }
+    }
+}
+
+/// When a post is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Acknowledge {
+    /// When its records are on disk: what was answered survives a crash.
+    #[default]
+    Durable,
+    /// As soon as it was read: some milliseconds earlier, and what was answered in the last of them is lost when the process or
+    /// the machine dies. The answer names no offsets. Posts with an `Idempotency-Key` are answered when they are on disk.
+    Received,
+}
+
+impl Acknowledge {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 

@@ -6,8 +6,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use weir_model::DurationText;
-use weir_store::{IndexKind, RollupSettings, SortKey, TableSettings, Ttl};
+use weir_model::{DurationText, Secret};
+use weir_store::{IndexKind, Place, RollupSettings, SortKey, TableSettings, TierSettings, Ttl};
 
 /// A table of the embedded store. A bare name is the same as `{ name: ... }`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,6 +33,9 @@ pub struct TableOutput {
     /// What is summed up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rollups: Vec<RollupConfig>,
+    /// Where old rows lie.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tiers: Vec<TierConfig>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -42,7 +45,8 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TableMap {
-    /// The table's name.
+    /// The table's name: lower-case letters, digits, `_`, a letter first. A tenant's name and a dot may stand before it, such as
+    /// `acme.logs`: tables of tenants are asked for by both.
     name: String,
     /// The column that holds the time by which the table is kept and found; where none is named, the pipeline chooses
     /// (the time field, or the end of the window).
@@ -71,6 +75,11 @@ struct TableMap {
     #[serde(default)]
     #[schemars(extend("examples" = [[{ "every": "1m", "by": ["status"], "of": ["duration_ms"] }]]))]
     rollups: Vec<RollupConfig>,
+    /// Where files go all of whose rows are old: to buckets, from which they are read when they are asked for. Their search
+    /// index and their sums stay here.
+    #[serde(default)]
+    #[schemars(extend("examples" = [[{ "after": "7d", "url": "s3://my-bucket/weir" }]]))]
+    tiers: Vec<TierConfig>,
 }
 
 impl TableOutput {
@@ -84,6 +93,7 @@ impl TableOutput {
             sort: SortConfig::default(),
             index: IndexConfig::default(),
             rollups: Vec::new(),
+            tiers: Vec::new(),
         }
     }
 
@@ -135,6 +145,13 @@ impl TableOutput {
         self
     }
 
+    /// Files all of whose rows are that old go to the bucket of `tier`.
+    #[must_use]
+    pub fn tier(mut self, tier: TierConfig) -> Self {
+        self.tiers.push(tier);
+        self
+    }
+
     /// What is chosen about the table, as the store takes it.
     pub fn settings(&self) -> TableSettings {
         let micros = |text: DurationText| text.delta().micros();
@@ -158,6 +175,7 @@ impl TableOutput {
                 IndexConfig::None => IndexKind::None,
             },
             rollups: rollups.collect(),
+            tiers: self.tiers.iter().map(TierConfig::settings).collect(),
         }
     }
 }
@@ -229,6 +247,63 @@ pub struct RollupConfig {
     pub of: Vec<String>,
 }
 
+/// Where files go all of whose rows are old.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TierConfig {
+    /// How old all rows of a file are, counted from their event time. Of several tiers the one for the oldest counts.
+    pub after: DurationText,
+    /// The bucket, and where in it: `s3://bucket/prefix` (S3 and servers that speak its protocol), `gs://bucket/prefix`
+    /// (Google), `az://container/prefix` (Azure). A place belongs to one data folder.
+    #[schemars(extend("examples" = ["s3://my-bucket/weir"]))]
+    pub url: String,
+    /// How it is reached, by the names that the clouds have for it: `endpoint`, `region`, `access_key_id`,
+    /// `secret_access_key` for S3, `service_account_path` for Google, `account_name`, `account_key` for Azure. What is
+    /// missing is looked for in the environment, as `AWS_REGION` and its like. Keys are kept nowhere: other commands look for
+    /// them there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("x-map-of" = "text"))]
+    pub options: BTreeMap<String, Secret>,
+}
+
+impl TierConfig {
+    /// Files whose rows are all older than `after` go to `url`.
+    pub fn new(after: DurationText, url: impl Into<String>) -> Self {
+        Self { after, url: url.into(), options: BTreeMap::new() }
+    }
+
+    /// The same with an option of the bucket.
+    #[must_use]
+    pub fn option(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.insert(name.into(), Secret::new(value.into()));
+        self
+    }
+
+    /// The place as it is written down: without what must be known to few.
+    pub fn place(&self) -> Place {
+        let is_public = |name: &str| PUBLIC_OPTIONS.contains(&name.to_ascii_lowercase().trim_start_matches("aws_"));
+        let public = self.options.iter().filter(|(name, _)| is_public(name));
+        let options = public.map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
+        Place { url: self.url.clone(), options }
+    }
+
+    fn settings(&self) -> TierSettings {
+        TierSettings { after_us: self.after.delta().micros(), place: self.place() }
+    }
+}
+
+/// Options of buckets that are no secret and say where it is.
+const PUBLIC_OPTIONS: [&str; 8] = [
+    "endpoint",
+    "endpoint_url",
+    "region",
+    "default_region",
+    "allow_http",
+    "virtual_hosted_style_request",
+    "account_name",
+    "use_emulator",
+];
+
 impl<'de> Deserialize<'de> for TableOutput {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct NameOrMap;
@@ -242,8 +317,8 @@ impl<'de> Deserialize<'de> for TableOutput {
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TableOutput, A::Error> {
                 let map = TableMap::deserialize(MapAccessDeserializer::new(map))?;
-                let TableMap { name, time, ttl, ttl_by, sort, index, rollups } = map;
-                Ok(TableOutput { name, time, ttl, ttl_by, sort, index, rollups })
+                let TableMap { name, time, ttl, ttl_by, sort, index, rollups, tiers } = map;
+                Ok(TableOutput { name, time, ttl, ttl_by, sort, index, rollups, tiers })
             }
         }
         deserializer.deserialize_any(NameOrMap)
@@ -258,7 +333,7 @@ impl JsonSchema for TableOutput {
         let map = TableMap::json_schema(generator);
         json_schema!({
             "description": "A table of the embedded store. A bare name is the same as `{ name: ... }`.",
-            "oneOf": [{ "type": "string", "pattern": "^[a-z][a-z0-9_]{0,62}$" }, map]
+            "oneOf": [{ "type": "string", "pattern": "^[a-z][a-z0-9_]{0,62}([.][a-z][a-z0-9_]{0,62})?$" }, map]
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
-use weir_deliver::{IndexConfig, OutputConfig, SortConfig, TableOutput, TtlByConfig};
+use weir_deliver::{IndexConfig, OutputConfig, SortConfig, TableOutput, TierConfig, TtlByConfig};
 use weir_model::DurationText;
 
 use super::examples::example;
@@ -22,14 +22,14 @@ fn a_wrong_key() {
     check(
         "{ name: t, tll: 30d }",
         expect![[r#"
-        p.yaml:7:23: error: unknown key `tll`
-          |
-        7 |   - table: { name: t, tll: 30d }
-          |                       ^^^
-          = at: outputs[0].table.tll
-          = allowed: name, time, ttl, ttl_by, sort, index, rollups
-          = did you mean `ttl`?
-    "#]],
+            p.yaml:7:23: error: unknown key `tll`
+              |
+            7 |   - table: { name: t, tll: 30d }
+              |                       ^^^
+              = at: outputs[0].table.tll
+              = allowed: name, time, ttl, ttl_by, sort, index, rollups, tiers
+              = did you mean `ttl`?
+        "#]],
     );
 }
 
@@ -170,6 +170,66 @@ fn one_table_is_kept_in_one_way() {
 }
 
 #[test]
+fn tiers_have_an_age_and_an_order() {
+    check(
+        "{ name: t, tiers: [{ after: 0s, url: 's3://a' }, { after: 9d, url: 's3://b' }, { after: 7d, url: 's3://c', optoins: {} }] }",
+        expect![[r#"
+            p.yaml:7:40: error: rows are never that old when they come
+              |
+            7 |   - table: { name: t, tiers: [{ after: 0s, url: 's3://a' }, { after: 9d, url: 's3://b' }, { after: 7d, url: 's3://c', op
+              |                                        ^^
+              = at: outputs[0].table.tiers[0].after
+              = help: such as 12h or 30d
+
+            p.yaml:7:100: error: tiers[1] is for rows that are as old or older
+              |
+            7 | 0s, url: 's3://a' }, { after: 9d, url: 's3://b' }, { after: 7d, url: 's3://c', optoins: {} }] }
+              |                                                             ^^
+              = at: outputs[0].table.tiers[2].after
+              = help: the youngest first
+
+            p.yaml:7:119: error: unknown key `optoins`
+              |
+            7 | , { after: 9d, url: 's3://b' }, { after: 7d, url: 's3://c', optoins: {} }] }
+              |                                                             ^^^^^^^
+              = at: outputs[0].table.tiers[2].optoins
+              = allowed: after, url, options
+              = did you mean `options`?
+        "#]],
+    );
+    check(
+        "{ name: t, tiers: [{ after: 0s, url: 's3://a' }, { after: 9d, url: 's3://b' }, { after: 7d, url: 's3://c' }] }",
+        expect![[r#"
+            p.yaml:7:40: error: rows are never that old when they come
+              |
+            7 |   - table: { name: t, tiers: [{ after: 0s, url: 's3://a' }, { after: 9d, url: 's3://b' }, { after: 7d, url: 's3://c' }] 
+              |                                        ^^
+              = at: outputs[0].table.tiers[0].after
+              = help: such as 12h or 30d
+
+            p.yaml:7:100: error: tiers[1] is for rows that are as old or older
+              |
+            7 | 0s, url: 's3://a' }, { after: 9d, url: 's3://b' }, { after: 7d, url: 's3://c' }] }
+              |                                                             ^^
+              = at: outputs[0].table.tiers[2].after
+              = help: the youngest first
+        "#]],
+    );
+}
+
+#[test]
+fn a_tenants_table_has_a_name_of_two_parts_and_no_name_is_a_path() {
+    for good in ["acme.logs", "a.b_2"] {
+        let text = SMALL.replacen("- table: logs", &format!("- table: {good}"), 1);
+        load_text(&text).expect(good);
+    }
+    for wrong in ["../x", "a..b", "a.b.c", "a/b", ".a", "a.", "public.logs", "A.b"] {
+        let text = SMALL.replacen("- table: logs", &format!("- table: '{wrong}'"), 1);
+        assert!(load_text(&text).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn what_is_chosen_is_the_same_from_the_builder() {
     let table = TableOutput::named("requests")
         .ttl(DurationText::secs(30 * 86_400))
@@ -197,10 +257,13 @@ pub(super) fn tables() -> impl Strategy<Value = OutputConfig> {
     let sort = prop_oneof![Just(SortConfig::Time), Just(SortConfig::Arrival), names().prop_map(SortConfig::Columns)];
     let index = prop_oneof![Just(IndexConfig::Tokens), Just(IndexConfig::Full), Just(IndexConfig::None)];
     let rollups = prop::collection::vec((durations(), names(), names()), 0..2);
-    (texts(), prop::option::of(durations()), by, sort, index, rollups).prop_map(
-        |(name, ttl, ttl_by, sort, index, rollups)| {
+    let tiers = prop::collection::vec((durations(), texts()), 0..2);
+    (texts(), prop::option::of(durations()), by, sort, index, rollups, tiers).prop_map(
+        |(name, ttl, ttl_by, sort, index, rollups, tiers)| {
             let table = TableOutput { ttl, ttl_by, sort, ..TableOutput::named(name).index(index) };
-            OutputConfig::Table(rollups.into_iter().fold(table, |table, (every, by, of)| table.rollup(every, by, of)))
+            let table = rollups.into_iter().fold(table, |table, (every, by, of)| table.rollup(every, by, of));
+            let tiers = tiers.into_iter().map(|(after, url)| TierConfig::new(after, url));
+            OutputConfig::Table(tiers.fold(table, TableOutput::tier))
         },
     )
 }

@@ -6,6 +6,8 @@ use weir_deliver::OutputConfig;
 use super::Problem;
 use crate::config::{PipelineConfig, StepKind};
 
+/// Names that SQL has for schemas.
+const SCHEMAS: [&str; 4] = ["public", "information_schema", "pg_catalog", "live"];
 /// The longest name.
 const NAME_BYTES_MAX: usize = 63;
 
@@ -76,13 +78,27 @@ fn outputs(config: &PipelineConfig, problems: &mut Vec<Problem>) {
     let side = [("late".to_owned(), &config.late), ("dead_letters".to_owned(), &config.dead_letters)];
     for (path, output) in all.chain(side) {
         if let OutputConfig::Table(table) = output {
-            shape(&format!("{path}.table"), &table.name, "", problems);
+            table_name(&format!("{path}.table"), &table.name, problems);
         }
     }
     for (index, entry) in config.outputs.iter().enumerate() {
         if let Some(name) = &entry.name {
             shape(&format!("outputs[{index}].name"), name, "-", problems);
         }
+    }
+}
+
+/// A name, or a tenant's and a table's with a dot between them.
+fn table_name(path: &str, name: &str, problems: &mut Vec<Problem>) {
+    let Some((tenant, table)) = name.split_once('.') else { return shape(path, name, "", problems) };
+    let before = problems.len();
+    shape(path, tenant, "", problems);
+    if problems.len() == before {
+        shape(path, table, "", problems);
+    }
+    if problems.len() == before && SCHEMAS.contains(&tenant) {
+        let message = format!("no tenant is called `{tenant}`: SQL has a schema of that name");
+        problems.push(Problem::new(path, message));
     }
 }
 

@@ -15,6 +15,8 @@ const SORT_COLUMNS_MAX: usize = 8;
 const TTL_VALUES_MAX: usize = 64;
 /// The most rollups of a table.
 const ROLLUPS_MAX: usize = 16;
+/// The most tiers of a table.
+const TIERS_MAX: usize = 4;
 /// The most columns by which a rollup tells rows apart.
 const ROLLUP_BY_MAX: usize = 4;
 /// The most columns whose numbers it sums up.
@@ -75,6 +77,18 @@ fn of_one(path: &str, table: &TableOutput, problems: &mut Vec<Problem>) {
         }
         at_most(&path, columns.len(), SORT_COLUMNS_MAX, "columns", problems);
         distinct(&path, columns, problems);
+    }
+    at_most(&format!("{path}.tiers"), table.tiers.len(), TIERS_MAX, "tiers", problems);
+    for (index, tier) in table.tiers.iter().enumerate() {
+        let path = format!("{path}.tiers[{index}]");
+        if tier.after.delta().micros() <= 0 {
+            let problem = Problem::new(format!("{path}.after"), "rows are never that old when they come");
+            problems.push(problem.hint("such as 12h or 30d"));
+        }
+        if let Some(first) = table.tiers[..index].iter().position(|other| other.after >= tier.after) {
+            let message = format!("tiers[{first}] is for rows that are as old or older");
+            problems.push(Problem::new(format!("{path}.after"), message).hint("the youngest first"));
+        }
     }
     at_most(&format!("{path}.rollups"), table.rollups.len(), ROLLUPS_MAX, "rollups", problems);
     for (index, rollup) in table.rollups.iter().enumerate() {

@@ -185,6 +185,7 @@ mod tests {
             bytes: mib << 20,
             time_range: Some((min, max)),
             index: None,
+            remote: None,
         };
         Table { segments: segments.iter().map(segment).collect(), ..Table::empty(Arc::new(Schema::empty())) }
     }

@@ -24,7 +24,7 @@ fn file(folder: &Path, name: &str, rows: &RecordBatch) -> Segment {
     let mut writer = ArrowWriter::try_new(target, rows.schema(), None).expect("it can be written");
     writer.write(rows).expect("it can be written");
     writer.close().expect("it can be written");
-    Segment { path, rows: rows.num_rows() as u64, bytes: 1, time_range: None, index: None }
+    Segment { path, rows: rows.num_rows() as u64, bytes: 1, time_range: None, index: None, remote: None }
 }
 
 fn table(segments: &[&Segment], fresh: &[&RecordBatch]) -> Table {
@@ -95,7 +95,8 @@ fn what_cannot_be_told_apart_is_counted_as_skipped() {
     let (merged, more) = (file(folder.path(), "c", &batch(&[1, 2])), file(folder.path(), "d", &batch(&[3])));
     let new = follower.look(Some(&table(&[&merged, &more], &[])));
     assert_eq!((seen(&new), new.skipped), (vec![], 1), "merged and written at once");
-    let gone = Segment { path: folder.path().join("gone"), rows: 4, bytes: 1, time_range: None, index: None };
+    let gone =
+        Segment { path: folder.path().join("gone"), rows: 4, bytes: 1, time_range: None, index: None, remote: None };
     assert_eq!(follower.look(Some(&table(&[&merged, &more, &gone], &[]))).skipped, 4, "a file that cannot be read");
     let large = Segment {
         path: folder.path().join("large"),
@@ -103,6 +104,7 @@ fn what_cannot_be_told_apart_is_counted_as_skipped() {
         bytes: 1,
         time_range: None,
         index: None,
+        remote: None,
     };
     assert_eq!(follower.look(Some(&table(&[&merged, &more, &gone, &large], &[]))).skipped, CATCH_UP_ROWS_MAX + 1);
 }

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, TransactionBehavior, params};
 use weir_model::{Epoch, EpochCommit, ErrorKind, SeamError, SeamResult};
 
 use super::commits::{body_of, record};
-use super::tables::bury;
+use super::tables::{bury, object_of};
 use super::{Catalog, catalog_error};
 
 impl Catalog {
@@ -27,12 +27,12 @@ impl Catalog {
             if newest.cast_unsigned() >= commit.epoch.0 {
                 return Ok(Err(format!("cannot go back as epoch {}: epoch {newest} is there already", commit.epoch)));
             }
-            let files: Vec<String> = transaction
-                .prepare("DELETE FROM segments WHERE pipeline = ?1 AND epoch > ?2 RETURNING path")?
-                .query_map(params![pipeline, to_epoch], |row| row.get(0))?
+            let files: Vec<(String, Option<String>)> = transaction
+                .prepare("DELETE FROM segments WHERE pipeline = ?1 AND epoch > ?2 RETURNING path, lies_at")?
+                .query_map(params![pipeline, to_epoch], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect::<Result<_, _>>()?;
-            for file in files {
-                bury(&transaction, &file, now)?;
+            for (file, lies_at) in files {
+                bury(&transaction, &file, object_of(lies_at).as_ref(), true, now)?;
             }
             transaction
                 .execute("DELETE FROM commits WHERE pipeline = ?1 AND epoch > ?2", params![pipeline, to_epoch])?;

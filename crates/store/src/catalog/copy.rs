@@ -55,7 +55,8 @@ pub fn copy_catalog(
     let mut catalog = Catalog { path: path.clone(), connection };
     migrations::check(&catalog)?;
     let (_, segments) = catalog.load()?;
-    let sound = segments.into_iter().filter(|segment| segment.trouble.is_none());
+    // What lies in a bucket stays there.
+    let sound = segments.into_iter().filter(|segment| segment.trouble.is_none() && segment.object.is_none());
     let files =
         sound.map(|segment| SegmentFile { path: segment.path, bytes: segment.bytes, checksum: segment.checksum });
     let mut commits = Vec::new();

@@ -4,14 +4,32 @@ use rusqlite::params;
 use weir_model::SeamResult;
 
 use super::Catalog;
+use super::tables::object_of;
+use crate::tiers::Object;
+
+/// A grave as the catalog has it.
+#[derive(Clone, Debug)]
+pub(crate) struct CatalogGrave {
+    /// Relative to the data folder.
+    pub(crate) path: String,
+    /// Since when, in microseconds.
+    pub(crate) since: i64,
+    /// The object that goes.
+    pub(crate) object: Option<Object>,
+    /// Whether its search index goes too.
+    pub(crate) index: bool,
+}
 
 impl Catalog {
-    /// Each grave: the path relative to the data folder, and since when in microseconds.
-    pub(crate) fn graves(&self) -> SeamResult<Vec<(String, i64)>> {
-        let read = || -> rusqlite::Result<Vec<(String, i64)>> {
+    /// All graves.
+    pub(crate) fn graves(&self) -> SeamResult<Vec<CatalogGrave>> {
+        let read = || -> rusqlite::Result<Vec<CatalogGrave>> {
             self.connection
-                .prepare("SELECT path, since FROM graves ORDER BY path")?
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .prepare("SELECT path, since, object, with_index FROM graves ORDER BY path")?
+                .query_map([], |row| {
+                    let object = object_of(row.get(2)?);
+                    Ok(CatalogGrave { path: row.get(0)?, since: row.get(1)?, object, index: row.get(3)? })
+                })?
                 .collect()
         };
         read().map_err(|error| self.error("read", error))

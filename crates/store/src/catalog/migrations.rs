@@ -3,11 +3,11 @@
 //! | table | one row is |
 //! |---|---|
 //! | `tables` | a table: its schema (Arrow IPC) and its column of event times |
-//! | `segments` | a file of a table; `place` orders them as they were committed; `trouble` says why it is not read |
+//! | `segments` | a file of a table; `place` orders them as they were committed; `trouble` says why it is not read, `lies_at` in which bucket it lies (JSON) if not here |
 //! | `commits` | a commit of a pipeline: the `EpochCommit` as JSON with its XXH3-64 |
 //! | `swaps` | an exchange of rows: whose, the epoch that the rows that came belong to, whether it stands |
 //! | `settings` | what is chosen about a table, as JSON; the table need not be there yet |
-//! | `graves` | a file that is not part of any table any more, and since when (microseconds) |
+//! | `graves` | a file that is not part of any table any more, since when (microseconds), the object of it in a bucket, whether its index goes too |
 //!
 //! Paths are relative to the data folder, checksums are XXH3-64 stored as signed integers.
 
@@ -16,7 +16,7 @@ use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use super::Catalog;
 
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE tables (
         name TEXT PRIMARY KEY,
@@ -67,6 +67,11 @@ const MIGRATIONS: [&str; 3] = [
         table_name TEXT PRIMARY KEY,
         body TEXT NOT NULL
     ) STRICT;
+",
+    "
+    ALTER TABLE segments ADD COLUMN lies_at TEXT;
+    ALTER TABLE graves ADD COLUMN object TEXT;
+    ALTER TABLE graves ADD COLUMN with_index INTEGER NOT NULL DEFAULT 1;
 ",
 ];
 

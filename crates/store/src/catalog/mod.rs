@@ -19,6 +19,7 @@ use weir_model::{ErrorKind, SeamError, SeamResult};
 
 pub(crate) use commits::NewCommit;
 pub use copy::{CatalogCopy, SegmentFile, copy_catalog};
+pub(crate) use graves::CatalogGrave;
 pub(crate) use swaps::SwapRow;
 pub(crate) use tables::{CatalogSegment, CatalogTable};
 

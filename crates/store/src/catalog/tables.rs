@@ -6,6 +6,8 @@ use weir_model::{NewSegment, SeamResult};
 
 use super::Catalog;
 use crate::schema::{grow, schema_from_bytes, schema_from_text, schema_of, schema_to_bytes, time_column};
+use crate::tables::Buried;
+use crate::tiers::{Object, Place};
 
 /// A table as the catalog has it.
 #[derive(Clone, Debug)]
@@ -30,12 +32,15 @@ pub(crate) struct CatalogSegment {
     pub(crate) epoch: u64,
     /// Why it is not read.
     pub(crate) trouble: Option<String>,
+    /// Where it lies if not in the data folder.
+    pub(crate) object: Option<Object>,
 }
 
 /// Name, schema, time column.
 type TableRow = (String, Vec<u8>, Option<String>);
 
-const COLUMNS: &str = "id, table_name, path, rows, bytes, checksum, time_min, time_max, pipeline, epoch, trouble";
+const COLUMNS: &str =
+    "id, table_name, path, rows, bytes, checksum, time_min, time_max, pipeline, epoch, trouble, lies_at";
 
 fn segment(row: &Row<'_>) -> rusqlite::Result<CatalogSegment> {
     let (min, max): (Option<i64>, Option<i64>) = (row.get(6)?, row.get(7)?);
@@ -50,6 +55,7 @@ fn segment(row: &Row<'_>) -> rusqlite::Result<CatalogSegment> {
         pipeline: row.get(8)?,
         epoch: row.get::<_, i64>(9)?.cast_unsigned(),
         trouble: row.get(10)?,
+        object: object_of(row.get(11)?),
     })
 }
 
@@ -96,6 +102,29 @@ impl Catalog {
         Ok(())
     }
 
+    /// A segment is that object from now on; what it was goes to the graves. Whether it is still part of its table.
+    pub(crate) fn moved(
+        &mut self,
+        old: &CatalogSegment,
+        object: &Object,
+        (grave, buried): (&str, &Buried),
+        now: i64,
+    ) -> SeamResult<bool> {
+        let path = self.path.clone();
+        let mut moved = || -> rusqlite::Result<bool> {
+            let transaction = self.connection.transaction()?;
+            let update = "UPDATE segments SET lies_at = ?2 WHERE id = ?1";
+            if transaction.execute(update, params![old.id, text_of(Some(object))])? == 0 {
+                return Ok(false);
+            }
+            let was = buried.remote.as_ref().map(|remote| &remote.object);
+            bury(&transaction, grave, was, buried.index, now)?;
+            transaction.commit()?;
+            Ok(true)
+        };
+        moved().map_err(|error| super::catalog_error("write", &path, error))
+    }
+
     /// Puts `new` in the place of the segments `old`, whose files go to the graves; returns its id, or `None` when
     /// one of the old ones is gone and nothing happened.
     pub(crate) fn replace(
@@ -115,7 +144,7 @@ impl Catalog {
                     .optional()?;
                 let Some(at) = at else { return Ok(None) };
                 place = place.min(at);
-                bury(&transaction, &segment.path, now)?;
+                bury(&transaction, &segment.path, segment.object.as_ref(), true, now)?;
             }
             let newest = old.iter().map(|segment| (segment.epoch, segment.pipeline.as_str())).max().unwrap_or((0, ""));
             let id = insert(&transaction, new, (newest.1, newest.0), level, Some(place))?;
@@ -158,16 +187,37 @@ pub(super) fn exchange_in(
             })
             .optional()?;
         let Some((place, level)) = there else { return Ok(None) };
-        bury(transaction, &old.path, now)?;
+        bury(transaction, &old.path, old.object.as_ref(), true, now)?;
         let owner = (old.pipeline.as_str(), old.epoch);
         ids.push(new.map(|new| insert(transaction, new, owner, level, Some(place))).transpose()?);
     }
     Ok(Some(ids))
 }
 
-/// Remembers that a file is not part of any table since `now`.
-pub(super) fn bury(transaction: &Transaction<'_>, path: &str, now: i64) -> rusqlite::Result<()> {
-    transaction.execute("INSERT OR REPLACE INTO graves (path, since) VALUES (?1, ?2)", params![path, now])?;
+/// An object as the catalog holds it. One that cannot be read was written by a newer Weir: its rows are out of reach, and asking
+/// for them says so.
+pub(super) fn object_of(text: Option<String>) -> Option<Object> {
+    let unknown = |text: String| Object { place: Place { url: text, ..Place::default() }, name: String::new() };
+    text.map(|text| serde_json::from_str(&text).unwrap_or_else(|_| unknown(text)))
+}
+
+/// The same, to be written.
+fn text_of(object: Option<&Object>) -> Option<String> {
+    object.and_then(|object| serde_json::to_string(object).ok())
+}
+
+/// Remembers that a file is not part of any table since `now`, nor this object, and whether its index goes too.
+pub(super) fn bury(
+    transaction: &Transaction<'_>,
+    path: &str,
+    object: Option<&Object>,
+    index: bool,
+    now: i64,
+) -> rusqlite::Result<()> {
+    transaction.execute(
+        "INSERT OR REPLACE INTO graves (path, since, object, with_index) VALUES (?1, ?2, ?3, ?4)",
+        params![path, now, text_of(object), index],
+    )?;
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use std::sync::PoisonError;
 use weir_model::{ErrorKind, SeamResult};
 
 use crate::segment::{Encoding, decode, encode};
-use crate::tables::{Grave, Live, Table, segment_ref};
+use crate::tables::{Buried, Grave, Live, Table, segment_ref};
 use crate::{SegmentRef, Store};
 
 pub(crate) use choose::{Choice, choose, debt};
@@ -87,6 +87,7 @@ impl Store {
         let segment = segment_ref(self.path(), &row);
         table.live.insert(first.min(table.live.len()), Live { row, segment });
         tables.graves.extend(job.inputs.into_iter().map(|input| Grave {
+            buried: Buried::all_of(&input.segment),
             path: input.segment.path,
             relative: Some(input.row.path),
             since: now,
@@ -123,9 +124,11 @@ impl Store {
     }
 }
 
-/// Neighbours that no recovery will take back.
+/// Neighbours on the local disk that no recovery will take back.
 fn settled<'a>(table: &'a Table, oldest: &'a BTreeMap<String, u64>) -> impl Iterator<Item = &'a [Live]> {
-    let is_settled = |live: &Live| oldest.get(&live.row.pipeline).is_none_or(|oldest| live.row.epoch <= *oldest);
+    let is_settled = |live: &Live| {
+        live.row.object.is_none() && oldest.get(&live.row.pipeline).is_none_or(|oldest| live.row.epoch <= *oldest)
+    };
     table.live.chunk_by(move |one, next| is_settled(one) == is_settled(next)).filter(move |run| is_settled(&run[0]))
 }
 

@@ -18,15 +18,19 @@ const BATCH_ROWS: usize = 8_192;
 /// # Errors
 /// `Corrupt` when the file is missing, has another size or does not match its checksum.
 pub(crate) fn checked_bytes(vfs: &dyn Vfs, segment: &SegmentRef) -> SeamResult<Bytes> {
-    let bytes = read_file(vfs, &segment.path)?;
-    let damaged = |why: String| SeamError::new(ErrorKind::Corrupt, format!("{} {why}", segment.path.display()));
+    let bytes = match &segment.remote {
+        None => Bytes::from(read_file(vfs, &segment.path)?),
+        Some(remote) => remote.read(0, segment.bytes)?,
+    };
+    let shown = segment.remote.as_ref().map_or_else(|| segment.path.display().to_string(), |remote| remote.shown());
+    let damaged = |why: String| SeamError::new(ErrorKind::Corrupt, format!("{shown} {why}"));
     if bytes.len() as u64 != segment.bytes {
         return Err(damaged(format!("has {} bytes and should have {}", bytes.len(), segment.bytes)));
     }
     if checksum_of(&bytes) != segment.checksum {
         return Err(damaged("does not match its checksum".to_owned()));
     }
-    Ok(Bytes::from(bytes))
+    Ok(bytes)
 }
 
 /// The rows of a segment in `schema`.

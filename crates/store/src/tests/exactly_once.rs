@@ -160,9 +160,40 @@ fn two_writers_share_a_table() {
 #[test]
 fn a_name_that_means_something_to_a_path_is_no_table() {
     let store = Setting::new().open().expect("opened");
-    for name in ["", "../x", "a/b", "A", "1a", "a.b", &"a".repeat(64)] {
+    let long = "a".repeat(64);
+    for name in [
+        "",
+        ".",
+        "..",
+        "../x",
+        "a/b",
+        "a\\b",
+        "A",
+        "1a",
+        "a.",
+        ".a",
+        "a..b",
+        "a.b.c",
+        "a.B",
+        "a./b",
+        "../a.b",
+        "a.b/../c",
+        "a b",
+        "a\0b",
+        "a%2fb",
+        "a:b",
+        "~a",
+        "public.logs",
+        "live.logs",
+        "pg_catalog.t",
+        "information_schema.t",
+        &long,
+        &format!("a.{long}"),
+        &format!("{long}.a"),
+    ] {
         let error = store.writer(name, TableConfig::default()).expect_err(name);
         assert_eq!(error.kind, ErrorKind::Config);
     }
     store.writer(&"a".repeat(63), TableConfig::default()).expect("the longest name");
+    store.writer(&format!("{0}.{0}", "a".repeat(63)), TableConfig::default()).expect("and a tenant's");
 }

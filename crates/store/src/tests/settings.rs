@@ -9,7 +9,9 @@ use arrow::datatypes::Int64Type;
 use super::{Setting, commit, writer};
 use crate::segment::decode;
 use crate::tokens::INDEXED_ROWS_MIN;
-use crate::{Beside, IndexKind, Need, RollupSettings, SortKey, Store, TableSettings, TokenIndex, Ttl};
+use crate::{
+    Beside, IndexKind, Need, Place, RollupSettings, SortKey, Store, TableSettings, TierSettings, TokenIndex, Ttl,
+};
 
 fn settle(store: &Store, settings: TableSettings) {
     store.settle(&BTreeMap::from([("logs".to_owned(), settings)])).expect("settled");
@@ -120,7 +122,9 @@ fn settings_are_all_known_after_a_restart_or_none_of_them() {
         Ttl { rows_us: Some(5), by: Some("level".to_owned()), of_values: BTreeMap::from([("debug".to_owned(), 1)]) };
     let own = RollupSettings { every_us: 1_000_000, by: vec!["host".to_owned()], measures: Vec::new() };
     let sort = SortKey::Arrival;
-    let chosen = TableSettings { ttl, sort, index: IndexKind::None, rollups: vec![own] };
+    let options = BTreeMap::from([("region".to_owned(), "eu-central-1".to_owned())]);
+    let tier = TierSettings { after_us: 7, place: Place { url: "s3://bucket/old".to_owned(), options } };
+    let chosen = TableSettings { ttl, sort, index: IndexKind::None, rollups: vec![own], tiers: vec![tier] };
     let with = |name: &str| BTreeMap::from([("a".to_owned(), chosen.clone()), (name.to_owned(), chosen.clone())]);
     assert!(store.settle(&with("../b")).is_err());
     assert_eq!(store.settings("a"), TableSettings::default());

@@ -21,6 +21,7 @@ use weir_store::Store;
 use crate::cli::{AnswerArgs, QueryArgs, QueryFormat, SearchArgs};
 use crate::client::Client;
 use crate::exit::Failure;
+use crate::running::TierBuckets;
 
 /// The longest question that is read from standard input; the gate refuses much shorter ones.
 const QUESTION_BYTES_MAX: u64 = 1 << 20;
@@ -139,6 +140,7 @@ async fn ask_folder(
     take: Take<'_>,
 ) -> Result<(SchemaRef, Summary), Failure> {
     let store = Store::open_read_only(data)?;
+    store.set_buckets(Arc::new(TierBuckets::default()));
     let limits = Limits { timeout: options.timeout.unwrap_or(Limits::default().timeout), ..Limits::for_machine() };
     let engine = QueryEngine::new(store, limits)?;
     let mut result = question.of(&engine, options).await?;

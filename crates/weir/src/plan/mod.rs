@@ -113,7 +113,7 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
         tasks: config.tasks.map_or_else(tasks_of_itself, |tasks| tasks as usize),
         state_bytes_max: usize::try_from(config.state.memory.0).unwrap_or(usize::MAX),
         keys_in_rocksdb: keys_in_rocksdb(config)?,
-        snapshots: bucket(config)?,
+        snapshots: buckets(config).and_then(|()| bucket(config))?,
         recovery: Recovery { fall_back: config.state.fall_back, reset: Reset::Nothing },
         rerun: None,
         plan,
@@ -136,6 +136,26 @@ fn keys_in_rocksdb(config: &PipelineConfig) -> Result<bool, Vec<Problem>> {
         }]);
     }
     Ok(wanted)
+}
+
+/// Whether the buckets of old rows can be named like that.
+fn buckets(config: &PipelineConfig) -> Result<(), Vec<Problem>> {
+    let outputs = config.outputs.iter().enumerate().map(|(index, entry)| (format!("outputs[{index}]"), &entry.output));
+    let side = [("late".to_owned(), &config.late), ("dead_letters".to_owned(), &config.dead_letters)];
+    let mut problems = Vec::new();
+    for (path, output) in outputs.chain(side) {
+        let OutputConfig::Table(table) = output else { continue };
+        for (index, tier) in table.tiers.iter().enumerate() {
+            let bucket = Bucket { url: tier.url.clone(), options: tier.options.clone() };
+            problems.extend(bucket.check().err().map(|error| Problem {
+                path: format!("{path}.table.tiers[{index}].url"),
+                column: None,
+                message: error.full(),
+                hint: Some("such as s3://bucket/prefix, with options: { region: eu-central-1 }".to_owned()),
+            }));
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 /// The bucket of the snapshots.

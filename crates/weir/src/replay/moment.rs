@@ -15,7 +15,7 @@ use weir_store::{Store, copy_catalog};
 use super::{Folder, failed, refused, remove};
 use crate::backup::link;
 use crate::plan::Job;
-use crate::running::replay_topic;
+use crate::running::{TierBuckets, replay_topic};
 
 /// How often it is begun anew when the pipeline has removed meanwhile what was just found.
 const TRIES: usize = 5;
@@ -43,7 +43,9 @@ impl Moment {
             }
         };
         hold_log(job, data, folder)?;
-        Ok(Self { commit, snapshot, tables: Store::open_read_only(&folder.inside("live"))? })
+        let tables = Store::open_read_only(&folder.inside("live"))?;
+        tables.set_buckets(Arc::new(TierBuckets::default()));
+        Ok(Self { commit, snapshot, tables })
     }
 }
 

@@ -18,7 +18,7 @@ use crate::exit::{ExitCode, Failure};
 use crate::plan::{Job, JobOutput, JobSource};
 use crate::progress::Progress;
 use crate::retention::log_config;
-use crate::running::{Found, Recovery, Rerun, Shared, Supervisor, Until};
+use crate::running::{Found, Recovery, Rerun, Shared, Supervisor, TierBuckets, Until};
 use crate::watch;
 
 /// How often it commits: seldom, as nobody waits for it.
@@ -61,7 +61,9 @@ pub(super) async fn run(
     to_its_end(again, &data, progress).await?;
     let inspection = moment.snapshot.inspect().map_err(|error| misunderstood(&error))?;
     let gone = Gone::of(&job.plan, (moment, &inspection), &whole, &found);
-    Ok(Run { tables: Store::open_read_only(&data)?, gone, others })
+    let tables = Store::open_read_only(&data)?;
+    tables.set_buckets(Arc::new(TierBuckets::default()));
+    Ok(Run { tables, gone, others })
 }
 
 async fn to_its_end(job: Job, data: &std::path::Path, progress: &Progress) -> Result<(), Failure> {

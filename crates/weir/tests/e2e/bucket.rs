@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::harness::{Place, Running, python, said, well};
-use crate::up::exchange;
+use crate::up::{Server, exchange};
 
 /// Pinned, so that the test is the same tomorrow. Of the server only what S3 needs.
 const PACKAGES: [&str; 3] = ["moto[s3]==5.1.22", "flask==3.1.2", "flask-cors==6.0.1"];
@@ -132,4 +132,60 @@ fn a_data_folder_is_saved_to_a_bucket_and_comes_back() {
     assert!(!said(&wrong).contains("hunter2"), "{}", said(&wrong));
     let typo = weir(&place, &["backup", BACKUPS, "--option", "endpiont=x", "--data", data]);
     assert!(typo.status.code() == Some(2) && said(&typo).contains("it has no option endpiont"), "{}", said(&typo));
+}
+
+#[test]
+fn old_rows_of_a_table_move_to_a_bucket_and_are_found_there() {
+    let server = S3::start();
+    let place = Place::new();
+    let pipeline = place.write(
+        "old.yaml",
+        format!(
+            "name: old\nepoch: 100ms\nsources: {{ in: {{ http: {{ stream: old }}, format: json, schema: {{ ts: timestamp, level: string, n: int64 }} }} }}\n\
+             time: {{ field: ts, not_before: 2000-01-01T00:00:00Z }}\n\
+             outputs: [{{ table: {{ name: old, tiers: [{{ after: 30d, url: 's3://weir/cold', options: {{ endpoint: 'http://{}', \
+             access_key_id: me, secret_access_key: hunter2 }} }}] }} }}]\n",
+            server.address
+        ),
+    );
+    let mut command = in_cloud(place.weir(&["up", "--listen", "127.0.0.1:0", "--data"]));
+    command.arg(place.data()).arg(&pipeline);
+    let weir = Server::of(command, std::io::sink());
+    let post = |day: &str, from: u32| {
+        let row =
+            |n| format!("{{\"ts\":\"{day}T00:00:00Z\",\"level\":\"INFO\",\"n\":{n},\"message\":\"row number {n}\"}}\n");
+        let rows: String = (from..from + 100).map(row).collect();
+        let (status, answer) = weir.send("POST", "/api/v1/ingest/old", "application/x-ndjson", &rows);
+        assert_eq!(status, 200, "{answer}");
+        // The next rows are in another commit.
+        weir.sql_becomes(&format!("SELECT count(*) FROM old WHERE n >= {from} AND n < {}", from + 100), 100);
+    };
+    post("2001-01-01", 0);
+    // Commits that recovery may go back behind stay here; each of these is one.
+    let (mut from, deadline) = (100, Instant::now() + Duration::from_secs(120));
+    while server.objects("cold/tables/old/").is_empty() {
+        assert!(Instant::now() < deadline, "nothing moves");
+        post("2001-01-02", from);
+        from += 100;
+    }
+    let asked = "SELECT sum(n) FROM old WHERE ts < '2001-01-02'";
+    assert_eq!(weir.sql(asked)["rows"][0][0], 4950);
+    assert_eq!(weir.sql("SELECT count(*) FROM old")["rows"][0][0], u64::from(from));
+    assert_eq!(weir.sql("SELECT n FROM old WHERE message LIKE '%number 42%' AND n < 100")["rows"][0][0], 42);
+    assert_eq!(weir.stop("-TERM"), Some(0));
+
+    // Without the pipeline file: the keys come from the environment, the address from the catalog.
+    let data = place.data();
+    let output = weir_ask(&place, data.to_str().unwrap(), asked);
+    assert_eq!(output.trim(), "4950");
+    let catalog = fs::read(place.path("data/catalog.sqlite")).unwrap();
+    let wal = fs::read(place.path("data/catalog.sqlite-wal")).unwrap_or_default();
+    let holds = |bytes: &[u8]| bytes.windows(7).any(|window| window == b"hunter2");
+    assert!(!holds(&catalog) && !holds(&wal), "the catalog knows no keys");
+}
+
+fn weir_ask(place: &Place, data: &str, sql: &str) -> String {
+    let output = weir(place, &["query", "--format", "csv", "--data", data, sql]);
+    well(&output);
+    String::from_utf8(output.stdout).unwrap().lines().last().unwrap_or_default().to_owned()
 }

@@ -104,3 +104,66 @@ fn rows_are_deleted_by_a_condition_while_weir_is_up_and_while_none_is() {
     assert_eq!((code, deleted.contains("20 rows of kept deleted")), (Some(0), true), "{deleted}");
     assert_eq!(place.number("SELECT count(*) FROM kept"), 10);
 }
+
+#[test]
+fn fresh_rows_are_found_within_a_second_old_ones_in_their_place_and_metrics_say_what_waits_to_be_merged() {
+    let place = Place::new();
+    let pipeline = kept(&place, "rollups: [{ every: 1h, by: [level], of: [n] }]");
+    let server = Server::start(&place, &[&pipeline]);
+    let fresh = (0..5).map(|n| {
+        post(&server, &[("2026-01-01T00:00:00Z", "INFO", n)]);
+        server.sql_becomes(&format!("SELECT count(*) FROM kept WHERE n = {n}"), 1)
+    });
+    // Of several, since other processes want this machine too.
+    let fastest = fresh.min().expect("there were five");
+    assert!(fastest.as_secs_f64() < 1.0, "{fastest:?}");
+
+    let old: Vec<(&str, &str, i64)> = (10..20).map(|n| ("2019-05-05T05:05:05Z", "ERROR", n)).collect();
+    post(&server, &old);
+    server.sql_becomes("SELECT sum(n) FROM kept WHERE ts < '2020-01-01'", 145);
+    let by_year =
+        server.sql("SELECT date_trunc('year', ts) AS y, level, count(*) FROM kept GROUP BY y, level ORDER BY y");
+    assert_eq!(by_year["rows"][0][1], "ERROR");
+    assert_eq!((by_year["rows"][0][2].as_u64(), by_year["rows"][1][2].as_u64()), (Some(10), Some(5)));
+    let (_, metrics) = server.get("/metrics");
+    let debt = metrics.lines().find(|line| line.starts_with("weir_table_compaction_debt_segments{table=\"kept\"}"));
+    assert!(debt.is_some(), "{metrics}");
+    assert_eq!(server.stop("-TERM"), Some(0));
+}
+
+#[test]
+fn tables_of_tenants_are_told_apart_and_a_name_that_is_a_path_is_refused() {
+    let place = Place::new();
+    let logs = place.write("logs.ndjson", "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n");
+    let of = |table: &str| {
+        let text = format!(
+            "name: tenant\nsources: {{ in: {{ file: {{ paths: ['{}'], follow: false }}, format: json }} }}\noutputs: [{{ table: '{table}' }}]\n",
+            logs.display()
+        );
+        place.write("tenant.yaml", text)
+    };
+    well(&place.run(&of("acme.logs"), &[]));
+    assert_eq!(place.number("SELECT sum(n) FROM acme.logs"), 6);
+    let output = place.weir(&["query", "--data"]).arg(place.data()).arg("SELECT * FROM logs").output().expect("ran");
+    assert!(!output.status.success() && said(&output).contains("there is no table"), "{}", said(&output));
+    for wrong in ["../acme.logs", "acme/logs", "acme..logs", "acme.logs.more", "public.logs", "Acme.logs"] {
+        let output = place.run(&of(wrong), &[]);
+        assert_eq!(output.status.code(), Some(2), "{wrong}: {}", said(&output));
+    }
+}
+
+#[test]
+fn a_stream_may_answer_before_its_records_are_on_disk() {
+    let place = Place::new();
+    let text = "name: quick\nsources: { in: { http: { stream: quick, acknowledge: received }, format: json } }\noutputs: [{ table: quick }]\n";
+    let pipeline = place.write("quick.yaml", text).display().to_string();
+    let server = Server::start(&place, &[&pipeline]);
+    let rows: String = (0..100).map(|n| format!("{{\"n\":{n}}}\n")).collect();
+    for _ in 0..20 {
+        let (status, answer) = server.send("POST", "/api/v1/ingest/quick", "application/x-ndjson", &rows);
+        assert_eq!((status, answer.contains("first_offset\":0")), (200, false), "{answer}");
+    }
+    server.sql_becomes("SELECT count(*) FROM quick", 2_000);
+    assert_eq!(server.stop("-TERM"), Some(0));
+    assert_eq!(place.number("SELECT count(*) FROM quick"), 2_000);
+}

@@ -6,3 +6,4 @@ mod attacks;
 mod conditions;
 mod damage;
 mod indexed;
+mod tenants;
