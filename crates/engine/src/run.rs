@@ -111,6 +111,23 @@ impl RunRows {
     }
 }
 
+/// Lets go of the rows of one run after the other, all of which `store` has, until about `wanted` bytes are free; returns about
+/// how many are.
+pub(crate) fn release_in_turn<'a>(
+    runs: impl Iterator<Item = &'a mut RunRows>,
+    wanted: usize,
+    store: &Arc<dyn RunStore>,
+) -> usize {
+    let mut freed = 0;
+    for rows in runs {
+        if freed >= wanted {
+            break;
+        }
+        freed += rows.release(store);
+    }
+    freed
+}
+
 /// About how many bytes the columns take. Those of a run that was loaded are parts of one piece of memory, so that their own
 /// capacity says nothing.
 fn batch_bytes(batch: &RecordBatch) -> usize {

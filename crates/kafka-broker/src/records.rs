@@ -124,9 +124,7 @@ impl Cluster {
         };
         let (committed, all, mut text) = (client("read_committed")?, client("read_uncommitted")?, String::new());
         for topic in topics {
-            let metadata = all.fetch_metadata(Some(topic), DEADLINE).map_err(refused)?;
-            let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
-            for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
+            for partition in partitions(&all, topic).map_err(refused)? {
                 let end = |client: &BaseConsumer| client.fetch_watermarks(topic, partition, DEADLINE).map_err(refused);
                 let mut asked = TopicPartitionList::new();
                 asked.add_partition(topic, partition);
@@ -173,13 +171,7 @@ impl Cluster {
             .set("fetch.wait.max.ms", "20")
             .create()
             .map_err(refused)?;
-        let metadata = consumer.fetch_metadata(Some(topic), DEADLINE).map_err(refused)?;
-        let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
-        let mut all = TopicPartitionList::new();
-        for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
-            all.add_partition_offset(topic, partition, Offset::Beginning).map_err(refused)?;
-        }
-        consumer.assign(&all).map_err(refused)?;
+        let partitions = from_the_beginning(&consumer, topic).map_err(refused)?;
         let mut records = until_the_end(&consumer, partitions)?;
         records.sort_by_key(|record| (record.partition, record.offset));
         Ok(records)
@@ -187,10 +179,25 @@ impl Cluster {
 }
 
 fn ends(client: &BaseConsumer, topic: &str) -> KafkaResult<Vec<i64>> {
+    let end = |partition| client.fetch_watermarks(topic, partition, DEADLINE).map(|(_, end)| end);
+    partitions(client, topic)?.map(end).collect()
+}
+
+fn partitions(client: &BaseConsumer, topic: &str) -> KafkaResult<std::ops::Range<i32>> {
     let metadata = client.fetch_metadata(Some(topic), DEADLINE)?;
     let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
-    let end = |partition| client.fetch_watermarks(topic, partition, DEADLINE).map(|(_, end)| end);
-    (0..i32::try_from(partitions).unwrap_or(i32::MAX)).map(end).collect()
+    Ok(0..i32::try_from(partitions).unwrap_or(i32::MAX))
+}
+
+/// Has all partitions read whole; returns how many there are.
+fn from_the_beginning(client: &BaseConsumer, topic: &str) -> KafkaResult<usize> {
+    let partitions = partitions(client, topic)?;
+    let mut all = TopicPartitionList::new();
+    for partition in partitions.clone() {
+        all.add_partition_offset(topic, partition, Offset::Beginning)?;
+    }
+    client.assign(&all)?;
+    Ok(partitions.len())
 }
 
 /// A topic as its records come.
@@ -211,13 +218,7 @@ impl Cluster {
             .set("reconnect.backoff.max.ms", "200")
             .create()
             .map_err(refused)?;
-        let metadata = consumer.fetch_metadata(Some(topic), DEADLINE).map_err(refused)?;
-        let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
-        let mut all = TopicPartitionList::new();
-        for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
-            all.add_partition_offset(topic, partition, Offset::Beginning).map_err(refused)?;
-        }
-        consumer.assign(&all).map_err(refused)?;
+        from_the_beginning(&consumer, topic).map_err(refused)?;
         Ok(Tail(consumer))
     }
 }

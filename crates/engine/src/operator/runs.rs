@@ -12,7 +12,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use weir_model::{EventTime, SeamResult};
 
-use crate::run::{Run, RunRows, RunStore};
+use crate::run::{Run, RunRows, RunStore, release_in_turn};
 use crate::snapshot::run_id;
 
 /// Runs are not merged to more rows than this.
@@ -117,14 +117,8 @@ impl Runs {
     /// Lets go of runs that `store` has, oldest first, until about `wanted` bytes are free; all are named. Returns how many
     /// are.
     pub(crate) fn release(&mut self, wanted: usize, store: &Arc<dyn RunStore>) -> usize {
-        let mut freed = 0;
-        for run in self.runs.iter_mut().filter(|run| run.id.is_some()) {
-            if freed >= wanted {
-                break;
-            }
-            freed += run.rows.release(store);
-        }
-        freed
+        let kept = self.runs.iter_mut().filter(|run| run.id.is_some());
+        release_in_turn(kept.map(|run| &mut run.rows), wanted, store)
     }
 
     /// About how many bytes they take in memory.

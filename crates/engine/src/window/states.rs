@@ -21,7 +21,7 @@ use super::pane::number_keys;
 use super::shape::Shape;
 use super::table::{Table, batch};
 use crate::keys::{KeyId, Keys};
-use crate::run::{Run, RunRows, RunStore};
+use crate::run::{Run, RunRows, RunStore, release_in_turn};
 use crate::snapshot::run_id;
 
 /// Dead rows that a chunk may have besides as many as are alive.
@@ -172,14 +172,8 @@ impl States {
     /// Lets go of chunks that `store` has, oldest first, until about `wanted` bytes are free; all were in a snapshot. Returns
     /// how many are.
     pub(crate) fn release(&mut self, wanted: usize, store: &Arc<dyn RunStore>) -> usize {
-        let mut freed = 0;
-        for chunk in self.chunks.values_mut().filter(|chunk| chunk.id.is_some()) {
-            if freed >= wanted {
-                break;
-            }
-            freed += chunk.rows.release(store);
-        }
-        freed
+        let kept = self.chunks.values_mut().filter(|chunk| chunk.id.is_some());
+        release_in_turn(kept.map(|chunk| &mut chunk.rows), wanted, store)
     }
 
     /// The states in `table`, and the groups as they are now, are what is known of the table's keys from now on.

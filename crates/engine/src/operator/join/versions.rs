@@ -20,7 +20,7 @@ use weir_model::{EventTime, SeamError, SeamResult};
 use super::columns::Columns;
 use crate::keys::{Digest, digest_column, digests_of_column, times_of_column};
 use crate::operator::runs::widened;
-use crate::run::{Run, RunRows, RunStore};
+use crate::run::{Run, RunRows, RunStore, release_in_turn};
 use crate::snapshot::run_id;
 
 /// Columns of a run before those of the row.
@@ -255,14 +255,8 @@ impl Versions {
     /// Lets go of the columns of versions that `store` has, oldest first, until about `wanted` bytes are free; where they are
     /// found stays. Returns how many bytes are.
     pub(super) fn release(&mut self, wanted: usize, store: &Arc<dyn RunStore>) -> usize {
-        let mut freed = 0;
-        for run in self.runs.values_mut().filter(|run| run.id.is_some()) {
-            if freed >= wanted {
-                break;
-            }
-            freed += run.rows.release(store);
-        }
-        freed
+        let kept = self.runs.values_mut().filter(|run| run.id.is_some());
+        release_in_turn(kept.map(|run| &mut run.rows), wanted, store)
     }
 
     /// The next time at which something may be dropped, once no row before it can come.

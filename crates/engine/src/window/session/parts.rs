@@ -14,7 +14,7 @@ use weir_model::{SeamError, SeamResult};
 
 use super::living::{Living, NOBODY, SessionId};
 use crate::keys::{KeyId, Keys};
-use crate::run::{Run, RunRows, RunStore};
+use crate::run::{Run, RunRows, RunStore, release_in_turn};
 use crate::window::accumulators::Accumulators;
 use crate::window::shape::Shape;
 use crate::window::table::batch;
@@ -159,14 +159,8 @@ impl Parts {
     /// Lets go of runs that `store` has, oldest first, until about `wanted` bytes are free; all were in a snapshot. Returns
     /// how many are.
     pub(crate) fn release(&mut self, wanted: usize, store: &Arc<dyn RunStore>) -> usize {
-        let mut freed = 0;
-        for run in self.runs.values_mut().filter(|run| run.id.is_some()) {
-            if freed >= wanted {
-                break;
-            }
-            freed += run.rows.release(store);
-        }
-        freed
+        let kept = self.runs.values_mut().filter(|run| run.id.is_some());
+        release_in_turn(kept.map(|run| &mut run.rows), wanted, store)
     }
 
     /// Whether a part is still in the table.
