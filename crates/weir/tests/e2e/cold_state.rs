@@ -57,14 +57,26 @@ fn post(server: &Server, body: &str) {
     assert_eq!(status, 200, "{answer}");
 }
 
+/// The last epoch that was committed.
+fn epoch(server: &Server) -> u64 {
+    let said: serde_json::Value = serde_json::from_str(&server.get("/api/v1/pipelines").1).unwrap();
+    said["pipelines"][0]["epoch"].as_u64().unwrap_or_else(|| panic!("no epoch in {said}"))
+}
+
 /// A data folder of a pipeline that has seen every id and was stopped.
 fn golden() -> (Place, PathBuf) {
     let place = Place::new();
     let pipeline = place.write("cold.yaml", PIPELINE);
     let server = Server::start(&place, &[pipeline.to_str().unwrap()]);
     for number in 0..POSTS {
+        let before = epoch(&server);
         post(&server, &rows(number * IDS..(number + 1) * IDS));
         server.sql_becomes("SELECT count(*) FROM once", u64::from((number + 1) * IDS));
+        // Rows are seen before they are committed: each post is to have an epoch of its own.
+        let began = Instant::now();
+        while epoch(&server) == before {
+            assert!(began.elapsed() < Duration::from_secs(30), "nothing is committed after epoch {before}");
+        }
     }
     assert_eq!(server.stop("-TERM"), Some(0));
     (place, pipeline)
