@@ -9,7 +9,7 @@ fn a_bare_name_is_a_table() {
     assert_eq!(read(r#"{"table": "errors"}"#), Ok(OutputConfig::table("errors")));
     assert_eq!(read(r#"{"table": {"name": "errors"}}"#), Ok(OutputConfig::table("errors")));
     let wrong = read(r#"{"table": {"name": "errors", "tiem": "ts"}}"#).expect_err("a wrong key");
-    assert!(wrong.contains("unknown field `tiem`, expected `name` or `time`"), "{wrong}");
+    assert!(wrong.contains("unknown field `tiem`, expected one of `name`, `time`, "), "{wrong}");
     let wrong = read(r#"{"table": 7}"#).expect_err("no table");
     assert!(wrong.contains("expected the name of a table, or { name: ..., time: ... }"), "{wrong}");
 }
