@@ -164,7 +164,10 @@ async fn replay(args: &DlqReplayArgs) -> Result<(), Failure> {
     let chosen = chosen(&args.which, &args.ids);
     let (replayed, up): (Replayed, bool) = match instance(&args.which.data)? {
         Some(client) => (post(&client, "replay", &chosen).await?, true),
-        None => (letters(&args.which.data)?.replay(chosen).await?, false),
+        None => {
+            let (_folder_is_ours, letters) = letters(&args.which.data)?;
+            (letters.replay(chosen).await?, false)
+        }
     };
     let when =
         if up { "are given to their pipeline again" } else { "are given to their pipeline when it starts again" };
@@ -190,7 +193,10 @@ async fn purge(args: &DlqPurgeArgs) -> Result<(), Failure> {
     let chosen = chosen(&args.which, &args.ids);
     let Purged { purged } = match instance(&args.which.data)? {
         Some(client) => post(&client, "purge", &chosen).await?,
-        None => letters(&args.which.data)?.purge(chosen).await?,
+        None => {
+            let (_folder_is_ours, letters) = letters(&args.which.data)?;
+            letters.purge(chosen).await?
+        }
     };
     println!("{purged} dead letters deleted");
     Ok(())
@@ -213,10 +219,11 @@ fn instance(data: &Path) -> Result<Option<Client>, Failure> {
     Ok(address.map(|address| Client::new(address.to_string())))
 }
 
-/// The letters of a folder on which nobody runs.
-fn letters(data: &Path) -> Result<StoredLetters, Failure> {
+/// The letters of a folder on which nobody runs; nor may anybody while what comes with them is kept.
+fn letters(data: &Path) -> Result<(Shared, StoredLetters), Failure> {
     let shared = Shared::open(data, LogConfig::default(), Arc::new(SqlCompiler::new()))?;
-    Ok(StoredLetters::new(shared.store, shared.log, None))
+    let letters = StoredLetters::new(Arc::clone(&shared.store), Arc::clone(&shared.log), None);
+    Ok((shared, letters))
 }
 
 async fn post<T: DeserializeOwned>(client: &Client, what: &str, chosen: &ChosenLetters) -> Result<T, Failure> {
@@ -225,4 +232,19 @@ async fn post<T: DeserializeOwned>(client: &Client, what: &str, chosen: &ChosenL
     let answer = client.post_json(&format!("/api/v1/dead-letters/{what}"), &body).await?;
     let body = http_body_util::Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
     serde_json::from_slice(&body.map_err(|error| broken(&error))?.to_bytes()).map_err(|error| broken(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::letters;
+
+    #[test]
+    fn nobody_else_has_the_folder_while_letters_are_worked_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let held = letters(folder.path()).expect("nobody has it");
+        let other = letters(folder.path()).err().expect("it is taken");
+        assert!(other.to_string().contains("another"), "{other}");
+        drop(held);
+        assert!(letters(folder.path()).is_ok());
+    }
 }
