@@ -13,6 +13,8 @@ use crate::shell::{Outcome, command};
 
 /// Groups are windows times keys.
 const KEYS: u64 = 1_000;
+/// A step holds no more of them: the oldest make room.
+const GROUPS_MAX: u64 = 1_000_000;
 /// How often the instance is asked.
 const LOOK: Duration = Duration::from_millis(5);
 /// For how long it may take to get anywhere.
@@ -25,7 +27,7 @@ sources:
     file: { paths: [IN], follow: true }
     format: json
     schema: { n: float64 }
-time: { field: ts, watermark: { bounded: { delay: 1d } } }
+time: { field: ts, watermark: { bounded: { delay: 31d } } }
 steps:
   - window:
       tumbling: 1m
@@ -51,6 +53,9 @@ pub(super) fn run(options: &Options) -> Outcome {
     let scratch = super::scratch()?.join("state");
     let _ = fs::remove_dir_all(&scratch);
     let groups = options.groups.div_ceil(KEYS) * KEYS;
+    if groups > GROUPS_MAX {
+        return Err(format!("--groups {}: a step holds at most {GROUPS_MAX} groups open", options.groups));
+    }
     let one = Instance::start(&weir, &scratch.join("one"), (1, groups))?;
     let alone = one.resident()?;
     drop(one);
