@@ -8,7 +8,6 @@ use std::sync::PoisonError;
 use weir_disk::{disk_error, publish};
 use weir_model::{ErrorKind, SeamResult};
 
-use crate::segment::decode;
 use crate::tokens::{Builder, Subject, encode, index_path};
 use crate::{SegmentRef, Store, TableSettings, TableSnapshot};
 
@@ -53,15 +52,12 @@ impl Store {
     }
 
     fn index(&self, segment: &SegmentRef, table: &TableSnapshot, settings: &TableSettings) -> SeamResult<()> {
-        let read = decode(&**self.vfs(), segment, &table.schema);
-        if let Err(error) = &read
-            && error.kind == ErrorKind::Corrupt
-        {
+        let rows = self.rows_of(segment, &table.schema);
+        if rows.as_ref().is_err_and(|error| error.kind == ErrorKind::Corrupt) {
             self.unindexed().remove(&segment.path);
-            self.quarantine(&segment.path, &error.full())?;
         }
         let mut builder = Builder::new(&table.schema, table.time_column.as_deref(), settings);
-        read?.iter().for_each(|batch| builder.add(batch));
+        rows?.iter().for_each(|batch| builder.add(batch));
         let bytes = encode(builder, Subject { bytes: segment.bytes, checksum: segment.checksum })?;
         self.remove_index(&segment.path)?;
         publish(&**self.vfs(), &index_path(&segment.path), &bytes).map(|_| ())

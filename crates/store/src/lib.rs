@@ -9,6 +9,7 @@
 mod catalog;
 mod compact;
 mod config;
+mod damage;
 mod digest;
 mod expire;
 mod indexing;

@@ -8,7 +8,7 @@ use arrow::compute::filter_record_batch;
 use weir_model::{ErrorKind, NewSegment, SeamError, SeamResult};
 
 use crate::catalog::CatalogSegment;
-use crate::segment::{Encoding, decode, encode};
+use crate::segment::{Encoding, encode};
 use crate::tables::{Buried, Grave, Live, segment_ref};
 use crate::{SegmentRef, Store};
 
@@ -37,13 +37,7 @@ impl Store {
     pub fn each_committed(&self, table: &str, mut take: impl FnMut(&RecordBatch) -> SeamResult<()>) -> SeamResult<()> {
         let Some(table) = self.snapshot()?.tables.remove(table) else { return Ok(()) };
         for segment in &table.segments {
-            let read = decode(&**self.vfs(), segment, &table.schema);
-            if let Err(error) = &read
-                && error.kind == ErrorKind::Corrupt
-            {
-                self.quarantine(&segment.path, &error.full())?;
-            }
-            read?.iter().try_for_each(&mut take)?;
+            self.rows_of(segment, &table.schema)?.iter().try_for_each(&mut take)?;
         }
         Ok(())
     }
@@ -94,14 +88,8 @@ impl Store {
         old: Live,
         remove: &mut Remove<'_>,
     ) -> SeamResult<Option<Rewritten>> {
-        let read = decode(&**self.vfs(), &old.segment, &encoding.schema);
-        if let Err(error) = &read
-            && error.kind == ErrorKind::Corrupt
-        {
-            self.quarantine(&old.segment.path, &error.full())?;
-        }
         let (mut kept, mut removed) = (Vec::new(), 0);
-        for batch in read? {
+        for batch in self.rows_of(&old.segment, &encoding.schema)? {
             // Only where it says so: what is neither true nor false stays.
             let goes = remove(&batch)?;
             let stays: BooleanArray = goes.iter().map(|goes| Some(goes != Some(true))).collect();

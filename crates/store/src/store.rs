@@ -15,7 +15,7 @@ use weir_model::{
 
 use crate::catalog::{Catalog, CatalogGrave, NewCommit};
 use crate::schema::plain_fields;
-use crate::segment::{TABLES_FOLDER, checked_bytes};
+use crate::segment::TABLES_FOLDER;
 use crate::tables::{Buried, Grave, Tables};
 use crate::tiers::{Buckets, NoBuckets, Remote};
 use crate::tokens::indexed_path;
@@ -27,7 +27,7 @@ pub struct Store {
     shared: Arc<Shared>,
     pub(crate) compacting: Mutex<()>,
     /// The last segment that [`Store::scrub`] has compared with its checksum.
-    scrubbed: Mutex<PathBuf>,
+    pub(crate) scrubbed: Mutex<PathBuf>,
     /// Segments whose search index is missing or damaged.
     pub(crate) unindexed: Mutex<BTreeSet<PathBuf>>,
     /// When a segment was last looked through for rows whose time is over, by its id.
@@ -259,68 +259,6 @@ impl Store {
         Ok(())
     }
 
-    /// Compares every segment with its checksum; those that differ are put aside and returned.
-    ///
-    /// # Errors
-    /// As the catalog says.
-    pub fn verify(&self) -> SeamResult<Vec<Trouble>> {
-        let mut found = Vec::new();
-        for segment in self.snapshot()?.tables.values().flat_map(|table| &table.segments) {
-            found.extend(self.compare(segment)?);
-        }
-        Ok(found)
-    }
-
-    /// Compares the next segments with their checksums, at most `bytes_max` bytes of them and at least one, and begins
-    /// anew behind the last; those that differ are put aside and returned.
-    ///
-    /// # Errors
-    /// As the catalog says.
-    pub fn scrub(&self, bytes_max: u64) -> SeamResult<Vec<Trouble>> {
-        let mut last = locked(&self.scrubbed);
-        let snapshot = self.snapshot()?;
-        let all = snapshot.tables.values().flat_map(|table| &table.segments);
-        // What lies in a bucket is looked after there.
-        let mut segments: Vec<_> = all.filter(|segment| segment.remote.is_none()).collect();
-        segments.sort_by(|a, b| a.path.cmp(&b.path));
-        let next = segments.partition_point(|segment| segment.path <= *last);
-        let next = if next == segments.len() { 0 } else { next };
-        let (mut found, mut bytes) = (Vec::new(), 0);
-        for segment in &segments[next..] {
-            if bytes > 0 && bytes + segment.bytes > bytes_max {
-                break;
-            }
-            bytes += segment.bytes;
-            found.extend(self.compare(segment)?);
-            last.clone_from(&segment.path);
-        }
-        Ok(found)
-    }
-
-    /// Compares a segment with its checksum, and puts it aside when it differs.
-    fn compare(&self, segment: &crate::SegmentRef) -> SeamResult<Option<Trouble>> {
-        match checked_bytes(&**self.vfs(), segment) {
-            Ok(_) => Ok(None),
-            Err(error) if error.kind == ErrorKind::Corrupt => self.quarantine(&segment.path, &error.full()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Puts a segment aside that a reader found to be damaged: its file stays where it is, and queries go on without
-    /// it and say so. Returns the trouble, or `None` when the segment is not part of a table (any more).
-    ///
-    /// # Errors
-    /// As the catalog says.
-    pub fn quarantine(&self, path: &Path, reason: &str) -> SeamResult<Option<Trouble>> {
-        let mut catalog = self.catalog();
-        let Some((id, trouble)) = self.tables().put_aside(path, reason) else { return Ok(None) };
-        tracing::error!(table = trouble.table, path = %path.display(), rows = trouble.rows, reason, "segment put aside");
-        if self.shared.shown.is_none() {
-            catalog.set_trouble(id, reason)?;
-        }
-        Ok(Some(trouble))
-    }
-
     /// Deletes files that no table needs any more, no reader of this process holds, and whose grace is over; returns
     /// how many.
     ///
@@ -372,6 +310,11 @@ impl Store {
     /// When segments were looked through for rows whose time is over.
     pub(crate) fn checked(&self) -> MutexGuard<'_, BTreeMap<i64, i64>> {
         locked(&self.checked)
+    }
+
+    /// Whether it is only read: the catalog is another process's.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.shared.shown.is_some()
     }
 
     pub(crate) fn config(&self) -> &StoreConfig {

@@ -5,9 +5,10 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use super::Running;
 use super::options::Options;
 use crate::shell::{Outcome, command};
 
@@ -64,16 +65,6 @@ pub(super) fn run(options: &Options) -> Outcome {
         waits.len()
     );
     Ok(())
-}
-
-/// The server, killed when this is dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 fn wait(address: &str) -> Outcome {

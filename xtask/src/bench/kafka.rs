@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
 use weir_kafka_broker::Cluster;
 
+use super::Running;
 use super::meter;
 use super::options::Options;
 use super::truth;
@@ -106,16 +107,6 @@ pub(super) fn delays(options: &Options) -> Outcome {
         kafka.feed("delays", &["requests", &answered, &rate, &seconds])?;
     }
     Ok(())
-}
-
-/// A process that ends with the benchmark.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 fn emptied(folder: &Path) -> Outcome<PathBuf> {

@@ -16,11 +16,22 @@ mod truth;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Child;
 
 use crate::shell::{Outcome, command, root, step, target};
 use meter::Cost;
 use options::Options;
 use truth::Verdict;
+
+/// A process that ends with the benchmark.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// Runs `cargo xtask bench WORDS`.
 pub(crate) fn run(words: &[&str]) -> Outcome {

@@ -7,9 +7,9 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
-use weir_model::{ErrorKind, SeamResult};
+use weir_model::SeamResult;
 
-use crate::segment::{Encoding, decode, encode};
+use crate::segment::{Encoding, encode};
 use crate::tables::{Buried, Grave, Live, Table, segment_ref};
 use crate::{SegmentRef, Store};
 
@@ -49,13 +49,7 @@ impl Store {
         let Some(job) = self.next_job()? else { return Ok(None) };
         let mut batches = Vec::new();
         for input in &job.inputs {
-            let read = decode(&**self.vfs(), &input.segment, &job.encoding.schema);
-            if let Err(error) = &read
-                && error.kind == ErrorKind::Corrupt
-            {
-                self.quarantine(&input.segment.path, &error.full())?;
-            }
-            batches.extend(read?);
+            batches.extend(self.rows_of(&input.segment, &job.encoding.schema)?);
         }
         let new = encode(&**self.vfs(), self.path(), &job.encoding, &batches)?;
         let rows: Vec<_> = job.inputs.iter().map(|input| input.row.clone()).collect();

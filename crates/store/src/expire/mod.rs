@@ -18,7 +18,7 @@ use crate::Store;
 use crate::rewrite::{Change, Rewritten};
 use crate::segment::Encoding;
 use crate::settings::Ttl;
-use crate::tables::{Live, Table};
+use crate::tables::Live;
 
 use choose::{Due, due};
 
@@ -48,14 +48,13 @@ impl Store {
         self.owned()?;
         // Compaction replaces segments too.
         let _one_at_a_time = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
-        let (tables, ids): (Vec<String>, Vec<BTreeSet<i64>>) = {
-            let tables = self.tables();
-            let ids = |table: &Table| table.live.iter().map(|live| live.row.id).collect();
-            tables.by_name.iter().map(|(name, table)| (name.clone(), ids(table))).unzip()
+        let (names, ids): (Vec<String>, BTreeSet<i64>) = {
+            let tables = &self.tables().by_name;
+            let live = tables.values().flat_map(|table| &table.live);
+            (tables.keys().cloned().collect(), live.map(|live| live.row.id).collect())
         };
-        let ids: BTreeSet<i64> = ids.into_iter().flatten().collect();
         self.checked().retain(|id, _| ids.contains(id));
-        for table in tables {
+        for table in names {
             if let Some(expired) = self.expire(&table)? {
                 return Ok(Some(expired));
             }

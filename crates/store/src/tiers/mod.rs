@@ -12,7 +12,6 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
-use crate::segment::checked_bytes;
 use crate::settings::TierSettings;
 use crate::tables::{Buried, Grave, Live};
 use crate::{SegmentRef, Store};
@@ -166,15 +165,10 @@ impl Store {
         // Compaction replaces segments too.
         let _one_at_a_time = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((live, tier)) = self.next_to_move()? else { return Ok(None) };
-        let bytes = checked_bytes(&**self.vfs(), &live.segment);
-        if let Err(error) = &bytes
-            && error.kind == ErrorKind::Corrupt
-        {
-            self.quarantine(&live.segment.path, &error.full())?;
-        }
+        let bytes = self.bytes_of(&live.segment)?;
         let name = format!("{}-{}.parquet", live.row.path.trim_end_matches(".parquet"), self.vfs().unused_name());
         let remote = Remote::new(&*self.buckets(), Object { place: tier.place.clone(), name });
-        remote.bucket.put(&remote.object.name, bytes?)?;
+        remote.bucket.put(&remote.object.name, bytes)?;
         self.publish_move(live, remote)
     }
 
