@@ -5,6 +5,7 @@ mod connection;
 mod ends;
 mod error;
 mod extents;
+mod flush;
 mod hearing;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ pub use connection::{
 pub use ends::{Asking, Ends, TopicPartition};
 pub use error::{kind_of, seam_error};
 pub use extents::{Extent, extents, group_offsets};
+pub use flush::flush;
 pub use hearing::Hearing;
 pub use token::{TokenLogin, token_in};
 pub use topics::{TopicConfig, TopicOutcome, TopicsFile};

@@ -30,14 +30,14 @@ pub struct RowCondition {
     wanted: Wanted,
 }
 
-/// The table `name` as SQL names it.
-pub(crate) fn quoted(name: &str) -> String {
+/// The table `name` as SQL names it: `web`, or `tenant.web`, each part in quotes.
+pub fn quoted_table(name: &str) -> String {
     name.split('.').map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect::<Vec<_>>().join(".")
 }
 
 /// What counts the rows of `table` for which `condition` is true.
 pub fn count_of(table: &str, condition: &str) -> String {
-    format!("SELECT count(*) FROM {} WHERE (\n{condition}\n)", quoted(table))
+    format!("SELECT count(*) FROM {} WHERE (\n{condition}\n)", quoted_table(table))
 }
 
 impl RowCondition {
@@ -52,7 +52,7 @@ impl RowCondition {
         if text.trim().is_empty() {
             return Err(invalid("the condition is empty").hint("say `true` if every row is meant"));
         }
-        let sql = format!("SELECT * FROM {} WHERE (\n{text}\n)", quoted(table));
+        let sql = format!("SELECT * FROM {} WHERE (\n{text}\n)", quoted_table(table));
         let failed = |error| QueryError::from_datafusion(&error, &sql);
         let more = || invalid("this is more than a condition").hint("such as: level = 'DEBUG' AND ts < '2026-01-01'");
         let Read::Plan(plan) = session.read(&sql, limits).await? else { return Err(more()) };

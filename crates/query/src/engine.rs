@@ -118,20 +118,9 @@ impl QueryEngine {
     /// # Errors
     /// As [`QueryEngine::run`].
     pub async fn describe(&self, sql: &str) -> Result<Description, QueryError> {
-        let mut deadline = self.alarm(Instant::now() + self.limits.timeout);
-        let permit = self.turn().await?;
-        let (text, limits, base) = (sql.to_owned(), Arc::clone(&self.limits), self.base.clone());
-        let (source, handle) = (Arc::clone(&self.source), self.runtime().handle().clone());
-        let indexes = Arc::clone(&self.indexes);
-        let described = on_own_thread(move || {
-            let _permit = permit;
-            let session = Session::new(&base, Arc::new(source.snapshot()?), indexes, Notes::default());
-            handle.block_on(session.describe(&text, &limits))
-        });
-        tokio::select! {
-            described = described => described,
-            () = deadline.rings() => Err(QueryError::timeout(self.limits.timeout)),
-        }
+        let (text, limits) = (sql.to_owned(), Arc::clone(&self.limits));
+        let describe = move |session: Session| async move { session.describe(&text, &limits).await };
+        self.in_session(None, Notes::default(), describe).await
     }
 
     /// The condition `text`, in SQL, on rows of `table`: what could stand behind `WHERE`, and nothing else.
@@ -139,21 +128,10 @@ impl QueryEngine {
     /// # Errors
     /// As [`QueryEngine::run`]; `InvalidQuery` when it is more than a condition, or is not the same each time it is asked.
     pub async fn condition(&self, table: &str, text: &str) -> Result<RowCondition, QueryError> {
-        let mut deadline = self.alarm(Instant::now() + self.limits.timeout);
-        let permit = self.turn().await?;
-        let (table, text, limits, base) =
-            (table.to_owned(), text.to_owned(), Arc::clone(&self.limits), self.base.clone());
-        let (source, handle) = (Arc::clone(&self.source), self.runtime().handle().clone());
-        let indexes = Arc::clone(&self.indexes);
-        let compiled = on_own_thread(move || {
-            let _permit = permit;
-            let session = Session::new(&base, Arc::new(source.snapshot()?), indexes, Notes::default());
-            handle.block_on(RowCondition::compile(session, &limits, &table, &text))
-        });
-        tokio::select! {
-            compiled = compiled => compiled,
-            () = deadline.rings() => Err(QueryError::timeout(self.limits.timeout)),
-        }
+        let (table, text, limits) = (table.to_owned(), text.to_owned(), Arc::clone(&self.limits));
+        let compile =
+            move |session: Session| async move { RowCondition::compile(session, &limits, &table, &text).await };
+        self.in_session(None, Notes::default(), compile).await
     }
 
     /// [`QueryEngine::run`] for threads that may wait. Not to be called inside of an async runtime.
@@ -210,22 +188,37 @@ impl QueryEngine {
         snapshot: &Arc<Snapshot>,
         make: impl FnOnce(&Session) -> Result<LogicalPlan, QueryError> + Send + 'static,
     ) -> Result<Cost, QueryError> {
+        let notes = Notes::default();
+        let scans = notes.scans.clone();
+        let plan = move |session: Session| async move {
+            let plan = make(&session)?;
+            session.plan_logical(plan, "").await
+        };
+        self.in_session(Some(Arc::clone(snapshot)), notes, plan).await?;
+        Ok(scans.cost())
+    }
+
+    /// What `work` makes of a session over `snapshot`, or over the tables of this moment: on a thread of its own, in its
+    /// turn, within the time that every question has.
+    async fn in_session<T: Send + 'static, F: Future<Output = Result<T, QueryError>>>(
+        &self,
+        snapshot: Option<Arc<Snapshot>>,
+        notes: Notes,
+        work: impl FnOnce(Session) -> F + Send + 'static,
+    ) -> Result<T, QueryError> {
         let mut deadline = self.alarm(Instant::now() + self.limits.timeout);
         let permit = self.turn().await?;
-        let (base, handle, notes) = (self.base.clone(), self.runtime().handle().clone(), Notes::default());
-        let (snapshot, indexes, scans) = (Arc::clone(snapshot), Arc::clone(&self.indexes), notes.scans.clone());
-        let planning = on_own_thread(move || {
+        let (base, source, handle) = (self.base.clone(), Arc::clone(&self.source), self.runtime().handle().clone());
+        let indexes = Arc::clone(&self.indexes);
+        let worked = on_own_thread(move || {
             let _permit = permit;
-            let session = Session::new(&base, snapshot, indexes, notes);
-            let plan = make(&session)?;
-            handle.block_on(session.plan_logical(plan, ""))?;
-            Ok(())
+            let snapshot = snapshot.map_or_else(|| source.snapshot().map(Arc::new), Ok)?;
+            handle.block_on(work(Session::new(&base, snapshot, indexes, notes)))
         });
         tokio::select! {
-            planned = planning => planned?,
-            () = deadline.rings() => return Err(QueryError::timeout(self.limits.timeout)),
+            worked = worked => worked,
+            () = deadline.rings() => Err(QueryError::timeout(self.limits.timeout)),
         }
-        Ok(scans.cost())
     }
 
     async fn start_plan(
@@ -283,10 +276,7 @@ impl QueryEngine {
         let (base, source, handle) = (self.base.clone(), Arc::clone(&self.source), self.runtime().handle().clone());
         let (indexes, told) = (Arc::clone(&self.indexes), notes.clone());
         let planning = on_own_thread(move || {
-            let snapshot = match snapshot {
-                Some(snapshot) => snapshot,
-                None => Arc::new(source.snapshot()?),
-            };
+            let snapshot = snapshot.map_or_else(|| source.snapshot().map(Arc::new), Ok)?;
             let mut warnings = snapshot.warnings.clone();
             let planned = handle.block_on(make(Session::new(&base, snapshot, indexes, told.clone())))?;
             warnings.extend(without_index(&told.scans, &*source));

@@ -33,7 +33,7 @@ mod tenant;
 mod testing;
 mod words;
 
-pub use condition::{RowCondition, count_of};
+pub use condition::{RowCondition, count_of, quoted_table};
 pub use engine::QueryEngine;
 pub use error::{Place, QueryError, QueryErrorCode};
 pub use indexes::Cost;

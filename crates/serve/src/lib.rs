@@ -27,6 +27,7 @@ mod search;
 mod server;
 mod sql;
 mod status;
+mod stops;
 mod tables;
 mod tail;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Header;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::producer::{BaseProducer, BaseRecord};
 use weir_kafka::{Hearing, seam_error};
 use weir_model::{SeamError, SeamResult};
 
@@ -88,7 +88,7 @@ impl Sending {
 
     /// Waits until the brokers have everything.
     pub(super) fn flush(&self) -> SeamResult<()> {
-        let flushed = self.producer.flush(STORED_WITHIN);
+        let flushed = weir_kafka::flush(&self.producer, STORED_WITHIN);
         self.heard()?;
         flushed.map_err(|error| self.seam_error(format!("the brokers do not take records for {}", self.topic), error))
     }

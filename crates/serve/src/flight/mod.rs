@@ -12,12 +12,11 @@ mod message;
 mod prepared;
 mod service;
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::Request;
 use hyper::body::Incoming;
@@ -25,7 +24,7 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use weir_model::SeamResult;
 use weir_observe::Metrics;
 use weir_query::QueryEngine;
@@ -34,6 +33,7 @@ use crate::Limits;
 use crate::body::Bodies;
 use crate::connection::{Phase, Phases, WatchedIo};
 use crate::listener::Listener;
+use crate::stops::Stops;
 use prepared::Statements;
 
 /// Calls of one connection at once.
@@ -54,37 +54,8 @@ struct Shared {
     limits: Arc<Limits>,
     bodies: Bodies,
     statements: Statements,
-    /// What stops a question that is being answered, by its id.
-    running: Mutex<HashMap<u64, Arc<Notify>>>,
-}
-
-impl Shared {
-    fn all_running(&self) -> MutexGuard<'_, HashMap<u64, Arc<Notify>>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A question begins to be answered: what rings when it should stop.
-    fn running(&self, id: u64) -> Arc<Notify> {
-        let stop = Arc::new(Notify::new());
-        self.all_running().insert(id, Arc::clone(&stop));
-        stop
-    }
-
-    fn ended(&self, id: u64) {
-        self.all_running().remove(&id);
-    }
-
-    /// Stops a question; `false` when it is not being answered.
-    fn cancel(&self, id: u64) -> bool {
-        let stop = self.all_running().get(&id).cloned();
-        stop.inspect(|stop| stop.notify_one()).is_some()
-    }
-}
-
-/// A number that nobody can guess: keys of the standard library's hasher are random.
-fn random() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(0)
+    /// The questions that are being answered, by their ids.
+    running: Arc<Stops>,
 }
 
 impl Flight {
@@ -102,7 +73,7 @@ impl Flight {
         let listener = Listener::bind(address, allow_unauthenticated).await?;
         let limits = Arc::new(limits);
         let bodies = Bodies::new(Arc::clone(&limits));
-        let (statements, running) = (Statements::default(), Mutex::default());
+        let (statements, running) = (Statements::default(), Arc::default());
         let shared = Shared { queries, metrics, limits, bodies, statements, running };
         Ok(Self { listener, shared: Arc::new(shared) })
     }

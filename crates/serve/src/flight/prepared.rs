@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::grpc::{Code, Failure};
 use super::message::Given;
+use crate::stops::unguessable;
 
 /// Bytes of all prepared statements and their parameters.
 const BYTES_MAX: usize = 32 << 20;
@@ -48,7 +49,7 @@ impl Statements {
         let mut all = self.all();
         make_room(&mut all, statement.bytes(), now)?;
         loop {
-            let handle = Bytes::copy_from_slice(&super::random().to_be_bytes());
+            let handle = Bytes::copy_from_slice(&unguessable().to_be_bytes());
             if !all.contains_key(&handle) {
                 all.insert(handle.clone(), (statement, now));
                 return Ok(handle);

@@ -12,7 +12,6 @@ use futures::stream;
 use hyper::Request;
 use hyper::body::Incoming;
 use prost::Message;
-use tokio::sync::Notify;
 use weir_observe::QuerySource;
 use weir_query::encode::Plain;
 use weir_query::{Parameter, QueryError, QueryErrorCode, QueryResult, RunOptions};
@@ -27,6 +26,7 @@ use super::message::{
 };
 use super::prepared::Prepared;
 use super::{Call, Shared};
+use crate::stops::{Stop, unguessable};
 
 const SERVICE: &str = "/arrow.flight.protocol.FlightService/";
 /// Bytes of all messages of a request: a text, its parameters, and what stands around them.
@@ -194,7 +194,7 @@ async fn info(shared: &Arc<Shared>, descriptor: FlightDescriptor) -> Result<Flig
 /// The columns of a question's answer, and a ticket that holds the question.
 async fn described(shared: &Arc<Shared>, sql: String, parameters: Vec<Given>) -> Result<(Bytes, Bytes), Failure> {
     let described = shared.queries.describe(&sql).await?;
-    let asked = Asked { id: super::random(), sql, parameters };
+    let asked = Asked { id: unguessable(), sql, parameters };
     let ticket = packed("TicketStatementQuery", &Handle { handle: asked.encode_to_vec().into() });
     Ok((batches::plain_schema(&described.schema), ticket))
 }
@@ -202,11 +202,11 @@ async fn described(shared: &Arc<Shared>, sql: String, parameters: Vec<Given>) ->
 /// The batches of an answer.
 async fn fetch(shared: &Arc<Shared>, command: Command) -> Result<Messages, Failure> {
     let asked = match command {
-        Command::Sql(sql) => Asked { id: super::random(), sql, parameters: Vec::new() },
+        Command::Sql(sql) => Asked { id: unguessable(), sql, parameters: Vec::new() },
         Command::Asked(asked) => asked,
         Command::Prepared(handle) => {
             let Prepared { sql, parameters, .. } = shared.statements.get(&handle, Instant::now())?;
-            Asked { id: super::random(), sql, parameters }
+            Asked { id: unguessable(), sql, parameters }
         }
         Command::About(about) => {
             let batch = about.answer(&tables(shared, &about).await?)?;
@@ -216,13 +216,13 @@ async fn fetch(shared: &Arc<Shared>, command: Command) -> Result<Messages, Failu
             return Ok(grpc::all(messages.into()));
         }
     };
-    let mut counted = Counted { shared: Arc::clone(shared), began: Instant::now(), error: Some("gone"), id: asked.id };
-    let stop = shared.running(asked.id);
+    let mut counted = Counted { shared: Arc::clone(shared), began: Instant::now(), error: Some("gone") };
+    let stop = shared.running.enter_as(asked.id);
     let parameters = asked.parameters.into_iter().map(|given| Parameter { value: given.value, data_type: None });
     let options = RunOptions { parameters: parameters.collect(), ..RunOptions::default() };
     let started = tokio::select! {
         started = shared.queries.run(&asked.sql, options) => started,
-        () = stop.notified() => return Err(stopped()),
+        () = stop.rung() => return Err(stopped()),
     };
     let result = started.map_err(|error| counted.fail(error))?;
     let (writer, first) = Writer::new(Plain::of(result.schema()));
@@ -257,7 +257,7 @@ struct Answering {
     writer: Writer,
     /// Messages that are made and not yet sent.
     ready: VecDeque<Bytes>,
-    stop: Arc<Notify>,
+    stop: Stop,
     counted: Counted,
 }
 
@@ -269,7 +269,7 @@ impl Answering {
             }
             let batch = tokio::select! {
                 biased;
-                () = self.stop.notified() => return Some(Err(stopped())),
+                () = self.stop.rung() => return Some(Err(stopped())),
                 batch = self.result.next() => batch,
             };
             let written = match batch {
@@ -287,12 +287,11 @@ impl Answering {
     }
 }
 
-/// Counts a question when its answer has ended, however that was, and forgets how to stop it.
+/// Counts a question when its answer has ended, however that was.
 struct Counted {
     shared: Arc<Shared>,
     began: Instant,
     error: Option<&'static str>,
-    id: u64,
 }
 
 impl Counted {
@@ -304,7 +303,6 @@ impl Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.shared.ended(self.id);
         self.shared.metrics.query(QuerySource::Flight, self.began.elapsed(), self.error);
     }
 }
@@ -366,7 +364,7 @@ async fn prepare(shared: &Arc<Shared>, sql: String) -> Result<Bytes, Failure> {
 fn cancel(shared: &Arc<Shared>, info: &FlightInfo) -> Cancelled {
     let tickets = info.endpoints.iter().filter_map(|endpoint| endpoint.ticket.as_ref());
     let stopped = tickets.filter(|ticket| match Command::read(&ticket.ticket) {
-        Ok(Command::Asked(asked)) => shared.cancel(asked.id),
+        Ok(Command::Asked(asked)) => shared.running.ring(asked.id),
         _ => false,
     });
     Cancelled { outcome: if stopped.count() > 0 { CANCELLED } else { NOT_CANCELLABLE } }

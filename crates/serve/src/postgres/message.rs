@@ -39,6 +39,17 @@ pub(super) struct Key {
     pub(super) secret: u32,
 }
 
+impl Key {
+    /// The number below 2^63 of which a key is the halves: that of a process has to be positive.
+    pub(super) fn number(self) -> u64 {
+        u64::from(self.process) << 32 | u64::from(self.secret)
+    }
+
+    pub(super) fn of(number: u64) -> Self {
+        Self { process: (number >> 32) as u32, secret: number as u32 }
+    }
+}
+
 /// What a `Describe` or `Close` is about.
 #[derive(Debug, PartialEq)]
 pub(super) enum Target {

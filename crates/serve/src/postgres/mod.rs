@@ -12,19 +12,18 @@ mod session;
 mod trouble;
 mod types;
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use weir_model::SeamResult;
 use weir_observe::Metrics;
 use weir_query::QueryEngine;
 
 use crate::Limits;
 use crate::listener::Listener;
-use message::Key;
+use crate::stops::Stops;
 use session::Session;
 
 /// A server for clients of PostgreSQL that listens.
@@ -40,36 +39,8 @@ struct Shared {
     queries: Arc<QueryEngine>,
     metrics: Arc<Metrics>,
     limits: Limits,
-    /// What stops the question of a session, by what the session was told of it.
-    running: Mutex<HashMap<Key, Arc<Notify>>>,
-}
-
-impl Shared {
-    /// A key that no other session has, and what rings when the session should stop.
-    fn enter(&self) -> (Key, Arc<Notify>) {
-        use std::hash::{BuildHasher, RandomState};
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let stop = Arc::new(Notify::new());
-        loop {
-            // Keys of the standard library's hasher are random: nobody can guess the secret of another.
-            let drawn = RandomState::new().hash_one(running.len());
-            let key = Key { process: (drawn >> 33) as u32, secret: drawn as u32 };
-            if let std::collections::hash_map::Entry::Vacant(place) = running.entry(key) {
-                place.insert(Arc::clone(&stop));
-                return (key, stop);
-            }
-        }
-    }
-
-    fn leave(&self, key: Key) {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-    }
-
-    fn cancel(&self, key: Key) {
-        if let Some(stop) = self.running.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            stop.notify_one();
-        }
-    }
+    /// The sessions whose questions may be stopped.
+    running: Arc<Stops>,
 }
 
 impl Postgres {
@@ -85,7 +56,7 @@ impl Postgres {
         metrics: Arc<Metrics>,
     ) -> SeamResult<Self> {
         let listener = Listener::bind(address, allow_unauthenticated).await?;
-        let shared = Shared { queries, metrics, limits, running: Mutex::default() };
+        let shared = Shared { queries, metrics, limits, running: Arc::default() };
         Ok(Self { listener, shared: Arc::new(shared) })
     }
 

@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use futures::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use weir_observe::QuerySource;
 use weir_query::{Parameter, QueryResult, RunOptions};
 
@@ -24,6 +24,7 @@ use super::message::{
 use super::own::{self, SETTINGS, Statement};
 use super::trouble::{told, trouble};
 use super::types::{Cells, Format, Kind};
+use crate::stops::Stop;
 
 /// Replies are sent once they have so many bytes.
 const SEND_BYTES: usize = 64 << 10;
@@ -54,18 +55,10 @@ pub(super) struct Session<'a> {
     timeout: Option<Duration>,
     pub(super) statements: HashMap<String, Prepared>,
     pub(super) portals: HashMap<String, Portal>,
-    cancel: Arc<Notify>,
-    key: Option<Key>,
+    /// How its questions are stopped.
+    cancel: Stop,
     /// Skips to the next `Sync`.
     skips: bool,
-}
-
-impl Drop for Session<'_> {
-    fn drop(&mut self) {
-        if let Some(key) = self.key {
-            self.shared.leave(key);
-        }
-    }
 }
 
 /// Says that there is no place, without waiting.
@@ -88,8 +81,7 @@ impl<'a> Session<'a> {
             timeout: None,
             statements: HashMap::new(),
             portals: HashMap::new(),
-            cancel: Arc::new(Notify::new()),
-            key: None,
+            cancel: shared.running.enter(),
             skips: false,
         }
     }
@@ -129,7 +121,7 @@ impl<'a> Session<'a> {
                     self.send().await?;
                 }
                 Ok(Some(Opening::Cancel(key))) => {
-                    self.shared.cancel(key);
+                    self.shared.running.ring(key.number());
                     return Ok(false);
                 }
                 Ok(Some(Opening::Startup { parameters })) => {
@@ -147,8 +139,6 @@ impl<'a> Session<'a> {
     }
 
     fn greet(&mut self, parameters: &[(String, String)]) {
-        let (key, cancel) = self.shared.enter();
-        (self.key, self.cancel) = (Some(key), cancel);
         let said = |name: &str| parameters.iter().find(|(said, _)| said == name).map(|(_, value)| value.as_str());
         self.replies.authenticated();
         SETTINGS.iter().for_each(|(name, value)| self.replies.parameter(name, value));
@@ -156,7 +146,7 @@ impl<'a> Session<'a> {
         self.replies.parameter("session_authorization", said("user").unwrap_or_default());
         self.replies.parameter("is_superuser", "off");
         self.replies.parameter("in_hot_standby", "off");
-        self.replies.key(key);
+        self.replies.key(Key::of(self.cancel.number()));
         self.replies.ready(Transaction::None);
     }
 
@@ -307,7 +297,7 @@ impl<'a> Session<'a> {
     ) -> Result<Result<Answer, Trouble>, Gone> {
         let began = Instant::now();
         // What was to be cancelled has ended before.
-        let _late = self.cancel.notified().now_or_never();
+        let _late = self.cancel.rung().now_or_never();
         let options = RunOptions { timeout: self.timeout, parameters, ..RunOptions::default() };
         let queries = Arc::clone(&self.shared.queries);
         let started = self.watched(queries.run(sql, options)).await?;
@@ -332,7 +322,7 @@ impl<'a> Session<'a> {
             let listens = self.received.len() <= MESSAGE_BYTES_MAX;
             tokio::select! {
                 biased;
-                () = self.cancel.notified() => {
+                () = self.cancel.rung() => {
                     return Ok(Err(trouble(Severity::Error, "57014", "the question was cancelled")));
                 }
                 done = &mut work => return Ok(Ok(done)),

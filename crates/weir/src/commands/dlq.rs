@@ -9,23 +9,15 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http_body_util::BodyExt;
-use serde::de::DeserializeOwned;
-use weir_disk::DataFolder;
-use weir_log::LogConfig;
-use weir_query::RunOptions;
+use weir_query::{RunOptions, quoted_table};
 use weir_serve::{ChosenLetters, DeadLetters, Purged, Replayed};
-use weir_sql::SqlCompiler;
 
-use super::query;
+use super::{folder, query};
 use crate::cli::{DlqArgs, DlqCommand, DlqPurgeArgs, DlqReplayArgs, DlqShowArgs, LetterArgs};
 use crate::client::Client;
 use crate::dead_letters::{StoredLetters, micros};
 use crate::exit::Failure;
 use crate::running::Shared;
-
-/// The longest answer of an instance.
-const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// Runs the command.
 ///
@@ -37,7 +29,7 @@ pub async fn run(args: &DlqArgs) -> Result<(), Failure> {
             let sql = format!(
                 "SELECT id, time, pipeline, kind, source, source_file, source_offset, reason, payload FROM {}{} \
                  ORDER BY time DESC, id DESC LIMIT {}",
-                table(&list.which),
+                quoted_table(&list.which.table),
                 conditions(&list.which, &[])?,
                 list.limit
             );
@@ -49,10 +41,7 @@ pub async fn run(args: &DlqArgs) -> Result<(), Failure> {
     }
 }
 
-fn table(which: &LetterArgs) -> String {
-    format!("\"{}\"", which.table.replace('"', "\"\""))
-}
-
+/// A text as SQL writes it.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
@@ -92,7 +81,7 @@ fn chosen(which: &LetterArgs, ids: &[String]) -> ChosenLetters {
 async fn show(args: &DlqShowArgs) -> Result<(), Failure> {
     let sql = format!(
         "SELECT * FROM {}{} ORDER BY pipeline, time, id",
-        table(&args.which),
+        quoted_table(&args.which.table),
         conditions(&args.which, &args.ids)?
     );
     let mut out = std::io::stdout().lock();
@@ -162,8 +151,8 @@ pub(crate) fn visible(bytes: &[u8]) -> String {
 
 async fn replay(args: &DlqReplayArgs) -> Result<(), Failure> {
     let chosen = chosen(&args.which, &args.ids);
-    let (replayed, up): (Replayed, bool) = match instance(&args.which.data)? {
-        Some(client) => (post(&client, "replay", &chosen).await?, true),
+    let (replayed, up): (Replayed, bool) = match Client::of(&args.which.data)? {
+        Some(client) => (client.ask("/api/v1/dead-letters/replay", &chosen).await?, true),
         None => {
             let (_folder_is_ours, letters) = letters(&args.which.data)?;
             (letters.replay(chosen).await?, false)
@@ -179,7 +168,8 @@ async fn replay(args: &DlqReplayArgs) -> Result<(), Failure> {
 }
 
 async fn purge(args: &DlqPurgeArgs) -> Result<(), Failure> {
-    let sql = format!("SELECT count(*) FROM {}{}", table(&args.which), conditions(&args.which, &args.ids)?);
+    let sql =
+        format!("SELECT count(*) FROM {}{}", quoted_table(&args.which.table), conditions(&args.which, &args.ids)?);
     let counted = query::rows(&args.which.data, &sql).await?;
     let count =
         counted.first().map_or(0, |batch| batch.column(0).as_primitive::<arrow::datatypes::Int64Type>().value(0));
@@ -191,8 +181,8 @@ async fn purge(args: &DlqPurgeArgs) -> Result<(), Failure> {
         return Err(Failure::run("nothing was deleted"));
     }
     let chosen = chosen(&args.which, &args.ids);
-    let Purged { purged } = match instance(&args.which.data)? {
-        Some(client) => post(&client, "purge", &chosen).await?,
+    let Purged { purged } = match Client::of(&args.which.data)? {
+        Some(client) => client.ask("/api/v1/dead-letters/purge", &chosen).await?,
         None => {
             let (_folder_is_ours, letters) = letters(&args.which.data)?;
             letters.purge(chosen).await?
@@ -213,25 +203,11 @@ pub(super) fn agreed(question: &str) -> Result<bool, Failure> {
     Ok(answer.trim().eq_ignore_ascii_case("yes"))
 }
 
-/// The Weir that is up on the data folder.
-fn instance(data: &Path) -> Result<Option<Client>, Failure> {
-    let address = DataFolder::peek(data)?.and_then(|occupant| occupant.http);
-    Ok(address.map(|address| Client::new(address.to_string())))
-}
-
 /// The letters of a folder on which nobody runs; nor may anybody while what comes with them is kept.
 fn letters(data: &Path) -> Result<(Shared, StoredLetters), Failure> {
-    let shared = Shared::open(data, LogConfig::default(), Arc::new(SqlCompiler::new()))?;
+    let shared = folder::locked(data)?;
     let letters = StoredLetters::new(Arc::clone(&shared.store), Arc::clone(&shared.log), None);
     Ok((shared, letters))
-}
-
-async fn post<T: DeserializeOwned>(client: &Client, what: &str, chosen: &ChosenLetters) -> Result<T, Failure> {
-    let broken = |error: &dyn std::fmt::Display| Failure::run(format!("the answer cannot be read: {error}"));
-    let body = serde_json::to_value(chosen).map_err(|error| broken(&error))?;
-    let answer = client.post_json(&format!("/api/v1/dead-letters/{what}"), &body).await?;
-    let body = http_body_util::Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
-    serde_json::from_slice(&body.map_err(|error| broken(&error))?.to_bytes()).map_err(|error| broken(&error))
 }
 
 #[cfg(test)]

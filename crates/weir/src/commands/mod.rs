@@ -5,6 +5,7 @@ pub mod check;
 pub mod delete;
 pub mod dlq;
 pub mod explain;
+mod folder;
 pub mod generate;
 pub mod kafka;
 pub mod lag;

@@ -2,7 +2,6 @@
 //! rows; without one the folder is read as it is committed.
 
 use std::io::{self, IsTerminal, Read, Write};
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,7 +11,6 @@ use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::reader::StreamDecoder;
 use http_body_util::BodyExt;
-use weir_disk::DataFolder;
 use weir_query::encode::{Encoder, Format, Summary};
 use weir_query::logs::StagedSearch;
 use weir_query::{Limits, QueryEngine, QueryResult, RunOptions, Search};
@@ -109,8 +107,8 @@ async fn each_batch(
     options: RunOptions,
     take: Take<'_>,
 ) -> Result<(SchemaRef, Summary), Failure> {
-    match DataFolder::peek(data)?.and_then(|occupant| occupant.http) {
-        Some(address) => ask_instance(address, question, &options, take).await,
+    match Client::of(data)? {
+        Some(client) => ask_instance(&client, question, &options, take).await,
         None => ask_folder(data, question, options, take).await,
     }
 }
@@ -152,14 +150,15 @@ async fn ask_folder(
 }
 
 async fn ask_instance(
-    address: SocketAddr,
+    client: &Client,
     question: &Question<'_>,
     options: &RunOptions,
     take: Take<'_>,
 ) -> Result<(SchemaRef, Summary), Failure> {
     let started = Instant::now();
     let (path, body) = question.request(options);
-    let answer = Client::new(address.to_string()).post_json(path, &body).await?;
+    let answer = client.post_json(path, &body).await?;
+    let address = client.address();
     let broken =
         |error: &dyn std::fmt::Display| Failure::run(format!("the answer of http://{address} ends early: {error}"));
     let (mut body, mut decoder, mut rows) = (answer.into_body(), StreamDecoder::new(), 0);

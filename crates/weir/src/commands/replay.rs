@@ -3,27 +3,18 @@
 
 use std::fmt::Write;
 use std::path::Path;
-use std::sync::Arc;
 
-use http_body_util::BodyExt;
 use indicatif::HumanCount;
 use serde_json::json;
-use weir_disk::DataFolder;
-use weir_log::LogConfig;
 use weir_serve::{ReplaySwap, ReplaySwapped, Replays};
-use weir_sql::SqlCompiler;
 
-use super::load;
+use super::{folder, load};
 use crate::cli::{ReplayArgs, SummaryFormat};
 use crate::client::Client;
 use crate::dead_letters::micros;
 use crate::exit::Failure;
 use crate::progress::Progress;
 use crate::replay::{self, Asked, Example, Record, Standing, StoredReplays, TableRecord};
-use crate::running::Shared;
-
-/// The longest answer of an instance.
-const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// Runs the command.
 ///
@@ -68,16 +59,10 @@ pub async fn run(args: &ReplayArgs) -> Result<(), Failure> {
 /// Exchanges rows.
 async fn exchange(data: &Path, record: &Record, way: &str) -> Result<ReplaySwapped, Failure> {
     let asked = ReplaySwap { pipeline: record.pipeline.clone(), id: record.id.clone(), way: way.to_owned() };
-    let address = DataFolder::peek(data)?.and_then(|occupant| occupant.http);
-    let Some(address) = address else {
-        let shared = Shared::open(data, LogConfig::default(), Arc::new(SqlCompiler::new()))?;
-        return Ok(StoredReplays::new(shared.store).swap(asked).await?);
-    };
-    let broken = |error: &dyn std::fmt::Display| Failure::run(format!("the answer cannot be read: {error}"));
-    let body = serde_json::to_value(&asked).map_err(|error| broken(&error))?;
-    let answer = Client::new(address.to_string()).post_json("/api/v1/replays/swap", &body).await?;
-    let body = http_body_util::Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
-    serde_json::from_slice(&body.map_err(|error| broken(&error))?.to_bytes()).map_err(|error| broken(&error))
+    match Client::of(data)? {
+        Some(client) => client.ask("/api/v1/replays/swap", &asked).await,
+        None => Ok(StoredReplays::new(folder::locked(data)?.store).swap(asked).await?),
+    }
 }
 
 fn tell(

@@ -4,10 +4,9 @@ use std::io::{self, Write};
 
 use http_body_util::BodyExt;
 use serde_json::Value;
-use weir_disk::DataFolder;
 
 use crate::cli::{TailArgs, TailFormat};
-use crate::client::Client;
+use crate::client::{Client, escape};
 use crate::exit::Failure;
 use crate::signals;
 
@@ -16,7 +15,7 @@ use crate::signals;
 /// # Errors
 /// When no instance is up on the data folder, or it has no such table.
 pub async fn run(args: &TailArgs) -> Result<(), Failure> {
-    let address = DataFolder::peek(&args.data)?.and_then(|occupant| occupant.http).ok_or_else(|| {
+    let client = Client::of(&args.data)?.ok_or_else(|| {
         Failure::refused(format!("no Weir is up on {}: start one with `weir up --data {0}`", args.data.display()))
     })?;
     let mut path = format!("/api/v1/logs/tail?table={}", escape(&args.table));
@@ -24,7 +23,7 @@ pub async fn run(args: &TailArgs) -> Result<(), Failure> {
         path.push_str("&q=");
         path.push_str(&escape(text));
     }
-    let answer = Client::new(address.to_string()).get(&path).await?;
+    let (answer, address) = (client.get(&path).await?, client.address());
     let mut body = answer.into_body();
     let mut events = Events::default();
     let stop = signals::stop();
@@ -42,15 +41,6 @@ pub async fn run(args: &TailArgs) -> Result<(), Failure> {
             }
         }
     }
-}
-
-/// Percent-encodes everything but letters, digits and `-_.~` (RFC 3986, 2.3).
-fn escape(text: &str) -> String {
-    let escaped = text.bytes().map(|byte| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    });
-    escaped.collect()
 }
 
 /// Cuts a stream of server-sent events into (event, data), whatever the pieces it comes in.
@@ -114,11 +104,6 @@ mod tests {
             let got: Vec<_> = stream.as_bytes().chunks(size).flat_map(|piece| events.push(piece)).collect();
             assert_eq!(got, expected, "pieces of {size}");
         }
-    }
-
-    #[test]
-    fn queries_are_escaped() {
-        assert_eq!(escape("a b&c=ü"), "a%20b%26c%3D%C3%BC");
     }
 
     #[test]

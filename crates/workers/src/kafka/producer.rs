@@ -76,7 +76,7 @@ impl Sender {
         for record in &transaction.records {
             self.send(record)?;
         }
-        if let Err(error) = self.client.flush(self.within) {
+        if let Err(error) = weir_kafka::flush(&self.client, self.within) {
             return Err(self.indefinite("the brokers do not take the records of a transaction", error));
         }
         self.stored()?;

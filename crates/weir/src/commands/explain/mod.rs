@@ -8,9 +8,7 @@ mod plan;
 
 use std::path::Path;
 
-use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use weir_disk::DataFolder;
 
 use super::load;
 use crate::cli::{ExplainArgs, SummaryFormat};
@@ -66,10 +64,8 @@ fn say(format: SummaryFormat, answer: &Value, text: &str) -> Result<(), Failure>
 
 /// What the pipeline `name` is doing, where a Weir is up on `data`.
 async fn running(name: &str, data: &Path) -> Result<Option<Value>, Failure> {
-    let Some(address) = DataFolder::peek(data)?.and_then(|occupant| occupant.http) else { return Ok(None) };
-    let answer = Client::new(address.to_string()).get("/api/v1/pipelines").await?;
-    let body = answer.into_body().collect().await.map_err(|error| Failure::run(error.to_string()))?.to_bytes();
-    let mut answer: Value = serde_json::from_slice(&body).map_err(|error| Failure::run(error.to_string()))?;
+    let Some(client) = Client::of(data)? else { return Ok(None) };
+    let mut answer: Value = client.fetch("/api/v1/pipelines").await?;
     let pipelines = answer.get_mut("pipelines").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
     Ok(pipelines.into_iter().find(|pipeline| pipeline["name"] == name))
 }
