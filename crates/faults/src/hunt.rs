@@ -8,7 +8,7 @@ use weir_model::{Planted, plant};
 use crate::{Of, Options, search};
 
 /// What workers must stumble over; everything else is for the pipeline alone.
-const OF_WORKERS: [Planted; 10] = [
+const OF_WORKERS: [Planted; 11] = [
     Planted::RedeliveredTaken,
     Planted::BundleRemovedEarly,
     Planted::BundleIgnored,
@@ -19,6 +19,7 @@ const OF_WORKERS: [Planted; 10] = [
     Planted::NotAborted,
     Planted::SlowProducerKept,
     Planted::OffsetsBeside,
+    Planted::CommitNotConfirmed,
 ];
 /// Both must stumble over these.
 const OF_BOTH: [Planted; 1] = [Planted::SnapshotNameReused];

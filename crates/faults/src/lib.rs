@@ -47,6 +47,8 @@ pub struct Ran {
     pub mishaps: u64,
     /// How often damage made a start be refused, until it was undone.
     pub refused: u64,
+    /// How many markers of commits that were granted brokers have forgotten.
+    pub forgotten: u64,
 }
 
 /// What did not hold.

@@ -72,6 +72,23 @@ impl Cluster {
         }
     }
 
+    /// The broker that answers for a group: it leads the partition in which the offsets of the group are.
+    ///
+    /// # Errors
+    /// `Refused` when the brokers do not say it, or nobody does yet.
+    pub fn coordinator(&self, group: &str) -> Result<usize, BrokerError> {
+        let client: BaseConsumer = self.client().create().map_err(refused)?;
+        let metadata = client.fetch_metadata(Some("__consumer_offsets"), DEADLINE).map_err(refused)?;
+        let partitions = metadata.topics().first().map_or(&[][..], |topic| topic.partitions());
+        // As `Utils.abs(group.hashCode())` does in Java.
+        let hash = group.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+        let of_group = (hash & i32::MAX) % i32::try_from(partitions.len()).unwrap_or(i32::MAX).max(1);
+        let leader = partitions.iter().find(|partition| partition.id() == of_group).map(|partition| partition.leader());
+        leader
+            .and_then(|leader| usize::try_from(leader).ok())
+            .ok_or_else(|| BrokerError::Refused(format!("nobody answers for the group {group}")))
+    }
+
     /// Deletes a topic and its records.
     ///
     /// # Errors

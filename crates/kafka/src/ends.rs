@@ -14,7 +14,7 @@ use crate::{Connection, Speaker, read_committed_only, seam_error};
 /// How often they are asked for.
 const EVERY: Duration = Duration::from_secs(2);
 /// How long the brokers may take for one answer.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
+const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How many events of the client are heard in between.
 const EVENTS_MAX: usize = 100;
@@ -94,7 +94,13 @@ impl Ends {
         }
         let answer = match consumer.offsets_for_times(asked, ANSWER_DEADLINE) {
             Ok(answer) => answer,
-            Err(error) => return tracing::debug!(%error, "the brokers do not say where partitions end"),
+            Err(error) => {
+                tracing::debug!(%error, "the brokers do not say where partitions end");
+                // The client goes on asking a leader that is gone, unless somebody asks for the leaders.
+                let topics: BTreeSet<&String> = wanted.iter().map(|(topic, _)| topic).collect();
+                topics.into_iter().all(|topic| consumer.fetch_metadata(Some(topic), ANSWER_DEADLINE).is_ok());
+                return;
+            }
         };
         let ends = answer.elements().into_iter().filter_map(|place| match place.offset() {
             Offset::Offset(end) => Some(((place.topic().to_owned(), place.partition()), u64::try_from(end).ok()?)),

@@ -7,6 +7,7 @@ mod error;
 mod extents;
 mod flush;
 mod hearing;
+mod offsets;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -20,5 +21,6 @@ pub use error::{kind_of, seam_error};
 pub use extents::{Extent, extents, group_offsets};
 pub use flush::flush;
 pub use hearing::Hearing;
+pub use offsets::TransactionOffsets;
 pub use token::{TokenLogin, token_in};
 pub use topics::{TopicConfig, TopicOutcome, TopicsFile};

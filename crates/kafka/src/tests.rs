@@ -1,6 +1,13 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::mocking::{MockCluster, MockCoordinator};
+use rdkafka::producer::{BaseProducer, Producer};
+use rdkafka::{Offset, TopicPartitionList};
 use weir_model::{ErrorKind, Secret};
 
 use super::*;
@@ -54,4 +61,44 @@ fn an_error_says_whether_trying_again_can_help() {
     assert_eq!(kind(RDKafkaErrorCode::SaslAuthenticationFailed), ErrorKind::Config);
     assert_eq!(kind(RDKafkaErrorCode::BadMessage), ErrorKind::Corrupt);
     assert_eq!(kind(RDKafkaErrorCode::Fenced), ErrorKind::Closed);
+}
+
+#[test]
+fn a_call_that_never_returns_is_left_behind_and_the_next_one_is_waited_for_longer() {
+    const WITHIN: Duration = Duration::from_secs(20);
+    let cluster = MockCluster::new(3).expect("a cluster without a log");
+    cluster.create_topic("in", 1, 3).expect("a topic");
+    cluster.coordinator(MockCoordinator::Transaction("weir".to_owned()), 1).expect("it answers for transactions");
+    cluster.coordinator(MockCoordinator::Group("weir".to_owned()), 2).expect("it answers for the group");
+    let mut settings = ClientConfig::new();
+    settings.set("bootstrap.servers", cluster.bootstrap_servers());
+    let group: BaseConsumer = settings.clone().set("group.id", "weir").create().expect("a consumer");
+    let group = Arc::new(group.group_metadata().expect("it has a group"));
+    let producer: BaseProducer<Hearing> =
+        settings.set("transactional.id", "weir").create_with_context(Hearing::default()).expect("a producer");
+    let producer = Arc::new(producer);
+    producer.init_transactions(WITHIN).expect("the brokers are well");
+    producer.begin_transaction().expect("nothing else is open");
+    let sends = TransactionOffsets::default();
+    let send = || {
+        let mut offsets = TopicPartitionList::new();
+        offsets.add_partition_offset("in", 0, Offset::Offset(7)).expect("an offset");
+        let began = Instant::now();
+        (sends.send(&producer, offsets, Arc::clone(&group), WITHIN), began.elapsed())
+    };
+    assert_eq!(send().0, Some(Ok(())));
+
+    cluster.broker_down(2).expect("it can be stopped");
+    let (answer, took) = send();
+    assert_eq!(answer, None);
+    assert!(took < WITHIN / 4, "{took:?}");
+    // Another call, which the client refuses as long as the first one is not over.
+    assert!(matches!(send().0, Some(Err(_))));
+
+    cluster.broker_up(2).expect("it can be started");
+    let since = Instant::now();
+    while Arc::strong_count(&producer) > 1 {
+        assert!(since.elapsed() < 3 * WITHIN, "the call that was left behind does not end");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
 }

@@ -75,6 +75,7 @@ bugs! {
     NotAborted = "not-aborted": "a transaction whose offsets were refused is not aborted, and the next one goes on with it",
     SlowProducerKept = "slow-producer-kept": "a producer whose commit may have been sent twice is used again",
     OffsetsBeside = "offsets-beside": "a worker commits its offsets after its transaction instead of in it",
+    CommitNotConfirmed = "commit-not-confirmed": "a worker waits for ever for a commit of its own that brokers have granted and not marked",
 }
 
 /// Plants a bug, or none.

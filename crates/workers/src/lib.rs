@@ -32,7 +32,7 @@ use weir_observe::PipelineState;
 use worker::Worker;
 
 pub use broker::{Broker, Committed, Event, Extent, Outgoing, Place, PlaceEnds, Transaction};
-pub use kafka::{KafkaBroker, Leftovers};
+pub use kafka::{KafkaBroker, Past};
 pub use pace::{MachinePace, Pace};
 pub use share::{Candidate, Refusal, Share, SharedSource, Sharing, StatePlace};
 pub use worker::Surroundings;
@@ -50,8 +50,8 @@ const NAMESAKES_MAX: usize = 20;
 /// # Errors
 /// Why it cannot go on: what beginning anew would not mend.
 pub fn run(share: &Share, instance: &str, around: &Surroundings, stop: &dyn Fn() -> bool) -> SeamResult<()> {
-    let leftovers = Leftovers::default();
-    run_over(share, around, stop, &|| KafkaBroker::open(share, instance, around.runtime.clone(), &leftovers))
+    let past = Past::default();
+    run_over(share, around, stop, &|| KafkaBroker::open(share, instance, around.runtime.clone(), &past))
 }
 
 /// As [`run`], each time over what `open` opens.

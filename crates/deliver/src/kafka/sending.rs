@@ -1,5 +1,6 @@
 //! A producer and what has become of what it was given. Blocks. Refuses to forget a record that was not stored.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
@@ -24,7 +25,7 @@ const QUEUE_KIB_MAX: u64 = 64 << 10;
 /// Sends records to one topic.
 pub(super) struct Sending {
     topic: String,
-    pub(super) producer: BaseProducer<Hearing>,
+    pub(super) producer: Arc<BaseProducer<Hearing>>,
     hearing: Hearing,
 }
 
@@ -58,7 +59,7 @@ impl Sending {
             .create_with_context(hearing.clone())
             .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
         config.connection().introduce(|time| producer.poll(time));
-        Ok(Self { topic: config.topic.clone(), producer, hearing })
+        Ok(Self { topic: config.topic.clone(), producer: Arc::new(producer), hearing })
     }
 
     /// Gives the client a record; waits while its queue is full.

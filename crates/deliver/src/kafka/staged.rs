@@ -23,7 +23,7 @@ use rdkafka::producer::Producer;
 use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 use weir_disk::{ChecksummedWriter, checksum_of, disk_error, publish, read_file, remove_leftovers};
-use weir_kafka::{Speaker, kind_of, seam_error};
+use weir_kafka::{Speaker, TransactionOffsets, kind_of, seam_error};
 use weir_model::{Epoch, ErrorKind, Prepared, RejectedRow, SeamError, SeamResult, Vfs};
 
 use super::config::KafkaOutput;
@@ -78,6 +78,7 @@ pub(super) struct Staged {
     /// The file that the last commit names.
     committed: Option<String>,
     contact: Option<Contact>,
+    offsets: TransactionOffsets,
     /// Rows of the epoch that is being built are gone: it can only begin anew.
     lost: bool,
 }
@@ -110,6 +111,7 @@ impl Staged {
             last_with_rows: None,
             committed: note.and_then(|note| note.rows).map(|rows| rows.file),
             contact: None,
+            offsets: TransactionOffsets::default(),
             lost: false,
         })
     }
@@ -252,7 +254,7 @@ impl Staged {
             return Err(SeamError::new(ErrorKind::Corrupt, message));
         }
         let mut contact = self.contact.take().expect("the brokers were asked before");
-        let outcome = transaction(&contact, &self.config.topic, epoch, &bytes);
+        let outcome = transaction(&contact, &self.config.topic, epoch, &bytes, &self.offsets);
         // The next contact asks the brokers what became of it, and the rows are still here.
         outcome.map_err(|error| match error.kind {
             ErrorKind::Unknown => SeamError { kind: ErrorKind::Retry, ..error },
@@ -278,7 +280,13 @@ impl Staged {
     }
 }
 
-fn transaction(contact: &Contact, topic: &str, epoch: Epoch, bytes: &[u8]) -> SeamResult<()> {
+fn transaction(
+    contact: &Contact,
+    topic: &str,
+    epoch: Epoch,
+    bytes: &[u8],
+    into: &TransactionOffsets,
+) -> SeamResult<()> {
     let failed = |doing: &str| {
         let doing = format!("{doing} for {topic}");
         // A producer that may not go on is made anew, and asks the brokers what became of the transaction.
@@ -296,9 +304,13 @@ fn transaction(contact: &Contact, topic: &str, epoch: Epoch, bytes: &[u8]) -> Se
     let offset = Offset::Offset(i64::try_from(epoch.0).unwrap_or(i64::MAX));
     offsets.add_partition_offset(topic, 0, offset).map_err(failed("the epoch cannot be an offset"))?;
     let group = contact.group.group_metadata().expect("the client has a group");
-    producer
-        .send_offsets_to_transaction(&offsets, &group, ANSWER_DEADLINE)
-        .map_err(failed("the epoch is not part of the transaction"))?;
+    match into.send(producer, offsets, Arc::new(group), ANSWER_DEADLINE) {
+        Some(outcome) => outcome.map_err(failed("the epoch is not part of the transaction"))?,
+        None => {
+            let message = format!("nobody says whether the epoch is part of the transaction for {topic}");
+            return Err(SeamError::new(ErrorKind::Retry, message));
+        }
+    }
     producer.commit_transaction(ANSWER_DEADLINE).map_err(failed("a transaction was not committed"))
 }
 

@@ -10,10 +10,12 @@ use weir_workers::{Broker, Committed, Event, Extent, Place, Share, Transaction};
 
 use super::clockwork::Clockwork;
 use super::cluster::group::Membership;
-use super::producer::Producer;
+use super::producer::{Past, Producer};
 
 /// How long brokers may take for one answer.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
+/// Offsets that are undecided for longer may be those of a commit that was granted.
+const CONFIRMED_AFTER: Duration = Duration::from_secs(5);
 /// After so long it is asked again.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// So many percent of records have to be waited for, and how long at most, in milliseconds.
@@ -54,9 +56,15 @@ enum Found {
 
 impl SimBroker {
     /// As `KafkaBroker::open`: the producer first, so that nothing of an earlier life is undecided.
-    pub(super) fn open(clockwork: &Clockwork, process: usize, share: &Share, instance: &str) -> SeamResult<Self> {
+    pub(super) fn open(
+        clockwork: &Clockwork,
+        process: usize,
+        (share, instance): (&Share, &str),
+        past: &Past,
+    ) -> SeamResult<Self> {
         let name = format!("{}/{instance}", share.sharing.group);
-        let producer = Producer::open(clockwork, process, &name, share.sharing.transaction)?;
+        let within = share.sharing.transaction;
+        let producer = Producer::open(clockwork, process, &name, (within, past.clone()))?;
         let client = clockwork.with(|cluster, agenda| cluster.enter(agenda, process, instance));
         Ok(Self {
             clockwork: clockwork.clone(),
@@ -188,10 +196,16 @@ impl Broker for SimBroker {
             return Ok(BTreeMap::new());
         }
         let (since, is_stable) = (self.now(), !planted!(StableNotRequired));
+        let mut is_confirmed = planted!(CommitNotConfirmed);
         loop {
             self.served()?;
             if let Some(committed) = self.clockwork.with(|cluster, _| cluster.group.committed(places, is_stable)) {
                 return Ok(committed);
+            }
+            if !is_confirmed && self.now() - since >= CONFIRMED_AFTER {
+                is_confirmed = true;
+                self.producer.confirm()?;
+                continue;
             }
             if self.now() - since >= self.undecided_within {
                 let message = "the brokers did not say what the group has committed";

@@ -21,6 +21,7 @@ use super::cluster::Cluster;
 use super::cluster::log::Log;
 use super::oracle;
 use super::pipeline::{IN, LATE, LETTERS, OUT, share};
+use super::producer::Past;
 use super::scenario::{Mishap, Scenario, Shape, What};
 use crate::{Failure, Ran};
 
@@ -58,7 +59,7 @@ pub fn run(scenario: &Scenario) -> Result<Ran, Failure> {
     });
     clockwork.with(|cluster, agenda| {
         (ran.trace, ran.operations) = agenda.sum();
-        ran.refused = cluster.group.fenced;
+        (ran.refused, ran.forgotten) = (cluster.group.fenced, cluster.forgotten);
         match agenda.failure().map_or(played, Err) {
             Ok(()) => Ok(ran),
             Err(what) => {
@@ -70,6 +71,7 @@ pub fn run(scenario: &Scenario) -> Result<Ran, Failure> {
 
 fn cluster(scenario: &Scenario, share: &Share) -> Cluster {
     let mut cluster = Cluster::new(share.sharing.session, share.sharing.transaction, scenario.weather);
+    cluster.forgets = scenario.forgets;
     cluster.topic(IN, i32::try_from(scenario.partitions).unwrap_or(1));
     cluster.topic(OUT, OUT_PARTITIONS);
     cluster.topic(LATE, 1);
@@ -194,7 +196,8 @@ impl Play<'_, '_> {
             clockwork.live(process, || {
                 let around = surroundings(&clockwork, process, share, disk);
                 let instance = format!("worker-{worker}");
-                let open = || SimBroker::open(&clockwork, process, share, &instance);
+                let past = Past::default();
+                let open = || SimBroker::open(&clockwork, process, (share, &instance), &past);
                 let result = weir_workers::run_over(share, &around, &|| stop.load(Ordering::SeqCst), &open);
                 *ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
             });

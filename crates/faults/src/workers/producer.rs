@@ -2,11 +2,12 @@
 //! `weir-workers` over librdkafka.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use weir_model::{ErrorKind, SeamError, SeamResult, planted};
-use weir_workers::{Outgoing, Place, Transaction};
+use weir_workers::{Committed, Outgoing, Place, Transaction};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::clockwork::Clockwork;
@@ -16,12 +17,19 @@ use super::cluster::{Answer, Heard, Refused, Request};
 
 /// After so long the client takes a connection for dead, and sends once more what was sent, which may be done twice.
 const SENT_AGAIN_AFTER: Duration = Duration::from_secs(4);
+/// Brokers that need longer for the records of a transaction may have been away meanwhile.
+const SLOW: Duration = Duration::from_secs(1);
 /// A producer whose transaction took longer is made anew: less than that.
 const PROMPT: Duration = Duration::from_secs(3);
 /// How long it is waited before something is asked again.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// How many records are sent at once.
 const BATCH: usize = 16;
+
+/// What the producers of one process remember over its lives: as in `weir-workers`, whether the last commit that had offsets
+/// was granted. Clones are the same.
+#[derive(Clone, Default)]
+pub(super) struct Past(Arc<AtomicBool>);
 
 /// Makes transactions.
 pub(super) struct Producer {
@@ -31,6 +39,7 @@ pub(super) struct Producer {
     within: Duration,
     identity: Identity,
     batches: u64,
+    past: Past,
 }
 
 /// Why something was not done.
@@ -40,9 +49,14 @@ enum Failed {
 }
 
 impl Producer {
-    pub(super) fn open(clockwork: &Clockwork, process: usize, name: &str, within: Duration) -> SeamResult<Self> {
-        let name = name.to_owned();
-        let mut own = Self { clockwork: clockwork.clone(), process, name, within, identity: (0, 0), batches: 0 };
+    pub(super) fn open(
+        clockwork: &Clockwork,
+        process: usize,
+        name: &str,
+        (within, past): (Duration, Past),
+    ) -> SeamResult<Self> {
+        let (clockwork, name) = (clockwork.clone(), name.to_owned());
+        let mut own = Self { clockwork, process, name, within, identity: (0, 0), batches: 0, past };
         own.begin()?;
         Ok(own)
     }
@@ -66,6 +80,10 @@ impl Producer {
         self.produce(of)
             .map_err(|failed| indefinite("the brokers do not take the records of a transaction", &failed))?;
         let offsets = Arc::new(transaction.offsets.clone());
+        if self.now() - started > SLOW && self.past.0.load(Ordering::Relaxed) && !self.is_settled(&offsets) {
+            return Err(self.settle());
+        }
+        self.past.0.store(false, Ordering::Relaxed);
         if !planted!(OffsetsBeside) {
             let member = Membership { is_said: !planted!(MembershipNotSaid), ..member.clone() };
             let said = self
@@ -78,6 +96,7 @@ impl Producer {
         if let Err(failed) = self.ask(&Request::End { identity, is_commit: true }) {
             return Err(indefinite("a transaction was not committed", &failed));
         }
+        self.past.0.store(true, Ordering::Relaxed);
         if planted!(OffsetsBeside) {
             self.clockwork.wait(self.process, ASKED_AGAIN_AFTER);
             self.clockwork.with(|cluster, _| cluster.group.offsets.extend(offsets.iter().cloned()));
@@ -86,6 +105,41 @@ impl Producer {
             // It is committed; but without another producer nothing more can be.
             self.begin().map_err(|error| SeamError { kind: ErrorKind::Unknown, ..error })?;
         }
+        Ok(())
+    }
+
+    /// Whether the offsets of the last transaction are decided.
+    fn is_settled(&self, offsets: &[(Place, Committed)]) -> bool {
+        let places: Vec<Place> = offsets.iter().map(|(place, _)| place.clone()).collect();
+        planted!(CommitNotConfirmed)
+            || self.clockwork.with(|cluster, agenda| {
+                !cluster.is_down(agenda.now) && cluster.group.committed(&places, true).is_some()
+            })
+    }
+
+    /// An abort with offsets in it would take back what is granted and not decided.
+    fn settle(&mut self) -> SeamError {
+        if let Err(failed) = self.ask(&Request::End { identity: self.identity, is_commit: false }) {
+            return indefinite("a transaction after one that is not decided was not aborted", &failed);
+        }
+        let message = "the brokers had not decided the transaction before";
+        self.confirm().err().unwrap_or_else(|| SeamError::new(ErrorKind::Retry, message))
+    }
+
+    /// Commits an offset that nobody reads, as nobody in particular: whatever the last commit has left undecided in the group
+    /// is decided by its marker. Only where that commit was granted.
+    pub(super) fn confirm(&mut self) -> SeamResult<()> {
+        if !self.past.0.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let identity = self.identity;
+        let nobody = Membership { instance: String::new(), generation: -1, member: 0, is_said: false };
+        let unread = Committed { offset: 0, metadata: String::new() };
+        let offsets = Arc::new(vec![(Place::new(super::pipeline::OUT, 0), unread)]);
+        self.ask(&Request::Add { identity, places: Vec::new(), offsets: true })
+            .and_then(|_| self.ask(&Request::Offsets { identity, member: nobody, offsets }))
+            .and_then(|_| self.ask(&Request::End { identity, is_commit: true }))
+            .map_err(|failed| indefinite("what was granted may not be confirmed", &failed))?;
         Ok(())
     }
 

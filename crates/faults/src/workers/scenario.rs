@@ -41,6 +41,10 @@ pub struct Scenario {
     pub bad_every: u64,
     /// How requests fare as long as things go wrong.
     pub weather: Weather,
+    /// Whether brokers that die forget the markers of granted commits that were on their way to the group (ADR 0018). Only
+    /// whoever knows that its commit was granted can help: workers who are killed then, or do not hear the answer, would wait
+    /// for ever, so nothing of that goes wrong beside it.
+    pub forgets: bool,
     /// What goes wrong, and when.
     pub mishaps: Vec<Mishap>,
 }
@@ -154,6 +158,7 @@ impl Scenario {
             bad_every: random.pick(&[0, 0, 7]),
             is_disordered: false,
             weather,
+            forgets: false,
             mishaps: Vec::new(),
         };
         scenario.mishaps = (0..random.pick(&[1, 3, 5, 8])).map(|_| scenario.mishap(&mut random)).collect();
@@ -161,7 +166,19 @@ impl Scenario {
             scenario.mishaps.push(Mishap { at_ms: SPAN_MS, what: What::Recreate });
         }
         scenario.is_disordered = shape == Shape::Counts && random.percent(30);
+        if random.percent(4) {
+            scenario.forgets(&mut random);
+        }
         scenario
+    }
+
+    /// Brokers die once and forget what was granted; nothing else goes wrong.
+    fn forgets(&mut self, random: &mut Random) {
+        self.forgets = true;
+        self.weather = Weather { way_ms: self.weather.way_ms.min(40), ..Weather::default() };
+        let at_ms = self.written_ms(random.below(self.portions)) + random.below(self.epoch_ms + 200);
+        let for_ms = random.pick(&[300, 4_500]) + random.below(300);
+        self.mishaps = vec![Mishap { at_ms, what: What::Brokers { for_ms } }];
     }
 
     /// Record `id`. In a partition event time never goes back, but for disorder.

@@ -54,3 +54,16 @@ fn a_topic_that_was_made_anew_is_refused_by_name() {
     scenario.mishaps = vec![Mishap { at_ms: 0, what: What::Recreate }];
     run(&scenario).expect("all workers refuse");
 }
+
+/// The brokers die at every 50 ms of its first commits, for longer than sessions last: what it has committed has to be asked for.
+#[test]
+fn a_granted_commit_whose_marker_is_forgotten_is_confirmed_by_whoever_made_it() {
+    let mut forgotten = 0;
+    for at in 0..80 {
+        let mut scenario = calm(Shape::Through);
+        (scenario.ids, scenario.portions, scenario.epoch_ms, scenario.forgets) = (240, 30, 100, true);
+        scenario.mishaps = vec![Mishap { at_ms: 1_300 + at * 50, what: What::Brokers { for_ms: 4_500 } }];
+        forgotten += run(&scenario).unwrap_or_else(|failure| panic!("brokers that die at {at}: {failure}")).forgotten;
+    }
+    assert!(forgotten > 0, "no death met a marker");
+}

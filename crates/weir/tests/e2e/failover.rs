@@ -79,7 +79,7 @@ impl Watched {
 }
 
 /// Watches until so many records have come into each topic; the longest time in which nothing came into each, from now on.
-fn silences(watched: &mut [Watched], until: i64) -> Vec<Duration> {
+fn silences(watched: &mut [Watched], until: i64, feed: &AtomicI64) -> Vec<Duration> {
     let started = Instant::now();
     let mut longest = vec![Duration::ZERO; watched.len()];
     watched.iter_mut().for_each(|topic| topic.last = started);
@@ -91,7 +91,11 @@ fn silences(watched: &mut [Watched], until: i64) -> Vec<Duration> {
                 (topic.came, topic.last) = (topic.came + 1, now);
             }
             let (name, came) = (topic.name, topic.came);
-            assert!(topic.last.elapsed() < PATIENCE, "{name}: nothing comes after {came} of {until} records");
+            let fed = fed(feed);
+            assert!(
+                topic.last.elapsed() < PATIENCE,
+                "{name}: nothing comes after {came} of {until} records, {fed} are fed"
+            );
         }
     }
     longest
@@ -101,9 +105,17 @@ fn fed(feed: &AtomicI64) -> i64 {
     feed.load(Ordering::Relaxed)
 }
 
-/// These of three brokers die, one after the other is back. For how long nothing came is printed, and no condition: on a machine
-/// that does other things it says more of those.
-async fn brokers_die(nodes: std::ops::RangeInclusive<usize>) {
+/// Which of three brokers die.
+enum Die {
+    /// The one that answers for the group of the workers.
+    Coordinator,
+    /// All, one after the other is back.
+    Each,
+}
+
+/// For how long nothing came when a broker died is printed, and no condition: on a machine that does other things it says more
+/// of those.
+async fn brokers_die(die: Die) {
     let kafka = kafka_of(Cluster::start_with(3, &[LOOKS_SELDOM]).expect("three brokers")).await;
     kafka.topic("alone", 3).await.expect("a topic");
     let team = Team::new(&kafka, THROUGH, "failover").await.with_transactions_of(PATIENT);
@@ -112,15 +124,20 @@ async fn brokers_die(nodes: std::ops::RangeInclusive<usize>) {
     let telling = Telling(&workers);
     let ids = while_fed(&kafka, |feed| {
         let mut watched = [Watched::new("workers", &kafka, &team.out), Watched::new("one process", &kafka, "alone")];
+        silences(&mut watched, fed(feed) + BETWEEN, feed);
+        let nodes = match die {
+            Die::Coordinator => vec![kafka.coordinator(&team.group).expect("the group has committed")],
+            Die::Each => vec![1, 2, 3],
+        };
         for node in nodes {
-            silences(&mut watched, fed(feed) + BETWEEN);
+            silences(&mut watched, fed(feed) + BETWEEN, feed);
             kafka.node(node).kill();
-            let silent = silences(&mut watched, fed(feed) + 4 * BETWEEN);
+            let silent = silences(&mut watched, fed(feed) + 4 * BETWEEN, feed);
             println!("broker {node} of 3 killed: workers silent for {:?}, one process for {:?}", silent[0], silent[1]);
             kafka.node(node).start().expect("it starts again");
             kafka.in_sync().expect("it takes part again");
         }
-        silences(&mut watched, fed(feed) + BETWEEN);
+        silences(&mut watched, fed(feed) + BETWEEN, feed);
     });
     drop(telling);
     team.until(usize::try_from(ids).unwrap(), &mut workers.iter_mut().collect::<Vec<_>>());
@@ -130,15 +147,14 @@ async fn brokers_die(nodes: std::ops::RangeInclusive<usize>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "three brokers want a machine to themselves: cargo xtask nightly kafka"]
 async fn one_of_three_brokers_dies_and_every_id_arrives_once_with_and_without_workers() {
-    brokers_die(1..=1).await;
+    brokers_die(Die::Coordinator).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "three brokers want a machine to themselves: cargo xtask nightly kafka"]
 async fn each_of_three_brokers_dies_and_every_id_arrives_once_with_and_without_workers() {
-    brokers_die(1..=3).await;
+    brokers_die(Die::Each).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,7 +171,7 @@ async fn the_broker_dies_again_and_again_in_the_middle_of_commits_and_every_id_c
     let ids = while_fed(&kafka, |feed| {
         let mut watched = [Watched::new("one process", &kafka, "alone")];
         for _ in 0..BLOWS {
-            silences(&mut watched, fed(feed) + BETWEEN);
+            silences(&mut watched, fed(feed) + BETWEEN, feed);
             kafka.node(1).kill();
             kafka.node(1).start().expect("it starts again");
         }

@@ -17,7 +17,7 @@ use super::ANSWER_DEADLINE;
 
 /// The topics in which something may lie. Clones are the same.
 #[derive(Clone, Default)]
-pub struct Leftovers(Arc<Mutex<BTreeSet<Arc<str>>>>);
+pub(super) struct Leftovers(Arc<Mutex<BTreeSet<Arc<str>>>>);
 
 impl Leftovers {
     /// A transaction begins that writes into these topics.

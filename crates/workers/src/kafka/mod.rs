@@ -7,6 +7,7 @@
 mod admin;
 mod leftovers;
 mod member;
+mod past;
 mod producer;
 mod reading;
 
@@ -25,8 +26,8 @@ use weir_kafka::{Asking, Ends, Introduction, Speaker, kind_of, seam_error};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use self::admin::Admin;
-pub use self::leftovers::Leftovers;
 use self::member::Member;
+pub use self::past::Past;
 use self::producer::Sender;
 use self::reading::Reading;
 use crate::broker::{Broker, Committed, Event, Extent, Place, PlaceEnds, Transaction};
@@ -34,6 +35,10 @@ use crate::share::Share;
 
 /// How long the brokers may take for one answer.
 pub(crate) const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
+/// Offsets that are undecided for longer may be those of a commit that was granted.
+const CONFIRMED_AFTER: Duration = Duration::from_secs(5);
+/// How long the brokers may take to say in the middle of a transaction what the one before has committed.
+const SETTLED_WITHIN: Duration = Duration::from_secs(2);
 /// The client is left alone for so long before it is asked again.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// How long it is waited in one go for records, so that the group is heard.
@@ -64,7 +69,7 @@ impl KafkaBroker {
     ///
     /// # Errors
     /// `Config` when a setting or topic is not right; `Retry` when no broker answers.
-    pub fn open(share: &Share, instance: &str, runtime: Handle, leftovers: &Leftovers) -> SeamResult<Self> {
+    pub fn open(share: &Share, instance: &str, runtime: Handle, past: &Past) -> SeamResult<Self> {
         let first: &KafkaConfig = &share.sources[0].kafka;
         let settings = first.connection().settings()?;
         let sharing = &share.sharing;
@@ -80,7 +85,7 @@ impl KafkaBroker {
             subscribed.push(share.partials_topic());
         }
         let id = format!("{}/{instance}", sharing.group);
-        let sender = Sender::open(&settings, introduction, &id, (share, leftovers.clone()))?;
+        let sender = Sender::open(&settings, introduction, &id, (share, past.clone()))?;
         let refresh = share.sources.iter().map(|source| source.kafka.refresh.std()).min().unwrap_or(WAIT_MAX);
         let member = Member::join(&settings, sharing, (instance, refresh), &subscribed)?;
         let buffer = share.sources.iter().map(|source| source.kafka.buffer_bytes_max.0).max().unwrap_or(16 << 20);
@@ -101,30 +106,40 @@ impl KafkaBroker {
         })
     }
 
-    /// What a group has committed; asks again while brokers are coming up or transactions are undecided.
-    fn asked(
-        &self,
-        group: &BaseConsumer<impl rdkafka::consumer::ConsumerContext>,
-        places: &[Place],
-    ) -> SeamResult<TopicPartitionList> {
-        let started = Instant::now();
-        loop {
-            let mut asked = TopicPartitionList::new();
-            for place in places {
-                asked.add_partition(&place.topic, place.partition);
-            }
-            let error = match group.committed_offsets(asked, ANSWER_DEADLINE) {
-                Ok(answer) => match answer.elements().iter().find_map(|place| place.error().err()) {
-                    None => return Ok(answer),
-                    Some(error) => error,
-                },
-                Err(error) => error,
-            };
-            if kind_of(&error) != ErrorKind::Retry || started.elapsed() >= self.undecided_within {
-                return Err(seam_error("the brokers did not say what the group has committed", error));
-            }
-            std::thread::park_timeout(ASKED_AGAIN_AFTER);
+    /// What this group has committed. What its own last commit has left undecided does not stay so.
+    fn own(&mut self, places: &[Place]) -> SeamResult<TopicPartitionList> {
+        match asked(self.member.client(), places, CONFIRMED_AFTER) {
+            Err(error) if error.kind == ErrorKind::Retry => {}
+            answer => return answer,
         }
+        self.sender.confirm()?;
+        asked(self.member.client(), places, self.undecided_within)
+    }
+}
+
+/// What a group has committed; asks again for so long while brokers are coming up or transactions are undecided.
+fn asked(
+    group: &BaseConsumer<impl rdkafka::consumer::ConsumerContext>,
+    places: &[Place],
+    within: Duration,
+) -> SeamResult<TopicPartitionList> {
+    let started = Instant::now();
+    loop {
+        let mut asked = TopicPartitionList::new();
+        for place in places {
+            asked.add_partition(&place.topic, place.partition);
+        }
+        let error = match group.committed_offsets(asked, within.min(ANSWER_DEADLINE)) {
+            Ok(answer) => match answer.elements().iter().find_map(|place| place.error().err()) {
+                None => return Ok(answer),
+                Some(error) => error,
+            },
+            Err(error) => error,
+        };
+        if kind_of(&error) != ErrorKind::Retry || started.elapsed() >= within {
+            return Err(seam_error("the brokers did not say what the group has committed", error));
+        }
+        std::thread::park_timeout(ASKED_AGAIN_AFTER);
     }
 }
 
@@ -185,7 +200,7 @@ impl Broker for KafkaBroker {
             return Ok(BTreeMap::new());
         }
         let answer = match group {
-            None => self.asked(self.member.client(), places)?,
+            None => self.own(places)?,
             Some(other) => {
                 let mut settings = self.settings.clone();
                 settings.set("group.id", other).set("isolation.level", "read_committed");
@@ -193,7 +208,7 @@ impl Broker for KafkaBroker {
                     .create_with_context(Speaker::default())
                     .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
                 self.introduction.of(|time| drop(client.poll(time)));
-                self.asked(&client, places)?
+                asked(&client, places, self.undecided_within)?
             }
         };
         let mut committed = BTreeMap::new();
@@ -245,7 +260,9 @@ impl Broker for KafkaBroker {
         let member = self.member.metadata().ok_or_else(|| {
             SeamError::new(ErrorKind::Retry, "the group has given nothing yet, so that nothing can be committed")
         })?;
-        self.sender.commit(transaction, member)
+        let places: Vec<Place> = transaction.offsets.iter().map(|(place, _)| place.clone()).collect();
+        let is_settled = || asked(self.member.client(), &places, SETTLED_WITHIN).is_ok();
+        self.sender.commit(transaction, member, is_settled)
     }
 
     fn ends(&self) -> Option<PlaceEnds> {

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
-use weir_kafka::{Hearing, Introduction, seam_error};
+use weir_kafka::{Hearing, Introduction, Speaker, seam_error};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use super::is_namesake;
-use super::leftovers::Leftovers;
+use super::past::Past;
 use crate::broker::{Outgoing, Transaction};
 use crate::share::Share;
 
@@ -23,14 +23,21 @@ const QUEUE_KIB_MAX: u64 = 64 << 10;
 /// producer is not used again.
 const PROMPT: Duration = Duration::from_secs(10);
 
+/// Brokers that need longer for the records of a transaction may have been away meanwhile.
+const SLOW: Duration = Duration::from_secs(1);
+
 /// Makes transactions.
 pub(super) struct Sender {
     settings: ClientConfig,
     introduction: Introduction,
     within: Duration,
-    client: BaseProducer<Hearing>,
+    client: Arc<BaseProducer<Hearing>>,
     hearing: Hearing,
-    leftovers: Leftovers,
+    past: Past,
+    /// How somebody speaks who has the group and is no member.
+    bystander: ClientConfig,
+    /// A topic of which the group reads nothing.
+    unread: String,
 }
 
 impl Sender {
@@ -40,9 +47,11 @@ impl Sender {
         settings: &ClientConfig,
         introduction: Introduction,
         id: &str,
-        (share, leftovers): (&Share, Leftovers),
+        (share, past): (&Share, Past),
     ) -> SeamResult<Self> {
         let within = share.sharing.transaction;
+        let mut bystander = settings.clone();
+        bystander.set("group.id", &share.sharing.group);
         let mut settings = settings.clone();
         // All outputs have one producer. What only one of them can say, they say alike; else the first one says it.
         let first = share.outputs.first().unwrap_or(&share.dead_letters);
@@ -65,14 +74,21 @@ impl Sender {
             .set("transaction.timeout.ms", within.as_millis().to_string())
             .set("message.timeout.ms", (within * 9 / 10).as_millis().to_string());
         let (client, hearing) = begin(&settings, introduction, within)?;
-        leftovers.end(&client, within)?;
-        Ok(Self { settings, introduction, within, client, hearing, leftovers })
+        past.leftovers.end(&client, within)?;
+        let unread = first.topic.clone();
+        Ok(Self { settings, introduction, within, client, hearing, past, bystander, unread })
     }
 
-    pub(super) fn commit(&mut self, transaction: &Transaction, member: Arc<ConsumerGroupMetadata>) -> SeamResult<()> {
+    /// Makes a transaction true; `is_settled` asks the brokers whether the offsets of the last one are decided.
+    pub(super) fn commit(
+        &mut self,
+        transaction: &Transaction,
+        member: Arc<ConsumerGroupMetadata>,
+        is_settled: impl FnOnce() -> bool,
+    ) -> SeamResult<()> {
         let started = Instant::now();
         self.client.begin_transaction().map_err(|error| self.indefinite("no transaction was begun", error))?;
-        self.leftovers.expect(transaction.records.iter().map(|record| &record.topic));
+        self.past.leftovers.expect(transaction.records.iter().map(|record| &record.topic));
         for record in &transaction.records {
             self.send(record)?;
         }
@@ -80,25 +96,96 @@ impl Sender {
             return Err(self.indefinite("the brokers do not take the records of a transaction", error));
         }
         self.stored()?;
-        let offsets = offsets(transaction)?;
-        if let Err(error) = self.client.send_offsets_to_transaction(&offsets, &member, self.within) {
-            return Err(self.abort("the offsets are not part of the transaction", error));
+        if started.elapsed() > SLOW && self.past.is_granted() && !is_settled() {
+            return Err(self.settle());
         }
-        self.leftovers.none();
+        let offsets = offsets(transaction)?;
+        self.past.last_commit(false);
+        match self.past.offsets.send(&self.client, offsets, member, self.within) {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return Err(self.abort("the offsets are not part of the transaction", error)),
+            None => return Err(self.left_behind()),
+        }
+        self.past.leftovers.none();
         if let Err(error) = self.client.commit_transaction(self.within) {
             // Even where the client would abort: its word may have been heard, and only the answer lost.
             return Err(self.indefinite("a transaction was not committed", error));
         }
+        self.past.last_commit(true);
         if started.elapsed() > PROMPT {
             tracing::warn!(took = ?started.elapsed(), "a transaction took long: its producer is made anew");
             // It is committed; but without another producer nothing more can be.
-            let begun = begin(&self.settings, self.introduction, self.within);
-            (self.client, self.hearing) = begun.map_err(|error| match error.kind {
-                ErrorKind::Retry => SeamError { kind: ErrorKind::Unknown, ..error },
-                _ => error,
-            })?;
+            self.begin_anew()?;
         }
         Ok(())
+    }
+
+    /// Another producer of the name, after which nothing of this one is undecided.
+    fn begin_anew(&mut self) -> SeamResult<()> {
+        let begun = begin(&self.settings, self.introduction, self.within);
+        (self.client, self.hearing) = begun.map_err(|error| match error.kind {
+            ErrorKind::Retry => SeamError { kind: ErrorKind::Unknown, ..error },
+            _ => error,
+        })?;
+        Ok(())
+    }
+
+    /// Nobody says whether the offsets are part of the transaction. The next producer of the name aborts it.
+    fn left_behind(&mut self) -> SeamError {
+        let message = "nobody says whether the offsets are part of the transaction";
+        let unknown = |error| SeamError::caused(ErrorKind::Unknown, message, error);
+        let ended =
+            self.begin_anew().and_then(|()| self.past.leftovers.end(&self.client, self.within).map_err(unknown));
+        ended.err().unwrap_or_else(|| SeamError::new(ErrorKind::Retry, message))
+    }
+
+    /// What the brokers have granted last is not decided in the group: an abort with offsets in it would take it back. So
+    /// there are none in this one.
+    fn settle(&mut self) -> SeamError {
+        if let Err(error) = self.client.abort_transaction(self.within) {
+            return self.indefinite("a transaction after one that is not decided was not aborted", error);
+        }
+        self.past.leftovers.none();
+        let message = "the brokers had not decided the transaction before";
+        self.confirm().err().unwrap_or_else(|| SeamError::new(ErrorKind::Retry, message))
+    }
+
+    /// Decides what the brokers have granted and left undecided in the offsets of the group; whether that may have been so.
+    ///
+    /// A broker that dies while it writes the markers of a commit may forget some (ADR 0018). The marker of the producer's next
+    /// commit does for them, whatever that commits: here an offset that nobody reads, as nobody in particular, so that it is
+    /// never refused. What partitions hold that have moved meanwhile is not touched: whoever has them waits for the same.
+    ///
+    /// # Errors
+    /// `Unknown` when the brokers do not do it: the producer is not to be used any more.
+    pub(super) fn confirm(&mut self) -> SeamResult<bool> {
+        if !self.past.is_granted() {
+            return Ok(false);
+        }
+        let failed = |doing: &str, error| SeamError::caused(ErrorKind::Unknown, doing, error);
+        let nobody: BaseConsumer<Speaker> = self
+            .bystander
+            .create_with_context(Speaker::default())
+            .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
+        let nobody = nobody.group_metadata().map(Arc::new).ok_or_else(|| {
+            SeamError::new(ErrorKind::Unknown, "a client that belongs to no group has no group to speak of")
+        })?;
+        let mut unread = TopicPartitionList::new();
+        let added = unread.add_partition_offset(&self.unread, 0, Offset::Offset(0));
+        added.map_err(|error| failed("an offset that nobody reads was not said", error))?;
+        self.client.begin_transaction().map_err(|error| failed("no transaction was begun", error))?;
+        match self.past.offsets.send(&self.client, unread, nobody, self.within) {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return Err(failed("what was granted is not confirmed", error)),
+            None => {
+                return Err(SeamError::new(ErrorKind::Unknown, "nobody says whether what was granted is confirmed"));
+            }
+        }
+        self.client
+            .commit_transaction(self.within)
+            .map_err(|error| failed("what was granted may not be confirmed", error))?;
+        tracing::info!("what the brokers had granted and left undecided is confirmed");
+        Ok(true)
     }
 
     fn send(&self, record: &Outgoing) -> SeamResult<()> {
@@ -147,7 +234,7 @@ impl Sender {
         }
         match self.client.abort_transaction(self.within) {
             Ok(()) => {
-                self.leftovers.none();
+                self.past.leftovers.none();
                 SeamError::caused(ErrorKind::Retry, doing, error)
             }
             Err(failed) => self.indefinite(&format!("{doing} ({error}), and could not be aborted"), failed),
@@ -164,14 +251,14 @@ fn begin(
     settings: &ClientConfig,
     introduction: Introduction,
     within: Duration,
-) -> SeamResult<(BaseProducer<Hearing>, Hearing)> {
+) -> SeamResult<(Arc<BaseProducer<Hearing>>, Hearing)> {
     let hearing = Hearing::default();
     let client: BaseProducer<Hearing> = settings
         .create_with_context(hearing.clone())
         .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
     introduction.of(|time| client.poll(time));
     client.init_transactions(within).map_err(|error| hearing.seam_error("the brokers give no transaction", error))?;
-    Ok((client, hearing))
+    Ok((Arc::new(client), hearing))
 }
 
 fn offsets(transaction: &Transaction) -> SeamResult<TopicPartitionList> {

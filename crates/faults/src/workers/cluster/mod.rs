@@ -57,6 +57,9 @@ pub(super) struct Cluster {
     /// How often partitions have got another leader.
     pub(super) leaders: u64,
     pub(super) weather: Weather,
+    /// Whether those that die forget markers of granted commits, and how many they have.
+    pub(super) forgets: bool,
+    pub(super) forgotten: u64,
 }
 
 /// How requests fare, in percent of them.
@@ -86,6 +89,8 @@ impl Cluster {
             down_until: Duration::ZERO,
             leaders: 0,
             weather,
+            forgets: false,
+            forgotten: 0,
         }
     }
 

@@ -12,6 +12,8 @@ use crate::workers::clockwork::Agenda;
 /// How long a marker is on its way, in milliseconds: mostly, and sometimes.
 const MARKER: (i64, i64) = (1, 20);
 const LATE_MARKER: (i64, i64) = (100, 3000);
+/// Whoever has asked for a decision has heard of it by then: earlier markers are not forgotten.
+const HEARD_AFTER: Duration = Duration::from_millis(50);
 /// How often it is looked for transactions that are open for too long.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -159,20 +161,26 @@ impl Cluster {
         own.stage = Stage::Deciding { is_commit, markers: marked.len() };
         let identity = own.identity;
         agenda.trace("decided", identity.0 << 1 | u64::from(is_commit));
+        let decided = agenda.now;
         for place in marked {
-            marker(agenda, name.to_owned(), identity, place, is_commit);
+            marker(agenda, Marker { name: name.to_owned(), identity, place, is_commit, decided });
         }
     }
 
-    fn marked(&mut self, name: &str, identity: Identity, place: Option<&Place>, is_commit: bool) {
-        match place {
-            None => self.group.decide(identity.0, is_commit),
+    fn marked(&mut self, marker: &Marker) {
+        match &marker.place {
+            None => self.group.decide(marker.identity.0, marker.is_commit),
             Some(place) => {
                 if let Some(log) = self.log_mut(place) {
-                    log.mark(identity, is_commit);
+                    log.mark(marker.identity, marker.is_commit);
                 }
             }
         }
+        self.is_done(&marker.name);
+    }
+
+    /// A marker less is waited for.
+    fn is_done(&mut self, name: &str) {
         let own = self.transactions.of.get_mut(name).expect("nobody is forgotten");
         if let Stage::Deciding { is_commit, markers } = own.stage {
             let markers = markers - 1;
@@ -182,16 +190,34 @@ impl Cluster {
     }
 }
 
-/// A marker on its way; brokers that are down get it when they are back.
-fn marker(agenda: &mut Agenda, name: String, identity: Identity, place: Option<Place>, is_commit: bool) {
+/// A marker on its way.
+struct Marker {
+    name: String,
+    identity: Identity,
+    /// Nothing: the offsets of the group.
+    place: Option<Place>,
+    is_commit: bool,
+    decided: Duration,
+}
+
+/// Sends it; brokers that are down get it when they are back, or forget it.
+fn marker(agenda: &mut Agenda, marker: Marker) {
     let (from, to) = if agenda.random.percent(5) { LATE_MARKER } else { MARKER };
     let pause = agenda.millis(from, to);
-    agenda.after(pause, move |cluster, agenda| {
-        if cluster.is_down(agenda.now) {
-            return marker(agenda, name, identity, place, is_commit);
-        }
-        cluster.marked(&name, identity, place.as_ref(), is_commit);
-    });
+    agenda.after(pause, move |cluster, agenda| send_or_forget(cluster, agenda, marker));
+}
+
+fn send_or_forget(cluster: &mut Cluster, agenda: &mut Agenda, sent: Marker) {
+    if !cluster.is_down(agenda.now) {
+        return cluster.marked(&sent);
+    }
+    let is_heard = agenda.now - sent.decided > HEARD_AFTER;
+    if cluster.forgets && sent.place.is_none() && sent.is_commit && is_heard {
+        agenda.tell(format!("the brokers forget that the offsets of {} are committed", sent.name));
+        cluster.forgotten += 1;
+        return cluster.is_done(&sent.name);
+    }
+    marker(agenda, sent);
 }
 
 /// Aborts what is open for too long, for ever.

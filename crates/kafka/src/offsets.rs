@@ -1,0 +1,65 @@
+//! Offsets that become part of a transaction, within a time that is kept. Refuses to wait for a client that has lost its way.
+//!
+//! librdkafka 2.12 keeps no time in this one call (its issue 5456), and when the broker that answers for the group dies and is
+//! taken off the list of brokers, the call never returns, though another broker answers for the group by then (its issue
+//! 5511). So the call has a thread of its own, and whoever waits for it leaves it behind: with a new producer of the same
+//! name, which ends what the old one has begun, everything goes on. The old one ends when its call does.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::KafkaResult;
+use rdkafka::producer::{BaseProducer, Producer};
+
+use crate::Hearing;
+
+/// How long is waited first. Brokers that are well need milliseconds, and one that has just taken over a group about so long.
+const WAIT_FIRST: Duration = Duration::from_secs(1);
+
+/// Sends offsets into transactions. Remembers over the lives of producers how long that is waited for; clones are the same.
+#[derive(Clone)]
+pub struct TransactionOffsets(Arc<Mutex<Duration>>);
+
+impl Default for TransactionOffsets {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(WAIT_FIRST)))
+    }
+}
+
+impl TransactionOffsets {
+    /// Makes `offsets` part of the transaction of `producer`, as the member `group`, within `within` at most. Waits shorter at
+    /// first and twice as long after each time without an answer, until there is one: brokers that only are slow are waited
+    /// for in the end.
+    ///
+    /// Nothing: there was no answer. Whether the offsets are part of the transaction is not known then, and `producer` must
+    /// not be used for anything any more.
+    #[must_use]
+    pub fn send(
+        &self,
+        producer: &Arc<BaseProducer<Hearing>>,
+        offsets: TopicPartitionList,
+        group: Arc<ConsumerGroupMetadata>,
+        within: Duration,
+    ) -> Option<KafkaResult<()>> {
+        let waits = (*self.waits()).min(within);
+        let (sender, answer) = mpsc::channel();
+        let client = Arc::clone(producer);
+        let call = move || {
+            // Nobody may listen any more.
+            let _ = sender.send(client.send_offsets_to_transaction(&offsets, &group, within));
+        };
+        let spawned = std::thread::Builder::new().name("kafka offsets".to_owned()).spawn(call);
+        let answer = spawned.ok().and_then(|_| answer.recv_timeout(waits).ok());
+        if answer.is_none() {
+            tracing::warn!(?waits, "no answer whether offsets are part of a transaction: its producer is left behind");
+        }
+        *self.waits() = if answer.is_some() { WAIT_FIRST } else { waits.saturating_mul(2) };
+        answer
+    }
+
+    fn waits(&self) -> MutexGuard<'_, Duration> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
