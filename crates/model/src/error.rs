@@ -69,6 +69,19 @@ impl SeamError {
         Self { retry_after: Some(pause), ..self }
     }
 
+    /// Whether it was caused by a disk without room for more.
+    pub fn is_no_room(&self) -> bool {
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+            if matches!(kind, Some(std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+
     /// The message and everything that caused it, on one line.
     pub fn full(&self) -> String {
         let mut text = self.message.clone();

@@ -7,7 +7,7 @@ mod logging;
 mod metrics;
 
 pub use board::{
-    BusySeconds, Checkpoint, NewOutput, OutputStatus, OutputWaiting, PARTITIONS_SHOWN_MAX, PartitionState,
+    BusySeconds, Checkpoint, Guarded, NewOutput, OutputStatus, OutputWaiting, PARTITIONS_SHOWN_MAX, PartitionState,
     PartitionStatus, PipelineBoard, PipelineHandle, PipelineState, PipelineStatus, Stage, StepStatus, TROUBLE_KEPT_MAX,
     Taken, Trouble, WindowSpan,
 };

@@ -17,6 +17,7 @@ mod patience;
 mod recover;
 mod rerun;
 mod room;
+mod shown_breaker;
 mod supervisor;
 mod tables;
 mod task;

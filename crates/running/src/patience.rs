@@ -7,12 +7,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use weir_model::{
-    Backoff, BackoffConfig, Breaker, BreakerConfig, BreakerState, Clock, ErrorKind, ProcessingTime, SeamError,
-    SeamResult, TimeDelta,
+    Backoff, BackoffConfig, BreakerConfig, BreakerState, Clock, ErrorKind, ProcessingTime, SeamError, SeamResult,
+    TimeDelta,
 };
-use weir_observe::{Health, OutputWaiting, PipelineHandle};
+use weir_observe::{Guarded, Health, OutputWaiting, PipelineHandle};
 
 use super::Shared;
+use super::shown_breaker::ShownBreaker;
 
 /// How long calls may go on after the process was asked to stop; what is not done then is done at the next start.
 const STOPPED_WITHIN: Duration = Duration::from_secs(3);
@@ -52,7 +53,7 @@ impl Stopping {
 /// Tries again what an output could not do, whatever it was: writing, preparing and committing share one breaker.
 pub(super) struct Patience {
     output: String,
-    breaker: Breaker,
+    breaker: ShownBreaker,
     backoff: Backoff,
     /// The state of the generator of random numbers.
     random: u64,
@@ -72,9 +73,10 @@ impl Patience {
         handle: &Arc<PipelineHandle>,
         stopping: &Stopping,
     ) -> Self {
+        let breaker = BreakerConfig { open_for_max: retry.max, ..BreakerConfig::default() };
         Self {
             output: output.to_owned(),
-            breaker: Breaker::new(BreakerConfig { open_for_max: retry.max, ..BreakerConfig::default() }),
+            breaker: ShownBreaker::new(breaker, Guarded::Output(output.to_owned()), handle),
             backoff: Backoff::new(retry),
             random: shared.clock.now().micros().unsigned_abs() ^ hash(output),
             clock: Arc::clone(&shared.clock),

@@ -24,6 +24,9 @@ const RESTART_PAUSES: [Duration; 5] = [
     Duration::from_secs(30),
 ];
 
+/// The pause where there was no room on the disk: it spares nobody to wait longer, and results wait meanwhile.
+const NO_ROOM_PAUSE: Duration = Duration::from_secs(1);
+
 /// A pipeline that has run for so long is sound again: what fails it next is something else.
 const STEADY: Duration = Duration::from_secs(120);
 
@@ -137,7 +140,7 @@ pub async fn keep_running(
         if until == Until::FirstEnd || !may_pass {
             return Err(error);
         }
-        let pause = restarts.pause(began.elapsed());
+        let pause = restarts.pause(began.elapsed(), error.is_no_room());
         tracing::error!(pipeline = handle.name(), error = error.full(), ?pause, "restarting from the last commit");
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -157,9 +160,13 @@ struct Restarts {
 
 impl Restarts {
     /// How long it is waited after a failure of a pipeline that had run for so long.
-    fn pause(&mut self, had_run: Duration) -> Duration {
+    fn pause(&mut self, had_run: Duration, no_room: bool) -> Duration {
         if had_run >= STEADY {
             self.failures = 0;
+        }
+        if no_room {
+            // It says nothing about the pipeline, and is not the first of several.
+            return NO_ROOM_PAUSE;
         }
         let pause = RESTART_PAUSES[self.failures.min(RESTART_PAUSES.len() - 1)];
         self.failures += 1;
@@ -190,11 +197,19 @@ mod tests {
     #[test]
     fn pauses_grow_with_every_failure_up_to_the_longest_and_begin_anew_after_a_steady_time() {
         let mut restarts = Restarts::default();
-        let pauses: Vec<_> = (0..7).map(|_| restarts.pause(Duration::from_secs(5))).collect();
+        let pauses: Vec<_> = (0..7).map(|_| restarts.pause(Duration::from_secs(5), false)).collect();
         assert_eq!(pauses[..5], RESTART_PAUSES);
         assert_eq!(pauses[5..], [RESTART_PAUSES[4]; 2]);
-        assert_eq!(restarts.pause(STEADY - Duration::from_millis(1)), RESTART_PAUSES[4], "not steady yet");
-        assert_eq!(restarts.pause(STEADY), RESTART_PAUSES[0]);
-        assert_eq!(restarts.pause(Duration::ZERO), RESTART_PAUSES[1]);
+        assert_eq!(restarts.pause(STEADY - Duration::from_millis(1), false), RESTART_PAUSES[4], "not steady yet");
+        assert_eq!(restarts.pause(STEADY, false), RESTART_PAUSES[0]);
+        assert_eq!(restarts.pause(Duration::ZERO, false), RESTART_PAUSES[1]);
+    }
+
+    #[test]
+    fn a_full_disk_is_looked_at_again_soon_however_often_and_is_no_failure_of_the_pipeline() {
+        let mut restarts = Restarts::default();
+        let pauses: Vec<_> = (0..100).map(|_| restarts.pause(Duration::ZERO, true)).collect();
+        assert!(pauses.iter().all(|pause| *pause == NO_ROOM_PAUSE));
+        assert_eq!(restarts.pause(Duration::ZERO, false), RESTART_PAUSES[0]);
     }
 }

@@ -99,7 +99,7 @@ impl Task {
             outlets.push(outlet);
         }
         let (tables, first_tables) = Tables::open(&job.tables).await?;
-        let lookups = Lookups::new(&job.lookups, &shared.compiler, Arc::clone(&shared.clock))?;
+        let lookups = Lookups::new(&job.lookups, &shared.compiler, Arc::clone(&shared.clock), handle)?;
         let inlet = Inlet::start(job, &ledger.positions, shared, handle).await?;
         handle.restored(ledger.last, None);
         let pace = Pace::starting(now(), engine.watermark());

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use prometheus_client::metrics::histogram::Histogram;
-use weir_model::{Balance, Epoch, Guarantee, KnownEnds, Offset, PartitionId, ProcessingTime, Watermark};
+use weir_model::{Balance, BreakerState, Epoch, Guarantee, KnownEnds, Offset, PartitionId, ProcessingTime, Watermark};
 
+use super::breaker::{BreakerCounts, Guarded};
 use super::locked;
 use super::partition::PartitionCounts;
 use super::rate::Rate;
@@ -102,6 +103,7 @@ struct Rest {
     waiting: BTreeMap<String, OutputWaiting>,
     /// Tries that have failed, by output.
     retries: BTreeMap<String, u64>,
+    breakers: BTreeMap<Guarded, BreakerCounts>,
     trouble: VecDeque<Trouble>,
 }
 
@@ -178,6 +180,7 @@ impl PipelineHandle {
                 outputs: outputs.into_iter().map(count).collect(),
                 waiting: BTreeMap::new(),
                 retries: BTreeMap::new(),
+                breakers: BTreeMap::new(),
                 trouble: VecDeque::new(),
             }),
         }
@@ -286,6 +289,12 @@ impl PipelineHandle {
     /// `output` takes rows again.
     pub fn goes_on(&self, output: &str) {
         locked(&self.rest).waiting.remove(output);
+    }
+
+    /// The circuit breaker before `guarded` is in this state now.
+    pub fn breaker(&self, guarded: &Guarded, state: BreakerState) {
+        let mut rest = locked(&self.rest);
+        rest.breakers.entry(guarded.clone()).or_default().turns(state);
     }
 
     /// `rows` went to the late output.
@@ -431,6 +440,7 @@ impl PipelineHandle {
             outputs: rest.outputs.clone(),
             waiting: rest.waiting.clone(),
             retries: rest.retries.clone(),
+            breakers: rest.breakers.clone(),
             checkpoint_seconds: self.checkpoint_seconds.clone(),
             batch_seconds: self.batch_seconds.clone(),
         }
@@ -461,6 +471,7 @@ pub(crate) struct Measured {
     pub(crate) outputs: Vec<OutputCounts>,
     pub(crate) waiting: BTreeMap<String, OutputWaiting>,
     pub(crate) retries: BTreeMap<String, u64>,
+    pub(crate) breakers: BTreeMap<Guarded, BreakerCounts>,
     pub(crate) checkpoint_seconds: Histogram,
     pub(crate) batch_seconds: Histogram,
 }

@@ -1,6 +1,7 @@
 //! What every pipeline is doing, as its own tasks write it down and everyone else reads it. Writers never wait for
 //! readers longer than a copy takes; the board starts and stops nothing.
 
+mod breaker;
 mod handle;
 mod partition;
 mod rate;
@@ -13,6 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use weir_model::ProcessingTime;
 
+pub use breaker::Guarded;
+pub(crate) use breaker::{BREAKER_STATES, BreakerCounts};
 pub(crate) use handle::{Behind, Measured, OutputCounts};
 pub use handle::{Checkpoint, NewOutput, PipelineHandle, Stage, Taken};
 pub use status::{

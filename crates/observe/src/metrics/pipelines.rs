@@ -9,8 +9,8 @@ use prometheus_client::encoding::DescriptorEncoder;
 use weir_model::{Balance, Clock, ProcessingTime, Watermark};
 
 use super::write::{Labels, counter, gauge, histogram};
-use crate::board::{Behind, Measured, PartitionState, PipelineBoard, PipelineState, Stage};
-use crate::board::{OutputCounts, OutputWaiting};
+use crate::board::{BREAKER_STATES, Behind, BreakerCounts, Guarded, Measured, PartitionState, PipelineBoard};
+use crate::board::{OutputCounts, OutputWaiting, PipelineState, Stage};
 
 /// One number of a balance.
 type Part = fn(&Balance) -> u64;
@@ -41,7 +41,8 @@ impl Collector for Pipelines {
         all.partitions(&mut to)?;
         all.checkpoints(&mut to)?;
         all.effort(&mut to)?;
-        all.outputs(&mut to)
+        all.outputs(&mut to)?;
+        all.breakers(&mut to)
     }
 }
 
@@ -76,6 +77,36 @@ impl<'a> Measures<'a> {
                 Some((labels, value(waiting)?.micros() as f64 / 1e6))
             })
         })
+    }
+
+    /// The circuit breakers before outputs, or before lookups.
+    fn each_breaker(&self, lookups: bool) -> impl Iterator<Item = (Labels<'a>, &'a BreakerCounts)> {
+        self.0.iter().flat_map(move |pipeline| {
+            pipeline.breakers.iter().filter_map(move |(guarded, counts)| {
+                let (is_lookup, label) = match guarded {
+                    Guarded::Output(output) => (false, ("output", output.as_str())),
+                    Guarded::Lookup(step) => (true, ("step", step.as_str())),
+                };
+                (is_lookup == lookups).then(|| (vec![("pipeline", pipeline.name.as_str()), label], counts))
+            })
+        })
+    }
+
+    fn breakers(&self, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        for (lookups, of, whom) in [(false, "output", "output"), (true, "lookup", "lookup of a step")] {
+            let states = self.each_breaker(lookups).flat_map(|(labels, counts)| {
+                BREAKER_STATES.iter().map(move |state| {
+                    let labels = labels.iter().copied().chain([("state", *state)]).collect();
+                    (labels, f64::from(u8::from(counts.is(state))))
+                })
+            });
+            let help = format!("1 for the state of the circuit breaker before the {whom}, 0 for the others");
+            gauge(to, &format!("{of}_breaker_state"), &help, states)?;
+            let opened = self.each_breaker(lookups).map(|(labels, counts)| (labels, counts.opened as f64));
+            let help = format!("How often the circuit breaker before the {whom} has opened, anew after failed probes");
+            counter(to, &format!("{of}_breaker_opened"), &help, opened)?;
+        }
+        Ok(())
     }
 
     fn progress(&self, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use weir_model::{
-    Balance, Clock, Epoch, EventTime, Guarantee, Offset, PartitionId, ProcessingTime, SystemClock, Watermark,
+    Balance, BreakerState, Clock, Epoch, EventTime, Guarantee, Offset, PartitionId, ProcessingTime, SystemClock,
+    Watermark,
 };
 
 use super::{BuildInfo, Metrics, QuerySource, TableMeasure, TextFormat, TopicMeasure};
-use crate::{Checkpoint, NewOutput, PipelineBoard, PipelineState, Stage, Taken};
+use crate::{Checkpoint, Guarded, NewOutput, PipelineBoard, PipelineState, Stage, Taken};
 
 struct Fixed;
 
@@ -54,6 +55,18 @@ fn everything() -> Arc<Metrics> {
         snapshot_bytes: 7,
     });
     handle.checkpoint_failed();
+    let (since, until) = (Fixed.now(), Fixed.now());
+    let (hook, users) = (Guarded::Output("errors".to_owned()), Guarded::Lookup("users".to_owned()));
+    handle.breaker(&hook, BreakerState::Closed);
+    for state in [
+        BreakerState::Closed,
+        BreakerState::Open { since, until },
+        BreakerState::HalfOpen { since, until },
+        BreakerState::Open { since, until },
+        BreakerState::HalfOpen { since, until },
+    ] {
+        handle.breaker(&users, state);
+    }
     let metrics = metrics(board, Arc::new(Fixed));
     metrics.watch_tables(|| vec![TableMeasure { name: "logs".to_owned(), rows: 5, ..TableMeasure::default() }]);
     metrics.watch_topics(|| {
@@ -117,6 +130,12 @@ fn a_scrape_shows_what_the_pipelines_wrote_down() {
         r#"weir_pipeline_rows_total{pipeline="spark-logs",output="errors",outcome="rejected"} 1"#,
         r#"weir_pipeline_open_rows{pipeline="spark-logs",output="errors"} 1"#,
         r#"weir_pipeline_balance_holds{pipeline="spark-logs",output="errors"} 1"#,
+        r#"weir_output_breaker_state{pipeline="spark-logs",output="errors",state="closed"} 1"#,
+        r#"weir_output_breaker_state{pipeline="spark-logs",output="errors",state="open"} 0"#,
+        r#"weir_output_breaker_opened_total{pipeline="spark-logs",output="errors"} 0"#,
+        r#"weir_lookup_breaker_state{pipeline="spark-logs",step="users",state="closed"} 0"#,
+        r#"weir_lookup_breaker_state{pipeline="spark-logs",step="users",state="half_open"} 1"#,
+        r#"weir_lookup_breaker_opened_total{pipeline="spark-logs",step="users"} 2"#,
         r#"weir_table_rows{table="logs"} 5.0"#,
         r#"weir_http_requests_total{method="GET",route="/api/v1/tables",status="200"} 1"#,
         r#"weir_ingest_records_total{stream="app"} 3"#,

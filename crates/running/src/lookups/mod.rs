@@ -27,11 +27,13 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use weir_engine::{EnrichPlan, Table};
 use weir_model::{
-    Batch, Breaker, BreakerConfig, Clock, Compiler, ErrorKind, Offset, Permit, ProcessingTime, SeamError, SeamResult,
+    Batch, BreakerConfig, Clock, Compiler, ErrorKind, Offset, Permit, ProcessingTime, SeamError, SeamResult,
 };
+use weir_observe::{Guarded, PipelineHandle};
 
 use crate::outward::{Asker, Endpoint, Unanswered};
 use crate::patience::Stopping;
+use crate::shown_breaker::ShownBreaker;
 use answer::Answer;
 use cache::Cache;
 use key::{Key, Keys, url_of};
@@ -106,7 +108,7 @@ struct Lookup {
     asker: Asker,
     keys: Keys,
     cache: Cache,
-    breaker: Breaker,
+    breaker: ShownBreaker,
 }
 
 /// What was found out for the keys of a batch.
@@ -121,14 +123,19 @@ impl Lookups {
     ///
     /// # Errors
     /// When an URL or a header is none.
-    pub(super) fn new(jobs: &[JobLookup], compiler: &Arc<dyn Compiler>, clock: Arc<dyn Clock>) -> SeamResult<Self> {
+    pub(super) fn new(
+        jobs: &[JobLookup],
+        compiler: &Arc<dyn Compiler>,
+        clock: Arc<dyn Clock>,
+        handle: &Arc<PipelineHandle>,
+    ) -> SeamResult<Self> {
         let lookups = jobs.iter().map(|job| {
             let failed = |message| SeamError::new(ErrorKind::Config, format!("{}: {message}", job.step));
             Ok(Lookup {
                 asker: job.endpoint.asker().map_err(failed)?,
                 keys: Keys::new(&job.plan, compiler),
                 cache: Cache::new(job.entries_max),
-                breaker: Breaker::new(job.breaker),
+                breaker: ShownBreaker::new(job.breaker, Guarded::Lookup(job.step.clone()), handle),
                 job: job.clone(),
             })
         });

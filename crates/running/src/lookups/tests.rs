@@ -12,6 +12,7 @@ use weir_engine::{EnrichPlan, Missing};
 use weir_model::{
     Batch, BreakerConfig, Clock, Compiler, Expression, PartitionId, ProcessingTime, SeamError, SeamResult,
 };
+use weir_observe::PipelineBoard;
 
 use crate::patience::Stopping;
 
@@ -81,7 +82,9 @@ impl Bench {
         };
         change(&mut job);
         let (compiler, clock): (Arc<dyn Compiler>, _) = (Arc::new(Names), Arc::new(Hand::default()));
-        Self { lookups: Lookups::new(&[job], &compiler, clock.clone()).unwrap(), clock, stop: watch::channel(false).0 }
+        let handle = PipelineBoard::new().add("p", Vec::new(), clock.now());
+        let lookups = Lookups::new(&[job], &compiler, clock.clone(), &handle).unwrap();
+        Self { lookups, clock, stop: watch::channel(false).0 }
     }
 
     async fn try_prepare(&mut self, users: &[Option<i64>]) -> SeamResult<Option<Prepared>> {

@@ -140,5 +140,12 @@ fn catalog_error(what: &str, path: &Path, error: rusqlite::Error) -> SeamError {
         // I/O errors above all: whether a transaction happened is unknown.
         _ => (ErrorKind::Closed, ""),
     };
-    SeamError::caused(kind, format!("{hint}cannot {what} {}", path.display()), error)
+    let message = format!("{hint}cannot {what} {}", path.display());
+    match error.sqlite_error_code() {
+        // As every other part of Weir says it, so that whoever waits for room need not know SQLite.
+        Some(ErrorCode::DiskFull) => {
+            SeamError::caused(kind, message, std::io::Error::new(std::io::ErrorKind::StorageFull, error))
+        }
+        _ => SeamError::caused(kind, message, error),
+    }
 }

@@ -241,3 +241,65 @@ fn every_kind_of_file_damaged_in_every_way_is_made_good_or_named() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+const INDEXED: &str = "\
+name: indexed
+sources:
+  logs:
+    file: { paths: [logs.ndjson], follow: false }
+    format: json
+    schema: { ts: timestamp, service: string, n: int64, message: string }
+time: { field: ts }
+outputs:
+  - table: { name: rows, rollups: [{ every: 1m, by: [service], of: [n] }] }
+";
+
+/// A data folder with one segment that is large enough for an index; the same but for what its rows say.
+fn indexed(name: &str) -> Place {
+    let place = Place::new();
+    let row = |n: u64| {
+        let (minute, service, long) = (n / 2_000, n % 7, n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        format!(
+            "{{\"ts\":\"2026-01-01T00:{minute:02}:00Z\",\"service\":\"{name} {service}\",\"n\":{n},\"message\":\"order {long} of {name}{}\"}}\n",
+            if n == 12_345 { " needle" } else { "" }
+        )
+    };
+    place.write("logs.ndjson", (0..20_000).map(row).collect::<String>());
+    well(&place.run(&place.write("p.yaml", INDEXED), &[]));
+    place
+}
+
+#[test]
+fn a_search_index_and_sums_that_are_damaged_in_any_way_cost_time_and_no_answer() {
+    let (place, other) = (indexed("shop"), indexed("bank"));
+    let index = |place: &Place| -> PathBuf {
+        let listed = fs::read_dir(place.data().join("tables/rows")).unwrap().map(|entry| entry.unwrap().path());
+        let mut found: Vec<_> = listed.filter(|path| path.extension().is_some_and(|end| end == "tok")).collect();
+        assert_eq!(found.len(), 1, "{found:?}");
+        found.remove(0)
+    };
+    let ask = |asked: &str| place.query(asked);
+    let found = "SELECT n, service FROM rows WHERE message LIKE '%needle%'";
+    let sums = "SELECT service, count(*) AS events, sum(n) AS total FROM rows GROUP BY service ORDER BY service";
+    let right = (ask(found), ask(sums));
+    assert_eq!((right.0.len(), right.0[0]["n"].as_u64(), right.1.len()), (1, Some(12_345), 7), "{right:?}");
+    let plan = |asked: &str| format!("{:?}", ask(&format!("EXPLAIN {asked}")));
+    assert!(plan(sums).contains("answered by the rollup"), "{}", plan(sums));
+    let (path, of_another) = (index(&place), fs::read(index(&other)).unwrap());
+    let sound = fs::read(&path).unwrap();
+    for at in [0, 8, 12, 24, 40, sound.len() / 4, sound.len() / 2, sound.len() * 3 / 4, sound.len() - 1] {
+        let (mut flipped, mut zeroed) = (sound.clone(), sound.clone());
+        flipped[at] ^= 1;
+        let end = (at + 4096).min(sound.len());
+        zeroed[at..end].fill(0);
+        for damaged in [&flipped[..], &zeroed, &sound[..at]] {
+            fs::write(&path, damaged).unwrap();
+            assert!((ask(found), ask(sums)) == right, "at {at} of {}, {} bytes", sound.len(), damaged.len());
+        }
+    }
+    fs::write(&path, &of_another).unwrap();
+    assert!((ask(found), ask(sums)) == right, "the index of another segment");
+    fs::remove_file(&path).unwrap();
+    assert!((ask(found), ask(sums)) == right, "no index");
+    assert!(!plan(sums).contains("answered by the rollup"), "{}", plan(sums));
+}

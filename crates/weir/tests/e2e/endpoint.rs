@@ -13,6 +13,8 @@ use serde_json::Value;
 pub(crate) enum Reply {
     /// Says that it has taken the rows.
     Take,
+    /// Answers with this text, for those who look something up.
+    Say(&'static str),
     /// Takes the rows and closes the connection without a word.
     TakeAndCut,
     /// Answers with this status and this text.
@@ -38,7 +40,7 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Answers the n-th request as `reply` says.
+    /// Answers each request as `reply` says, which is told how many were taken before. It may take its time.
     pub(crate) fn start(reply: impl Fn(usize, &str) -> Reply + Send + Sync + 'static) -> Self {
         Self::listen(TcpListener::bind("127.0.0.1:0").unwrap(), reply)
     }
@@ -88,14 +90,16 @@ impl Endpoint {
 fn serve(stream: &TcpStream, taken: &Taken, reply: &(impl Fn(usize, &str) -> Reply + ?Sized)) {
     let mut reader = BufReader::new(stream);
     while let Some(request) = read(&mut reader) {
-        let reply = reply(taken.requests.lock().unwrap().len(), &request.body);
-        if !matches!(reply, Reply::Refuse(..)) {
+        let before = taken.requests.lock().unwrap().len();
+        let reply = reply(before, &request.body);
+        if matches!(reply, Reply::Take | Reply::TakeAndCut) {
             taken.requests.lock().unwrap().push(request);
             taken.more.notify_all();
         }
         let answer = match reply {
             Reply::Take => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned(),
             Reply::TakeAndCut => return,
+            Reply::Say(text) => format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len()),
             Reply::Refuse(status, why) => {
                 format!("HTTP/1.1 {status} No\r\nContent-Length: {}\r\n\r\n{why}", why.len())
             }

@@ -53,6 +53,11 @@ impl Server {
         self.process.0.id()
     }
 
+    /// Its standard output, where that was piped.
+    pub(crate) fn output(&mut self) -> std::process::ChildStdout {
+        self.process.0.stdout.take().unwrap()
+    }
+
     /// The exit code, once it ends by itself.
     pub(crate) fn wait(mut self) -> Option<i32> {
         self.process.0.wait().unwrap().code()
