@@ -16,7 +16,7 @@ use super::tables::{ROLE, TYPES, table_oid};
 use crate::statement::SCHEMA;
 
 /// What the server is set to, as far as clients ask.
-pub(super) const SETTINGS: [(&str, &str); 10] = [
+pub(super) const SETTINGS: [(&str, &str); 11] = [
     ("server_version", "16.0"),
     ("server_version_num", "160000"),
     ("server_encoding", "UTF8"),
@@ -26,8 +26,12 @@ pub(super) const SETTINGS: [(&str, &str); 10] = [
     ("DateStyle", "ISO, MDY"),
     ("standard_conforming_strings", "on"),
     ("max_identifier_length", "63"),
+    ("max_index_keys", "32"),
     ("transaction_isolation", "read committed"),
 ];
+
+/// Where names without a schema are looked for.
+pub(super) const SCHEMAS: [&str; 2] = [super::PG_CATALOG, SCHEMA];
 
 /// What a function says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,7 +53,7 @@ enum Says {
     Setting,
 }
 
-const FUNCTIONS: [(&str, Says); 36] = [
+const FUNCTIONS: [(&str, Says); 37] = [
     ("version", Says::Text(concat!("PostgreSQL 16.0 (Weir ", env!("CARGO_PKG_VERSION"), ")"))),
     ("current_database", Says::Text("weir")),
     ("current_catalog", Says::Text("weir")),
@@ -70,6 +74,7 @@ const FUNCTIONS: [(&str, Says); 36] = [
     ("pg_relation_is_publishable", Says::Yes(false)),
     ("pg_backend_pid", Says::Number(0)),
     ("pg_relation_size", Says::Number(0)),
+    ("pg_stat_get_numscans", Says::Number(0)),
     ("pg_table_size", Says::Number(0)),
     ("pg_total_relation_size", Says::Number(0)),
     ("pg_get_expr", Says::Null),
@@ -132,7 +137,7 @@ impl ScalarUDFImpl for Told {
             Says::Yes(yes) => scalar(ScalarValue::Boolean(Some(yes))),
             Says::Number(number) => scalar(ScalarValue::Int64(Some(number))),
             Says::Schemas => {
-                let names = [super::PG_CATALOG, SCHEMA].map(|name| ScalarValue::Utf8(Some(name.to_owned())));
+                let names = SCHEMAS.map(|name| ScalarValue::Utf8(Some(name.to_owned())));
                 scalar(ScalarValue::List(ScalarValue::new_list_nullable(&names, &DataType::Utf8)))
             }
             Says::Same => self.each(&arguments, |text| Some(text.to_owned())),

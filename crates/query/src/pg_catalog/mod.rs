@@ -22,9 +22,10 @@ pub use tables::oid_of_type;
 /// The name of the schema.
 pub(crate) const PG_CATALOG: &str = "pg_catalog";
 
-/// Tables that are always empty, with their columns: numbers begin with `#`.
-const EMPTY: [(&str, &str); 29] = [
+/// Tables that are always empty, with their columns: numbers begin with `#`, flags with `?`.
+const EMPTY: [(&str, &str); 31] = [
     ("pg_attrdef", "#oid #adrelid #adnum adbin"),
+    ("pg_auth_members", "#oid #roleid #member #grantor ?admin_option"),
     ("pg_collation", "#oid collname #collnamespace #collowner"),
     (
         "pg_constraint",
@@ -38,23 +39,24 @@ const EMPTY: [(&str, &str); 29] = [
     ("pg_extension", "#oid extname extversion #extnamespace"),
     ("pg_foreign_server", "#oid srvname"),
     ("pg_foreign_table", "#ftrelid #ftserver"),
-    ("pg_index", "#indexrelid #indrelid #indnatts indisunique indisprimary indisvalid indkey indexprs indpred"),
+    ("pg_index", "#indexrelid #indrelid #indnatts ?indisunique ?indisprimary ?indisvalid indkey indexprs indpred"),
     ("pg_indexes", "schemaname tablename indexname tablespace indexdef"),
-    ("pg_inherits", "#inhrelid #inhparent #inhseqno inhdetachpending"),
+    ("pg_inherits", "#inhrelid #inhparent #inhseqno ?inhdetachpending"),
     ("pg_language", "#oid lanname"),
-    ("pg_locks", "locktype #database #relation #pid mode granted"),
+    ("pg_locks", "locktype #database #relation #pid mode ?granted"),
     ("pg_matviews", "schemaname matviewname matviewowner definition"),
     ("pg_operator", "#oid oprname"),
     ("pg_partitioned_table", "#partrelid partstrat"),
     ("pg_policy", "#oid polname #polrelid"),
     ("pg_proc", "#oid proname #pronamespace #proowner #prorettype prokind"),
-    ("pg_publication", "#oid pubname puballtables"),
+    ("pg_publication", "#oid pubname ?puballtables"),
     ("pg_publication_namespace", "#oid #pnpubid #pnnspid"),
     ("pg_publication_rel", "#oid #prpubid #prrelid"),
     ("pg_rewrite", "#oid rulename #ev_class"),
     ("pg_sequence", "#seqrelid #seqtypid"),
+    ("pg_shdescription", "#objoid #classoid description"),
     ("pg_statistic_ext", "#oid #stxrelid #stxnamespace stxname"),
-    ("pg_trigger", "#oid #tgrelid tgname tgenabled tgisinternal"),
+    ("pg_trigger", "#oid #tgrelid tgname tgenabled ?tgisinternal"),
     ("pg_views", "schemaname viewname viewowner definition"),
 ];
 
@@ -81,9 +83,10 @@ pub(crate) fn register(schema: &dyn SchemaProvider, snapshot: &Snapshot) -> Resu
         add(name, batch)?;
     }
     for (name, columns) in EMPTY {
-        let field = |column: &str| match column.strip_prefix('#') {
-            Some(column) => Field::new(column, DataType::Int64, true),
-            None => Field::new(column, DataType::Utf8, true),
+        let field = |column: &str| match column.split_at(1) {
+            ("#", column) => Field::new(column, DataType::Int64, true),
+            ("?", column) => Field::new(column, DataType::Boolean, true),
+            _ => Field::new(column, DataType::Utf8, true),
         };
         let schema = Schema::new(columns.split(' ').map(field).collect::<Vec<_>>());
         add(name, RecordBatch::new_empty(Arc::new(schema)))?;

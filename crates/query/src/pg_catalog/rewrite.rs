@@ -1,6 +1,6 @@
 //! Questions to PostgreSQL's catalog in words that DataFusion knows: what is written out (`pg_catalog.format_type`,
-//! `OPERATOR(pg_catalog.~)`, `COLLATE`, `::regclass`) is written plainly. Questions over tables that are always empty need
-//! no plan at all.
+//! `OPERATOR(pg_catalog.~)`, `COLLATE`, `::regclass`) is written plainly, and of a column that is named twice
+//! (`SELECT n.oid, n.*`) the first gets a name of its own. Questions over tables that are always empty need no plan at all.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -9,12 +9,13 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType as SqlType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, JoinOperator, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
-    Statement as SqlStatement, TableFactor, TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
+    FunctionArguments, Ident, JoinOperator, ObjectName, ObjectNamePart, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, Statement as SqlStatement, TableFactor, TableWithJoins, Value, Visit,
+    VisitMut, Visitor, VisitorMut,
 };
 
-use super::functions::REGCLASS;
-use super::{PG_CATALOG, is_empty};
+use super::functions::{REGCLASS, SCHEMAS};
+use super::{PG_CATALOG, has, is_empty};
 
 /// Functions that make one row of none.
 const AGGREGATES: [&str; 8] = ["count", "sum", "min", "max", "avg", "array_agg", "string_agg", "bool_or"];
@@ -31,6 +32,18 @@ impl VisitorMut for Translate {
 
     fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
         match expression {
+            Expr::Function(Function { name, args: FunctionArguments::Subquery(query), .. })
+                if last(name).eq_ignore_ascii_case("array") && is_surely_empty(&query.body) =>
+            {
+                // As PostgreSQL writes an array without elements.
+                *expression = Expr::Value(Value::SingleQuotedString("{}".to_owned()).into());
+            }
+            // How many schemas names are looked for in, as a literal: DataFusion makes rows of nothing else.
+            Expr::Function(function)
+                if last(&function.name).eq_ignore_ascii_case("array_upper") && is_of_schemas(function) =>
+            {
+                *expression = Expr::Value(Value::Number(SCHEMAS.len().to_string(), false).into());
+            }
             Expr::Function(function) => plain_name(&mut function.name),
             Expr::BinaryOp { op, .. } => {
                 if let BinaryOperator::PGCustomBinaryOperator(parts) = op
@@ -52,10 +65,59 @@ impl VisitorMut for Translate {
             Expr::Subquery(query) if query.with.is_none() && is_surely_empty(&query.body) => {
                 *expression = Expr::Value(Value::Null.into());
             }
+            Expr::Subquery(query) => one_value(query),
             _ => {}
         }
         ControlFlow::Continue(())
     }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if let SetExpr::Select(select) = query.body.as_mut()
+            && select.from.iter().any(is_of_catalog)
+        {
+            name_once(&mut select.projection);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn is_of_catalog(joined: &TableWithJoins) -> bool {
+    let TableFactor::Table { name, args: None, .. } = &joined.relation else { return false };
+    match name.0.first().and_then(ObjectNamePart::as_ident) {
+        Some(schema) if name.0.len() == 2 => schema.value.eq_ignore_ascii_case(PG_CATALOG),
+        Some(table) => name.0.len() == 1 && has(&table.value),
+        None => false,
+    }
+}
+
+/// A column that also comes with `t.*` is called `column:`; who asks for it by name gets the other one, which is the same.
+fn name_once(projection: &mut [SelectItem]) {
+    let whole = |item: &SelectItem| match item {
+        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+            Some(last(name).to_owned())
+        }
+        _ => None,
+    };
+    let tables: Vec<String> = projection.iter().filter_map(whole).collect();
+    for item in projection {
+        if let SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) = item
+            && let [table, column] = parts.as_slice()
+            && tables.contains(&table.value)
+        {
+            let alias = Ident::with_quote('"', format!("{}:", column.value));
+            *item = SelectItem::ExprWithAlias { expr: Expr::CompoundIdentifier(parts.clone()), alias };
+        }
+    }
+}
+
+/// Whether the first argument is `current_schemas(...)`.
+fn is_of_schemas(function: &Function) -> bool {
+    let FunctionArguments::List(arguments) = &function.args else { return false };
+    matches!(
+        arguments.args.first(),
+        Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(inner))))
+            if last(&inner.name).eq_ignore_ascii_case("current_schemas")
+    )
 }
 
 fn last(name: &ObjectName) -> &str {
@@ -96,6 +158,23 @@ fn cast(expression: &mut Expr, name: &str) {
             *expression = called(REGCLASS, inner);
         }
         _ => {}
+    }
+}
+
+/// What looks up one value of the catalog says so, as DataFusion wants to know that there is at most one.
+fn one_value(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    if query.limit_clause.is_some()
+        || !select.from.iter().all(is_of_catalog)
+        || select.projection.iter().any(aggregates)
+    {
+        return;
+    }
+    if let [SelectItem::UnnamedExpr(value) | SelectItem::ExprWithAlias { expr: value, .. }] =
+        select.projection.as_mut_slice()
+    {
+        let inner = std::mem::replace(value, Expr::Identifier(Ident::new("")));
+        *value = called("max", inner);
     }
 }
 
@@ -171,6 +250,7 @@ fn has_empty(joined: &TableWithJoins) -> bool {
             let schema = (name.0.len() > 1).then(|| name.0.first().and_then(ObjectNamePart::as_ident)).flatten();
             schema.is_some_and(|schema| schema.value == PG_CATALOG) && is_empty(last(name))
         }
+        TableFactor::Derived { subquery, .. } => subquery.with.is_none() && is_surely_empty(&subquery.body),
         _ => false,
     })
 }

@@ -30,6 +30,26 @@ pub(crate) fn python(name: &str, packages: &[&str]) -> PathBuf {
     python
 }
 
+/// The jar `group:artifact:version` of Maven Central, fetched once.
+pub(crate) fn jar(artifact: &str) -> PathBuf {
+    let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+    let folder = home.join(".cache/weir/jars").join(artifact.replace(':', " "));
+    let found = || fs::read_dir(&folder).ok()?.find_map(|file| Some(file.ok()?.path()));
+    found().unwrap_or_else(|| {
+        let parent = folder.parent().unwrap();
+        fs::create_dir_all(parent).unwrap();
+        let staging = tempfile::tempdir_in(parent).unwrap();
+        let mut fetch = Command::new("mvn");
+        fetch.args(["--quiet", "--batch-mode", "--strict-checksums"]);
+        fetch.arg("org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy").arg(format!("-Dartifact={artifact}"));
+        fetch.arg(format!("-DoutputDirectory={}", staging.path().join("jar").display()));
+        well(&fetch.stdin(Stdio::null()).output().expect("mvn is installed"));
+        // Whoever fetched it meanwhile has the same.
+        let _ = fs::rename(staging.path().join("jar"), &folder);
+        found().expect("it was fetched")
+    })
+}
+
 /// A folder with a data folder in it, gone at the end.
 pub(crate) struct Place {
     folder: TempDir,

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Place, python, said};
+use crate::harness::{Place, jar, python, said};
 use crate::up::Server;
 
 /// Pinned, so that the test is the same tomorrow.
@@ -76,6 +76,7 @@ fn psql_asks_and_looks_around() {
     }
     assert!(stage.told("\\l").contains("weir|weir|UTF8"));
     assert!(stage.told("\\dn").contains("public|weir"));
+    assert!(stage.told("\\du").contains("\nweir|"));
     let columns = stage.told("SELECT column_name FROM information_schema.columns WHERE table_name = 'logs' ORDER BY 1");
     assert!(columns.contains("\nlevel\nms\n"), "{columns}");
     assert_eq!(stage.told("SELECT count(*) FROM public.logs"), "count(*)\n600\n(1 row)\n");
@@ -160,6 +161,74 @@ print("well")
     assert!(output.status.success(), "{}", said(&output));
     let (_, metrics) = stage.server.get("/metrics");
     assert!(metrics.contains("weir_queries_total{source=\"postgres\"}"), "{metrics}");
+}
+
+#[test]
+fn the_jdbc_driver_browses_binds_and_cancels() {
+    let stage = stage();
+    let script = r#"
+import sys, jpype, jpype.imports
+jpype.startJVM(classpath=[sys.argv[2]])
+from java.sql import DriverManager
+connection = DriverManager.getConnection(f"jdbc:postgresql://{sys.argv[1]}/weir", "ann", "any")
+
+def rows(results, *columns):
+    found = []
+    while results.next():
+        found.append(tuple(None if results.getString(column) is None else str(results.getString(column)) for column in columns))
+    return found
+
+about = connection.getMetaData()
+assert str(about.getDatabaseProductName()) == "PostgreSQL", about.getDatabaseProductName()
+schemas = rows(about.getSchemas(), "TABLE_SCHEM")
+assert ("public",) in schemas and ("live",) in schemas, schemas
+tables = rows(about.getTables(None, "public", "%", ["TABLE"]), "TABLE_SCHEM", "TABLE_NAME", "TABLE_TYPE")
+assert ("public", "logs", "TABLE") in tables, tables
+columns = rows(about.getColumns(None, "public", "logs", "%"), "COLUMN_NAME", "TYPE_NAME", "ORDINAL_POSITION")
+types = dict((name, kind) for name, kind, _ in columns)
+assert types["level"] == "text" and types["ts"] == "timestamptz" and types["ms"] == "float8" and types["n"] == "int8", columns
+for what in (about.getPrimaryKeys(None, "public", "logs"), about.getImportedKeys(None, "public", "logs"),
+             about.getIndexInfo(None, "public", "logs", False, True)):
+    assert not what.next()
+assert ("int8",) in rows(about.getTypeInfo(), "TYPE_NAME")
+assert rows(about.getCatalogs(), "TABLE_CAT") == [("weir",)]
+about.getFunctions(None, None, "%"), about.getTablePrivileges(None, "public", "logs"), about.getProcedures(None, None, "%")
+# What the tree of DBeaver asks: names by which it takes values come twice.
+for sql in ("SELECT n.oid,n.*,d.description FROM pg_catalog.pg_namespace n LEFT OUTER JOIN pg_catalog.pg_description d "
+            "ON d.objoid=n.oid AND d.objsubid=0 AND d.classoid='pg_namespace'::regclass ORDER BY nspname",
+            "SELECT c.oid,c.*,d.description FROM pg_catalog.pg_class c LEFT OUTER JOIN pg_catalog.pg_description d "
+            "ON d.objoid=c.oid AND d.objsubid=0 AND d.classoid='pg_class'::regclass WHERE c.relkind not in ('i','I','c')"):
+    seen = rows(connection.createStatement().executeQuery(sql), "oid")
+    assert seen and all(oid.isdigit() for (oid,) in seen), seen
+asked = connection.prepareStatement("SELECT n, ms, ts, level FROM logs WHERE level = ? AND n < ? ORDER BY n")
+for round in range(7):  # prepared on the server from the fifth time on, and binary from then on
+    asked.setString(1, "ERROR")
+    asked.setLong(2, 7)
+    found = rows(asked.executeQuery(), "n", "ms", "level")
+    assert [n for n, _, _ in found] == ["0", "3", "6"] and found[1][1] == "3.25", found
+connection.setAutoCommit(False)
+pieces = connection.createStatement()
+pieces.setFetchSize(50)
+assert len(rows(pieces.executeQuery("SELECT n FROM logs ORDER BY n"), "n")) == 600
+connection.commit()
+slow = connection.createStatement()
+slow.setQueryTimeout(1)
+try:
+    slow.executeQuery("SELECT count(*) AS c FROM logs a, logs b, logs c, logs d WHERE a.n + b.n + c.n + d.n = 3")
+    raise SystemExit("it was not cancelled")
+except jpype.JException as error:
+    assert "cancel" in str(error), error
+connection.rollback()
+connection.close()
+print("well")
+"#;
+    let output = Command::new(python("jdbc", &["jpype1==1.5.2"]))
+        .args(["-c", script, &stage.address])
+        .arg(jar("org.postgresql:postgresql:42.7.7"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", said(&output));
 }
 
 #[test]
