@@ -65,6 +65,31 @@ function file(response, path) {
   response.end(readFileSync(real));
 }
 
+/** Looks through the rows in pieces; `pace` says how slowly, and after how many rows its time is over. */
+async function scan(request, response, source, store, params, { piece = 1000, pause_ms = 0, rows_max = Infinity }) {
+  const send = (event, data) => response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+  const limit = Number(params.get('limit') ?? 200);
+  const to = params.get('to') ?? '9999';
+  const wanted = matching(store, params);
+  let rows = source.filter((row) => row.ts < to);
+  if (params.get('before')) rows = rows.slice(rows.findIndex((row) => String(row.source_offset) === params.get('before')) + 1);
+  response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+  send('estimate', { segments: 3, segments_read: 3, rows: rows.length, bytes: rows.length * 90, indexed: false, warnings: [] });
+  let [found, reached] = [0, null];
+  for (let at = 0; at < rows.length; at += piece) {
+    if (response.destroyed) return;
+    if (at >= rows_max) return response.end(send('end', { reason: 'budget', reached, next: null }) && '');
+    const hits = rows.slice(at, at + piece).filter(wanted).slice(0, limit - found);
+    found += hits.length;
+    reached = found < limit ? rows[Math.min(at + piece, rows.length) - 1].ts : hits.at(-1).ts;
+    send('lines', { rows: hits, reached, done: Math.min(1, (at + piece) / rows.length) });
+    if (found === limit) return response.end(send('end', { reason: 'limit', reached, next: String(hits.at(-1).source_offset) }) && '');
+    if (pause_ms) await new Promise((go) => setTimeout(go, pause_ms));
+  }
+  send('end', { reason: 'complete', reached, next: null });
+  response.end();
+}
+
 async function body(request) {
   const parts = [];
   for await (const part of request) parts.push(part);
@@ -72,7 +97,7 @@ async function body(request) {
 }
 
 /** @returns {Promise<{url: string, store: ReturnType<typeof makeStore>, close: () => Promise<void>}>} */
-export async function start({ port = 0, state = 'full', grow = true, now = Date.now() } = {}) {
+export async function start({ port = 0, state = 'full', grow = true, now = Date.now(), pace = {} } = {}) {
   const store = makeStore(now, state === 'empty' ? 0 : 8000);
   const began = Date.now();
   const server = createServer(async (request, response) => {
@@ -89,12 +114,13 @@ export async function start({ port = 0, state = 'full', grow = true, now = Date.
       case '/api/v1/pipelines': return json(response, { pipelines: state === 'empty' ? [] : pipelines(store, began) });
       case '/api/v1/logs/histogram': return json(response, histogram(source.filter(matching(store, params)), params));
       case '/api/v1/logs/tail': return tail(request, response, store, params);
+      case '/api/v1/logs/scan': return scan(request, response, source, store, params, pace);
       case '/api/v1/logs': {
         const rows = source.filter(matching(store, params));
         const start = params.get('before') ? rows.findIndex((row) => String(row.source_offset) === params.get('before')) + 1 : 0;
         const limit = Number(params.get('limit') ?? 200);
         const page = rows.slice(start, start + limit);
-        return json(response, { rows: isErrors ? page.map(bare) : page, next: start + limit < rows.length && !isErrors ? String(page.at(-1).source_offset) : null, scanned_ms: 3 });
+        return json(response, { rows: isErrors ? page.map(bare) : page, next: start + limit < rows.length && !isErrors ? String(page.at(-1).source_offset) : null });
       }
       case '/api/v1/sql': {
         const { sql, limit } = JSON.parse(await body(request));

@@ -151,10 +151,15 @@ describe('the first page', () => {
 describe('text from outside stays text', () => {
   const evil = '<img src=x onerror="window.hurt=1"><script>window.hurt=1</script>\u001b[31mred\u001b[0m \u202egnp.exe javascript:window.hurt=1';
   const row = { ts: '2026-11-21T01:00:00.000000Z', level: 'ERROR', logger: evil, message: evil, stack: `${evil}\n\tat a.b.C(D.scala:1)`, app_id: evil, executor_id: evil, source_file: evil, source_offset: 1, [evil]: evil };
+  const told = [
+    ['estimate', { segments: 1, segments_read: 1, rows: 1, bytes: 90 }],
+    ['lines', { rows: [row], reached: row.ts, done: 1 }],
+    ['end', { reason: 'complete', reached: row.ts, next: null }],
+  ].map(([event, data]) => `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`).join('');
 
   test('markup, scripts, terminal and bidirectional characters do nothing and are seen', async () => {
     const { page, problems, close } = await visit(browser, url, '?q=img', {}, (page) =>
-      page.route('**/api/v1/logs?**', (route) => route.fulfill({ json: { rows: [row], next: null, scanned_ms: 1 } })));
+      page.route('**/api/v1/logs/scan?**', (route) => route.fulfill({ contentType: 'text/event-stream', body: told })));
     await rows(page).first().click();
     const shown = await page.locator('.detail .message').innerText();
     expect(shown).toContain('<img src=x onerror=');
@@ -258,6 +263,45 @@ describe('a server in a special state', () => {
     await page.locator('.scroll').evaluate((box) => box.scrollTo(0, box.scrollHeight));
     await until(async () => (await rows(page).count()) > 200, 'older rows');
     await close();
+  });
+
+  test.skipIf(real)('a search that takes long says what it costs, shows what it has found, and can be stopped and taken up again', async () => {
+    const slow = await start({ grow: false, pace: { piece: 400, pause_ms: 250 } });
+    const { page, problems, close } = await visit(browser, slow.url, '?range=all&q=lost+task');
+    const progress = page.getByRole('progressbar', { name: 'How much of it is looked through' });
+    await progress.waitFor();
+    expect(await page.locator('.scan').innerText()).toContain('at most 8,000 rows, 703 KiB');
+    const early = await until(() => rows(page).count(), 'the first hits');
+    await page.getByRole('button', { name: 'Stop' }).click();
+    const found = await rows(page).count();
+    expect(found).toBeGreaterThanOrEqual(early);
+    await page.getByText(/^Looked through down to \d{4}-/).waitFor();
+    expect(await progress.count()).toBe(0);
+    await page.getByRole('button', { name: 'Search further' }).click();
+    await page.getByText('all that there are in this range').waitFor();
+    const all = await rows(page).allInnerTexts();
+    expect(all.length).toBeGreaterThan(found);
+    const whole = (await (await fetch(`${slow.url}api/v1/logs?table=spark_logs&q=lost+task&limit=5000`)).json()) as { rows: unknown[] };
+    expect(all.length).toBe(whole.rows.length);
+    expect(problems).toEqual([]);
+    await close();
+    await slow.close();
+  });
+
+  test.skipIf(real)('a search whose time is over says how far it came, also where it found nothing', async () => {
+    const short = await start({ grow: false, pace: { rows_max: 2000 } });
+    const { page, problems, close } = await visit(browser, short.url, '?range=all&q=is+nowhere');
+    await page.getByText(/^Looked through down to/).waitFor();
+    expect(await page.getByText('No line matches').count()).toBe(0);
+    for (let times = 0; times < 3; times += 1) {
+      const before = await page.locator('.end').innerText();
+      await page.getByRole('button', { name: 'Search further' }).click();
+      await until(async () => (await page.getByText('No line matches').count()) || (await page.locator('.end').innerText()) !== before, 'it went on');
+    }
+    await page.getByText('No line matches').waitFor();
+    expect(problems).toEqual([]);
+    await close();
+    await short.close();
   });
 
   test('an error is told in the words of the server', async () => {

@@ -13,7 +13,17 @@ export interface Table {
   time_column: string | null;
 }
 export type LogRow = Record<string, unknown>;
-export interface LogPage { rows: LogRow[]; next: string | null; scanned_ms?: number }
+export interface LogPage { rows: LogRow[]; next: string | null }
+/** What a search reads at most. */
+export interface ScanCost { segments: number; segments_read: number; rows: number; bytes: number }
+/**
+ * What a search tells while it runs: its cost, then lines as they are found, newest first, then why it ended. Everything
+ * from `reached` on was looked through; `done` is 0 to 1.
+ */
+export type ScanEvent =
+  | ({ kind: 'estimate' } & ScanCost)
+  | { kind: 'lines'; rows: LogRow[]; reached: string; done: number }
+  | { kind: 'end'; reason: 'complete' | 'limit' | 'budget' | 'stopping'; reached: string | null; next: string | null };
 export interface HistogramAnswer {
   from: string;
   to: string;
@@ -113,6 +123,27 @@ function logParams(query: LogQuery, withLevels: boolean): URLSearchParams {
   return params;
 }
 
+/** The server-sent events of a body, whatever the pieces it comes in. */
+async function* events(body: ReadableStream<Uint8Array<ArrayBuffer>>) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const blocks = (rest + value).split('\n\n');
+      rest = blocks.pop()!;
+      for (const block of blocks) {
+        const field = (name: string) => block.split('\n').find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+        const data = field('data');
+        if (data) yield { name: field('event') as never, data: JSON.parse(data) };
+      }
+    }
+  } finally {
+    void reader.cancel().catch(() => {});
+  }
+}
+
 export const api = {
   tables: (signal?: AbortSignal) => json<{ tables: Table[]; warnings?: string[] }>('api/v1/tables', undefined, { signal }),
 
@@ -124,6 +155,19 @@ export const api = {
     params.set('limit', String(limit));
     if (before) params.set('before', before);
     return json('api/v1/logs', params, { signal });
+  },
+
+  /** The same while it is looked for. `to` is a time as the server writes it, for a search that goes on at what it reached. */
+  async *scan(query: LogQuery, { before, to }: { before?: string | null; to?: string | null }, limit: number, signal: AbortSignal): AsyncGenerator<ScanEvent> {
+    const params = logParams(query, true);
+    params.set('limit', String(limit));
+    if (before) params.set('before', before);
+    if (to) params.set('to', to);
+    const answer = await call('api/v1/logs/scan', params, { signal });
+    for await (const { name, data } of events(answer.body!)) {
+      if (name === 'error') throw new ApiError(answer.status, data.code, data.message, data.hint);
+      yield { kind: name, ...data };
+    }
   },
 
   /** Counts of all levels, whatever levels the query names: the filter chips show them too. */

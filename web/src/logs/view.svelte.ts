@@ -1,5 +1,5 @@
 // What the logs page holds: the rows read so far, the histogram, and the rows that arrive live. Bounded: at most ROWS_MAX rows are kept.
-import { api, type HistogramAnswer, type LogQuery, type LogRow } from '../lib/api';
+import { api, type HistogramAnswer, type LogQuery, type LogRow, type ScanCost } from '../lib/api';
 
 export const PAGE_ROWS = 200;
 export const ROWS_MAX = 2000;
@@ -10,6 +10,8 @@ const RETRY_PAUSE_MS = 3000;
 const KNOWN_MAX = 20_000;
 
 export interface Line { key: string; row: LogRow }
+/** A search that runs: what it reads at most, and how far it has come, 0 to 1. */
+export interface Scan { cost: ScanCost; done: number; reached: string | null }
 
 export class LogView {
   lines = $state.raw<Line[]>([]);
@@ -17,7 +19,9 @@ export class LogView {
   loading = $state(false);
   loaded = $state(false);
   error = $state.raw<Error | null>(null);
-  scanned_ms = $state(0);
+  scan = $state.raw<Scan | null>(null);
+  /** Set where a search ended before it had looked through everything: to what time it came, if it came anywhere. */
+  rest = $state.raw<{ reached: string | null } | null>(null);
   histogram = $state.raw<HistogramAnswer | null>(null);
   histogramError = $state.raw<Error | null>(null);
   live = $state(false);
@@ -46,38 +50,88 @@ export class LogView {
     this.#read.abort();
     const read = (this.#read = new AbortController());
     this.loading = true;
+    this.scan = this.rest = null;
     if (!quiet) this.held = [];
-    try {
-      const page = await api.logs(query, null, PAGE_ROWS, read.signal);
-      this.lines = this.#named(page.rows);
-      this.#known = new Set(this.lines.map((line) => line.key));
-      this.next = page.next;
-      this.scanned_ms = page.scanned_ms ?? 0;
-      this.error = null;
-      this.loaded = true;
-    } catch (error) {
+    await this.#reading(read, async () => {
+      if (query.q) await this.#look(query, {}, [], read, quiet);
+      else {
+        const page = await api.logs(query, null, PAGE_ROWS, read.signal);
+        this.lines = this.#named(page.rows);
+        this.next = page.next;
+      }
       if (read.signal.aborted) return;
-      this.error = error as Error;
-    }
-    if (!read.signal.aborted) this.loading = false;
+      this.#known = new Set(this.lines.map((line) => line.key));
+      this.loaded = true;
+    });
   }
 
   /** Reads the next older page, unless the table is full. */
   async more() {
-    if (!this.next || this.loading || !this.#query || this.lines.length >= ROWS_MAX) return;
-    const read = this.#read;
-    this.loading = true;
-    try {
-      const page = await api.logs(this.#query, this.next, PAGE_ROWS, read.signal);
-      if (read.signal.aborted) return;
+    const [query, next] = [this.#query, this.next];
+    if (!next || this.loading || !query || this.lines.length >= ROWS_MAX) return;
+    await this.#older(async (read) => {
+      if (query.q) return this.#look(query, { before: next }, this.lines, read, false);
+      const page = await api.logs(query, next, PAGE_ROWS, read.signal);
       this.lines = [...this.lines, ...this.#named(page.rows, this.lines)];
       this.next = page.next;
-      this.error = null;
-    } catch (error) {
-      if (read.signal.aborted) return;
-      this.error = error as Error;
-    }
+    });
+  }
+
+  /** Takes up a search that has ended early. */
+  async further() {
+    const [query, rest] = [this.#query, this.rest];
+    if (!rest || this.loading || !query) return;
+    await this.#older((read) => this.#look(query, { to: rest.reached }, this.lines, read, false));
+  }
+
+  /** Ends the search that runs; what it has found stays. */
+  halt() {
+    if (!this.scan) return;
+    this.#read.abort();
+    this.rest = { reached: this.scan.reached };
+    this.scan = null;
     this.loading = false;
+    this.loaded = true;
+  }
+
+  #older(work: (read: AbortController) => Promise<void>) {
+    if (this.#read.signal.aborted) this.#read = new AbortController();
+    const read = this.#read;
+    this.loading = true;
+    return this.#reading(read, () => work(read));
+  }
+
+  async #reading(read: AbortController, work: () => Promise<void>) {
+    try {
+      await work();
+      if (!read.signal.aborted) this.error = null;
+    } catch (error) {
+      if (!read.signal.aborted) this.error = error as Error;
+    }
+    if (read.signal.aborted) return;
+    this.loading = false;
+    this.scan = null;
+  }
+
+  /** Shows lines behind `before` as they are found; all at once where the reader should not be disturbed. */
+  async #look(query: LogQuery, from: { before?: string; to?: string | null }, before: Line[], read: AbortController, quiet: boolean) {
+    let lines = before;
+    let seen: string | null = from.to ?? null;
+    for await (const told of api.scan(query, from, PAGE_ROWS, read.signal)) {
+      if (read.signal.aborted) return;
+      if (told.kind === 'estimate') this.scan = { cost: told, done: 0, reached: seen };
+      if (told.kind === 'lines') {
+        seen = told.reached;
+        lines = [...lines, ...this.#named(told.rows, lines)];
+        this.scan = this.scan && { ...this.scan, done: told.done, reached: seen };
+        if (!quiet && lines.length > before.length) this.lines = lines;
+      }
+      if (told.kind === 'end') {
+        this.lines = lines;
+        this.next = told.next;
+        this.rest = told.reason === 'budget' || told.reason === 'stopping' ? { reached: told.reached ?? seen } : null;
+      }
+    }
   }
 
   async count(query: LogQuery, buckets: number) {
