@@ -96,6 +96,8 @@ pub(crate) struct Scanned {
     /// Blocks of the segments whose indexes were asked, and how many of them are read.
     pub(crate) blocks: usize,
     pub(crate) blocks_read: usize,
+    /// Rows that the shapes of texts leave, where they say which.
+    pub(crate) picked: Option<u64>,
     /// The index was not asked: the conditions say nothing that it knows.
     pub(crate) is_plain: bool,
     /// Indexes that could not be asked.
@@ -128,7 +130,9 @@ impl std::fmt::Display for Scanned {
         if self.by_time > 0 {
             write!(f, "; {} skipped by time", self.by_time)?;
         }
-        if self.is_plain {
+        if let Some(rows) = self.picked {
+            write!(f, "; {} skipped by the search index, which leaves {rows} rows", self.by_index)?;
+        } else if self.is_plain {
             write!(f, "; no condition that the search index knows")?;
         } else {
             write!(f, "; {} skipped by the search index, which leaves ", self.by_index)?;
@@ -201,7 +205,7 @@ impl Scans {
             segments_read: scan.segments - scan.by_time - scan.by_index,
             rows: scan.rows + scan.fresh_rows as u64,
             bytes: scan.bytes,
-            is_indexed: !scan.is_plain,
+            is_indexed: !scan.is_plain || scan.picked.is_some(),
         });
         sum.reduce(|a, b| Cost {
             segments: a.segments + b.segments,

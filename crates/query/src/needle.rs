@@ -151,7 +151,8 @@ fn column_of(expression: &Expr) -> Option<(&str, bool)> {
     }
 }
 
-fn text_of(expression: &Expr) -> Option<&str> {
+/// A text that is written out.
+pub(crate) fn text_of(expression: &Expr) -> Option<&str> {
     match expression {
         Expr::Literal(value, _) => literal(value),
         Expr::Cast(cast) if is_text(cast.field.data_type()) => text_of(&cast.expr),

@@ -21,10 +21,12 @@ use crate::error::{QueryError, QueryErrorCode};
 use crate::guard::{self, Stop};
 use crate::indexes::{Indexes, Scans};
 use crate::limits::{Limits, RunOptions};
+use crate::newest::newest_first;
 use crate::parameter;
 use crate::pg_catalog::{self, PG_CATALOG};
 use crate::reader::Damage;
 use crate::rollup::from_rollups;
+use crate::shapes::by_shapes;
 use crate::show;
 use crate::snapshot::{Snapshot, Table};
 use crate::statement::{self, LIVE_SCHEMA, Question};
@@ -123,6 +125,8 @@ impl Session {
             damage: self.damage.clone(),
             indexes: Arc::clone(&self.indexes),
             scans: self.scans.clone(),
+            picked: None,
+            newest_first: false,
         })
     }
 
@@ -240,6 +244,10 @@ impl Session {
         if let Some(rewritten) = from_rollups(&optimized, &self.scans).map_err(failed)? {
             optimized = self.state.optimize(&rewritten).map_err(failed)?;
         }
+        if let Some(rewritten) = by_shapes(&optimized, &self.scans).map_err(failed)? {
+            optimized = self.state.optimize(&rewritten).map_err(failed)?;
+        }
+        optimized = newest_first(optimized).map_err(failed)?;
         if !matches!(optimized, LogicalPlan::Explain(_)) {
             optimized = guard::stoppable(optimized, &self.stop).map_err(failed)?;
         }

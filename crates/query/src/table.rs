@@ -25,8 +25,10 @@ use weir_store::Blocks;
 
 use crate::indexes::{Indexes, Scanned, Scans};
 use crate::needle::Wanted;
+use crate::newest;
 use crate::prune::TimeBounds;
 use crate::reader::{Damage, Readers};
+use crate::shapes::Picked;
 use crate::snapshot::{Segment, Table};
 
 /// How many bytes from the end of a segment the first read takes: footer and page indexes of most.
@@ -40,10 +42,14 @@ pub(crate) struct ScannedTable {
     pub(crate) damage: Damage,
     pub(crate) indexes: Arc<Indexes>,
     pub(crate) scans: Scans,
+    /// Of some segments only these rows are meant.
+    pub(crate) picked: Option<Arc<Picked>>,
+    /// The newest rows are wanted first, and perhaps no others.
+    pub(crate) newest_first: bool,
 }
 
 /// A segment, and the rows of it that are read; `None` for all.
-type Part<'a> = (&'a Segment, Option<RowSelection>);
+pub(crate) type Part<'a> = (&'a Segment, Option<RowSelection>);
 
 #[async_trait]
 impl TableProvider for ScannedTable {
@@ -109,8 +115,16 @@ impl ScannedTable {
         };
         let mut parts = Vec::with_capacity(segments.len());
         for &segment in segments {
+            let picked = self.picked.as_ref().and_then(|picked| picked.get(&segment.path));
+            if let Some(rows) = picked {
+                scanned.picked = Some(scanned.picked.unwrap_or(0) + rows.row_count() as u64);
+                if !rows.selects_any() {
+                    scanned.by_index += 1;
+                    continue;
+                }
+            }
             if scanned.is_plain {
-                parts.push((segment, None));
+                parts.push((segment, picked.cloned()));
                 continue;
             }
             match self.indexes.blocks(segment, &wanted) {
@@ -120,15 +134,16 @@ impl ScannedTable {
                     match blocks.is_empty() {
                         true => scanned.by_index += 1,
                         false => {
-                            parts.push((segment, (!blocks.is_all()).then(|| rows_of(&blocks, block_rows, segment))))
+                            let blocks = (!blocks.is_all()).then(|| rows_of(&blocks, block_rows, segment));
+                            parts.push((segment, both(picked.cloned(), blocks)));
                         }
                     }
                 }
-                Ok(None) => parts.push((segment, None)),
+                Ok(None) => parts.push((segment, picked.cloned())),
                 Err(fault) => {
                     scanned.faults += 1;
                     self.scans.fault(&self.name, &segment.path, &fault.to_string());
-                    parts.push((segment, None));
+                    parts.push((segment, picked.cloned()));
                 }
             }
         }
@@ -161,8 +176,11 @@ impl ScannedTable {
             .with_metadata_size_hint(METADATA_BYTES_GUESSED)
             .with_pushdown_filters(state.config_options().execution.parquet.pushdown_filters)
             .with_parquet_file_reader_factory(Arc::new(Readers { cached, damage: self.damage.clone() }));
-        let files = segments.iter().map(|part| self.file(part)).collect::<Result<Vec<_>>>()?;
         let statistics = self.statistics_of(segments);
+        let files = match self.newest_first {
+            true => newest::in_steps(segments).iter().map(|step| self.step(step)).collect::<Result<Vec<_>>>()?,
+            false => segments.iter().map(|part| self.file(part)).collect::<Result<Vec<_>>>()?,
+        };
         // The newest first, in each partition: who asks for the latest rows need not open the others. (`split_files` would
         // put them in the order of their names.)
         let mut groups = vec![Vec::new(); files.len().min(state.config().target_partitions()).max(1)];
@@ -175,7 +193,18 @@ impl ScannedTable {
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();
-        Ok(DataSourceExec::from_data_source(config))
+        let scan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
+        let time = self.table.time_column.as_deref().filter(|_| self.newest_first);
+        time.map_or_else(|| Ok(Arc::clone(&scan)), |time| newest::backwards(&scan, time))
+    }
+
+    /// A part of a segment whose later rows are read before it. Its times are said to be those of the segment; the least is
+    /// less by as many microseconds as there are steps before it, so that files in the order of their times are steps in order.
+    fn step(&self, (part, step): &(Part<'_>, usize)) -> Result<PartitionedFile> {
+        let (segment, rows) = part;
+        let later = i64::try_from(*step).unwrap_or(0);
+        let time_range = segment.time_range.map(|(min, max)| (min.saturating_sub(later), max));
+        self.file(&(&Segment { time_range, ..(*segment).clone() }, rows.clone()))
     }
 
     fn file(&self, part: &Part<'_>) -> Result<PartitionedFile> {
@@ -217,10 +246,26 @@ impl ScannedTable {
             statistics.column_statistics[column] = ColumnStatistics {
                 min_value: precision(time(min)),
                 max_value: precision(time(max)),
+                null_count: self.timeless(parts).map_or(Precision::Absent, Precision::Exact),
                 ..ColumnStatistics::new_unknown()
             };
         }
         statistics
+    }
+
+    /// How many rows have no event time: who wants the newest first gets them before all others, unless there are none.
+    fn timeless(&self, parts: &[Part<'_>]) -> Option<usize> {
+        let of = |(segment, _): &Part<'_>| self.indexes.index(segment).ok().flatten().map(|index| index.timeless());
+        let none = self.newest_first && parts.iter().all(|part| of(part) == Some(0));
+        none.then_some(0)
+    }
+}
+
+/// The rows that both say, where `None` says all.
+fn both(one: Option<RowSelection>, other: Option<RowSelection>) -> Option<RowSelection> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.intersection(&other)),
+        (one, other) => one.or(other),
     }
 }
 

@@ -43,5 +43,5 @@ pub use span::TimeSpan;
 pub use store::Store;
 pub use swap::{Swap, SwapWay, TableSwap, TableSwapped};
 pub use tiers::{Bucket, Buckets, Moved, Place, Remote};
-pub use tokens::{BLOCK_ROWS, Beside, Blocks, IndexFault, Need, TokenIndex, index_path, is_in_word};
+pub use tokens::{BLOCK_ROWS, Beside, Blocks, Form, IndexFault, Need, Rows, TokenIndex, index_path, is_in_word};
 pub use writer::TableWriter;

@@ -85,7 +85,8 @@ impl Tree {
     }
 }
 
-fn kib(status: &str, name: &str) -> u64 {
+/// A line of a `status` file in `/proc`, in KiB.
+pub(super) fn kib(status: &str, name: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok()).unwrap_or(0)
 }
@@ -94,6 +95,13 @@ fn kib(status: &str, name: &str) -> u64 {
 fn fields_sum(stat: &str, from: usize) -> f64 {
     let after_name = stat.rsplit_once(')').map_or(stat, |(_, rest)| rest);
     after_name.split_whitespace().skip(from).take(2).filter_map(|field| field.parse::<f64>().ok()).sum()
+}
+
+/// CPU seconds so far of a process that runs.
+pub(super) fn cpu_secs_of(pid: u32) -> Outcome<f64> {
+    let path = format!("/proc/{pid}/stat");
+    let stat = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+    Ok(fields_sum(&stat, 11) / TICKS_PER_SEC)
 }
 
 /// CPU seconds of all children that were waited for.

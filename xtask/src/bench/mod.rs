@@ -5,14 +5,18 @@ mod counts;
 mod emission;
 mod fields;
 mod ingest;
+mod jsonbench;
 mod kafka;
+mod large;
 pub(crate) mod meter;
+mod mixed;
 mod options;
 mod rivals;
 mod scaling;
 mod state;
 mod store;
 mod truth;
+mod up;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,11 +50,15 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["scaling", rest @ ..] => scaling::run(&options::parse(rest)?),
         ["emission", rest @ ..] => emission::run(&options::parse(rest)?),
         ["store", rest @ ..] => store::run(&options::parse(rest)?),
+        ["large", rest @ ..] => large::run(&options::parse(rest)?),
+        ["mixed", rest @ ..] => mixed::run(&options::parse(rest)?),
+        ["jsonbench", rest @ ..] => jsonbench::run(&options::parse(rest)?),
         ["ingest", rest @ ..] => ingest::run(&options::parse(rest)?),
         ["state", rest @ ..] => state::run(&options::parse(rest)?),
         ["counts", rest @ ..] => counts::run(&options::parse(rest)?),
         _ => Err(
-            "bench: name one of a, ak, b, c, nexmark, scaling, rivals, store, delays, emission, ingest, state, counts"
+            "bench: name one of a, ak, b, c, nexmark, scaling, rivals, store, large, mixed, jsonbench, delays, emission, \
+             ingest, state, counts"
                 .to_owned(),
         ),
     }
@@ -162,6 +170,18 @@ fn run_once(workload: &Workload, weir: &Path, input: &Path, out: &Path, options:
         command.arg("--set").arg(format!("tasks={tasks}"));
     }
     meter::run(&mut command)
+}
+
+/// Bytes of all files in a folder.
+fn size(folder: &Path) -> Outcome<u64> {
+    let failed = |error| format!("{}: {error}", folder.display());
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let metadata = entry.metadata().map_err(failed)?;
+        bytes += if metadata.is_dir() { size(&entry.path())? } else { metadata.len() };
+    }
+    Ok(bytes)
 }
 
 fn count_lines(path: &Path) -> Outcome<u64> {

@@ -268,7 +268,7 @@ fn part(expression: &Expr) -> Option<Part> {
 }
 
 /// Tables are shared; a scan of a part of one is a scan of its own.
-pub(super) fn part_of(
+pub(crate) fn part_of(
     table: &ScannedTable,
     keep: impl Fn(&crate::snapshot::Segment) -> bool,
     fresh: bool,
@@ -282,6 +282,6 @@ pub(super) fn part_of(
 }
 
 /// A table as plans name it.
-pub(super) fn source(table: ScannedTable) -> Arc<dyn datafusion::logical_expr::TableSource> {
+pub(crate) fn source(table: ScannedTable) -> Arc<dyn datafusion::logical_expr::TableSource> {
     datafusion::datasource::provider_as_source(Arc::new(table))
 }

@@ -6,6 +6,7 @@ use arrow::datatypes::{DataType, Schema};
 use crate::settings::IndexKind;
 use crate::{TableSettings, rollups};
 
+use super::shapes::Shapes;
 use super::text::{GRAMS, WHOLE_BYTES_MAX, folds_to_ascii, take_apart, whole};
 use super::{BLOCK_ROWS, WORDS_PER_BLOCK_MAX};
 
@@ -21,6 +22,9 @@ pub(crate) struct Builder {
     rollups: rollups::Builder,
     kind: IndexKind,
     rows: u64,
+    /// The column of event times.
+    time: Option<usize>,
+    timeless: u64,
     /// Rows of the block that is not full yet.
     in_block: usize,
 }
@@ -31,6 +35,7 @@ pub(super) struct Column {
     /// Its place in the schema.
     index: usize,
     pub(super) blocks: Vec<Block>,
+    pub(super) shapes: Shapes,
     scratch: Scratch,
 }
 
@@ -65,21 +70,26 @@ impl Builder {
             name: field.name().clone(),
             index,
             blocks: Vec::new(),
+            shapes: Shapes::default(),
             scratch: Scratch::new(),
         });
         let rollups = rollups::Builder::new(schema, time, &settings.rollups);
-        Self { columns: columns.collect(), rollups, kind: settings.index, rows: 0, in_block: 0 }
+        let time = time.and_then(|time| schema.index_of(time).ok());
+        Self { columns: columns.collect(), rollups, kind: settings.index, rows: 0, time, timeless: 0, in_block: 0 }
     }
 
     /// The next rows, in the order in which they are written.
     pub(crate) fn add(&mut self, batch: &RecordBatch) {
         self.rollups.add(batch);
+        let timeless = self.time.map_or(batch.num_rows(), |time| batch.column(time).null_count());
+        self.timeless += timeless as u64;
         let mut from = 0;
         while from < batch.num_rows() {
             let count = (batch.num_rows() - from).min(BLOCK_ROWS - self.in_block);
             for column in &mut self.columns {
                 if let Some(texts) = batch.column(column.index).as_string_view_opt() {
                     column.scratch.add(texts, from..from + count);
+                    column.shapes.add_all(texts, from..from + count, self.rows);
                 }
             }
             from += count;
@@ -95,8 +105,11 @@ impl Builder {
         self.in_block = 0;
         for column in &mut self.columns {
             column.blocks.push(column.scratch.take());
+            column.shapes.end_block();
         }
-        let bytes = |column: &Column| column.blocks.iter().map(Block::bytes).sum::<usize>();
+        let bytes = |column: &Column| {
+            column.blocks.iter().map(Block::bytes).sum::<usize>() + column.shapes.memory_bytes()
+        };
         let mut all: usize = self.columns.iter().map(bytes).sum();
         while all > self.kind.gathered_bytes_max() {
             let Some(largest) = (0..self.columns.len()).max_by_key(|&at| bytes(&self.columns[at])) else { return };
@@ -104,6 +117,11 @@ impl Builder {
             let dropped = self.columns.remove(largest);
             tracing::debug!(column = dropped.name, "a column has too many words for the search index");
         }
+    }
+
+    /// Rows without an event time so far.
+    pub(super) fn timeless(&self) -> u64 {
+        self.timeless
     }
 
     /// How much of the texts is kept.

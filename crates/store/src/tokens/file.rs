@@ -41,6 +41,8 @@ pub(crate) struct Subject {
 #[derive(Debug)]
 pub(super) struct Header {
     pub(super) rows: u64,
+    /// Rows without an event time.
+    pub(super) timeless: u64,
     pub(super) subject: Subject,
     pub(super) block_rows: usize,
     pub(super) blocks: usize,
@@ -55,6 +57,18 @@ pub(super) struct ColumnHeader {
     pub(super) open: Blocks,
     pub(super) grams: Option<GramsAt>,
     pub(super) words: Option<WordsAt>,
+    pub(super) shapes: Option<ShapesAt>,
+}
+
+/// Where the list of shapes is; their rows follow it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ShapesAt {
+    pub(super) count: usize,
+    pub(super) offset: u64,
+    pub(super) list_bytes: usize,
+    /// Of the rows.
+    pub(super) places_bytes: usize,
+    pub(super) checksum: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -109,17 +123,19 @@ pub(super) fn lane_of(hash: u64) -> [u8; LANE_BYTES] {
 /// When rollups cannot be written as Arrow, which is a mistake of ours.
 pub(crate) fn encode(builder: Builder, subject: Subject) -> SeamResult<Vec<u8>> {
     let kind = builder.kind();
+    let timeless = builder.timeless();
     let (columns, rollups, rows) = builder.finish();
     let (list, streams) = rollups::encode(rollups, subject.bytes)?;
     let blocks = usize::try_from(rows.div_ceil(BLOCK_ROWS as u64)).unwrap_or(usize::MAX);
     let names: usize = columns.iter().map(|column| column.name.len()).sum();
-    let header_bytes = 50 + names + columns.len() * (2 + set_bytes(blocks) + 20 + 12);
+    let header_bytes = 58 + names + columns.len() * (2 + set_bytes(blocks) + 20 + 12 + 28);
     let begin = PREFIX_BYTES + header_bytes;
     let budget = kind.bytes_max(subject.bytes).saturating_sub(begin);
-    let sections = sections(&columns, blocks, budget, kind);
+    let sections = sections(&columns, rows, budget, kind);
 
     let mut header = Vec::with_capacity(header_bytes);
     put(&mut header, &rows.to_le_bytes());
+    put(&mut header, &timeless.to_le_bytes());
     put(&mut header, &subject.bytes.to_le_bytes());
     put(&mut header, &subject.checksum.to_le_bytes());
     put(&mut header, &(BLOCK_ROWS as u32).to_le_bytes());
@@ -139,6 +155,13 @@ pub(crate) fn encode(builder: Builder, subject: Subject) -> SeamResult<Vec<u8>> 
         put(&mut header, &section.rows.to_le_bytes());
         put(&mut header, &offset.to_le_bytes());
         offset += section.words.len() as u64;
+        let Shaped { count, list, places } = &section.shapes;
+        put(&mut header, &count.to_le_bytes());
+        put(&mut header, &offset.to_le_bytes());
+        put(&mut header, &(list.len() as u32).to_le_bytes());
+        put(&mut header, &(places.len() as u32).to_le_bytes());
+        put(&mut header, &checksum_of(list).to_le_bytes());
+        offset += (list.len() + places.len()) as u64;
     }
     put(&mut header, &offset.to_le_bytes());
     put(&mut header, &(list.len() as u32).to_le_bytes());
@@ -154,6 +177,8 @@ pub(crate) fn encode(builder: Builder, subject: Subject) -> SeamResult<Vec<u8>> 
     for section in &sections {
         put(&mut file, section.grams.as_ref().map_or(&[][..], |(_, bytes)| bytes));
         put(&mut file, &section.words);
+        put(&mut file, &section.shapes.list);
+        put(&mut file, &section.shapes.places);
     }
     put(&mut file, &list);
     put(&mut file, &streams);
@@ -179,15 +204,38 @@ struct Section {
     /// Rows of the filters; 0 when words are not kept.
     rows: u32,
     words: Vec<u8>,
+    shapes: Shaped,
 }
 
-/// Pieces of all columns first, in at most three quarters of the budget; what is left is shared by the words. Small columns
-/// get all that they want before large ones share the rest.
-fn sections(columns: &[Column], blocks: usize, budget: usize, kind: IndexKind) -> Vec<Section> {
+/// Shapes of a column, and their rows.
+struct Shaped {
+    /// [`NOT_KEPT`] when they are not kept.
+    count: u32,
+    list: Vec<u8>,
+    places: Vec<u8>,
+}
+
+/// Shapes of each column, in at most a quarter of `budget`, and the bytes that they take.
+fn shaped(columns: &[Column], rows: u64, budget: usize, kind: IndexKind) -> (Vec<Shaped>, usize) {
+    let mut left = budget / 4;
+    let shapes = columns.iter().map(|column| {
+        let none = || (NOT_KEPT, Vec::new(), Vec::new());
+        let (count, list, places) = column.shapes.encode(rows, kind == IndexKind::Full, left).unwrap_or_else(none);
+        left -= list.len() + places.len();
+        Shaped { count, list, places }
+    });
+    let shapes: Vec<Shaped> = shapes.collect();
+    (shapes, budget / 4 - left)
+}
+
+/// Shapes and pieces of all columns first, in at most three quarters of the budget; what is left is shared by the words. Small
+/// columns get all that they want before large ones share the rest.
+fn sections(columns: &[Column], rows: u64, budget: usize, kind: IndexKind) -> Vec<Section> {
+    let blocks = usize::try_from(rows.div_ceil(BLOCK_ROWS as u64)).unwrap_or(usize::MAX);
+    let (shapes, mut used) = shaped(columns, rows, budget, kind);
     let mut grams: Vec<Option<(u32, Vec<u8>)>> =
         columns.iter().map(|column| Some(gram_section(&column.blocks))).collect();
     let sizes: Vec<usize> = grams.iter().flatten().map(|(_, bytes)| bytes.len()).collect();
-    let mut used = 0;
     for at in smallest_first(&sizes) {
         if used + sizes[at] <= budget / 4 * 3 {
             used += sizes[at];
@@ -207,9 +255,9 @@ fn sections(columns: &[Column], blocks: usize, budget: usize, kind: IndexKind) -
         left -= rows[at];
         waiting -= 1;
     }
-    let made = grams.into_iter().zip(columns).zip(rows).map(|((grams, column), rows)| {
+    let made = grams.into_iter().zip(columns).zip(rows).zip(shapes).map(|(((grams, column), rows), shapes)| {
         let words = word_section(&column.blocks, rows as u32);
-        Section { grams, rows: rows as u32, words }
+        Section { grams, rows: rows as u32, words, shapes }
     });
     made.collect()
 }
@@ -288,7 +336,7 @@ pub(super) fn parse_prefix(prefix: &[u8; PREFIX_BYTES]) -> Result<(usize, u64), 
 /// The header, which has been compared with its checksum, of a file of `length` bytes.
 pub(super) fn parse_header(header: &[u8], length: u64) -> Option<Header> {
     let mut bytes = Bytes(header);
-    let rows = bytes.u64()?;
+    let (rows, timeless) = (bytes.u64()?, bytes.u64()?);
     let subject = Subject { bytes: bytes.u64()?, checksum: bytes.u64()? };
     let block_rows = bytes.u32()? as usize;
     if block_rows == 0 {
@@ -309,15 +357,22 @@ pub(super) fn parse_header(header: &[u8], length: u64) -> Option<Header> {
             .is_none_or(|at| at.count <= GRAMS && is_inside(at.offset, at.count * (CODE_BYTES + set_bytes(blocks))));
         let words_fit = words
             .is_none_or(|at| row_bytes(blocks).checked_mul(rows as usize).is_some_and(|all| is_inside(at.offset, all)));
-        if !grams_fit || !words_fit {
+        let (count, offset, list_bytes) = (bytes.u32()?, bytes.u64()?, bytes.u32()? as usize);
+        let (places_bytes, checksum) = (bytes.u32()? as usize, bytes.u64()?);
+        let shapes = ShapesAt { count: count as usize, offset, list_bytes, places_bytes, checksum };
+        let shapes = (count != NOT_KEPT).then_some(shapes);
+        let shapes_fit =
+            shapes.is_none_or(|at| at.count <= at.list_bytes && is_inside(at.offset, at.list_bytes + at.places_bytes));
+        if !grams_fit || !words_fit || !shapes_fit {
             return None;
         }
-        columns.push(ColumnHeader { name, open, grams, words });
+        columns.push(ColumnHeader { name, open, grams, words, shapes });
     }
     let (offset, list_bytes, checksum) = (bytes.u64()?, bytes.u32()? as usize, bytes.u64()?);
     let rollups = RollupsAt { offset, list_bytes, checksum };
     (bytes.0.is_empty() && is_inside(offset, list_bytes)).then_some(Header {
         rows,
+        timeless,
         subject,
         block_rows,
         blocks,

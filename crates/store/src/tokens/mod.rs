@@ -4,35 +4,41 @@
 //! It is a file of its own beside the segment (`NAME.tok` beside `NAME.parquet`), made of nothing but the segment, so
 //! that it can be lost: readers then look at all rows and say so, and [`crate::Store::index_once`] makes it again.
 //!
-//! Two things are kept of each column of texts, for blocks of 8,192 rows:
+//! Two things are kept of each column of texts for blocks of 8,192 rows, and one for rows:
 //! - *pieces*: which three bytes in a row there are (case folded, punctuation in classes: 2^18 of them). A segment has some
 //!   ten thousand different ones, so one bit per block for each takes less than 1% of the data. Any part of a text of three
 //!   bytes or more can be looked up.
 //! - *words* ([A-Za-z0-9_] and everything outside of ASCII, four bytes or more) and whole values of up to 64 bytes, hashed,
 //!   in a split-block Bloom filter per block (as in Parquet), at most 12 bits each. Filters of all blocks have the same size
 //!   and are stored transposed: looking a word up reads one short run of bytes, whatever the size of the segment.
+//! - *shapes*, texts without what their digits are, with the rows of those that few rows have (of all shapes in an index of
+//!   everything): see `shapes`.
 //!
 //! An index has at most [`SHARE_MAX_PERCENT`] of the size of its segment; filters get coarser where it would have more.
 //!
 //! The same file holds the segment's [`rollups`](crate::rollups).
 //!
-//! # Layout, version 2
+//! # Layout, version 3
 //! Integers are little-endian; offsets count from the beginning of the file.
 //! ```text
-//! "weir-tok" | version u32 | bytes of the header u32 | XXH3-64 of the header | header | pieces and words of all columns | rollups
-//! header: rows u64 | bytes of the segment u64 | XXH3-64 of the segment | rows per block u32 | columns u16 | column* |
+//! "weir-tok" | version u32 | bytes of the header u32 | XXH3-64 of the header | header | pieces, words, shapes of all columns | rollups
+//! header: rows u64 | rows without an event time u64 | bytes of the segment u64 | XXH3-64 of the segment | rows per block u32 | columns u16 | column* |
 //!         rollups: offset u64 | bytes of their list u32 | XXH3-64 of the list
 //! column: bytes of the name u16 | name | blocks that may always match, one bit each |
 //!         pieces: how many u32 | offset u64 | XXH3-64 |            (u32::MAX: not kept)
-//!         words: rows of the transposed filters u32 | offset u64   (0: not kept)
+//!         words: rows of the transposed filters u32 | offset u64 | (0: not kept)
+//!         shapes: how many u32 | offset u64 | bytes of their list u32 | bytes of their rows u32 | XXH3-64 of the list (u32::MAX: not kept)
 //! pieces: piece u32 *, sorted | one bit per block for each
 //! words:  (32 bytes per block | low half of their XXH3-64, u32) for each row
+//! shapes: (rows u32 | offset of them behind the list u32 (u32::MAX: not kept) | bytes u32 | low half of their XXH3-64 u32 |
+//!         bytes of the shape u16 | shape) * | rows: how far each is from the one before, LEB128
 //! ```
 
 mod build;
 mod file;
 mod need;
 mod probe;
+mod shapes;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -45,6 +51,7 @@ pub(crate) use build::Builder;
 pub(crate) use file::{Subject, encode};
 pub use need::{Beside, Blocks, Need};
 pub use probe::{IndexFault, TokenIndex};
+pub use shapes::{Form, Rows};
 pub use text::is_in_word;
 
 /// Rows that are told apart by an index: those of a page.
@@ -71,7 +78,7 @@ const WORD_BITS: usize = 12;
 const FULL_WORD_BITS: usize = 24;
 /// With fewer bits a filter lets so much pass that it is not worth its bytes.
 const WORD_BITS_MIN: usize = 5;
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// The end of an index's name.
 const SUFFIX: &str = "tok";
 

@@ -13,10 +13,11 @@ use arrow::datatypes::{Fields, Schema};
 use weir_disk::checksum_of;
 
 use super::file::{
-    CODE_BYTES, ColumnHeader, GramsAt, Header, LANE_BYTES, PREFIX_BYTES, WordsAt, lane_of, parse_header, parse_prefix,
+    CODE_BYTES, ColumnHeader, GramsAt, Header, LANE_BYTES, PREFIX_BYTES, ShapesAt, WordsAt, lane_of, parse_header, parse_prefix,
     row_bytes, row_checksum, row_of, set_bytes,
 };
 use super::need::{Blocks, Need};
+use super::shapes::{self, Form, Rows, Shape, Verdict};
 use crate::rollups::{Blob, Listed, Rollup, decode, parse_list};
 
 /// Why an index cannot be asked.
@@ -67,6 +68,8 @@ pub struct TokenIndex {
     header: Header,
     /// Of each column, once they were needed.
     grams: Vec<Mutex<Option<Arc<Vec<u8>>>>>,
+    /// The same.
+    shapes: Vec<Mutex<Option<Arc<Vec<Shape>>>>>,
     rollups: Mutex<Option<Arc<Vec<Listed>>>>,
     /// Groups, and sketches, of rollups that were needed.
     groups: Mutex<BTreeMap<(usize, bool), RecordBatch>>,
@@ -88,6 +91,11 @@ fn unread(error: io::Error) -> IndexFault {
         io::ErrorKind::UnexpectedEof => damaged("it ends too early"),
         _ => IndexFault::Unreadable(error),
     }
+}
+
+/// What was read before.
+fn kept<T>(place: &Mutex<Option<Arc<T>>>) -> Option<Arc<T>> {
+    place.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 impl TokenIndex {
@@ -125,7 +133,8 @@ impl TokenIndex {
         }
         let header = parse_header(&header, length).ok_or_else(|| damaged("its header makes no sense"))?;
         let grams = header.columns.iter().map(|_| Mutex::default()).collect();
-        Ok(Self { source, header, grams, rollups: Mutex::default(), groups: Mutex::default() })
+        let shapes = header.columns.iter().map(|_| Mutex::default()).collect();
+        Ok(Self { source, header, grams, shapes, rollups: Mutex::default(), groups: Mutex::default() })
     }
 
     /// How many blocks the segment has.
@@ -138,13 +147,19 @@ impl TokenIndex {
         self.header.block_rows
     }
 
+    /// How many rows have no event time.
+    pub fn timeless(&self) -> u64 {
+        self.header.timeless
+    }
+
     /// How many bytes of memory it takes.
     pub fn memory_bytes(&self) -> usize {
         let column = |column: &ColumnHeader| size_of::<ColumnHeader>() + column.name.len() + set_bytes(self.blocks());
-        let grams = self.grams.iter().map(|grams| self.kept(grams).map_or(0, |grams| grams.len()));
+        let grams = self.grams.iter().map(|grams| kept(grams).map_or(0, |grams| grams.len()));
         let groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
         let groups: usize = groups.values().map(RecordBatch::get_array_memory_size).sum();
-        size_of::<Self>() + groups + self.header.columns.iter().map(column).sum::<usize>() + grams.sum::<usize>()
+        let shapes = self.shapes.iter().map(|shapes| kept(shapes).map_or(0, |shapes| shapes::memory_bytes(&shapes)));
+        size_of::<Self>() + groups + shapes.sum::<usize>() + self.header.columns.iter().map(column).sum::<usize>() + grams.sum::<usize>()
     }
 
     /// The rollups of the segment: what they are by, how many groups each has, and whether it has sketches.
@@ -209,10 +224,6 @@ impl TokenIndex {
         Ok(groups)
     }
 
-    fn kept(&self, grams: &Mutex<Option<Arc<Vec<u8>>>>) -> Option<Arc<Vec<u8>>> {
-        grams.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// The blocks in which a text of `column` may match; all of them when the column is not indexed.
     ///
     /// # Errors
@@ -224,6 +235,52 @@ impl TokenIndex {
         let mut found = self.find(at, need)?;
         found.or(&self.header.columns[at].open);
         Ok(found)
+    }
+
+    /// The rows whose text in `column` has the form; `None` when that is not known: not of this column, or not of so many
+    /// rows.
+    ///
+    /// # Errors
+    /// When what is needed of the index is damaged.
+    pub fn rows_with(&self, column: &str, form: &Form) -> Result<Option<Rows>, IndexFault> {
+        let at = self.header.columns.iter().position(|header| header.name == column);
+        let Some((at, shapes_at)) = at.and_then(|at| Some((at, self.header.columns[at].shapes?))) else {
+            return Ok(None);
+        };
+        let shapes = self.shapes_of(at, shapes_at)?;
+        let tested = shapes.iter().map(|shape| (shape, form.test(&shape.text)));
+        let meant: Vec<(&Shape, Verdict)> = tested.filter(|(_, verdict)| *verdict != Verdict::No).collect();
+        let is_exact = meant.iter().all(|(_, verdict)| *verdict == Verdict::Yes);
+        let mut rows: Vec<u32> = Vec::new();
+        for (shape, _) in meant {
+            let Some(places) = shape.places else { return Ok(None) };
+            let (offset, bytes) = (places.offset as usize, places.bytes as usize);
+            if offset + bytes > shapes_at.places_bytes {
+                return Err(damaged("rows of a shape end behind it"));
+            }
+            let mut read = vec![0; bytes];
+            let from = shapes_at.offset + (shapes_at.list_bytes + offset) as u64;
+            self.source.read(&mut read, from).map_err(unread)?;
+            let read = places.read(&read, shape.rows, self.header.rows);
+            rows.extend(read.ok_or_else(|| damaged("rows of a shape do not match their checksum"))?);
+        }
+        rows.sort_unstable();
+        Ok(Some(Rows { rows, is_exact }))
+    }
+
+    fn shapes_of(&self, column: usize, at: ShapesAt) -> Result<Arc<Vec<Shape>>, IndexFault> {
+        if let Some(kept) = kept(&self.shapes[column]) {
+            return Ok(kept);
+        }
+        let mut list = vec![0; at.list_bytes];
+        self.source.read(&mut list, at.offset).map_err(unread)?;
+        if checksum_of(&list) != at.checksum {
+            return Err(damaged("shapes do not match their checksum"));
+        }
+        let shapes = shapes::parse(&list, at.count).ok_or_else(|| damaged("the list of shapes makes no sense"))?;
+        let shapes = Arc::new(shapes);
+        *self.shapes[column].lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&shapes));
+        Ok(shapes)
     }
 
     fn find(&self, at: usize, need: &Need) -> Result<Blocks, IndexFault> {
@@ -293,7 +350,7 @@ impl TokenIndex {
     }
 
     fn grams_of(&self, column: usize, at: GramsAt) -> Result<Arc<Vec<u8>>, IndexFault> {
-        if let Some(kept) = self.kept(&self.grams[column]) {
+        if let Some(kept) = kept(&self.grams[column]) {
             return Ok(kept);
         }
         let mut section = vec![0; at.count * (CODE_BYTES + set_bytes(self.blocks()))];

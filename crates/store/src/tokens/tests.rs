@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use super::text::folds_to_ascii;
 use super::*;
 
+mod lines;
+
 const COLUMN: &str = "message";
 
 fn batch(texts: &[String]) -> RecordBatch {
@@ -175,8 +177,8 @@ fn damage_is_an_error_and_never_another_answer() {
         assert!(answers(whole[..length].to_vec()).is_err(), "{length} bytes of {}", whole.len());
     }
     let mut newer = whole;
-    newer[8] = 3;
-    assert!(answers(newer).expect_err("refused").to_string().contains("version 3"));
+    newer[8] = 4;
+    assert!(answers(newer).expect_err("refused").to_string().contains("version 4"));
 }
 
 proptest! {
@@ -184,7 +186,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_an_index_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let mut named = b"weir-tok\x02\0\0\0".to_vec();
+        let mut named = b"weir-tok\x03\0\0\0".to_vec();
         named.extend(&bytes);
         for bytes in [bytes, named] {
             let _ = answers(bytes);

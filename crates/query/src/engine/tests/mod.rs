@@ -6,4 +6,5 @@ mod attacks;
 mod conditions;
 mod damage;
 mod indexed;
+mod picked;
 mod tenants;

@@ -1,0 +1,131 @@
+//! Questions about texts of few shapes: the rows that the index names are read and no others, with the same answers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringViewArray, TimestampMicrosecondArray};
+use tempfile::TempDir;
+use weir_disk::{DataFolder, Disk};
+use weir_model::{CommitPoint, Epoch, EpochCommit};
+use weir_store::{Store, StoreConfig, TableConfig, TableWriter};
+
+use crate::testing::{ask, block_on, shown};
+use crate::{Limits, QueryEngine, TableSource};
+
+const ROWS: i64 = 40_000;
+
+/// Lines of two common kinds and two rare ones.
+fn rows(from: i64) -> RecordBatch {
+    let text = |n: i64| match n % 500 {
+        3 => Some(format!("java.lang.OutOfMemoryError: {n} bytes for task {}", n % 7)),
+        // The Kelvin sign is a k to who ignores case.
+        77 => Some(format!("Größe {n} of 300 \u{212a}elvin")),
+        9 => None,
+        n if n % 2 == 0 => Some(format!("Finished task {n} in stage {}.0 after {} ms", n % 97, n % 1_000)),
+        n => Some(format!("Consumer group orders-{} committed offset {n}", n % 10)),
+    };
+    let range = from..from + ROWS;
+    let times = TimestampMicrosecondArray::from_iter_values(range.clone().map(|n| n * 1_000_000)).with_timezone("UTC");
+    let services: StringViewArray = range.clone().map(|n| Some(format!("svc-{}", n % 11))).collect();
+    let texts: StringViewArray = range.map(text).collect();
+    let columns: [(&str, ArrayRef); 3] =
+        [("ts", Arc::new(times)), ("service", Arc::new(services)), ("message", Arc::new(texts))];
+    RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap()
+}
+
+struct Scene {
+    _folder: TempDir,
+    _writer: TableWriter,
+    engine: QueryEngine,
+}
+
+/// A table of two segments and rows in memory, or all of it in memory.
+fn scene(committed: bool) -> Scene {
+    let temp = tempfile::tempdir().unwrap();
+    let folder = DataFolder::open(temp.path(), Arc::new(Disk)).unwrap();
+    let store = Store::open(&folder, StoreConfig::default()).unwrap();
+    let mut writer = store.writer("logs", TableConfig::default()).unwrap();
+    for part in 0..3 {
+        writer.append(&rows(part * ROWS)).unwrap();
+        if committed && part < 2 {
+            let epoch = Epoch(part as u64 + 1);
+            let commit = EpochCommit {
+                pipeline: "p".to_owned(),
+                epoch,
+                positions: BTreeMap::new(),
+                snapshot: None,
+                prepared: BTreeMap::from([("out".to_owned(), writer.prepare(epoch).unwrap())]),
+                plan_fingerprint: String::new(),
+                counters: String::new(),
+            };
+            block_on(store.commit(commit)).unwrap();
+        }
+    }
+    let engine = QueryEngine::new(Arc::clone(&store) as Arc<dyn TableSource>, Limits::default()).unwrap();
+    Scene { _folder: temp, _writer: writer, engine }
+}
+
+const CONDITIONS: [&str; 16] = [
+    "message LIKE '%OutOfMemoryError%'",
+    "message LIKE '%outofmemoryerror%'",
+    "message ILIKE '%OUTOFMEMORY%task%'",
+    "message ILIKE '%kelvin%'",
+    "message LIKE 'java%'",
+    "message LIKE '%Kelvin'",
+    "message LIKE '%Error: 503 bytes%'",
+    "message LIKE '%task 3'",
+    "contains(message, 'java')",
+    "has_words(message, 'java task')",
+    "has_words(message, 'GRÖSSE') OR message LIKE '%java%'",
+    "message LIKE '%java%' AND message LIKE '%task 5%'",
+    "message LIKE '%java%' AND service = 'svc-4'",
+    "message LIKE '%java%' AND ts < '1970-01-01T13:00:00Z'",
+    "message LIKE '%nowhere%'",
+    "NOT message LIKE '%task%'",
+];
+
+#[test]
+fn rows_that_are_picked_are_those_that_match() {
+    let (picked, plain) = (scene(true), scene(false));
+    for condition in CONDITIONS {
+        for sql in [
+            format!("SELECT service, count(*), min(ts), max(message) FROM logs WHERE {condition} GROUP BY 1 ORDER BY 1"),
+            format!("SELECT count(*) FROM logs AS l WHERE {condition}"),
+            format!("SELECT * FROM logs WHERE {condition} ORDER BY ts DESC LIMIT 70"),
+            format!("SELECT a.ts FROM (SELECT ts FROM logs WHERE {condition}) a JOIN logs b ON a.ts = b.ts ORDER BY 1 LIMIT 9"),
+        ] {
+            assert_eq!(shown(&picked.engine, &sql), shown(&plain.engine, &sql), "{sql}");
+        }
+    }
+}
+
+/// What EXPLAIN says that is read, and the plan.
+fn explained(engine: &QueryEngine, sql: &str) -> (String, String) {
+    let explained = ask(engine, &format!("EXPLAIN {sql}")).unwrap();
+    let (kinds, plans) = (explained.column(0).as_string::<i32>(), explained.column(1).as_string::<i32>());
+    let of = |kind: &str| plans.value(kinds.iter().position(|is| is == Some(kind)).unwrap()).to_owned();
+    (of("reads"), of("physical_plan"))
+}
+
+#[test]
+fn a_text_that_its_shape_answers_is_not_read() {
+    let scene = scene(true);
+    let sql = "SELECT service, count(*) FROM logs WHERE message LIKE '%OutOfMemoryError%' GROUP BY service";
+    let (reads, plan) = explained(&scene.engine, sql);
+    assert!(reads.contains("2 of 2 segments are read; 0 skipped by the search index, which leaves 160 rows"), "{reads}");
+    assert!(reads.contains("40000 rows in memory"), "{reads}");
+    let scan = plan.lines().find(|line| line.contains(".parquet")).expect("files are scanned");
+    assert!(scan.contains("projection=[service]"), "{plan}");
+    let (reads, _) = explained(&scene.engine, "SELECT ts FROM logs WHERE message LIKE '%nowhere%'");
+    assert!(reads.contains("0 of 2 segments are read; 2 skipped by the search index, which leaves 0 rows"), "{reads}");
+}
+
+#[test]
+fn the_newest_rows_are_read_without_the_others() {
+    let scene = scene(true);
+    let sql = "SELECT * FROM logs WHERE service = 'svc-3' ORDER BY ts DESC LIMIT 5";
+    let (_, plan) = explained(&scene.engine, sql);
+    assert!(plan.contains("reverse_row_groups=true"), "{plan}");
+    let times = ask(&scene.engine, sql).unwrap();
+    assert_eq!(times.num_rows(), 5);
+}

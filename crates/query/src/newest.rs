@@ -1,0 +1,132 @@
+//! Questions for the newest rows: what is read first, so that little else is read. Changes no answer: it only says in which
+//! order files and parts of them are looked at; who sorts them leaves out what comes too late.
+
+use std::sync::Arc;
+
+use arrow::compute::SortOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::datasource::source_as_provider;
+use datafusion::error::Result;
+use datafusion::logical_expr::{Expr, LogicalPlan, TableScan};
+use datafusion::parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+use datafusion::physical_expr::PhysicalSortExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_plan::{ExecutionPlan, SortOrderPushdownResult};
+use weir_store::BLOCK_ROWS;
+
+use crate::rollup::source;
+use crate::table::{Part, ScannedTable};
+
+/// The first step into a segment has so many rows, and so has the second; each further one has twice as many.
+const STEP_ROWS: usize = 2 * BLOCK_ROWS;
+/// So many of the newest segments are read in steps.
+const STEPPED_MAX: usize = 2;
+/// A segment of fewer rows is read at once.
+const STEPPED_ROWS_MIN: u64 = 4 * STEP_ROWS as u64;
+
+/// The plan with scans that know that the newest rows are wanted first.
+pub(crate) fn newest_first(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let changed = plan.transform_down_with_subqueries(|node| {
+        let LogicalPlan::Sort(sort) = &node else { return Ok(Transformed::no(node)) };
+        let first = sort.expr.first().filter(|first| sort.fetch.is_some() && !first.asc);
+        let Some(Expr::Column(column)) = first.map(|first| &first.expr) else { return Ok(Transformed::no(node)) };
+        let name = column.name.clone();
+        let input = mark(sort.input.as_ref().clone(), &name)?;
+        if !input.transformed {
+            return Ok(Transformed::no(node));
+        }
+        let mut sort = sort.clone();
+        sort.input = Arc::new(input.data);
+        Ok(Transformed::new(LogicalPlan::Sort(sort), true, TreeNodeRecursion::Jump))
+    });
+    Ok(changed?.data)
+}
+
+/// Marks the scans of tables with event times in `time` that lie below nothing but filters, projections and unions.
+fn mark(plan: LogicalPlan, time: &str) -> Result<Transformed<LogicalPlan>> {
+    plan.transform_down(|node| match &node {
+        LogicalPlan::Filter(_)
+        | LogicalPlan::Projection(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Union(_) => Ok(Transformed::no(node)),
+        LogicalPlan::TableScan(scan) => Ok(match marked(scan, time) {
+            Some(scan) => Transformed::yes(LogicalPlan::TableScan(scan)),
+            None => Transformed::no(node),
+        }),
+        _ => Ok(Transformed::new(node, false, TreeNodeRecursion::Jump)),
+    })
+}
+
+fn marked(scan: &TableScan, time: &str) -> Option<TableScan> {
+    let provider = source_as_provider(&scan.source).ok()?;
+    let table = provider.downcast_ref::<ScannedTable>()?;
+    let is_by_time = table.table.time_column.as_deref() == Some(time) && scan.fetch.is_none();
+    is_by_time.then(|| TableScan { source: source(ScannedTable { newest_first: true, ..table.clone() }), ..scan.clone() })
+}
+
+/// `parts`, of which the newest are first, with the first of them taken apart: each step with how many come before it in
+/// its segment.
+pub(crate) fn in_steps<'a>(parts: &[Part<'a>]) -> Vec<(Part<'a>, usize)> {
+    let (mut steps, mut stepped) = (Vec::with_capacity(parts.len()), 0);
+    for (segment, rows) in parts {
+        if stepped == STEPPED_MAX || segment.rows < STEPPED_ROWS_MIN {
+            steps.push(((*segment, rows.clone()), 0));
+            continue;
+        }
+        stepped += 1;
+        let all = usize::try_from(segment.rows).unwrap_or(usize::MAX);
+        let (mut to, mut size, mut before) = (all, STEP_ROWS, 0);
+        while to > 0 {
+            let from = if to < 2 * size { 0 } else { to - size };
+            let step = span(from, to, all);
+            let step = rows.as_ref().map_or_else(|| step.clone(), |rows| rows.intersection(&step));
+            if step.selects_any() {
+                steps.push(((*segment, Some(step)), before));
+            }
+            size = if before == 0 { size } else { size * 2 };
+            (to, before) = (from, before + 1);
+        }
+    }
+    steps
+}
+
+/// The rows from `from` to before `to`.
+fn span(from: usize, to: usize, all: usize) -> RowSelection {
+    let parts = [RowSelector::skip(from), RowSelector::select(to - from), RowSelector::skip(all - to)];
+    parts.into_iter().filter(|part| part.row_count > 0).collect::<Vec<_>>().into()
+}
+
+/// `scan` with the last parts of each file first.
+pub(crate) fn backwards(scan: &Arc<dyn ExecutionPlan>, time: &str) -> Result<Arc<dyn ExecutionPlan>> {
+    let Ok(at) = scan.schema().index_of(time) else { return Ok(Arc::clone(scan)) };
+    let options = SortOptions { descending: true, nulls_first: true };
+    let order = [PhysicalSortExpr::new(Arc::new(Column::new(time, at)), options)];
+    Ok(match scan.try_pushdown_sort(&order)? {
+        SortOrderPushdownResult::Inexact { inner } => inner,
+        SortOrderPushdownResult::Exact { .. } | SortOrderPushdownResult::Unsupported => Arc::clone(scan),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Stage, many};
+
+    #[test]
+    fn steps_into_a_segment_are_all_its_rows_and_the_last_come_first() {
+        let stage = Stage::new();
+        let mut segment = stage.segment("a", &many(0, 10));
+        segment.rows = 1_000_001;
+        let picked: RowSelection = vec![RowSelector::skip(5), RowSelector::select(20), RowSelector::skip(999_976)].into();
+        let small = stage.segment("b", &many(0, 10));
+        let parts = [(&segment, None), (&small, None), (&segment, Some(picked)), (&segment, None)];
+        let steps = in_steps(&parts);
+        let rows = |(part, _): &(Part<'_>, usize)| part.1.as_ref().map(RowSelection::row_count);
+        let first: Vec<_> = steps.iter().map(rows).take(3).collect();
+        assert_eq!(first, [Some(STEP_ROWS), Some(STEP_ROWS), Some(2 * STEP_ROWS)]);
+        let whole = steps.iter().take_while(|step| rows(step).is_some()).map(|step| rows(step).unwrap_or(0)).sum::<usize>();
+        assert_eq!(whole, 1_000_001);
+        let behind: Vec<_> = steps.iter().skip_while(|step| rows(step).is_some()).map(rows).collect();
+        assert_eq!(behind, [None, Some(20), None], "the small one, what was picked, and one too many");
+    }
+}
