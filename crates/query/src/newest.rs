@@ -45,10 +45,9 @@ pub(crate) fn newest_first(plan: LogicalPlan) -> Result<LogicalPlan> {
 /// Marks the scans of tables with event times in `time` that lie below nothing but filters, projections and unions.
 fn mark(plan: LogicalPlan, time: &str) -> Result<Transformed<LogicalPlan>> {
     plan.transform_down(|node| match &node {
-        LogicalPlan::Filter(_)
-        | LogicalPlan::Projection(_)
-        | LogicalPlan::SubqueryAlias(_)
-        | LogicalPlan::Union(_) => Ok(Transformed::no(node)),
+        LogicalPlan::Filter(_) | LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) | LogicalPlan::Union(_) => {
+            Ok(Transformed::no(node))
+        }
         LogicalPlan::TableScan(scan) => Ok(match marked(scan, time) {
             Some(scan) => Transformed::yes(LogicalPlan::TableScan(scan)),
             None => Transformed::no(node),
@@ -61,7 +60,8 @@ fn marked(scan: &TableScan, time: &str) -> Option<TableScan> {
     let provider = source_as_provider(&scan.source).ok()?;
     let table = provider.downcast_ref::<ScannedTable>()?;
     let is_by_time = table.table.time_column.as_deref() == Some(time) && scan.fetch.is_none();
-    is_by_time.then(|| TableScan { source: source(ScannedTable { newest_first: true, ..table.clone() }), ..scan.clone() })
+    is_by_time
+        .then(|| TableScan { source: source(ScannedTable { newest_first: true, ..table.clone() }), ..scan.clone() })
 }
 
 /// `parts`, of which the newest are first, with the first of them taken apart: each step with how many come before it in
@@ -117,14 +117,16 @@ mod tests {
         let stage = Stage::new();
         let mut segment = stage.segment("a", &many(0, 10));
         segment.rows = 1_000_001;
-        let picked: RowSelection = vec![RowSelector::skip(5), RowSelector::select(20), RowSelector::skip(999_976)].into();
+        let picked: RowSelection =
+            vec![RowSelector::skip(5), RowSelector::select(20), RowSelector::skip(999_976)].into();
         let small = stage.segment("b", &many(0, 10));
         let parts = [(&segment, None), (&small, None), (&segment, Some(picked)), (&segment, None)];
         let steps = in_steps(&parts);
         let rows = |(part, _): &(Part<'_>, usize)| part.1.as_ref().map(RowSelection::row_count);
         let first: Vec<_> = steps.iter().map(rows).take(3).collect();
         assert_eq!(first, [Some(STEP_ROWS), Some(STEP_ROWS), Some(2 * STEP_ROWS)]);
-        let whole = steps.iter().take_while(|step| rows(step).is_some()).map(|step| rows(step).unwrap_or(0)).sum::<usize>();
+        let whole =
+            steps.iter().take_while(|step| rows(step).is_some()).map(|step| rows(step).unwrap_or(0)).sum::<usize>();
         assert_eq!(whole, 1_000_001);
         let behind: Vec<_> = steps.iter().skip_while(|step| rows(step).is_some()).map(rows).collect();
         assert_eq!(behind, [None, Some(20), None], "the small one, what was picked, and one too many");

@@ -33,8 +33,30 @@ const BETWEEN_US: u64 = 2_500;
 /// So many events per person, on average.
 const EVENTS_PER_PERSON: u64 = 40;
 const WORDS: [&str; 24] = [
-    "the", "morning", "coffee", "new", "release", "thread", "about", "weather", "cats", "photo", "today", "working", "on",
-    "music", "album", "listen", "reading", "book", "great", "game", "tonight", "friends", "art", "commission",
+    "the",
+    "morning",
+    "coffee",
+    "new",
+    "release",
+    "thread",
+    "about",
+    "weather",
+    "cats",
+    "photo",
+    "today",
+    "working",
+    "on",
+    "music",
+    "album",
+    "listen",
+    "reading",
+    "book",
+    "great",
+    "game",
+    "tonight",
+    "friends",
+    "art",
+    "commission",
 ];
 const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
@@ -181,7 +203,9 @@ fn record(collection: &str, time_us: u64, random: &mut Random) -> String {
             let language = ["en", "ja", "pt", "de"][random.below(4) as usize];
             format!("{head},\"langs\":[\"{language}\"]{reply},\"text\":\"{}\"}}", text.join(" "))
         }
-        "app.bsky.actor.profile" => format!("{head},\"displayName\":\"{}\",\"description\":\"cats\"}}", random.letters(9)),
+        "app.bsky.actor.profile" => {
+            format!("{head},\"displayName\":\"{}\",\"description\":\"cats\"}}", random.letters(9))
+        }
         "app.bsky.graph.listitem" => format!("{head},\"list\":\"{uri}\",\"subject\":\"{person}\"}}"),
         _ => format!("{head},\"post\":\"{uri}\"}}"),
     }

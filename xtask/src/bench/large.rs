@@ -91,7 +91,9 @@ pub(super) fn run(options: &Options) -> Outcome {
     println!("merges: {:.1} CPU-s", up.cpu_secs()?);
     drop(up);
     let up = Up::start(&weir, &data, &[])?;
-    println!("| question | CPU ms cold | wall ms cold | CPU ms warm | wall ms warm | bytes of answer |\n|---|---|---|---|---|---|");
+    println!(
+        "| question | CPU ms cold | wall ms cold | CPU ms warm | wall ms warm | bytes of answer |\n|---|---|---|---|---|---|"
+    );
     let mut failures = Vec::new();
     let wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|only| only == name);
     for question in questions(options.rows).iter().filter(|question| wanted(question.name)) {
@@ -175,7 +177,11 @@ fn questions(rows: u64) -> Vec<Question> {
     let needle = (needles / 2).min(needles.saturating_sub(1)) * NEEDLE_EVERY + NEEDLE_AT;
     let trace = trace_id(rows / 3);
     vec![
-        sql("q1", &format!("SELECT level, count(*) AS n FROM logs WHERE {range} GROUP BY level ORDER BY level"), Expect::Anything),
+        sql(
+            "q1",
+            &format!("SELECT level, count(*) AS n FROM logs WHERE {range} GROUP BY level ORDER BY level"),
+            Expect::Anything,
+        ),
         sql(
             "q2",
             &format!(
@@ -218,12 +224,18 @@ fn questions(rows: u64) -> Vec<Question> {
         ),
         sql(
             "facet-hour",
-            &format!("SELECT host, count(*) AS n FROM logs WHERE {range} AND service = 'svc-07' GROUP BY host ORDER BY n DESC LIMIT 10"),
+            &format!(
+                "SELECT host, count(*) AS n FROM logs WHERE {range} AND service = 'svc-07' GROUP BY host ORDER BY n DESC LIMIT 10"
+            ),
             Expect::Lines(10),
         ),
         sql("trace", &format!("SELECT * FROM logs WHERE trace_id = '{trace}' ORDER BY ts"), Expect::Lines(TRACE_ROWS)),
         get("trace-search", &format!("/api/v1/logs?table=logs&limit=100&search=trace_id%3A{trace}")),
-        sql("word", &format!("SELECT ts, message FROM logs WHERE has_words(message, '7f3a{needle}')"), Expect::Lines(1)),
+        sql(
+            "word",
+            &format!("SELECT ts, message FROM logs WHERE has_words(message, '7f3a{needle}')"),
+            Expect::Lines(1),
+        ),
         get("word-search", &format!("/api/v1/logs?table=logs&limit=100&search=needle-7f3a{needle}")),
         sql("nowhere", "SELECT count(*) AS n FROM logs WHERE message LIKE '%nowhere to be found%'", Expect::Sum(0)),
     ]

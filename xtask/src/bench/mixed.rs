@@ -14,7 +14,7 @@ use super::Running;
 use super::large::{self, Ask, ROWS_PER_SEC, answer, time_of, trace_id};
 use super::options::Options;
 use super::up::{Client, Up, look_later};
-use crate::shell::{Outcome, command};
+use crate::shell::Outcome;
 
 /// Rows per second unless told otherwise.
 const RATE: u64 = 50_000;
@@ -109,8 +109,7 @@ fn lines_of(weir: &Path) -> Outcome<Arc<Vec<String>>> {
     let mut generator = Running(generator.spawn().map_err(|error| format!("the generator: {error}"))?);
     let lines = generator.0.stdout.take().ok_or("the generator has no output")?;
     let without_time = |line: String| line.split_once("\",").map(|(_, rest)| rest.trim_end_matches('}').to_owned());
-    let lines: Vec<String> =
-        BufReader::new(lines).lines().map_while(Result::ok).filter_map(without_time).collect();
+    let lines: Vec<String> = BufReader::new(lines).lines().map_while(Result::ok).filter_map(without_time).collect();
     // Objects end in two braces, of which both were taken away.
     Ok(Arc::new(lines))
 }
@@ -218,10 +217,7 @@ fn question(random: &mut Random, rows: u64) -> (&'static str, Ask) {
                  FROM logs WHERE {range} GROUP BY 1 ORDER BY 1"
             )),
         ),
-        15..=16 => (
-            "app",
-            Ask::Sql(format!("SELECT * FROM logs WHERE app_id = '{app}' ORDER BY ts DESC LIMIT 100")),
-        ),
+        15..=16 => ("app", Ask::Sql(format!("SELECT * FROM logs WHERE app_id = '{app}' ORDER BY ts DESC LIMIT 100"))),
         17..=18 => {
             let trace = trace_id(random.below(rows));
             ("trace", Ask::Sql(format!("SELECT * FROM logs WHERE trace_id = '{trace}' ORDER BY ts")))

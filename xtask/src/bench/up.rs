@@ -1,6 +1,6 @@
 //! A `weir up` that is measured, and a client that keeps its connection. Asks in HTTP/1.1 and reads no JSON.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Stdio;

@@ -107,9 +107,8 @@ impl Builder {
             column.blocks.push(column.scratch.take());
             column.shapes.end_block();
         }
-        let bytes = |column: &Column| {
-            column.blocks.iter().map(Block::bytes).sum::<usize>() + column.shapes.memory_bytes()
-        };
+        let bytes =
+            |column: &Column| column.blocks.iter().map(Block::bytes).sum::<usize>() + column.shapes.memory_bytes();
         let mut all: usize = self.columns.iter().map(bytes).sum();
         while all > self.kind.gathered_bytes_max() {
             let Some(largest) = (0..self.columns.len()).max_by_key(|&at| bytes(&self.columns[at])) else { return };

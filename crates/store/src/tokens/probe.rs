@@ -13,8 +13,8 @@ use arrow::datatypes::{Fields, Schema};
 use weir_disk::checksum_of;
 
 use super::file::{
-    CODE_BYTES, ColumnHeader, GramsAt, Header, LANE_BYTES, PREFIX_BYTES, ShapesAt, WordsAt, lane_of, parse_header, parse_prefix,
-    row_bytes, row_checksum, row_of, set_bytes,
+    CODE_BYTES, ColumnHeader, GramsAt, Header, LANE_BYTES, PREFIX_BYTES, ShapesAt, WordsAt, lane_of, parse_header,
+    parse_prefix, row_bytes, row_checksum, row_of, set_bytes,
 };
 use super::need::{Blocks, Need};
 use super::shapes::{self, Form, Rows, Shape, Verdict};
@@ -159,7 +159,11 @@ impl TokenIndex {
         let groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
         let groups: usize = groups.values().map(RecordBatch::get_array_memory_size).sum();
         let shapes = self.shapes.iter().map(|shapes| kept(shapes).map_or(0, |shapes| shapes::memory_bytes(&shapes)));
-        size_of::<Self>() + groups + shapes.sum::<usize>() + self.header.columns.iter().map(column).sum::<usize>() + grams.sum::<usize>()
+        size_of::<Self>()
+            + groups
+            + shapes.sum::<usize>()
+            + self.header.columns.iter().map(column).sum::<usize>()
+            + grams.sum::<usize>()
     }
 
     /// The rollups of the segment: what they are by, how many groups each has, and whether it has sketches.

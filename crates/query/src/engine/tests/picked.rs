@@ -12,7 +12,7 @@ use weir_store::{Store, StoreConfig, TableConfig, TableWriter};
 use crate::testing::{ask, block_on, shown};
 use crate::{Limits, QueryEngine, TableSource};
 
-const ROWS: i64 = 40_000;
+const ROWS: i64 = 17_000;
 
 /// Lines of two common kinds and two rare ones.
 fn rows(from: i64) -> RecordBatch {
@@ -89,10 +89,14 @@ fn rows_that_are_picked_are_those_that_match() {
     let (picked, plain) = (scene(true), scene(false));
     for condition in CONDITIONS {
         for sql in [
-            format!("SELECT service, count(*), min(ts), max(message) FROM logs WHERE {condition} GROUP BY 1 ORDER BY 1"),
+            format!(
+                "SELECT service, count(*), min(ts), max(message) FROM logs WHERE {condition} GROUP BY 1 ORDER BY 1"
+            ),
             format!("SELECT count(*) FROM logs AS l WHERE {condition}"),
             format!("SELECT * FROM logs WHERE {condition} ORDER BY ts DESC LIMIT 70"),
-            format!("SELECT a.ts FROM (SELECT ts FROM logs WHERE {condition}) a JOIN logs b ON a.ts = b.ts ORDER BY 1 LIMIT 9"),
+            format!(
+                "SELECT a.ts FROM (SELECT ts FROM logs WHERE {condition}) a JOIN logs b ON a.ts = b.ts ORDER BY 1 LIMIT 9"
+            ),
         ] {
             assert_eq!(shown(&picked.engine, &sql), shown(&plain.engine, &sql), "{sql}");
         }
@@ -112,8 +116,8 @@ fn a_text_that_its_shape_answers_is_not_read() {
     let scene = scene(true);
     let sql = "SELECT service, count(*) FROM logs WHERE message LIKE '%OutOfMemoryError%' GROUP BY service";
     let (reads, plan) = explained(&scene.engine, sql);
-    assert!(reads.contains("2 of 2 segments are read; 0 skipped by the search index, which leaves 160 rows"), "{reads}");
-    assert!(reads.contains("40000 rows in memory"), "{reads}");
+    assert!(reads.contains("2 of 2 segments are read; 0 skipped by the search index, which leaves 68 rows"), "{reads}");
+    assert!(reads.contains("17000 rows in memory"), "{reads}");
     let scan = plan.lines().find(|line| line.contains(".parquet")).expect("files are scanned");
     assert!(scan.contains("projection=[service]"), "{plan}");
     let (reads, _) = explained(&scene.engine, "SELECT ts FROM logs WHERE message LIKE '%nowhere%'");
