@@ -1,11 +1,12 @@
 //! Measures the store and the queries alone: takes the rows of a file of the benchmarks into a table, then asks questions.
 //! Says what `bench/rivals/store.py ask` says, so that `store.py table` shows it beside others.
+//! A folder that has rows already is asked and not filled.
 //! `cargo run --release -p weir-query --example store_alone -- FILE FOLDER QUESTIONS RUNS [ROWS_PER_COMMIT]`
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,7 +27,8 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 const WARM_SECS: f64 = 1.0;
 const WARM_RUNS_MAX: usize = 200;
 
-fn schema() -> Schema {
+/// The columns; rows of many rows have traces.
+fn schema(has_traces: bool) -> Schema {
     let text = |name: &str| Field::new(name, DataType::Utf8View, true);
     let tags = DataType::Struct(["env", "region", "team", "v"].into_iter().map(text).collect());
     let texts = ["level", "service", "host", "app_id", "executor_id", "message"];
@@ -36,6 +38,7 @@ fn schema() -> Schema {
     fields.push(Field::new("duration_ms", DataType::Float64, true));
     fields.push(Field::new("status", DataType::Int64, true));
     fields.push(Field::new("tags", tags, true));
+    fields.extend(has_traces.then(|| text("trace_id")));
     Schema::new(fields)
 }
 
@@ -58,8 +61,13 @@ fn size(folder: &Path) -> Outcome<u64> {
 
 /// Takes the file in, and merges what is worth it.
 fn load(file: &str, store: &Arc<Store>, commit_rows: usize) -> Outcome<()> {
-    let reader =
-        ReaderBuilder::new(Arc::new(schema())).with_batch_size(8192).build(BufReader::new(File::open(file)?))?;
+    let mut lines = BufReader::new(File::open(file)?);
+    let has_traces = lines
+        .fill_buf()?
+        .split(|byte| *byte == b'\n')
+        .next()
+        .is_some_and(|line| String::from_utf8_lossy(line).contains("\"trace_id\""));
+    let reader = ReaderBuilder::new(Arc::new(schema(has_traces))).with_batch_size(8192).build(lines)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let mut writer = store.writer("logs", TableConfig::default())?;
     let (mut epoch, mut waiting) = (0, 0);
@@ -118,7 +126,10 @@ fn main() -> Outcome<()> {
     let folder = DataFolder::open(Path::new(data), Arc::new(Disk))?;
     let store = Store::open(&folder, StoreConfig::default())?;
     let (began, before) = (Instant::now(), cpu_secs()?);
-    load(file, &store, commit_rows)?;
+    // A folder that has the rows already is asked again.
+    if !store.snapshot()?.tables.contains_key("logs") {
+        load(file, &store, commit_rows)?;
+    }
     let (load_cpu, load_wall) = (cpu_secs()? - before, began.elapsed().as_secs_f64());
     let tables = Path::new(data).join("tables");
     let mut asked = Map::new();

@@ -86,8 +86,12 @@ pub(super) fn run(options: &Options) -> Outcome {
     }
     let up = Up::start(&weir, &data, &[])?;
     up.settle()?;
-    let bytes = super::size(&data.join("tables"))?;
-    println!("{:.1} MB on disk, {:.1} bytes per row", bytes as f64 / 1e6, bytes as f64 / options.rows as f64);
+    let (segments, bytes) = on_disk(&data)?;
+    println!(
+        "{segments} segments, {:.1} MB on disk, {:.1} bytes per row",
+        bytes as f64 / 1e6,
+        bytes as f64 / options.rows as f64
+    );
     println!("merges: {:.1} CPU-s", up.cpu_secs()?);
     drop(up);
     let up = Up::start(&weir, &data, &[])?;
@@ -108,6 +112,23 @@ pub(super) fn run(options: &Options) -> Outcome {
         let _ = fs::remove_dir_all(&folder);
     }
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
+}
+
+/// How many segments there are and their bytes, with their indexes, and without those that were replaced and wait to be deleted.
+fn on_disk(data: &Path) -> Outcome<(usize, u64)> {
+    const LISTED: &str = "import sqlite3, sys\n\
+        for row in sqlite3.connect(sys.argv[1]).execute('SELECT path FROM segments'): print(row[0])";
+    let catalog = data.join("catalog.sqlite");
+    let listed = Command::new("python3").args(["-c", LISTED]).arg(&catalog).output();
+    let listed = listed.map_err(|error| format!("python3: {error}"))?;
+    let (mut segments, mut bytes) = (0, 0);
+    for path in String::from_utf8_lossy(&listed.stdout).lines() {
+        let path = data.join(path);
+        let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+        bytes += size(&path) + size(&path.with_extension("tok"));
+        segments += 1;
+    }
+    Ok((segments, bytes))
 }
 
 /// Takes `options.rows` rows into the table `logs` of `folder/data`.
@@ -138,7 +159,7 @@ fn add_traces(mut lines: impl BufRead, to: impl Write) -> std::io::Result<()> {
     let mut row = 0;
     while lines.read_until(b'\n', &mut line)? > 0 {
         line.truncate(line.len() - 2);
-        write!(line, ",\"trace_id\":\"{}\"}}\n", trace_id(row))?;
+        writeln!(line, ",\"trace_id\":\"{}\"}}", trace_id(row))?;
         to.write_all(&line)?;
         line.clear();
         row += 1;

@@ -172,18 +172,6 @@ fn run_once(workload: &Workload, weir: &Path, input: &Path, out: &Path, options:
     meter::run(&mut command)
 }
 
-/// Bytes of all files in a folder.
-fn size(folder: &Path) -> Outcome<u64> {
-    let failed = |error| format!("{}: {error}", folder.display());
-    let mut bytes = 0;
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let metadata = entry.metadata().map_err(failed)?;
-        bytes += if metadata.is_dir() { size(&entry.path())? } else { metadata.len() };
-    }
-    Ok(bytes)
-}
-
 fn count_lines(path: &Path) -> Outcome<u64> {
     use std::io::Read;
     let mut file = fs::File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;

@@ -14,8 +14,10 @@ use crate::shell::{Outcome, command};
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(50);
-/// As long as the tables are the same for so many looks a second apart, nothing is merged.
-const QUIET_LOOKS: u32 = 12;
+/// Nothing waits to be merged in so many looks a second apart.
+const QUIET_LOOKS: u32 = 3;
+/// All merges may take so long.
+const MERGING_MAX: Duration = Duration::from_secs(1_800);
 /// An answer to a question may take so long.
 const ANSWER: Duration = Duration::from_secs(600);
 
@@ -56,14 +58,18 @@ impl Up {
         Client::new(&self.address)
     }
 
-    /// Waits until small segments are merged: what that takes is part of no question.
+    /// Waits until no segments wait to be merged: what that takes is part of no question.
     pub(super) fn settle(&self) -> Outcome {
         let mut client = self.client()?;
-        let (mut before, mut same) = (String::new(), 0);
-        while same < QUIET_LOOKS {
-            let now = client.sql("SHOW TABLES")?;
-            same = if now == before { same + 1 } else { 0 };
-            before = now;
+        let (began, mut quiet) = (Instant::now(), 0);
+        while quiet < QUIET_LOOKS {
+            let metrics = client.get("/metrics")?.body;
+            let debts = metrics.lines().filter(|line| line.starts_with("weir_table_compaction_debt_segments{"));
+            quiet =
+                if debts.clone().count() > 0 && debts.clone().all(|line| line.ends_with(" 0")) { quiet + 1 } else { 0 };
+            if began.elapsed() > MERGING_MAX {
+                return Err(format!("segments still wait to be merged after {} s", MERGING_MAX.as_secs()));
+            }
             look_later(Duration::from_secs(1));
         }
         Ok(())

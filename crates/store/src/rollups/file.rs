@@ -97,8 +97,9 @@ pub(crate) fn parse_list(bytes: &[u8]) -> Result<Vec<Listed>, String> {
     serde_json::from_slice(bytes).map_err(|error| format!("the list of rollups: {error}"))
 }
 
-/// The groups in a stream, which has been compared with its checksum.
-pub(crate) fn decode(bytes: &[u8]) -> Result<RecordBatch, String> {
+/// The groups in a stream, which has been compared with its checksum, and how many bytes of memory they take: Arrow would say
+/// of each column that it takes as much as all of them, as they share what they were read from.
+pub(crate) fn decode(bytes: &[u8]) -> Result<(RecordBatch, usize), String> {
     let mut stream = Vec::new();
     let decoder = zstd::Decoder::new(bytes).map_err(|error| error.to_string())?;
     let read = decoder.take(STREAM_BYTES_MAX + 1).read_to_end(&mut stream).map_err(|error| error.to_string())?;
@@ -108,5 +109,6 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<RecordBatch, String> {
     let reader = StreamReader::try_new(stream.as_slice(), None).map_err(|error| error.to_string())?;
     let schema = reader.schema();
     let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
-    concat_batches(&Arc::clone(&schema), &batches).map_err(|error| error.to_string())
+    let groups = concat_batches(&Arc::clone(&schema), &batches).map_err(|error| error.to_string())?;
+    Ok((groups, read))
 }

@@ -71,8 +71,8 @@ pub struct TokenIndex {
     /// The same.
     shapes: Vec<Mutex<Option<Arc<Vec<Shape>>>>>,
     rollups: Mutex<Option<Arc<Vec<Listed>>>>,
-    /// Groups, and sketches, of rollups that were needed.
-    groups: Mutex<BTreeMap<(usize, bool), RecordBatch>>,
+    /// Groups, and sketches, of rollups that were needed, each with its size.
+    groups: Mutex<BTreeMap<(usize, bool), (RecordBatch, usize)>>,
 }
 
 impl std::fmt::Debug for TokenIndex {
@@ -157,7 +157,7 @@ impl TokenIndex {
         let column = |column: &ColumnHeader| size_of::<ColumnHeader>() + column.name.len() + set_bytes(self.blocks());
         let grams = self.grams.iter().map(|grams| kept(grams).map_or(0, |grams| grams.len()));
         let groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        let groups: usize = groups.values().map(RecordBatch::get_array_memory_size).sum();
+        let groups: usize = groups.values().map(|(_, bytes)| bytes).sum();
         let shapes = self.shapes.iter().map(|shapes| kept(shapes).map_or(0, |shapes| shapes::memory_bytes(&shapes)));
         size_of::<Self>()
             + groups
@@ -209,7 +209,7 @@ impl TokenIndex {
 
     fn stream(&self, key: (usize, bool), blob: Blob) -> Result<RecordBatch, IndexFault> {
         let mut kept = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(groups) = kept.get(&key) {
+        if let Some((groups, _)) = kept.get(&key) {
             return Ok(groups.clone());
         }
         let (at, length) = (self.header.rollups, self.source.length().map_err(unread)?);
@@ -223,8 +223,8 @@ impl TokenIndex {
         if checksum_of(&bytes) != blob.checksum {
             return Err(damaged("a rollup does not match its checksum"));
         }
-        let groups = decode(&bytes).map_err(damaged)?;
-        kept.insert(key, groups.clone());
+        let (groups, bytes) = decode(&bytes).map_err(damaged)?;
+        kept.insert(key, (groups.clone(), bytes));
         Ok(groups)
     }
 
