@@ -16,13 +16,15 @@ const ROWS: i64 = 17_000;
 
 /// Lines of two common kinds and two rare ones.
 fn rows(from: i64) -> RecordBatch {
+    // So that segments are large enough for an index of shapes.
+    let long = |n: i64| (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let text = |n: i64| match n % 500 {
         3 => Some(format!("java.lang.OutOfMemoryError: {n} bytes for task {}", n % 7)),
         // The Kelvin sign is a k to who ignores case.
         77 => Some(format!("Größe {n} of 300 \u{212a}elvin")),
         9 => None,
-        n if n % 2 == 0 => Some(format!("Finished task {n} in stage {}.0 after {} ms", n % 97, n % 1_000)),
-        n => Some(format!("Consumer group orders-{} committed offset {n}", n % 10)),
+        n if n % 2 == 0 => Some(format!("Finished task {} in stage {}.0 after {} ms", long(n), n % 97, n % 1_000)),
+        n => Some(format!("Consumer group orders-{} committed offset {}", n % 10, long(n))),
     };
     let range = from..from + ROWS;
     let times = TimestampMicrosecondArray::from_iter_values(range.clone().map(|n| n * 1_000_000)).with_timezone("UTC");
