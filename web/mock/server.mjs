@@ -110,7 +110,7 @@ export async function start({ port = 0, state = 'full', grow = true, now = Date.
     if (url.pathname.startsWith('/api/') && state === 'failing') return fail(response, 503, 'storage', 'the catalog /data/catalog.sqlite cannot be read: disk I/O error', 'is the disk full? see: df -h');
     switch (url.pathname) {
       case '/api/v1/status': return json(response, { version: '0.1.0-mock', started_at: new Date(began).toISOString(), data: './data', uptime_s: (Date.now() - began) / 1000 });
-      case '/api/v1/tables': return json(response, { tables: state === 'empty' ? [] : tables(store) });
+      case '/api/v1/tables': return json(response, { tables: state === 'empty' ? [] : tables(store), live: state === 'empty' ? [] : [{ name: 'live.spark_errors', columns: [{ name: 'window_start', type: 'timestamp' }, { name: 'errors', type: 'int64' }] }] });
       case '/api/v1/pipelines': return json(response, { pipelines: state === 'empty' ? [] : pipelines(store, began) });
       case '/api/v1/logs/histogram': return json(response, histogram(source.filter(matching(store, params)), params));
       case '/api/v1/logs/tail': return tail(request, response, store, params);

@@ -113,6 +113,16 @@ describe('SQL', () => {
     await page.locator('.cm-tooltip-autocomplete').getByText('spark_logs').first().waitFor();
     await close();
   });
+
+  test.skipIf(real)('open windows are offered and completed', async () => {
+    const { page, close } = await visit(browser, url, 'sql');
+    await until(async () => (await page.locator('option').allTextContents()).includes('Open windows of spark_errors'), 'the question about open windows');
+    await page.locator('.cm-content').click();
+    await page.keyboard.press('ControlOrMeta+a');
+    await page.keyboard.type('SELECT * FROM live.spa', { delay: 15 });
+    await page.locator('.cm-tooltip-autocomplete').getByText('spark_errors').first().waitFor();
+    await close();
+  });
 });
 
 describe('every page', () => {

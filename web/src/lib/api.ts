@@ -12,6 +12,8 @@ export interface Table {
   max_time: string | null;
   time_column: string | null;
 }
+/** What SQL may name: a table, or the open windows of a pipeline. */
+export type Named = Pick<Table, 'name' | 'columns'>;
 export type LogRow = Record<string, unknown>;
 export interface LogPage { rows: LogRow[]; next: string | null }
 /** What a search reads at most. */
@@ -145,7 +147,7 @@ async function* events(body: ReadableStream<Uint8Array<ArrayBuffer>>) {
 }
 
 export const api = {
-  tables: (signal?: AbortSignal) => json<{ tables: Table[]; warnings?: string[] }>('api/v1/tables', undefined, { signal }),
+  tables: (signal?: AbortSignal) => json<{ tables: Table[]; live?: Named[]; warnings?: string[] }>('api/v1/tables', undefined, { signal }),
 
   pipelines: async (signal?: AbortSignal) =>
     (await json<{ pipelines: PipelineStatus[] }>('api/v1/pipelines', undefined, { signal })).pipelines,

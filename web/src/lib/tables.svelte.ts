@@ -1,9 +1,11 @@
 // The tables of the store, shared by all pages and kept fresh by App.
-import { api, type Table } from './api';
+import { api, type Named, type Table } from './api';
 
 class Tables {
   /** Null until the first answer. */
   list = $state.raw<Table[] | null>(null);
+  /** The open windows of pipelines, as SQL names them. */
+  live = $state.raw<Named[]>([]);
   /** What of the store is out of reach, one sentence each. */
   warnings = $state.raw<string[]>([]);
   error = $state.raw<Error | null>(null);
@@ -11,11 +13,12 @@ class Tables {
 
   async refresh(signal?: AbortSignal) {
     try {
-      const { tables: list, warnings = [] } = await api.tables(signal);
+      const { tables: list, live = [], warnings = [] } = await api.tables(signal);
       this.error = null;
-      const seen = JSON.stringify([list, warnings]);
+      const seen = JSON.stringify([list, live, warnings]);
       if (seen !== this.#seen) {
         this.list = list;
+        this.live = live;
         this.warnings = warnings;
       }
       this.#seen = seen;

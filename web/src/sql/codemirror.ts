@@ -6,12 +6,12 @@ import { bracketMatching, HighlightStyle, syntaxHighlighting } from '@codemirror
 import { Compartment, EditorState, StateEffect, StateField, type Text } from '@codemirror/state';
 import { Decoration, type DecorationSet, drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers, placeholder } from '@codemirror/view';
 import { tags } from '@lezer/highlight';
-import type { Table } from '../lib/api';
+import type { Named } from '../lib/api';
 import type { Position } from './questions';
 
 export interface SqlEditor {
   setText(text: string): void;
-  setTables(tables: Table[]): void;
+  setTables(tables: Named[]): void;
   setMark(at: Position | null): void;
   goto(at: Position): void;
   destroy(): void;
@@ -81,7 +81,7 @@ const dialect = SQLDialect.define({
   doubleDollarQuotedStrings: true,
 });
 
-const language = (tables: Table[]) =>
+const language = (tables: Named[]) =>
   sql({
     dialect,
     upperCaseKeywords: true,

@@ -1,10 +1,13 @@
 // Questions offered for the tables that exist, and where an error message points.
-import type { Table } from '../lib/api';
+import type { Named, Table } from '../lib/api';
 
 export interface Example { name: string; sql: string }
 export interface Position { line: number; column: number }
 
-export function examples(tables: Table[]): Example[] {
+/** Questions about the open windows of so many pipelines are offered. */
+const LIVE_MAX = 5;
+
+export function examples(tables: Table[], live: Named[]): Example[] {
   const out: Example[] = [];
   const having = (...columns: string[]) => tables.find((table) => columns.every((name) => table.columns.some((column) => column.name === name)));
   const errors = having('window_start', 'app_id', 'errors');
@@ -18,6 +21,8 @@ export function examples(tables: Table[]): Example[] {
   }
   const dead = tables.find((table) => table.name === 'dead_letters');
   if (dead) out.push({ name: 'Dead letters', sql: 'SELECT time, pipeline, reason, source_file, source_offset, payload\nFROM dead_letters\nORDER BY time DESC\nLIMIT 100' });
+  const plain = ({ name }: Named) => name.split('.').every((part) => /^[a-z_][a-z0-9_]*$/.test(part));
+  for (const { name } of live.filter(plain).slice(0, LIVE_MAX)) out.push({ name: `Open windows of ${name.slice(name.indexOf('.') + 1)}`, sql: `SELECT *\nFROM ${name}\nLIMIT 100` });
   const any = tables[0];
   if (out.length === 0 && any) out.push({ name: `First rows of ${any.name}`, sql: `SELECT *\nFROM ${any.name}\nLIMIT 100` });
   return out;

@@ -174,6 +174,10 @@ fn what_open_windows_say_can_be_asked_in_sql() {
     server.sql_becomes("SELECT coalesce(sum(n), 0) FROM live.counts", 3_000);
     let answer = server.sql("SELECT level, n, most FROM live.counts ORDER BY level");
     assert_eq!(answer["rows"], json!([["ERROR", 1_000, 2_997.0], ["INFO", 2_000, 2_999.0]]), "{answer}");
+    let (_, listed) = server.get("/api/v1/tables");
+    let listed: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
+    assert_eq!(listed["live"][0]["name"], "live.counts", "{listed}");
+    assert!(listed["live"][0]["columns"].as_array().unwrap().iter().any(|column| column["name"] == "most"), "{listed}");
     // Nothing of it is a result yet, and asking changes nothing.
     let answer = server.sql("SELECT (SELECT count(*) FROM information_schema.tables WHERE table_schema = 'live')");
     assert_eq!(answer["rows"][0][0], 1);
