@@ -115,7 +115,8 @@ impl Connection<'_> {
             .set("client.id", "weir")
             .set("security.protocol", self.protocol())
             .set("socket.keepalive.enable", "true")
-            .set("reconnect.backoff.max.ms", "1000");
+            // Each attempt asks for the leaders too: so soon it is known who leads what a dead broker has led.
+            .set("reconnect.backoff.max.ms", "250");
         if let Some(tls) = self.tls {
             let password = tls.key_password.as_ref().map(Secret::expose);
             for (name, value) in [

@@ -1,5 +1,6 @@
 //! What a producer hears of the records that it was given. It sends none.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::client::{ClientContext, OAuthToken};
@@ -9,7 +10,7 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
-use crate::{Speaker, seam_error};
+use crate::{Speaker, kind_of, seam_error};
 
 /// Hears what has become of every record, and why the brokers refuse the client. Clones hear the same.
 #[derive(Clone, Default)]
@@ -17,6 +18,7 @@ pub struct Hearing {
     speaker: Speaker,
     /// The first record that was not stored.
     failed: Arc<Mutex<Option<KafkaError>>>,
+    troubled: Arc<AtomicBool>,
 }
 
 impl Hearing {
@@ -31,6 +33,11 @@ impl Hearing {
         let error = seam_error(unstored(), error.clone());
         let kind = if error.kind == ErrorKind::Retry { ErrorKind::Unknown } else { error.kind };
         Err(SeamError { kind, ..error })
+    }
+
+    /// Whether the client has lost a broker since this was asked last. It may go on asking it for what others do by now.
+    pub fn lost_a_broker(&self) -> bool {
+        self.troubled.swap(false, Ordering::Relaxed)
     }
 
     /// As [`Speaker::seam_error`].
@@ -51,6 +58,9 @@ impl ClientContext for Hearing {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        if kind_of(&error) == ErrorKind::Retry {
+            self.troubled.store(true, Ordering::Relaxed);
+        }
         self.speaker.error(error, reason);
     }
 }

@@ -21,6 +21,6 @@ pub use error::{kind_of, seam_error};
 pub use extents::{Extent, extents, group_offsets};
 pub use flush::flush;
 pub use hearing::Hearing;
-pub use offsets::TransactionOffsets;
+pub use offsets::{TransactionOffsets, let_go};
 pub use token::{TokenLogin, token_in};
 pub use topics::{TopicConfig, TopicOutcome, TopicsFile};

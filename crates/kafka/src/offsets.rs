@@ -15,8 +15,9 @@ use rdkafka::producer::{BaseProducer, Producer};
 
 use crate::Hearing;
 
-/// How long is waited first. Brokers that are well need milliseconds, and one that has just taken over a group about so long.
-const WAIT_FIRST: Duration = Duration::from_secs(1);
+/// How long is waited first. Brokers that are well need milliseconds, and where one answers that it is too early the client
+/// asks again after half a second.
+const WAIT_FIRST: Duration = Duration::from_millis(1200);
 
 /// Sends offsets into transactions. Remembers over the lives of producers how long that is waited for; clones are the same.
 #[derive(Clone)]
@@ -62,4 +63,10 @@ impl TransactionOffsets {
     fn waits(&self) -> MutexGuard<'_, Duration> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Lets go of a client, which may take it a second, without waiting for that.
+pub fn let_go<T: Send + 'static>(client: T) {
+    // Without a thread it is dropped here.
+    let _ = std::thread::Builder::new().name("kafka end".to_owned()).spawn(move || drop(client));
 }

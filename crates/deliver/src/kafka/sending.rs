@@ -94,6 +94,12 @@ impl Sending {
         flushed.map_err(|error| self.seam_error(format!("the brokers do not take records for {}", self.topic), error))
     }
 
+    /// Whether a broker was lost since this was asked last.
+    pub(super) fn lost_a_broker(&self) -> bool {
+        self.producer.poll(Duration::ZERO);
+        self.hearing.lost_a_broker()
+    }
+
     /// An error of the client, or why the brokers refuse it.
     pub(super) fn seam_error(&self, doing: impl Into<String>, error: KafkaError) -> SeamError {
         self.producer.poll(Duration::from_millis(100));

@@ -23,7 +23,7 @@ use rdkafka::producer::Producer;
 use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 use weir_disk::{ChecksummedWriter, checksum_of, disk_error, publish, read_file, remove_leftovers};
-use weir_kafka::{Speaker, TransactionOffsets, kind_of, seam_error};
+use weir_kafka::{Speaker, TransactionOffsets, kind_of, let_go, seam_error};
 use weir_model::{Epoch, ErrorKind, Prepared, RejectedRow, SeamError, SeamResult, Vfs};
 
 use super::config::KafkaOutput;
@@ -178,6 +178,9 @@ impl Staged {
         };
         let path = self.folder.join(&rows.file);
         self.last_with_rows = Some(epoch);
+        if let Some(lost) = self.contact.take_if(|contact| contact.sending.lost_a_broker()) {
+            let_go(lost);
+        }
         match self.contact()?.sent {
             Sent::UpTo(sent) if sent >= epoch => {}
             Sent::Nothing if note.after.is_none() => self.send(epoch, &rows)?,
@@ -240,6 +243,8 @@ impl Staged {
                 .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
             self.config.connection().introduce(|time| drop(group.poll(time)));
             let sent = sent(&group, &self.config.topic)?;
+            // Those that were lost on the way here are not asked any more.
+            sending.lost_a_broker();
             self.contact = Some(Contact { sending, group, sent });
         }
         Ok(self.contact.as_ref().expect("it was just made"))
@@ -254,12 +259,14 @@ impl Staged {
             return Err(SeamError::new(ErrorKind::Corrupt, message));
         }
         let mut contact = self.contact.take().expect("the brokers were asked before");
-        let outcome = transaction(&contact, &self.config.topic, epoch, &bytes, &self.offsets);
         // The next contact asks the brokers what became of it, and the rows are still here.
-        outcome.map_err(|error| match error.kind {
-            ErrorKind::Unknown => SeamError { kind: ErrorKind::Retry, ..error },
-            ErrorKind::Retry | ErrorKind::Config | ErrorKind::Corrupt | ErrorKind::Closed => error,
-        })?;
+        if let Err(error) = transaction(&contact, &self.config.topic, epoch, &bytes, &self.offsets) {
+            let_go(contact);
+            return Err(match error.kind {
+                ErrorKind::Unknown => SeamError { kind: ErrorKind::Retry, ..error },
+                ErrorKind::Retry | ErrorKind::Config | ErrorKind::Corrupt | ErrorKind::Closed => error,
+            });
+        }
         contact.sent = Sent::UpTo(epoch);
         self.contact = Some(contact);
         Ok(())

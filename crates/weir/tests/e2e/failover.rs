@@ -119,7 +119,9 @@ async fn brokers_die(die: Die) {
     let kafka = kafka_of(Cluster::start_with(3, &[LOOKS_SELDOM]).expect("three brokers")).await;
     kafka.topic("alone", 3).await.expect("a topic");
     let team = Team::new(&kafka, THROUGH, "failover").await.with_transactions_of(PATIENT);
-    let mut workers = [team.worker(), team.worker()];
+    // Longer than brokers need to find out who is left, so that nobody loses its place in the group for it.
+    let session = ["workers.session=10s"];
+    let mut workers = [team.worker_with(&session), team.worker_with(&session)];
     let alone = Alone::start(&kafka, &[]);
     let telling = Telling(&workers);
     let ids = while_fed(&kafka, |feed| {

@@ -261,7 +261,12 @@ impl Broker for KafkaBroker {
             SeamError::new(ErrorKind::Retry, "the group has given nothing yet, so that nothing can be committed")
         })?;
         let places: Vec<Place> = transaction.offsets.iter().map(|(place, _)| place.clone()).collect();
-        let is_settled = || asked(self.member.client(), &places, SETTLED_WITHIN).is_ok();
+        let client = self.member.client();
+        let is_settled = || {
+            // Only a broker that is alone forgets markers: among several every partition has a leader.
+            let known = client.fetch_metadata(places.first().map(|place| &*place.topic), SETTLED_WITHIN);
+            known.is_ok_and(|known| known.brokers().len() > 1) || asked(client, &places, SETTLED_WITHIN).is_ok()
+        };
         self.sender.commit(transaction, member, is_settled)
     }
 

@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
-use weir_kafka::{Hearing, Introduction, Speaker, seam_error};
+use weir_kafka::{Hearing, Introduction, Speaker, let_go, seam_error};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use super::is_namesake;
@@ -87,6 +87,10 @@ impl Sender {
         is_settled: impl FnOnce() -> bool,
     ) -> SeamResult<()> {
         let started = Instant::now();
+        self.client.poll(Duration::ZERO);
+        if self.hearing.lost_a_broker() {
+            self.begin_anew()?;
+        }
         self.client.begin_transaction().map_err(|error| self.indefinite("no transaction was begun", error))?;
         self.past.leftovers.expect(transaction.records.iter().map(|record| &record.topic));
         for record in &transaction.records {
@@ -96,15 +100,22 @@ impl Sender {
             return Err(self.indefinite("the brokers do not take the records of a transaction", error));
         }
         self.stored()?;
-        if started.elapsed() > SLOW && self.past.is_granted() && !is_settled() {
-            return Err(self.settle());
+        if started.elapsed() > SLOW {
+            tracing::info!(took = ?started.elapsed(), "the brokers were slow to store a transaction");
+            if self.past.is_granted() && !is_settled() {
+                return Err(self.settle());
+            }
+        }
+        if self.hearing.lost_a_broker() {
+            // It may go on asking that one who answers for the group.
+            return Err(self.left_behind("a broker was lost in the middle of a transaction"));
         }
         let offsets = offsets(transaction)?;
         self.past.last_commit(false);
         match self.past.offsets.send(&self.client, offsets, member, self.within) {
             Some(Ok(())) => {}
             Some(Err(error)) => return Err(self.abort("the offsets are not part of the transaction", error)),
-            None => return Err(self.left_behind()),
+            None => return Err(self.left_behind("nobody says whether the offsets are part of the transaction")),
         }
         self.past.leftovers.none();
         if let Err(error) = self.client.commit_transaction(self.within) {
@@ -123,16 +134,17 @@ impl Sender {
     /// Another producer of the name, after which nothing of this one is undecided.
     fn begin_anew(&mut self) -> SeamResult<()> {
         let begun = begin(&self.settings, self.introduction, self.within);
-        (self.client, self.hearing) = begun.map_err(|error| match error.kind {
+        let (client, hearing) = begun.map_err(|error| match error.kind {
             ErrorKind::Retry => SeamError { kind: ErrorKind::Unknown, ..error },
             _ => error,
         })?;
+        self.hearing = hearing;
+        let_go(std::mem::replace(&mut self.client, client));
         Ok(())
     }
 
-    /// Nobody says whether the offsets are part of the transaction. The next producer of the name aborts it.
-    fn left_behind(&mut self) -> SeamError {
-        let message = "nobody says whether the offsets are part of the transaction";
+    /// The next producer of the name aborts the transaction.
+    fn left_behind(&mut self, message: &str) -> SeamError {
         let unknown = |error| SeamError::caused(ErrorKind::Unknown, message, error);
         let ended =
             self.begin_anew().and_then(|()| self.past.leftovers.end(&self.client, self.within).map_err(unknown));
@@ -258,6 +270,9 @@ fn begin(
         .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
     introduction.of(|time| client.poll(time));
     client.init_transactions(within).map_err(|error| hearing.seam_error("the brokers give no transaction", error))?;
+    // Those that were lost on the way here are not asked any more.
+    client.poll(Duration::ZERO);
+    hearing.lost_a_broker();
     Ok((Arc::new(client), hearing))
 }
 
