@@ -307,6 +307,11 @@ fn transaction(
         rest = after;
     }
     contact.sending.flush()?;
+    if contact.sending.lost_a_broker() {
+        // It may go on asking that one who answers for the group.
+        let message = format!("a broker was lost in the middle of a transaction for {topic}");
+        return Err(SeamError::new(ErrorKind::Retry, message));
+    }
     let mut offsets = TopicPartitionList::new();
     let offset = Offset::Offset(i64::try_from(epoch.0).unwrap_or(i64::MAX));
     offsets.add_partition_offset(topic, 0, offset).map_err(failed("the epoch cannot be an offset"))?;
