@@ -56,6 +56,8 @@ usage: cargo xtask COMMAND
       --planted all       plant the bugs of docs/planted-bugs.md, one after the other: each must be found
   kills [OPTIONS]       the binary, killed under load and at system calls: nothing lost, nothing twice (needs strace)
       --kills N           kills at random moments (default 30)
+      --only SCRIPT       system calls of one script only: run, up, 'replay --apply', 'replay --undo',
+                          'replay --apply at a server', backup, restore
       --every K           a kill at every K-th system call that changes what is on disk, one life each (default 40; 0: none)
       --jobs J            so many of these lives side by side (default 4)
       --seed S            the moments of this seed (default 1)

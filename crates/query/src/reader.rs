@@ -115,8 +115,13 @@ impl AsyncFileReader for RemoteReader {
             let pages = options.map_or(PageIndexPolicy::Optional, ArrowReaderOptions::offset_index_policy);
             let reader = ParquetMetaDataReader::new().with_page_index_policy(pages);
             let reader = reader.with_prefetch_hint(Some(REMOTE_FOOTER_BYTES));
-            let bytes = self.bytes;
-            reader.load_and_finish(self, bytes).await.map(Arc::new)
+            let (bytes, shown) = (self.bytes, self.remote.shown());
+            let read = reader.load_and_finish(self, bytes).await.map(Arc::new);
+            read.map_err(|error| match error {
+                // The bucket's error names the object.
+                ParquetError::External(_) => error,
+                _ => ParquetError::General(format!("{shown} is damaged: {error}")),
+            })
         }
         .boxed()
     }

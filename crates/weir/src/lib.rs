@@ -21,6 +21,7 @@ mod signals;
 mod snapshots;
 pub mod story;
 mod tables;
+mod trust;
 mod watch;
 
 pub use weir_running as running;

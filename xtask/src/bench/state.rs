@@ -13,8 +13,10 @@ use crate::shell::{Outcome, command};
 
 /// Groups are windows times keys.
 const KEYS: u64 = 1_000;
-/// A step holds no more of them: the oldest make room.
+/// A step holds no more of them, the oldest make room: where there are to be more, several steps hold them, of the same rows.
 const GROUPS_MAX: u64 = 1_000_000;
+/// State of 6 GB.
+const STEPS_MAX: u64 = 8;
 /// How often the instance is asked.
 const LOOK: Duration = Duration::from_millis(5);
 /// For how long it may take to get anywhere.
@@ -29,7 +31,14 @@ sources:
     schema: { n: float64 }
 time: { field: ts, watermark: { bounded: { delay: 31d } } }
 steps:
-  - window:
+STEPSoutputs:
+OUTPUTSepoch: 1s
+";
+
+const STEP: &str = "\
+  - name: NAME
+    from: in
+    window:
       tumbling: 1m
       by: [key]
       compute:
@@ -43,35 +52,44 @@ steps:
         deviation: stddev(n)
         first: first(n)
         last: last(n)
-outputs:
-  - table: many
-epoch: 1s
 ";
+
+const OUTPUT: &str = "  - { table: NAME, from: NAME }\n";
 
 pub(super) fn run(options: &Options) -> Outcome {
     let weir = super::binary(options)?;
     let scratch = super::scratch()?.join("state");
     let _ = fs::remove_dir_all(&scratch);
-    let groups = options.groups.div_ceil(KEYS) * KEYS;
-    if groups > GROUPS_MAX {
-        return Err(format!("--groups {}: a step holds at most {GROUPS_MAX} groups open", options.groups));
+    let steps = options.groups.div_ceil(GROUPS_MAX);
+    if steps > STEPS_MAX {
+        return Err(format!("--groups {}: at most {}", options.groups, STEPS_MAX * GROUPS_MAX));
     }
-    let one = Instance::start(&weir, &scratch.join("one"), (1, groups))?;
+    // Of each step.
+    let groups = (options.groups / steps).div_ceil(KEYS) * KEYS;
+    let one = Instance::start(&weir, &scratch.join("one"), (1, groups, steps))?;
     let alone = one.resident()?;
     drop(one);
     let folder = scratch.join("many");
-    let mut many = Instance::start(&weir, &folder, (groups * 2, groups))?;
+    let mut many = Instance::start(&weir, &folder, (groups * 2, groups, steps))?;
     let held = many.resident()?;
     let before = many.checkpoints()?;
     many.append(groups)?;
     let after = many.checkpoints()?;
     let bytes = many.metric("weir_pipeline_checkpoint_size_bytes")?;
+    let last = many.metric("weir_pipeline_epoch")?;
     many.kill()?;
+    // What comes while it is away is what it has to take up next.
+    many.write(KEYS)?;
     let started = Instant::now();
     many.child = many.spawn()?;
     many.wait("it has started", |instance| Ok(instance.get("/health/startup")?.starts_with("HTTP/1.1 200")))?;
     let ready = started.elapsed();
-    println!("{groups} open windows, 10 aggregates:");
+    many.wait("new rows are committed", |instance| {
+        let read = instance.metric("weir_pipeline_records_read_total")? as u64;
+        Ok(read >= KEYS && instance.metric("weir_pipeline_epoch")? > last)
+    })?;
+    let goes_on = started.elapsed();
+    println!("{} open windows, 10 aggregates, {steps} steps:", groups * steps);
     println!("  memory   {:>8.1} MB more than with one window", (held.saturating_sub(alone)) as f64 / 1e6);
     println!("  state    {:>8.1} MB in the checkpoint", bytes / 1e6);
     println!(
@@ -80,6 +98,7 @@ pub(super) fn run(options: &Options) -> Outcome {
         after.1 - before.1
     );
     println!("  recovery {:>8.3} s from the start of the process until everything is restored", ready.as_secs_f64());
+    println!("           {:>8.3} s until rows that came meanwhile are committed", goes_on.as_secs_f64());
     Ok(())
 }
 
@@ -94,13 +113,15 @@ struct Instance {
 }
 
 impl Instance {
-    /// Starts it on a file of so many rows, and waits until they are committed.
-    fn start(weir: &Path, folder: &Path, (rows, groups): (u64, u64)) -> Outcome<Self> {
+    /// Starts it on a file of so many rows, with so many groups in each of so many steps, and waits until they are committed.
+    fn start(weir: &Path, folder: &Path, (rows, groups, steps): (u64, u64, u64)) -> Outcome<Self> {
         fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
         let port = free.map_err(|error| format!("no port: {error}"))?.port();
         let input = folder.join("in.ndjson");
-        let pipeline = PIPELINE.replace("IN", &format!("{:?}", input.to_string_lossy()));
+        let all = |text: &str| (0..steps).map(|step| text.replace("NAME", &format!("many_{step}"))).collect::<String>();
+        let pipeline = PIPELINE.replace("[IN]", &format!("[{:?}]", input.to_string_lossy()));
+        let pipeline = pipeline.replace("STEPS", &all(STEP)).replace("OUTPUTS", &all(OUTPUT));
         write(&folder.join("many.yaml"), pipeline.as_bytes(), false)?;
         write(&input, b"", false)?;
         let child = spawn(weir, folder, port)?;
@@ -113,8 +134,8 @@ impl Instance {
         spawn(&self.weir, &self.folder, self.port)
     }
 
-    /// Appends rows, group after group, and waits until they are committed.
-    fn append(&mut self, rows: u64) -> Outcome {
+    /// Appends rows, group after group.
+    fn write(&mut self, rows: u64) -> Outcome {
         let mut text = String::new();
         for row in 0..rows {
             let group = row % self.groups;
@@ -127,6 +148,12 @@ impl Instance {
         }
         write(&self.folder.join("in.ndjson"), text.as_bytes(), true)?;
         self.rows += rows;
+        Ok(())
+    }
+
+    /// Appends rows and waits until they are committed.
+    fn append(&mut self, rows: u64) -> Outcome {
+        self.write(rows)?;
         let before = self.metric("weir_pipeline_epoch").unwrap_or(0.0);
         self.wait("the rows are read", |instance| {
             Ok(instance.metric("weir_pipeline_records_read_total").unwrap_or(0.0) as u64 >= instance.rows)

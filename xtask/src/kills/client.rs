@@ -116,6 +116,13 @@ pub(super) fn post(address: &str, stream: &str, key: u64, body: &str) -> bool {
     answer.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
+/// Asks to swap in the replay `id` of `pipeline`; whether it heard that it is in.
+pub(super) fn swap_in(address: &str, pipeline: &str, id: &str) -> bool {
+    let body = format!("{{\"pipeline\":\"{pipeline}\",\"id\":\"{id}\",\"way\":\"in\"}}");
+    let answer = exchange(address, "/api/v1/replays/swap", "application/json", &body);
+    answer.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200") || answer.contains("swapped in already"))
+}
+
 /// How many rows a table has; 0 if it is not there yet, `None` when the server does not answer.
 pub(super) fn count(address: &str, table: &str) -> Option<u64> {
     let body = format!("{{\"sql\":\"SELECT count(*) AS n FROM {table}\"}}");

@@ -17,6 +17,8 @@ struct Options {
     kills: u32,
     /// Every so many system calls the process is killed; 0: never.
     every: u32,
+    /// The only script whose calls are looked at.
+    only: Option<String>,
     /// So many lives that are killed at calls side by side: most of one it waits.
     jobs: usize,
     seed: u64,
@@ -28,7 +30,7 @@ const JOBS: usize = 4;
 const CI: [&str; 4] = ["--kills", "30", "--every", "29"];
 const NIGHT: [&str; 4] = ["--kills", "300", "--every", "1"];
 
-/// `cargo xtask kills [--kills N] [--every K] [--jobs J] [--seed S] [--release]`.
+/// `cargo xtask kills [--kills N] [--every K] [--only SCRIPT] [--jobs J] [--seed S] [--release]`.
 pub(crate) fn run(words: &[&str]) -> Outcome {
     let options = Options::read(words)?;
     let scratch = target().join("kills");
@@ -56,6 +58,7 @@ pub(crate) fn nightly() -> Outcome {
 impl Options {
     fn read(words: &[&str]) -> Outcome<Self> {
         let (mut kills, mut every, mut jobs, mut seed, mut release) = (30, 40, JOBS, 1, false);
+        let mut only = None;
         let mut words = words.iter();
         while let Some(word) = words.next() {
             if *word == "--release" {
@@ -66,17 +69,18 @@ impl Options {
             let number = || value.parse::<u32>().map_err(|_| format!("{word} {value}: not a number"));
             match *word {
                 "--kills" => kills = number()?,
+                "--only" => only = Some((*value).to_owned()),
                 "--every" => every = number()?,
                 "--jobs" => jobs = number()?.max(1) as usize,
                 "--seed" => seed = u64::from(number()?),
                 _ => {
                     return Err(format!(
-                        "no such option: {word}; there are --kills, --every, --jobs, --seed and --release"
+                        "no such option: {word}; there are --kills, --every, --only, --jobs, --seed and --release"
                     ));
                 }
             }
         }
-        Ok(Self { weir: binary(release)?, kills, every, jobs, seed })
+        Ok(Self { weir: binary(release)?, kills, every, only, jobs, seed })
     }
 }
 

@@ -77,7 +77,14 @@ impl Remote {
     /// # Errors
     /// As [`Bucket::read`].
     pub fn read(&self, offset: u64, bytes: u64) -> SeamResult<Bytes> {
-        self.bucket.read(&self.object.name, offset, bytes)
+        let read = self.bucket.read(&self.object.name, offset, bytes)?;
+        if read.len() as u64 == bytes {
+            return Ok(read);
+        }
+        let (shown, found) = (self.shown(), read.len());
+        let message =
+            format!("{shown} is damaged: it has {found} bytes from byte {offset} on, of {bytes} that it should have");
+        Err(SeamError::new(ErrorKind::Corrupt, message))
     }
 
     /// What people know it by.

@@ -24,6 +24,7 @@ use crate::registry::Serving;
 use crate::replay::StoredReplays;
 use crate::retention::{TopicReader, log_config};
 use crate::running::{Recovery, Shared, Supervisor, Until};
+use crate::trust::{Kept, Trust};
 use crate::{housekeeping, signals, tables};
 
 /// What runs when no pipeline is named: rows that are posted are stored.
@@ -45,14 +46,16 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
     let health = Arc::clone(&shared.health);
     let live = LiveStore::new(Arc::clone(&shared.store), &args.data, &shared.compiler, &jobs)?;
     let queries = Arc::new(QueryEngine::new(live, Limits::for_machine())?);
+    let trust = Trust::new();
+    let letters = StoredLetters::new(Arc::clone(&shared.store), Arc::clone(&shared.log), Some(&jobs));
     let state = AppState {
         board: Arc::clone(&shared.board),
         metrics: metrics(&shared),
         health: Arc::clone(&health),
         ingest: Arc::new(LogIngest::new(Arc::clone(&shared.log), &jobs)),
-        dead_letters: Arc::new(StoredLetters::new(Arc::clone(&shared.store), Arc::clone(&shared.log), Some(&jobs))),
-        replays: Arc::new(StoredReplays::new(Arc::clone(&shared.store))),
-        deletions: Arc::new(StoredRows::new(Arc::clone(&shared.store), Arc::clone(&queries))),
+        dead_letters: Arc::new(Kept(letters, trust.clone())),
+        replays: Arc::new(Kept(StoredReplays::new(Arc::clone(&shared.store)), trust.clone())),
+        deletions: Arc::new(StoredRows::new(Arc::clone(&shared.store), Arc::clone(&queries)).trusting(&trust)),
         token: Some(new_token(&shared.folder)?),
         queries,
         clock: Arc::clone(&shared.clock),
@@ -105,7 +108,7 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
     let postgres = postgres.map(|postgres| tokio::spawn(postgres.run(server_stopped.clone())));
     let flight = flight.map(|flight| tokio::spawn(flight.run(server_stopped)));
     let keeping = tokio::spawn(housekeeping::run(shared.clone(), Arc::clone(&health), readers));
-    let mut fatal = wait(&mut supervisor, stop).await;
+    let mut fatal = wait(&mut supervisor, stop, &trust).await;
 
     health.refuse("weir", "shutting down");
     supervisor.stop();
@@ -219,22 +222,18 @@ fn allow_recovery(jobs: &mut [Job], args: &UpArgs) -> Result<(), Failure> {
 }
 
 /// Waits until the process is told to stop, or must: returns why, if it must.
-async fn wait(supervisor: &mut Supervisor, stop: impl Future<Output = ()>) -> Option<SeamError> {
+async fn wait(supervisor: &mut Supervisor, stop: impl Future<Output = ()>, trust: &Trust) -> Option<SeamError> {
     tokio::pin!(stop);
     loop {
         tokio::select! {
             () = &mut stop => return None,
+            error = trust.lost() => return Some(error),
             Some(ended) = supervisor.next_end() => match ended.result {
                 Ok(_) => tracing::info!(pipeline = ended.pipeline, "all its sources have ended"),
                 // A disk that failed an fsync cannot be trusted with what comes next; whoever starts Weir again recovers.
                 Err(error) if error.kind == ErrorKind::Closed => return Some(error),
                 Err(error) => tracing::error!(pipeline = ended.pipeline, error = error.full(), "stopped"),
             },
-            // No pipeline is left; queries and the page go on.
-            else => {
-                (&mut stop).await;
-                return None;
-            }
         }
     }
 }

@@ -182,10 +182,91 @@ fn old_rows_of_a_table_move_to_a_bucket_and_are_found_there() {
     let wal = fs::read(place.path("data/catalog.sqlite-wal")).unwrap_or_default();
     let holds = |bytes: &[u8]| bytes.windows(7).any(|window| window == b"hunter2");
     assert!(!holds(&catalog) && !holds(&wal), "the catalog knows no keys");
+
+    // What is gone from the bucket, or is something else, is named.
+    let object = server.objects("cold/tables/old/").remove(0);
+    let path = format!("/weir/{object}");
+    assert_eq!(exchange(&server.address, "PUT", &path, CLIENT, "something else").unwrap().0, 200);
+    missed(&place, &object);
+    assert_eq!(exchange(&server.address, "DELETE", &path, CLIENT, "").unwrap().0, 204);
+    missed(&place, &object);
+}
+
+fn missed(place: &Place, object: &str) {
+    let asked = "SELECT count(*) FROM old WHERE ts < '2001-01-02' AND n + 0 >= 0";
+    let output = weir(place, &["query", "--format", "csv", "--data", "data", asked]);
+    assert!(!output.status.success(), "never a part of an answer");
+    assert!(said(&output).contains(&format!("s3://weir/{object}")), "{object}: {}", said(&output));
 }
 
 fn weir_ask(place: &Place, data: &str, sql: &str) -> String {
     let output = weir(place, &["query", "--format", "csv", "--data", data, sql]);
     well(&output);
     String::from_utf8(output.stdout).unwrap().lines().last().unwrap_or_default().to_owned()
+}
+
+const IN_BUCKET: &str = "\
+name: kept
+sources:
+  logs:
+    file: { paths: [logs.ndjson], follow: false }
+    format: json
+time: { field: ts, watermark: { bounded: { delay: 10s } } }
+steps:
+  - name: counted
+    window: { tumbling: 30s, by: [service, level], compute: { events: count(*), slowest: max(duration_ms) } }
+outputs:
+  - table: rows
+    from: logs
+  - table: counted
+epoch: 100ms
+";
+
+/// Everything that a run came to.
+fn came_to(place: &Place) -> (i64, Vec<Value>) {
+    (place.number("SELECT count(*) FROM rows"), place.query("SELECT * FROM counted ORDER BY row_id, revision"))
+}
+
+#[test]
+fn with_its_state_in_a_bucket_only_a_run_that_is_killed_and_finds_the_newest_damaged_ends_as_if_nothing_had_happened() {
+    let server = S3::start();
+    let (place, straight) = (Place::new(), Place::new());
+    let gen_logs = ["gen", "logs", "--rows", "60000", "--rows-per-sec", "100", "--seed", "3", "--out", "logs.ndjson"];
+    well(&place.weir(&gen_logs).output().unwrap());
+    well(&straight.weir(&gen_logs).output().unwrap());
+    well(&straight.run(&straight.write("kept.yaml", IN_BUCKET), &[]));
+    let state = format!(
+        "state: {{ snapshots: {{ url: 's3://weir/state', options: {{ endpoint: 'http://{}' }} }} }}\n",
+        server.address
+    );
+    let pipeline = place.write("kept.yaml", IN_BUCKET.to_owned() + &state);
+    let start = || in_cloud(place.run_command(&pipeline, &[])).stderr(Stdio::null()).stdout(Stdio::null()).spawn();
+    let snapshots = || server.objects("state/kept/");
+    for _ in 0..3 {
+        let (before, mut running) = (snapshots(), Running(start().unwrap()));
+        let deadline = Instant::now() + Duration::from_secs(60);
+        // Killed some epochs later, if it has not come to its end by then.
+        let mut seen = std::collections::BTreeSet::new();
+        while seen.len() < 3 && running.0.try_wait().unwrap().is_none() {
+            seen.extend(snapshots().into_iter().filter(|name| !before.contains(name)));
+            assert!(Instant::now() < deadline, "no epoch comes: {before:?}");
+        }
+        running.0.kill().unwrap();
+        running.0.wait().unwrap();
+        // The copies on this disk are gone: what is read of the state comes from the bucket.
+        for file in walkdir::WalkDir::new(place.data().join("state")).into_iter().filter_map(Result::ok) {
+            if file.path().extension().is_some_and(|end| end == "snap") {
+                fs::remove_file(file.path()).unwrap();
+            }
+        }
+    }
+    // There may be a later one that no commit names.
+    let kept = weir(&place, &["state", "inspect", "kept", "--format", "json", "--data", "data"]);
+    let kept: Value = serde_json::from_slice(&kept.stdout).unwrap();
+    let newest = kept["epochs"][0]["snapshot"].as_str().unwrap();
+    let newest = snapshots().into_iter().find(|name| name.contains(newest)).unwrap();
+    assert_eq!(exchange(&server.address, "PUT", &format!("/weir/{newest}"), CLIENT, "something else").unwrap().0, 200);
+    let output = weir(&place, &["run", pipeline.to_str().unwrap(), "--data", place.data().to_str().unwrap()]);
+    assert!(said(&output).contains("went back to that of epoch"), "{}", said(&output));
+    assert!(came_to(&place) == came_to(&straight), "it ends as if nothing had happened");
 }

@@ -46,7 +46,7 @@ impl Tally {
 
 pub(super) fn run(options: &Options, scratch: &Path) -> Outcome {
     let mut whole = Tally::default();
-    for script in Script::all(&options.weir, scratch)? {
+    for script in Script::all(&options.weir, scratch, options.only.as_deref())? {
         let began = Instant::now();
         let (calls, all) = script.calls()?;
         let every = options.every as usize;

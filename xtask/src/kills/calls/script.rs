@@ -1,5 +1,6 @@
 //! What is done in the same way in every life that is killed: a run over a file, a server to which rows are posted, rows of a
-//! replay swapped in, a backup, and a restore. It says what must be there after the next life, and never looks at files.
+//! replay swapped in, by a command and by a server, and taken back, a backup, and a restore. It says what must be there after
+//! the next life, and never looks at files.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +10,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::trace::{CALLS, Call, calls};
-use crate::kills::client::{Server, count, post};
+use crate::kills::client::{Server, count, post, swap_in};
 use crate::kills::{ROWS_PER_WINDOW, Verdict, ask, pipeline, row, write};
 use crate::shell::Outcome;
 
@@ -51,7 +52,7 @@ impl End {
 #[derive(Debug)]
 pub(super) struct Life {
     pub(super) end: End,
-    /// Requests that it acknowledged.
+    /// Requests that it acknowledged: posts of rows, or one to swap in.
     acknowledged: u64,
 }
 
@@ -60,6 +61,9 @@ enum Kind {
     Run,
     Up,
     Swap,
+    Undo,
+    /// The swap, by a server that is up.
+    UpSwap,
     Backup,
     Restore,
 }
@@ -73,17 +77,21 @@ pub(super) struct Script<'a> {
     input: PathBuf,
     /// The folder as it is before, if something was done before.
     golden: Option<PathBuf>,
+    /// The replay that was made in it.
+    replay: String,
 }
 
 impl<'a> Script<'a> {
-    /// All of them.
-    pub(super) fn all(weir: &'a Path, scratch: &'a Path) -> Outcome<Vec<Self>> {
+    /// All of them, or the only one that is called so.
+    pub(super) fn all(weir: &'a Path, scratch: &'a Path, only: Option<&str>) -> Outcome<Vec<Self>> {
         let _ = fs::remove_dir_all(scratch);
         create(scratch)?;
         let input = scratch.join("rows.ndjson");
         write(&input, &(0..FILE_ROWS / ROWS_PER_WINDOW).map(rows_of_window).collect::<String>())?;
-        let kinds = [Kind::Run, Kind::Up, Kind::Swap, Kind::Backup, Kind::Restore];
-        kinds.map(|kind| Self { kind, weir, scratch, input: input.clone(), golden: None }.begun()).into_iter().collect()
+        let kinds = [Kind::Run, Kind::Up, Kind::Swap, Kind::Undo, Kind::UpSwap, Kind::Backup, Kind::Restore];
+        let scripts =
+            kinds.map(|kind| Self { kind, weir, scratch, input: input.clone(), golden: None, replay: String::new() });
+        scripts.into_iter().filter(|script| only.is_none_or(|only| only == script.name())).map(Self::begun).collect()
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -91,6 +99,8 @@ impl<'a> Script<'a> {
             Kind::Run => "run",
             Kind::Up => "up",
             Kind::Swap => "replay --apply",
+            Kind::Undo => "replay --undo",
+            Kind::UpSwap => "replay --apply at a server",
             Kind::Backup => "backup",
             Kind::Restore => "restore",
         }
@@ -110,11 +120,18 @@ impl<'a> Script<'a> {
         self.prepare(&golden)?;
         self.well(&["run", "--quiet", "--data", "data", "rows.yaml"], &golden)?;
         match self.kind {
-            Kind::Swap => {
+            Kind::Swap | Kind::Undo | Kind::UpSwap => {
                 let file = golden.join("rows.yaml");
                 let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+                // A server goes on with what it was started with.
+                write(&golden.join("live.yaml"), &text)?;
                 write(&file, &mended(&text))?;
-                self.well(&["replay", "--data", "data", "rows.yaml"], &golden)?;
+                let made = self.said(&["replay", "--format", "json", "--data", "data", "rows.yaml"], &golden)?;
+                let id = made.split_once("\"id\":\"").and_then(|(_, rest)| rest.split('"').next());
+                self.replay = id.ok_or_else(|| format!("a replay without an id: {made}"))?.to_owned();
+                if self.kind == Kind::Undo {
+                    self.well(&["replay", "--apply", "--data", "data", "rows.yaml"], &golden)?;
+                }
             }
             Kind::Restore => self.well(&["backup", "saved", "--data", "data"], &golden)?,
             Kind::Run | Kind::Up | Kind::Backup => {}
@@ -135,6 +152,10 @@ impl<'a> Script<'a> {
             _ => format!("file: {{ paths: [{:?}], follow: false }}", self.input.to_string_lossy()),
         };
         let text = pipeline("rows", &source);
+        if self.kind == Kind::UpSwap {
+            // Its copies would all write to the same file.
+            return write(&place.join("rows.yaml"), &text);
+        }
         // A file beside the tables, whose rows have to come exactly once too.
         let windows = place.join("windows.ndjson");
         let file = format!("\n  - file: {{ path: {:?} }}\n    from: per_window\nepoch:", windows.to_string_lossy());
@@ -167,8 +188,10 @@ impl<'a> Script<'a> {
         let mut traced = Command::new("strace");
         traced.args(strace).arg(command.get_program()).args(command.get_args());
         traced.current_dir(place).stdin(Stdio::null());
-        if self.kind == Kind::Up {
-            return self.posted(traced);
+        match self.kind {
+            Kind::Up => return self.posted(traced),
+            Kind::UpSwap => return self.swapped_by_server(traced),
+            Kind::Run | Kind::Swap | Kind::Undo | Kind::Backup | Kind::Restore => {}
         }
         let output = traced.output().map_err(|error| format!("strace: {error}"))?;
         Ok(Life { end: End::of(output.status), acknowledged: 0 })
@@ -178,8 +201,10 @@ impl<'a> Script<'a> {
         let words: &[&str] = match self.kind {
             // Paths are whole, so that strace finds them in the calls.
             Kind::Up => return Server::command(self.weir, &place.join("data"), &[&place.join("rows.yaml")]),
+            Kind::UpSwap => return Server::command(self.weir, &place.join("data"), &[&place.join("live.yaml")]),
             Kind::Run => &["run", "--quiet", "rows.yaml", "--data"],
             Kind::Swap => &["replay", "--apply", "rows.yaml", "--data"],
+            Kind::Undo => &["replay", "--undo", "rows.yaml", "--data"],
             Kind::Backup => &["backup", "saved", "--data"],
             Kind::Restore => &["restore", "saved", "--data"],
         };
@@ -217,6 +242,44 @@ impl<'a> Script<'a> {
         }
     }
 
+    /// A server's life: it is asked to swap in what was replayed, while its pipeline comes back; then it is told to stop.
+    fn swapped_by_server(&self, traced: Command) -> Outcome<Life> {
+        let mut server = match Server::start(traced)? {
+            Ok(server) => server,
+            Err(status) => return Ok(Life { end: End::of(status), acknowledged: 0 }),
+        };
+        let acknowledged = u64::from(self.swap_until_done(&mut server));
+        // Nothing is what a server answers that is killed meanwhile.
+        let shown = count(&server.address, "rows").filter(|rows| *rows > 0);
+        if acknowledged == 1 && shown.is_some_and(|rows| rows != FILE_ROWS / 2) {
+            return Err("it was swapped in, and is not what is shown".to_owned());
+        }
+        let status = match acknowledged {
+            1 => server.stop_traced()?,
+            _ => server.ended_within(PATIENCE)?,
+        };
+        match End::of(status) {
+            End::Done if acknowledged == 0 => Err("nothing was swapped in, and it ended as if told to".to_owned()),
+            end => Ok(Life { end, acknowledged }),
+        }
+    }
+
+    /// Asks until it is swapped in; `false` when the server has ended, or never does it. Whoever is told that it is in
+    /// already has not heard the answer before.
+    fn swap_until_done(&self, server: &mut Server) -> bool {
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            if swap_in(&server.address, "rows", &self.replay) {
+                return true;
+            }
+            if server.has_ended() {
+                return false;
+            }
+            pause();
+        }
+        false
+    }
+
     /// Goes on without being killed, to the end, and looks at what there is.
     pub(super) fn finish(&self, place: &Path, life: &Life) -> Outcome<Verdict> {
         let data = place.join("data");
@@ -241,7 +304,7 @@ impl<'a> Script<'a> {
                 server.stop()?;
                 self.verdict(&data, POSTS)
             }
-            Kind::Swap => self.swapped(place),
+            Kind::Swap | Kind::Undo | Kind::UpSwap => self.swapped(place, life),
             Kind::Backup => {
                 self.again(place)?;
                 self.well(&["restore", "saved", "--data", "restored"], place)?;
@@ -272,8 +335,9 @@ impl<'a> Script<'a> {
         Ok(verdict)
     }
 
-    /// After a kill everything or nothing is swapped in, and what is said of it is so; in the end it is swapped in.
-    fn swapped(&self, place: &Path) -> Outcome<Verdict> {
+    /// After a kill everything or nothing is swapped in, and what is said of it is so; in the end it is in, or out if that
+    /// was asked for.
+    fn swapped(&self, place: &Path, life: &Life) -> Outcome<Verdict> {
         let data = place.join("data");
         let standing = |when: &str| -> Outcome<bool> {
             let rows = ask(self.weir, &data, "SELECT count(*), count(DISTINCT n) FROM rows")?;
@@ -297,17 +361,30 @@ impl<'a> Script<'a> {
             }
             Ok(is_in)
         };
-        if !standing("afterwards")? {
+        let wanted = self.kind != Kind::Undo;
+        let stands = standing("afterwards")?;
+        if stands != wanted && (life.acknowledged > 0 || life.end == End::Done) {
+            return Err(format!("it was told that it is done, and swapped in is {stands}"));
+        }
+        if stands != wanted {
             self.again(place)?;
         }
-        if !standing("at the end")? {
-            return Err("it was not swapped in".to_owned());
+        if standing("at the end")? != wanted {
+            return Err(format!("in the end swapped in is {}", !wanted));
         }
         Ok(Verdict::default())
     }
 
     /// The same command, not killed.
     fn again(&self, place: &Path) -> Outcome {
+        if self.kind == Kind::UpSwap {
+            let started = Server::start(self.command(place))?;
+            let mut server = started.map_err(|status| format!("then it does not start: {status}"))?;
+            return match self.swap_until_done(&mut server) {
+                true => server.stop(),
+                false => Err("then nothing is swapped in".to_owned()),
+            };
+        }
         let output = self.command(place).output().map_err(|error| error.to_string())?;
         match output.status.success() {
             true => Ok(()),

@@ -27,12 +27,18 @@ const NO_KEY: Digest = 0;
 /// Columns of a run before those of the row.
 const OWN_COLUMNS: usize = 2;
 
-/// Where a row is.
+/// Where a row is: of the bucket that its time lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) time: i64,
-    bucket: i64,
     row: u32,
+}
+
+/// The rows of a key, by time and then as they came. Most keys have one: it needs no memory of its own.
+#[derive(Debug)]
+enum Places {
+    One(Place),
+    Many(Vec<Place>),
 }
 
 /// The rows of one side.
@@ -47,8 +53,8 @@ pub(super) struct Side {
     columns_run: Option<(u64, RecordBatch)>,
     /// By the start of each bucket.
     buckets: BTreeMap<i64, Bucket>,
-    /// Of each key the rows, by time and then as they came.
-    index: HashMap<Digest, Vec<Place>, FixedState>,
+    /// Of each key the rows.
+    index: HashMap<Digest, Places, FixedState>,
     rows: usize,
     open: usize,
     lost: Option<SeamError>,
@@ -120,13 +126,13 @@ impl Side {
 
     /// The key of a row that is held.
     pub(super) fn key(&self, place: Place) -> Option<Digest> {
-        let bucket = self.buckets.get(&place.bucket).expect("a place is of a bucket that is held");
+        let bucket = self.buckets.get(&self.start(place.time)).expect("a place is of a bucket that is held");
         Some(bucket.keys[place.row as usize]).filter(|key| *key != NO_KEY)
     }
 
     /// The rows with this key and a time from `first` to `last`.
     pub(super) fn find(&self, key: Digest, first: i64, last: i64) -> &[Place] {
-        let places = self.index.get(&key).map_or(&[][..], Vec::as_slice);
+        let places = self.index.get(&key).map_or(&[][..], Places::as_slice);
         let from = places.partition_point(|place| place.time < first);
         let to = places.partition_point(|place| place.time <= last);
         &places[from..to.max(from)]
@@ -134,7 +140,8 @@ impl Side {
 
     /// Notes that the balance has settled a row, and says whether it had not before.
     pub(super) fn count(&mut self, place: Place) -> bool {
-        let bucket = self.buckets.get_mut(&place.bucket).expect("a place is of a bucket that is held");
+        let start = self.start(place.time);
+        let bucket = self.buckets.get_mut(&start).expect("a place is of a bucket that is held");
         let before = std::mem::replace(&mut bucket.counted[place.row as usize], true);
         if !before {
             bucket.counted_run = None;
@@ -153,7 +160,7 @@ impl Side {
             let bucket = self.buckets.entry(start).or_default();
             for row in &indices {
                 let at = *row as usize;
-                let place = Place { time: times[at], bucket: start, row: bucket.times.len() as u32 };
+                let place = Place { time: times[at], row: bucket.times.len() as u32 };
                 bucket.push(keys[at].unwrap_or(NO_KEY), times[at], counted[at]);
                 self.open += usize::from(!counted[at]);
                 if let Some(key) = keys[at] {
@@ -188,9 +195,10 @@ impl Side {
         let (mut batches, mut known) = (Vec::new(), BTreeMap::new());
         let mut found = Vec::with_capacity(places.len());
         for place in places {
-            let runs = &self.buckets[&place.bucket].runs;
+            let start = self.start(place.time);
+            let runs = &self.buckets[&start].runs;
             let (run, row) = runs.find(place.row as usize);
-            let batch = match known.entry((place.bucket, run)) {
+            let batch = match known.entry((start, run)) {
                 Entry::Occupied(known) => *known.get(),
                 Entry::Vacant(new) => {
                     batches.push(runs.load(run, &schema)?);
@@ -232,26 +240,24 @@ impl Side {
     /// The rows of the first bucket that the balance has not settled, if the watermark `reached` drops it.
     pub(super) fn alone_in_gone(&self, reached: i64) -> Option<Vec<Place>> {
         let (start, bucket) = self.buckets.first_key_value()?;
-        (start.saturating_add(self.held) <= reached).then(|| bucket.uncounted(*start).collect())
+        (start.saturating_add(self.held) <= reached).then(|| bucket.uncounted().collect())
     }
 
     /// The rows that the balance has not settled in all buckets that the watermark `reached` drops, in the order of these.
     pub(super) fn gone(&self, reached: i64) -> Vec<Place> {
         let gone = self.buckets.iter().take_while(|(start, _)| start.saturating_add(self.held) <= reached);
-        gone.flat_map(|(start, bucket)| bucket.uncounted(*start)).collect()
+        gone.flat_map(|(_, bucket)| bucket.uncounted()).collect()
     }
 
     /// Drops the first bucket.
     pub(super) fn drop_first(&mut self) {
         let Some((start, bucket)) = self.buckets.pop_first() else { return };
         self.rows -= bucket.times.len();
-        self.open -= bucket.uncounted(start).count();
+        self.open -= bucket.uncounted().count();
+        let end = start.saturating_add(self.width);
         for key in &bucket.keys {
             // Of each key its places are the first ones, as they are the earliest; once is enough.
-            let Some(places) = self.index.get_mut(key) else { continue };
-            let gone = places.partition_point(|place| place.bucket <= start);
-            places.drain(..gone);
-            if places.is_empty() {
+            if self.index.get_mut(key).is_some_and(|places| !places.keep_from(end)) {
                 self.index.remove(key);
             }
         }
@@ -268,7 +274,7 @@ impl Side {
 
     /// The rows that the balance has not settled; it has then.
     pub(super) fn settle_all(&mut self) -> Vec<Place> {
-        let places: Vec<Place> = self.buckets.iter().flat_map(|(start, bucket)| bucket.uncounted(*start)).collect();
+        let places: Vec<Place> = self.buckets.values().flat_map(Bucket::uncounted).collect();
         for place in &places {
             self.count(*place);
         }
@@ -334,11 +340,11 @@ impl Side {
             bucket.counted = flags.values().iter().collect();
             for (row, (key, time)) in (0u32..).zip(bucket.keys.iter().zip(&bucket.times)) {
                 if *key != NO_KEY {
-                    index(&mut self.index, *key, Place { time: *time, bucket: start, row });
+                    index(&mut self.index, *key, Place { time: *time, row });
                 }
             }
             self.rows += bucket.times.len();
-            self.open += bucket.uncounted(start).count();
+            self.open += bucket.uncounted().count();
             self.buckets.insert(start, bucket);
         }
         self.learn(known.schema())
@@ -346,9 +352,11 @@ impl Side {
 
     /// About how many bytes it holds.
     pub(super) fn size(&self) -> usize {
-        let row = size_of::<Digest>() + size_of::<i64>() + size_of::<Place>() + 1;
+        let row = size_of::<Digest>() + size_of::<i64>() + 1;
+        // Lists of places are about half full.
+        let listed = self.rows.saturating_sub(self.index.len()) * 2 * size_of::<Place>();
         let runs: usize = self.buckets.values().map(|bucket| bucket.runs.size()).sum();
-        runs + self.rows * row + self.index.capacity() * (size_of::<(Digest, Vec<Place>)>() + 1)
+        runs + self.rows * row + listed + self.index.capacity() * (size_of::<(Digest, Places)>() + 1)
     }
 }
 
@@ -360,17 +368,44 @@ impl Bucket {
         self.counted_run = None;
     }
 
-    fn uncounted(&self, start: i64) -> impl Iterator<Item = Place> {
+    fn uncounted(&self) -> impl Iterator<Item = Place> {
         let rows = (0u32..).zip(self.times.iter().zip(&self.counted)).filter(|(_, (_, counted))| !**counted);
-        rows.map(move |(row, (time, _))| Place { time: *time, bucket: start, row })
+        rows.map(|(row, (time, _))| Place { time: *time, row })
     }
 }
 
 /// Puts a place behind those that are not later.
-fn index(index: &mut HashMap<Digest, Vec<Place>, FixedState>, key: Digest, place: Place) {
-    let places = index.entry(key).or_default();
-    let at = places.partition_point(|known| known.time <= place.time);
-    places.insert(at, place);
+fn index(index: &mut HashMap<Digest, Places, FixedState>, key: Digest, place: Place) {
+    index.entry(key).and_modify(|places| places.insert(place)).or_insert(Places::One(place));
+}
+
+impl Places {
+    fn as_slice(&self) -> &[Place] {
+        match self {
+            Self::One(place) => std::slice::from_ref(place),
+            Self::Many(places) => places,
+        }
+    }
+
+    fn insert(&mut self, place: Place) {
+        if let Self::One(first) = self {
+            *self = Self::Many(vec![*first]);
+        }
+        let Self::Many(places) = self else { unreachable!("it has just become many") };
+        let at = places.partition_point(|known| known.time <= place.time);
+        places.insert(at, place);
+    }
+
+    /// Forgets what is before `end`; false when nothing is left.
+    fn keep_from(&mut self, end: i64) -> bool {
+        match self {
+            Self::One(place) => place.time >= end,
+            Self::Many(places) => {
+                places.drain(..places.partition_point(|place| place.time < end));
+                !places.is_empty()
+            }
+        }
+    }
 }
 
 fn run_schema(columns: &SchemaRef) -> SchemaRef {

@@ -183,7 +183,8 @@ impl Versions {
     }
 
     fn add(&mut self, key: Digest, version: Version, spot: Spot) {
-        let versions = self.index.entry(key).or_default();
+        // Of most keys there is one: a vector that grows by itself begins with four.
+        let versions = self.index.entry(key).or_insert_with(|| Vec::with_capacity(1));
         let at = versions.partition_point(|(known, _)| order(known) <= order(&version));
         versions.insert(at, (version, spot));
         self.len += 1;
@@ -283,6 +284,9 @@ impl Versions {
                 if let Some(run) = self.runs.get_mut(&run) {
                     run.live -= 1;
                 }
+            }
+            if versions.capacity() > 2 * versions.len() {
+                versions.shrink_to_fit();
             }
         }
         self.len -= before - versions.len();
