@@ -39,7 +39,7 @@ impl Indexes {
         let index = self.open(path, segment)?;
         let blocks = wanted.blocks(&index);
         if blocks.is_err() {
-            self.forget(path);
+            self.forget(segment);
         }
         Ok(Some((blocks?, index.block_rows())))
     }
@@ -49,9 +49,11 @@ impl Indexes {
         segment.index.as_deref().map(|path| self.open(path, segment)).transpose()
     }
 
-    /// Forgets the index at `path`, which is damaged.
-    fn forget(&self, path: &Path) {
-        self.kept().by_path.remove(path);
+    /// Forgets the index of `segment`, which is damaged: another is made in its place.
+    pub(crate) fn forget(&self, segment: &Segment) {
+        if let Some(path) = &segment.index {
+            self.kept().by_path.remove(path);
+        }
     }
 
     fn open(&self, path: &Path, segment: &Segment) -> Result<Arc<TokenIndex>, IndexFault> {

@@ -71,7 +71,10 @@ fn picked(filter: &Filter, scans: &Scans) -> Result<Option<LogicalPlan>> {
                 kept.insert(segment.path.clone(), selection(&rows, segment.rows));
             }
             Ok(_) => {}
-            Err(fault) => scans.fault(&table.name, &segment.path, &fault.to_string()),
+            Err(fault) => {
+                table.indexes.forget(segment);
+                scans.fault(&table.name, &segment.path, &fault.to_string());
+            }
         }
     }
     table.indexes.trim();

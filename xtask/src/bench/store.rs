@@ -21,7 +21,13 @@ const ENGINES: [(&str, &[&str]); 4] = [
 /// The generator's rows of one hour.
 const HOUR_ROWS: u64 = 5_000_000;
 
+/// Of more rows nobody wants a file.
+const FILE_ROWS_MAX: u64 = 40_000_000;
+
 pub(super) fn run(options: &Options) -> Outcome {
+    if options.file.is_none() && options.rows > FILE_ROWS_MAX {
+        return super::large::run(options);
+    }
     let weir = super::binary(options)?;
     let scratch = super::scratch()?;
     let input = super::input(options, &weir, &scratch)?;

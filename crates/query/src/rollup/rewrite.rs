@@ -14,6 +14,7 @@ use datafusion::functions_aggregate::expr_fn::{count, max, min, sum};
 use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 use datafusion::prelude::ident;
 use datafusion::scalar::ScalarValue;
+use weir_store::IndexFault;
 use weir_store::rollups::{BUCKET, ROWS, Rollup, count_column, max_column, min_column, sketch_column, sum_column};
 
 use super::asked::{Asked, Part, part_of, source};
@@ -87,6 +88,12 @@ fn is_like(known: &Candidate<'_>, rollup: &Rollup) -> bool {
     known.rollup.every_us == rollup.every_us && known.rollup.by == rollup.by
 }
 
+/// Remembers an index that could not be read.
+fn unread(asked: &Asked, segment: &Segment, fault: &IndexFault, scans: &Scans) {
+    asked.table.indexes.forget(segment);
+    scans.fault(&asked.table.name, &segment.path, &fault.to_string());
+}
+
 /// The rollups that could answer for some of `segments`.
 fn candidates<'a>(asked: &Asked, segments: &[&'a Segment], scans: &Scans) -> Vec<Candidate<'a>> {
     let rows: u64 = segments.iter().map(|segment| segment.rows).sum();
@@ -97,7 +104,7 @@ fn candidates<'a>(asked: &Asked, segments: &[&'a Segment], scans: &Scans) -> Vec
             Ok(None) => continue,
             Err(fault) => Err(fault),
         };
-        let listed = listed.inspect_err(|fault| scans.fault(&asked.table.name, &segment.path, &fault.to_string()));
+        let listed = listed.inspect_err(|fault| unread(asked, segment, fault, scans));
         for (at, (rollup, groups, has_sketches)) in listed.unwrap_or_default().into_iter().enumerate() {
             if !answers(&rollup, asked) || (asked.needs_sketches() && !has_sketches) {
                 continue;
@@ -144,7 +151,7 @@ impl Chosen {
                 Ok(groups) => covered.extend(
                     groups.and_then(|groups| narrowed(&groups, asked)).map(|groups| (segment.path.clone(), groups)),
                 ),
-                Err(fault) => scans.fault(&table.name, &segment.path, &fault.to_string()),
+                Err(fault) => unread(asked, segment, &fault, scans),
             }
         }
         table.indexes.trim();
