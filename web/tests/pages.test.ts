@@ -1,7 +1,7 @@
 // Pipelines, SQL, and what holds for every page: small screens, accessibility, the address.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { pipelines } from '../mock/pipelines.mjs';
 import { start } from '../mock/server.mjs';
@@ -104,23 +104,25 @@ describe('SQL', () => {
     await close();
   });
 
+  /** Types over what stands there, and waits until it is completed. */
+  async function completes(page: Page, typed: string, completed: string) {
+    await page.locator('.cm-content').click();
+    await page.keyboard.press('ControlOrMeta+a');
+    await page.keyboard.type(typed, { delay: 15 });
+    await page.locator('.cm-tooltip-autocomplete').getByText(completed).first().waitFor();
+  }
+
   test('tables and columns are completed', async () => {
     const { page, close } = await visit(browser, url, 'sql');
     await until(async () => (await page.locator('.cm-content').innerText()).includes('FROM'), 'an example stands there');
-    await page.locator('.cm-content').click();
-    await page.keyboard.press('ControlOrMeta+a');
-    await page.keyboard.type('SELECT * FROM spark_', { delay: 15 });
-    await page.locator('.cm-tooltip-autocomplete').getByText('spark_logs').first().waitFor();
+    await completes(page, 'SELECT * FROM spark_', 'spark_logs');
     await close();
   });
 
   test.skipIf(real)('open windows are offered and completed', async () => {
     const { page, close } = await visit(browser, url, 'sql');
     await until(async () => (await page.locator('option').allTextContents()).includes('Open windows of spark_errors'), 'the question about open windows');
-    await page.locator('.cm-content').click();
-    await page.keyboard.press('ControlOrMeta+a');
-    await page.keyboard.type('SELECT * FROM live.spa', { delay: 15 });
-    await page.locator('.cm-tooltip-autocomplete').getByText('spark_errors').first().waitFor();
+    await completes(page, 'SELECT * FROM live.spa', 'spark_errors');
     await close();
   });
 });
