@@ -3,6 +3,7 @@
 
 mod atomic;
 mod brokers;
+mod nobody;
 mod process;
 mod zombies;
 
