@@ -45,3 +45,9 @@ pub(crate) fn nightly(words: &[&str]) -> Outcome {
         &environment,
     )
 }
+
+/// The story of a real Spark, which is large.
+pub(crate) fn spark() -> Outcome {
+    let test = ["test", "-p", "weir", "--test", "e2e", "--", "--ignored", "--nocapture", "spark::"];
+    step("Spark over Kafka", "cargo", &test, &[])
+}

@@ -67,6 +67,7 @@ usage: cargo xtask COMMAND
   nightly kafka [--ids N] [--kills N]
                         workers over a real Kafka: 1,000,000 ids and 100 kills, passed through and counted; and each of
                         three brokers dies
+  nightly spark         a real Spark with the configuration of examples/spark, through Kafka into tables
   state rocksdb         keys in RocksDB, held to the suite of every keyed state (wants librocksdb-dev and libclang-dev)
   kafka fetch           put the jars of the tests' Kafka into the cache
   kafka up [3]          run the tests' Kafka (one broker, or 3) until Enter is pressed
@@ -87,6 +88,7 @@ fn main() -> ExitCode {
         ["kills", words @ ..] => kills::run(words),
         ["nightly"] => seeds::nightly().and(sim::nightly()).and_then(|()| kills::nightly()),
         ["nightly", "kafka", rest @ ..] => kafka::nightly(rest),
+        ["nightly", "spark"] => kafka::spark(),
         ["state", "rocksdb"] => state::rocksdb(),
         ["kafka", "fetch"] => kafka::fetch(),
         ["kafka", "up"] => kafka::up(1),

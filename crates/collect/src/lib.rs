@@ -13,7 +13,7 @@ mod stdin;
 
 pub use body::{BodyError, BodyLimits, decompress, split_body};
 pub use config::SourceConfig;
-pub use file::{FileConfig, FileSource, StartAt};
+pub use file::{FileConfig, FileSource, StartAt, names_file};
 pub use kafka::{Envelope, KafkaConfig, KafkaSource, KafkaStart, Parts as EnvelopeParts, StartTime, Tombstones};
 pub use weir_log::PARTITIONS_MAX;
 

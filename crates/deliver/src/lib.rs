@@ -26,7 +26,7 @@ pub use encode::ndjson;
 pub use file::FileSink;
 pub use http::{HttpBatch, HttpFormat, HttpMethod, HttpOutput, HttpSink};
 pub use kafka::{Compression, Delivery, KafkaBatch, KafkaOutput, KafkaRecord, KafkaRecords, KafkaSink, Partitioner};
-pub use row_format::{AvroOutput, JsonSchemaOutput, ProtobufOutput, RowFormat};
+pub use row_format::{AvroFrame, AvroOutput, JsonSchemaOutput, ProtobufOutput, RawOutput, RowFormat};
 pub use row_ids::with_row_ids;
 pub use stdout::StdoutSink;
 pub use table::TableSink;

@@ -17,10 +17,22 @@ pub enum RowFormat {
     JsonSchema(JsonSchemaOutput),
     /// Comma-separated values, without a header line.
     Csv,
+    /// One column as it is: a record is its bytes or its text.
+    Raw(RawOutput),
     /// A record of Apache Avro.
     Avro(AvroOutput),
     /// A message of Protocol Buffers.
     Protobuf(ProtobufOutput),
+}
+
+/// One column of bytes or text as the whole record; the other columns can be keys and headers. A row in which it is null goes to
+/// the dead letters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawOutput {
+    /// Which column.
+    #[schemars(extend("examples" = ["message"]))]
+    pub column: String,
 }
 
 /// Rows as JSON objects behind the number of their schema: a JSON Schema (draft 7) that the columns say.
@@ -46,10 +58,12 @@ pub struct JsonSchemaOutput {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AvroOutput {
-    /// Where the schema is registered. Records are then in the Confluent wire format; without it they are the bare values, and
-    /// `schema` has to say what these mean.
+    /// Where the schema is registered. Without it `schema` has to say what the bytes of records mean.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registry: Option<RegistryConfig>,
+    /// How a record says which schema it was written with. Default: `confluent` with a registry, else `binary`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub framing: Option<AvroFrame>,
     /// Under which subject it is registered. Default: the topic's name with `-value`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
@@ -60,6 +74,26 @@ pub struct AvroOutput {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["shop.Order"]))]
     pub name: Option<String>,
+}
+
+/// How a record of Avro says which schema it was written with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AvroFrame {
+    /// Not at all: the value and nothing else.
+    Binary,
+    /// Avro's own: 0xC3 0x01, the schema's CRC-64-AVRO fingerprint, the value.
+    SingleObject,
+    /// The Confluent wire format: 0x00, the schema's id in the registry, the value.
+    Confluent,
+}
+
+impl AvroOutput {
+    /// How records are framed.
+    pub fn framing(&self) -> AvroFrame {
+        let usual = if self.registry.is_some() { AvroFrame::Confluent } else { AvroFrame::Binary };
+        self.framing.unwrap_or(usual)
+    }
 }
 
 /// Rows as messages of Protocol Buffers.
@@ -100,8 +134,13 @@ impl RowFormat {
             )
         };
         match self {
-            Self::Json | Self::JsonSchema(_) | Self::Csv => None,
+            Self::Json | Self::JsonSchema(_) | Self::Csv | Self::Raw(_) => None,
             Self::Avro(avro) => {
+                if avro.framing == Some(AvroFrame::Confluent) && avro.registry.is_none() {
+                    let message =
+                        "the Confluent wire format needs a registry: add registry: { urls: [...] }".to_owned();
+                    return Some(("format.avro.framing", message));
+                }
                 let is_bare = avro.registry.is_none() && avro.schema.is_none();
                 is_bare.then(|| ("format.avro", needed("avro")))
             }

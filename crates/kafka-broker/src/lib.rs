@@ -19,6 +19,7 @@ mod node;
 #[cfg(feature = "clients")]
 mod records;
 mod secured;
+mod segments;
 #[cfg(feature = "clients")]
 mod topics;
 
@@ -32,6 +33,7 @@ pub use node::Node;
 #[cfg(feature = "clients")]
 pub use records::{Isolation, Record, Tail};
 pub use secured::{PASSWORD, Secured, USER};
+pub use segments::Batch;
 
 /// Why there is no broker.
 #[derive(Debug, thiserror::Error)]

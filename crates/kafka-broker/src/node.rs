@@ -62,6 +62,11 @@ impl Node {
         Err(BrokerError::Start { id: self.id, waited_s: 0, log: tail(&[output.stdout, output.stderr].concat()) })
     }
 
+    /// Where its topics lie.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
     /// Starts the broker over its files and waits until it serves. Does nothing when it runs.
     ///
     /// # Errors

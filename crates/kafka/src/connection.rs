@@ -62,6 +62,56 @@ pub struct Login {
     pub password: Secret,
 }
 
+/// How brokers are reached, said once under a name for all sources and outputs that go there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KafkaConnection {
+    /// Some of the brokers, `host:port`; the others are found through them.
+    #[schemars(extend("examples" = [["broker-1:9092", "broker-2:9092"]]))]
+    pub brokers: Vec<String>,
+    /// Encrypts the connection; `tls: {}` trusts the authorities that the system trusts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsConfig>,
+    /// Says who Weir is: `plain`, `scram_sha_256`, `scram_sha_512` or `oauthbearer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = [{ "scram_sha_512": { "username": "weir", "password": "${env:KAFKA_PASSWORD}" } }]))]
+    pub sasl: Option<SaslConfig>,
+    /// Further settings of the client library, librdkafka, by their names there. What a source or an output says itself in its
+    /// `client` counts more.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("examples" = [{ "client.rack": "a" }], "x-map-of" = "text"))]
+    pub client: BTreeMap<String, String>,
+}
+
+impl KafkaConnection {
+    /// To these brokers, without encryption and without saying who asks.
+    pub fn to(brokers: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let brokers = brokers.into_iter().map(Into::into).collect();
+        Self { brokers, tls: None, sasl: None, client: BTreeMap::new() }
+    }
+
+    /// The same, encrypted.
+    #[must_use]
+    pub fn with_tls(self, tls: TlsConfig) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
+    /// The same, saying who asks.
+    #[must_use]
+    pub fn with_sasl(self, sasl: SaslConfig) -> Self {
+        Self { sasl: Some(sasl), ..self }
+    }
+
+    /// What makes no sense: the key it is about, and what is wrong. Nothing is asked of the brokers.
+    pub fn problems(&self) -> Vec<(String, String)> {
+        self.connection().problems()
+    }
+
+    fn connection(&self) -> Connection<'_> {
+        Connection { brokers: &self.brokers, tls: self.tls.as_ref(), sasl: self.sasl.as_ref(), client: &self.client }
+    }
+}
+
 /// Settings of the client that Weir answers for: another value would lose or double records, or is said elsewhere.
 const OURS: [&str; 24] = [
     "bootstrap.servers",
@@ -104,6 +154,20 @@ pub struct Connection<'a> {
 }
 
 impl Connection<'_> {
+    /// What makes no sense: the key it is about, and what is wrong. Nothing is asked of the brokers.
+    pub fn problems(&self) -> Vec<(String, String)> {
+        let mut problems = Vec::new();
+        if self.brokers.is_empty() {
+            let message = "there is no broker; expected brokers: [\"host:port\"], or the connection that has them";
+            problems.push(("brokers".to_owned(), message.to_owned()));
+        }
+        for (at, broker) in self.brokers.iter().enumerate().filter(|(_, broker)| !is_broker(broker)) {
+            problems.push((format!("brokers[{at}]"), format!("`{broker}` is not a broker's host:port")));
+        }
+        problems.extend(self.settings().err().map(|error| ("client".to_owned(), error.message)));
+        problems
+    }
+
     /// The client's settings, without those that only one direction has.
     ///
     /// # Errors

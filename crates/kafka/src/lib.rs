@@ -14,7 +14,8 @@ mod token;
 mod topics;
 
 pub use connection::{
-    Connection, Introduction, Login, SaslConfig, Speaker, TlsConfig, is_broker, is_topic_name, read_committed_only,
+    Connection, Introduction, KafkaConnection, Login, SaslConfig, Speaker, TlsConfig, is_broker, is_topic_name,
+    read_committed_only,
 };
 pub use ends::{Asking, Ends, TopicPartition};
 pub use error::{kind_of, seam_error};

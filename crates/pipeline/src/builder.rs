@@ -19,12 +19,14 @@
 use weir_collect::{FileConfig, HttpConfig, KafkaConfig, LogConfig, SourceConfig, StdinConfig};
 use weir_decode::FormatConfig;
 use weir_deliver::{FileFormat, FileMode, FileOutput, HttpOutput, OutputConfig, StdoutOutput, TableOutput};
+use weir_kafka::KafkaConnection;
 use weir_model::DurationText;
 
 use crate::config::{
-    BoundedConfig, CalendarConfig, CalendarUnit, EmitConfig, FieldType, GlobalConfig, LateConfig, ModeConfig, Named,
-    OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry, StateConfig, Step,
-    StepKind, TimeConfig, TimeText, WatermarkConfig, Weekday, WindowConfig, WindowKind, WorkersConfig,
+    BoundedConfig, CalendarConfig, CalendarUnit, ConnectionConfig, EmitConfig, FieldType, GlobalConfig, LateConfig,
+    ModeConfig, Named, OutputEntry, PeriodicConfig, PipelineConfig, PunctuatedConfig, SlidingConfig, SourceEntry,
+    StateConfig, Step, StepKind, TimeConfig, TimeText, WatermarkConfig, Weekday, WindowConfig, WindowKind,
+    WorkersConfig,
 };
 use crate::config::{
     DeadLettersLimit, DeduplicateConfig, EnrichConfig, ExplodeConfig, FlattenConfig, JoinConfig, JoinLinesConfig,
@@ -80,6 +82,12 @@ impl Pipeline {
     /// Begins a pipeline.
     pub fn named(name: impl Into<String>) -> Self {
         Self { config: PipelineConfig::named(name), last: None }
+    }
+
+    /// Says once, under a name, how brokers are reached: for sources and outputs that name it, see [`KafkaConfig::by`].
+    pub fn connection(mut self, name: impl Into<String>, kafka: KafkaConnection) -> Self {
+        self.config.connections.insert(name.into(), ConnectionConfig::Kafka(kafka));
+        self
     }
 
     /// Adds a source.

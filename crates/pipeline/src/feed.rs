@@ -44,7 +44,7 @@ impl PipelineConfig {
     /// the builder return is resolved already.
     #[must_use]
     pub fn resolved(self) -> Self {
-        Self { time: self.event_time(), ..self }
+        Self { time: self.event_time(), ..self.connected() }
     }
 
     /// What is meant about event time: what is written, or else the time field that the formats of all sources have

@@ -3,6 +3,7 @@
 
 pub mod builder;
 pub mod config;
+mod connections;
 mod de;
 mod diagnostic;
 mod document;
@@ -19,6 +20,7 @@ mod validate;
 mod write;
 mod yaml;
 
+pub use config::ConnectionConfig;
 pub use config::{AsOfConfig, BetweenConfig, JoinConfig, JoinKind, JoinSpan};
 pub use config::{
     BeginConfig, ClashConfig, EmptyConfig, ExplodeConfig, FlattenConfig, HashConfig, IntoConfig, JoinLinesConfig,

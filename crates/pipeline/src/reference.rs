@@ -9,9 +9,9 @@ use weir_collect::{FileConfig, HttpConfig, KafkaConfig, LogConfig, RetainConfig,
 use weir_decode::{AvroConfig, CsvConfig, JsonConfig, ProtobufConfig, RawConfig, SparkLogConfig, TextConfig};
 use weir_deliver::{
     AvroOutput, FileOutput, HttpBatch, HttpOutput, JsonSchemaOutput, KafkaBatch, KafkaOutput, ProtobufOutput,
-    RollupConfig, StdoutOutput, TierConfig, TtlByConfig,
+    RawOutput, RollupConfig, StdoutOutput, TierConfig, TtlByConfig,
 };
-use weir_kafka::{Login, TlsConfig, TokenLogin};
+use weir_kafka::{KafkaConnection, Login, TlsConfig, TokenLogin};
 
 use crate::config::DeadLettersLimit;
 use crate::config::{
@@ -59,6 +59,8 @@ macro_rules! sections {
 #[rustfmt::skip]
 const SECTIONS: &[Section] = &sections! {
     "", "The pipeline", "", fields::<PipelineConfig>;
+    "ConnectionConfig", "Connections", "connections.NAME", unordered;
+    "KafkaConnection", "Connection: Kafka", "connections.NAME.kafka", fields::<KafkaConnection>;
     "SourceEntry", "Sources", "sources.NAME", SourceEntry::keys;
     "FileConfig", "Source: files", "sources.NAME.file", fields::<FileConfig>;
     "StdinConfig", "Source: standard input", "sources.NAME.stdin", fields::<StdinConfig>;
@@ -123,6 +125,7 @@ const SECTIONS: &[Section] = &sections! {
     "KafkaOutput", "Output: Kafka", "outputs[N].kafka", fields::<KafkaOutput>;
     "KafkaBatch", "Output: Kafka, batches", "outputs[N].kafka.batch", fields::<KafkaBatch>;
     "RowFormat", "Output: how rows are written", "outputs[N].kafka.format", unordered;
+    "RawOutput", "Output: a column as it is", "outputs[N].kafka.format.raw", fields::<RawOutput>;
     "JsonSchemaOutput", "Output: JSON Schema", "outputs[N].kafka.format.json_schema", fields::<JsonSchemaOutput>;
     "AvroOutput", "Output: Avro", "outputs[N].kafka.format.avro", fields::<AvroOutput>;
     "ProtobufOutput", "Output: Protobuf", "outputs[N].kafka.format.protobuf", fields::<ProtobufOutput>;

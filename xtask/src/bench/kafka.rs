@@ -25,11 +25,20 @@ struct Kafka {
 }
 
 impl Kafka {
-    fn start() -> Outcome<Self> {
-        step("build", "cargo", &["build", "--release", "--quiet", "-p", "weir-kafka-broker", "--bin", "feed"], &[])?;
+    /// The client is the one beside the binary that was named, or one that is built.
+    fn start(options: &Options) -> Outcome<Self> {
+        let beside = options.weir.as_deref().and_then(Path::parent).map(|folder| folder.join("feed"));
+        let feed = match beside.filter(|feed| feed.exists()) {
+            Some(feed) => fs::canonicalize(&feed).map_err(|error| format!("{}: {error}", feed.display()))?,
+            None => {
+                let build = ["build", "--release", "--quiet", "-p", "weir-kafka-broker", "--bin", "feed"];
+                step("build", "cargo", &build, &[])?;
+                target().join("release/feed")
+            }
+        };
         let settings = [("auto.create.topics.enable", "true"), ("num.partitions", PARTITIONS)];
         let cluster = Cluster::start_with(1, &settings).map_err(|error| error.to_string())?;
-        Ok(Self { cluster, feed: target().join("release/feed") })
+        Ok(Self { cluster, feed })
     }
 
     fn feed(&self, work: &str, words: &[&str]) -> Outcome {
@@ -50,7 +59,7 @@ pub(super) fn ak(options: &Options) -> Outcome {
     let scratch = super::scratch()?;
     let input = super::input(options, &weir, &scratch)?;
     let folder = emptied(&scratch.join("ak"))?;
-    let kafka = Kafka::start()?;
+    let kafka = Kafka::start(options)?;
     kafka.feed("put", &["logs", PARTITIONS, &input.to_string_lossy()])?;
     let rows = super::count_lines(&input)? as f64;
     let mut best = f64::INFINITY;
@@ -88,7 +97,7 @@ pub(super) fn ak(options: &Options) -> Outcome {
 pub(super) fn delays(options: &Options) -> Outcome {
     let weir = super::binary(options)?;
     let folder = emptied(&super::scratch()?.join("delays"))?;
-    let kafka = Kafka::start()?;
+    let kafka = Kafka::start(options)?;
     kafka.feed("topic", &["requests"])?;
     let (rate, seconds) = (options.rate.unwrap_or(RATE).to_string(), options.seconds.to_string());
     for delivery in ["at_least_once", "exactly_once"] {

@@ -58,6 +58,11 @@ impl Identity {
     }
 }
 
+/// Whether what is remembered beside a position is by what a file is known again.
+pub fn names_file(token: &str) -> bool {
+    serde_json::from_str::<Identity>(token).is_ok()
+}
+
 /// An incarnation that an earlier run, or this one, has read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Known {

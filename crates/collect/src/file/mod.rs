@@ -21,6 +21,7 @@ use weir_model::{ErrorKind, Framer, PartitionId, Positions, SeamError, SeamResul
 
 pub(crate) use config::max_record_bytes;
 pub use config::{FileConfig, StartAt};
+pub use identity::names_file;
 use reader::{Paused, Reader, Step};
 
 /// A source of files.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use weir_model::{Offset, PartitionId, Position, Raw, RecordSpan};
 
+use super::last::LastRecord;
 use crate::cutter::{CHUNK_BYTES, KEPT_BYTES_MAX, RECORDS_MAX};
 
 /// What was taken of a partition since its last batch.
@@ -13,6 +14,8 @@ pub(super) struct Gathering {
     origin: Arc<str>,
     /// The offset after the last record that was taken.
     next: u64,
+    /// The last record that was read, ever.
+    last: Option<LastRecord>,
     bytes: BytesMut,
     records: Vec<RecordSpan>,
     record_bytes_max: usize,
@@ -21,7 +24,7 @@ pub(super) struct Gathering {
 impl Gathering {
     /// Nothing yet of a partition that goes on at `next`.
     pub(super) fn new(id: PartitionId, origin: Arc<str>, next: u64, record_bytes_max: usize) -> Self {
-        Self { id, origin, next, bytes: BytesMut::new(), records: Vec::new(), record_bytes_max }
+        Self { id, origin, next, last: None, bytes: BytesMut::new(), records: Vec::new(), record_bytes_max }
     }
 
     pub(super) fn id(&self) -> &PartitionId {
@@ -53,6 +56,22 @@ impl Gathering {
         self.next = offset + 1;
     }
 
+    /// Goes on where an earlier reader was.
+    pub(super) fn goes_on(&mut self, position: &Position) {
+        self.next = position.offset.0;
+        self.last = position.token.as_deref().and_then(LastRecord::from_token);
+    }
+
+    /// The last record that was read, ever, if it can be known again.
+    pub(super) fn last(&self) -> Option<LastRecord> {
+        self.last
+    }
+
+    /// This record was read.
+    pub(super) fn saw(&mut self, record: Option<LastRecord>) {
+        self.last = record;
+    }
+
     /// Goes on at `next` without the records before it.
     pub(super) fn skip_to(&mut self, next: u64) {
         self.next = next;
@@ -76,7 +95,11 @@ impl Gathering {
             origin: Arc::clone(&self.origin),
             bytes,
             records: std::mem::take(&mut self.records),
-            next: Position { offset: Offset(self.next), ..Position::default() },
+            next: Position {
+                offset: Offset(self.next),
+                token: self.last.map(LastRecord::token),
+                ..Position::default()
+            },
             fallback_time: None,
         }
     }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use weir_kafka::{Connection, SaslConfig, TlsConfig, is_broker, is_topic_name};
+use weir_kafka::{Connection, SaslConfig, TlsConfig, is_topic_name};
 use weir_model::{ByteSize, DurationText};
 
 use super::envelope::Envelope;
@@ -17,9 +17,14 @@ use super::topics::Wanted;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaConfig {
-    /// Some of the brokers, `host:port`; the others are found through them.
+    /// Some of the brokers, `host:port`; the others are found through them. Needed without a `connection`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("examples" = [["localhost:9092"]]))]
     pub brokers: Vec<String>,
+    /// The name of one of `connections`, which says `brokers`, `tls` and `sasl` in the place of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["shop"]))]
+    pub connection: Option<String>,
     /// Which topics: names, or patterns (regular expressions) that begin with `^`: `["orders", "^logs-.*"]`. Topics and
     /// partitions that appear later are found and read from their beginning.
     #[schemars(extend("examples" = [["spark-driver-logs"]]))]
@@ -150,6 +155,7 @@ impl KafkaConfig {
     ) -> Self {
         Self {
             brokers: brokers.into_iter().map(Into::into).collect(),
+            connection: None,
             topics: topics.into_iter().map(Into::into).collect(),
             start: KafkaStart::default(),
             group: None,
@@ -165,6 +171,11 @@ impl KafkaConfig {
         }
     }
 
+    /// These topics by the connection of the pipeline that has this name, everything else as by default.
+    pub fn by(connection: impl Into<String>, topics: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { connection: Some(connection.into()), ..Self::new(<[String; 0]>::default(), topics) }
+    }
+
     /// The same, read to where it ends now.
     #[must_use]
     pub fn once(self) -> Self {
@@ -173,14 +184,9 @@ impl KafkaConfig {
 
     /// What makes no sense: the key below `kafka` it is about, and what is wrong. Nothing is asked of the brokers.
     pub fn problems(&self) -> Vec<(String, String)> {
-        let mut problems = Vec::new();
+        // With a connection its brokers are looked at where they are said.
+        let mut problems = if self.connection.is_none() { self.connection().problems() } else { Vec::new() };
         let mut wrong = |key: String, message: String| problems.push((key, message));
-        if self.brokers.is_empty() {
-            wrong("brokers".into(), "there is no broker".into());
-        }
-        for (at, broker) in self.brokers.iter().enumerate().filter(|(_, broker)| !is_broker(broker)) {
-            wrong(format!("brokers[{at}]"), format!("`{broker}` is not a broker's host:port"));
-        }
         if self.topics.is_empty() {
             wrong("topics".into(), "there is no topic: nothing would be read".into());
         }
@@ -196,9 +202,6 @@ impl KafkaConfig {
         }
         if self.start == KafkaStart::Committed && self.group.is_none() {
             wrong("start".into(), "`committed` needs the `group` whose offsets are meant".into());
-        }
-        if let Err(error) = self.connection().settings() {
-            wrong("client".into(), error.message);
         }
         problems
     }

@@ -9,6 +9,7 @@
 mod batch;
 mod config;
 mod envelope;
+mod last;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use weir_kafka::{Asking, Ends, Speaker, read_committed_only, seam_error};
 use weir_model::{ErrorKind, KnownEnds, Offset, PartitionId, Positions, SeamError, SeamResult, Source, SourceEvent};
 
 use self::batch::Gathering;
+use self::last::Remembered;
 use self::reader::{Outgoing, Reader, Share, step_over};
 use self::topics::{Topics, Wanted, extent, first_offset};
 
@@ -150,6 +152,7 @@ impl Opening {
         let scout = self.consumer(1)?;
         let topics = wanted.find(&scout)?;
         let (mut first, mut shares) = (Vec::new(), BTreeMap::<String, Vec<Share>>::new());
+        let mut remembered = BTreeMap::<&str, BTreeMap<i32, Remembered>>::new();
         for (topic, partitions) in &topics {
             for partition in 0..*partitions {
                 let there = extent(&scout, topic, partition)?;
@@ -158,8 +161,14 @@ impl Opening {
                 first.push(SourceEvent::PartitionAdded(gathering.id().clone()));
                 match positions.get(gathering.id()) {
                     Some(position) => {
-                        gathering.skip_to(position.offset.0);
+                        gathering.goes_on(position);
                         first.extend(step_over(&mut gathering, there)?);
+                        if let Some(last) = gathering.last()
+                            && (there.start..there.end).contains(&last.offset())
+                        {
+                            let id = gathering.id().clone();
+                            remembered.entry(topic).or_default().insert(partition, Remembered { id, last });
+                        }
                     }
                     None => {
                         gathering.skip_to(first_offset(&scout, &self.config, topic, partition, there)?);
@@ -169,6 +178,9 @@ impl Opening {
                 }
                 shares.entry(topic.clone()).or_default().push(Share { partition, gathering, until });
             }
+        }
+        for (topic, remembered) in remembered {
+            last::compare(&scout, topic, remembered)?;
         }
         let count = shares.len();
         for (topic, shares) in shares {
@@ -234,6 +246,7 @@ impl Opening {
             outgoing: self.outgoing.clone(),
             further: receiver,
             unwanted: Arc::clone(&self.unwanted),
+            is_lost: false,
             shares: shares.into_iter().map(|share| (share.partition, share)).collect(),
         };
         self.readers.insert(topic.to_owned(), (consumer, further));

@@ -18,7 +18,8 @@ use weir_model::{ErrorKind, SeamError, SeamResult, SourceEvent};
 use super::batch::Gathering;
 use super::config::Tombstones;
 use super::envelope::{Envelope, Parts};
-use super::topics::{Extent, extent};
+use super::last::LastRecord;
+use super::topics::{ANSWER_DEADLINE, Extent, extent};
 
 /// How long the thread waits for records before it looks whether it is still wanted.
 const POLL: Duration = Duration::from_millis(100);
@@ -48,6 +49,8 @@ pub(super) struct Reader {
     /// Partitions that have appeared since.
     pub(super) further: std_mpsc::Receiver<Share>,
     pub(super) unwanted: Arc<AtomicBool>,
+    /// The brokers said that they do not know the topic: if there are records again, they may be another one's.
+    pub(super) is_lost: bool,
     pub(super) shares: BTreeMap<i32, Share>,
 }
 
@@ -113,6 +116,10 @@ impl Reader {
     }
 
     fn take(&mut self, message: &BorrowedMessage<'_>) -> Result<(), Stop> {
+        if self.is_lost && self.is_found() {
+            let message = format!("{}: the brokers know it again; it is compared with what was read", self.topic);
+            return Err(Stop::Failed(SeamError::new(ErrorKind::Retry, message)));
+        }
         let Some(share) = self.shares.get_mut(&message.partition()) else { return Ok(()) };
         let offset = u64::try_from(message.offset()).unwrap_or(0);
         if share.until.is_some_and(|until| offset >= until) {
@@ -136,6 +143,7 @@ impl Reader {
             (Some(value), _, None) => share.gathering.take(offset, value),
             (None, Tombstones::Decode, None) => share.gathering.take(offset, b""),
         }
+        share.gathering.saw(LastRecord::of(message));
         let full = share.gathering.is_full();
         if share.until.is_some_and(|until| offset + 1 >= until) {
             return self.finish(message.partition());
@@ -191,6 +199,7 @@ impl Reader {
         match error.rdkafka_error_code() {
             Some(Code::OffsetOutOfRange | Code::AutoOffsetReset) => self.step_over_what_is_gone(),
             Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
+                self.is_lost = true;
                 let message = format!("{}: the brokers do not know it any more: was it deleted?", self.topic);
                 self.say(SourceEvent::Trouble { message, partition: None })
             }
@@ -200,6 +209,14 @@ impl Reader {
             }
             _ => Err(Stop::Failed(seam_error(format!("{} cannot be read on", self.topic), error))),
         }
+    }
+
+    /// Whether the brokers know the topic.
+    fn is_found(&self) -> bool {
+        let answer = self.consumer.fetch_metadata(Some(&self.topic), ANSWER_DEADLINE);
+        answer.is_ok_and(|answer| {
+            answer.topics().iter().all(|topic| topic.error().is_none() && !topic.partitions().is_empty())
+        })
     }
 
     /// The brokers no longer have the record at which a partition should go on: says what is missing and goes on with what

@@ -259,6 +259,43 @@ async fn records_that_were_deleted_unread_are_said_and_a_topic_made_anew_is_refu
 }
 
 #[tokio::test]
+async fn a_topic_made_anew_is_refused_also_if_it_has_more_records_than_were_read() {
+    kafka().topic("another", 2).await.expect("a topic");
+    kafka().put("another", &numbers(0, 0..5)).expect("stored");
+    let said = Said::until(&mut open(&config(&["another"]).once(), &Positions::new()).await, |_| false).await;
+    kafka().put("another", &numbers(0, 5..6)).expect("stored");
+    let again = Said::until(&mut open(&config(&["another"]).once(), &said.positions).await, |_| false).await;
+    assert_eq!(again.of("s:another/0"), ["5"], "the same topic is read on");
+    kafka().delete_topic("another").await.expect("deleted");
+    kafka().topic("another", 2).await.expect("made anew");
+    kafka().put("another", &numbers(0, 100..120)).expect("stored");
+    let mut source = KafkaSource::open("s", &config(&["another"])).expect("it is right");
+    let error = source.seek(&again.positions).await.expect_err("the same offsets name other records");
+    assert_eq!(error.kind, ErrorKind::Corrupt);
+    assert!(error.message.contains("s:another/0: record 5 is not the one that was read"), "{error}");
+}
+
+#[tokio::test]
+async fn while_a_topic_is_made_anew_nothing_of_the_new_one_is_taken_for_the_old() {
+    kafka().topic("replaced", 1).await.expect("a topic");
+    kafka().put("replaced", &numbers(0, 0..5)).expect("stored");
+    let mut source = open(&config(&["replaced"]), &Positions::new()).await;
+    let said = Said::until(&mut source, |said| said.caught_up.len() == 1).await;
+    assert_eq!(said.of("s:replaced/0").len(), 5);
+    kafka().delete_topic("replaced").await.expect("deleted");
+    kafka().topic("replaced", 1).await.expect("made anew");
+    kafka().put("replaced", &numbers(0, 100..120)).expect("stored");
+    let error = loop {
+        match tokio::time::timeout(DEADLINE, source.next()).await.expect("something happens") {
+            Err(error) => break error,
+            Ok(SourceEvent::Records(raw)) => assert!(raw.records.is_empty(), "record {} was taken", raw.next.offset.0),
+            Ok(_) => {}
+        }
+    };
+    assert!(error.full().contains("replaced"), "{}", error.full());
+}
+
+#[tokio::test]
 async fn a_topic_that_is_not_there_is_refused_with_its_name() {
     let mut source = KafkaSource::open("s", &config(&["nowhere"])).expect("it is right");
     let error = source.seek(&Positions::new()).await.expect_err("it is not there");
@@ -337,5 +374,5 @@ fn what_makes_no_sense_is_said_with_its_key() {
         ..KafkaConfig::new(["localhost"], ["two words", "^("])
     };
     let keys: Vec<String> = config.problems().into_iter().map(|(key, _)| key).collect();
-    assert_eq!(keys, ["brokers[0]", "topics[0]", "topics[1]", "start", "client"]);
+    assert_eq!(keys, ["brokers[0]", "client", "topics[0]", "topics[1]", "start"]);
 }

@@ -17,7 +17,8 @@ pub struct CsvConfig {
     /// What the columns are called, in their order.
     #[schemars(extend("examples" = [["ts", "host", "status"]]))]
     pub columns: Vec<String>,
-    /// Whether each file begins with a line that names the columns: a first record that is exactly `columns` is passed over.
+    /// Whether there are lines that name the columns. One that is exactly `columns` is passed over, wherever it stands: in the
+    /// first line of a file, in files that were put together, in a record of a topic of its own or before the values in it.
     pub header: bool,
     /// What stands between values; one byte.
     pub delimiter: char,

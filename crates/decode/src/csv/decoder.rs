@@ -50,9 +50,19 @@ impl CsvDecoder {
             return Err(not_utf8(record, error));
         }
         let (record, mark) = without_mark(record);
-        let values = self.values(record)?;
-        if self.config.header && offset == 0 && values.iter().map(|value| &*value.text).eq(self.names()) {
-            return Ok(());
+        let whole = without_line_end(record);
+        let (mut values, mut length) = self.values(whole)?;
+        let mut from = 0;
+        if self.config.header && values.iter().map(|value| &*value.text).eq(self.names()) {
+            if length == whole.len() {
+                return Ok(());
+            }
+            // A record of a topic that brings its header with it.
+            from = length + line_end(&whole[length..]);
+            (values, length) = self.values(&whole[from..])?;
+        }
+        if from + length < whole.len() {
+            return Err(format!("the line ends at byte {}, and more follows; a record is one row", from + length));
         }
         if values.len() != self.config.columns.len() {
             let columns = self.config.columns.join(", ");
@@ -65,7 +75,7 @@ impl CsvDecoder {
                 cell.push_null();
                 continue;
             }
-            let at = value.at.map(|at| start + (mark + at) as u32);
+            let at = value.at.map(|at| start + (mark + from + at) as u32);
             let scalar = scalar(&value.text, at, shape, self.config.zone);
             scalar.map_or(Err(expected(shape)), |scalar| cell.put(scalar)).map_err(|expected| {
                 let name = &self.config.columns[*index];
@@ -79,8 +89,8 @@ impl CsvDecoder {
         self.config.columns.iter().map(|name| name.as_bytes())
     }
 
-    /// The values of a record.
-    fn values<'r>(&self, record: &'r [u8]) -> Result<Vec<Found<'r>>, String> {
+    /// The values of a record's first line, and how long that is without its end.
+    fn values<'r>(&self, record: &'r [u8]) -> Result<(Vec<Found<'r>>, usize), String> {
         let (delimiter, quote) = (self.config.delimiter as u8, self.config.quote as u8);
         let (mut values, mut at) = (Vec::with_capacity(self.config.columns.len()), 0);
         loop {
@@ -88,18 +98,35 @@ impl CsvDecoder {
             let (value, length) = match rest.first() {
                 Some(first) if *first == quote => quoted(rest, at, quote, delimiter)?,
                 _ => {
-                    let length = memchr::memchr(delimiter, rest).unwrap_or(rest.len());
+                    let end = memchr::memchr2(delimiter, b'\n', rest).unwrap_or(rest.len());
+                    let ends_line = rest.get(end) == Some(&b'\n');
+                    let length = end - usize::from(ends_line && rest[..end].ends_with(b"\r"));
                     (Found { text: Cow::Borrowed(&rest[..length]), at: Some(at), is_quoted: false }, length)
                 }
             };
             values.push(value);
             at += length;
             match record.get(at) {
-                Some(_) => at += 1,
-                None => return Ok(values),
+                Some(next) if *next == delimiter => at += 1,
+                Some(_) | None => return Ok((values, at)),
             }
         }
     }
+}
+
+/// How long the end of a line is at the front of `rest`; 0 when there is none.
+fn line_end(rest: &[u8]) -> usize {
+    match rest {
+        [b'\n', ..] => 1,
+        [b'\r', b'\n', ..] => 2,
+        _ => 0,
+    }
+}
+
+/// A record of a topic may be a line with its end.
+fn without_line_end(record: &[u8]) -> &[u8] {
+    let line = record.strip_suffix(b"\n");
+    line.map_or(record, |line| line.strip_suffix(b"\r").unwrap_or(line))
 }
 
 /// A value.
@@ -122,7 +149,7 @@ fn quoted(rest: &[u8], at: usize, quote: u8, delimiter: u8) -> Result<(Found<'_>
                 made.get_or_insert_with(|| rest[1..from].to_vec()).extend_from_slice(&rest[from..=end]);
                 from = end + 2;
             }
-            Some(next) if *next != delimiter => {
+            Some(next) if *next != delimiter && line_end(&rest[end + 1..]) == 0 => {
                 return Err(format!("the quote at byte {} closes a value, and more of it follows", at + end));
             }
             Some(_) | None => {

@@ -75,15 +75,46 @@ fn declared_types_hold_and_only_what_is_needed_is_read() {
 }
 
 #[test]
-fn a_header_is_passed_over_at_the_beginning_and_only_there() {
-    let config = CsvConfig { header: true, delimiter: ';', null: "\\N".to_owned(), ..config(&["a", "b"]) };
+fn headers_are_passed_over_also_in_the_middle_and_before_the_values_of_a_record() {
+    let headed = CsvConfig { header: true, delimiter: ';', null: "\\N".to_owned(), ..config(&["a", "b"]) };
+    let lines = [
+        "\u{feff}a;\"b\"",
+        "1;2",
+        "a;b",
+        "a;b\r\n",
+        "\\N;\"\\N\"",
+        "a;b\n3;4\n",
+        "\"a\";\"b\"\r\n5;\"6\nlong enough for a view\"",
+        "b;a",
+        "a;b\n7;8\n9;10",
+    ];
     check(
-        &config,
+        &headed,
         &all(),
-        &["\u{feff}a;\"b\"", "a;b", "\\N;\"\\N\""],
+        &lines,
         expect![[r#"
-        {"a":"a","b":"b"}
-        {"a":null,"b":"\\N"}"#]],
+        {"a":"1","b":"2"}
+        {"a":null,"b":"\\N"}
+        {"a":"3","b":"4"}
+        {"a":"5","b":"6\nlong enough for a view"}
+        {"a":"b","b":"a"}
+        8: the line ends at byte 7, and more follows; a record is one row"#]],
+    );
+    check(&config(&["a"]), &all(), &["a"], expect![[r#"{"a":"a"}"#]]);
+}
+
+#[test]
+fn a_record_is_one_line_with_its_end_or_without() {
+    check(
+        &config(&["a", "b"]),
+        &all(),
+        &["1,2\n", "3,\"4\"\r\n", "5,6\n7,8", "\"9\"\n", "1,\r"],
+        expect![[r#"
+            {"a":"1","b":"2"}
+            {"a":"3","b":"4"}
+            {"a":"1","b":"\r"}
+            2: the line ends at byte 3, and more follows; a record is one row
+            3: record has 1 values; expected 2: a, b"#]],
     );
 }
 

@@ -1,4 +1,4 @@
-//! Rows as text and as records with a schema: JSON lines, comma-separated values, Avro, Protobuf. Pure. Refuses to reorder
+//! Rows as text and as records with a schema: JSON lines, comma-separated values, Avro, Protobuf, or as they are. Pure. Refuses to reorder
 //! columns.
 
 mod avro;
@@ -8,6 +8,7 @@ mod fit;
 mod json;
 mod json_schema;
 mod protobuf;
+mod raw;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -20,3 +21,4 @@ pub(crate) use csv::{csv_header, csv_lines, csv_rows};
 pub use json::ndjson;
 pub(crate) use json_schema::json_schema;
 pub(crate) use protobuf::{message_indexes, messages as protobuf_messages, schema_of as protobuf_schema};
+pub(crate) use raw::raw_values;

@@ -8,7 +8,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Int32Type};
 use expect_test::expect;
 
-use super::{base64, csv_header, csv_rows, ndjson};
+use super::{base64, csv_header, csv_rows, ndjson, raw_values};
 
 fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     RecordBatch::try_from_iter(columns).expect("columns of one length")
@@ -116,4 +116,21 @@ fn base64_is_padded() {
 fn the_json_schema_of_rows_says_what_each_column_is() {
     let rows = super::trial::rows();
     expect_test::expect![[r#"{"$schema":"http://json-schema.org/draft-07/schema#","additionalProperties":false,"properties":{"bytes":{"type":["string","null"]},"clock":{"type":["string","null"]},"customer":{"additionalProperties":false,"properties":{"born":{"format":"date-time","type":["string","null"]},"name":{"type":["string","null"]}},"type":["object","null"]},"day":{"format":"date-time","type":["string","null"]},"flag":{"type":["boolean","null"]},"float":{"type":["number","null"]},"huge":{"type":["string","null"]},"items":{"items":{"type":["integer","null"]},"type":["array","null"]},"large":{"type":["integer","null"]},"local":{"format":"date-time","type":["string","null"]},"micros":{"format":"date-time","type":["string","null"]},"millis":{"format":"date-time","type":["string","null"]},"nanos":{"format":"date-time","type":["string","null"]},"nothing":{"type":"null"},"price":{"type":["string","null"]},"short":{"type":["number","null"]},"small":{"type":["integer","null"]},"status":{"type":["string","null"]},"tags.of it":{"additionalProperties":{"type":["number","null"]},"type":["object","null"]},"text":{"type":["string","null"]},"whole":{"type":["integer","null"]}},"title":"t","type":"object"}"#]].assert_eq(&super::json_schema("t", rows.schema_ref().fields()).to_string());
+}
+
+#[test]
+fn a_column_of_text_or_bytes_is_a_whole_record_and_others_are_refused() {
+    let keys: DictionaryArray<Int32Type> = [Some("k"), None].into_iter().collect();
+    let rows = batch(vec![
+        ("text", Arc::new(StringViewArray::from(vec!["", "a line\nand another"]))),
+        ("key", Arc::new(keys)),
+        ("bytes", Arc::new(BinaryArray::from(vec![&b"\xff\x00"[..], b""]))),
+        ("number", Arc::new(Int64Array::from(vec![1, 2]))),
+    ]);
+    let raw = |column: &str| raw_values(&rows, column);
+    assert_eq!(raw("text"), Ok(vec![Ok(Vec::new()), Ok(b"a line\nand another".to_vec())]));
+    assert_eq!(raw("key"), Ok(vec![Ok(b"k".to_vec()), Err("column \"key\" is null".to_owned())]));
+    assert_eq!(raw("bytes"), Ok(vec![Ok(vec![0xff, 0]), Ok(Vec::new())]));
+    assert_eq!(raw("number"), Err("column `number` is Int64; expected text or bytes".to_owned()));
+    assert_eq!(raw("txt"), Err("there is no column `txt`; there are: text, key, bytes, number".to_owned()));
 }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::frame::ROW_ID;
-use weir_kafka::{Connection, SaslConfig, TlsConfig, is_broker, is_topic_name};
+use weir_kafka::{Connection, SaslConfig, TlsConfig, is_topic_name};
 use weir_model::{ByteSize, DurationText};
 
 /// For how long a record may wait for others.
@@ -21,9 +21,14 @@ const BATCH_RECORDS_MAX: u32 = 1_000_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaOutput {
-    /// Some of the brokers, `host:port`; the others are found through them.
+    /// Some of the brokers, `host:port`; the others are found through them. Needed without a `connection`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("examples" = [["localhost:9092"]]))]
     pub brokers: Vec<String>,
+    /// The name of one of `connections`, which says `brokers`, `tls` and `sasl` in the place of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["shop"]))]
+    pub connection: Option<String>,
     /// The topic. It must exist.
     pub topic: String,
     /// What is promised about every row.
@@ -34,7 +39,7 @@ pub struct KafkaOutput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["app_id"]))]
     pub key: Option<String>,
-    /// How each row is written: `json`, `csv`, `{ json_schema: ... }`, `{ avro: ... }` or `{ protobuf: ... }`.
+    /// How each row is written: `json`, `csv`, `{ raw: { column: ... } }`, `{ json_schema: ... }`, `{ avro: ... }` or `{ protobuf: ... }`.
     #[serde(default)]
     #[schemars(extend("examples" = [{ "avro": { "registry": { "urls": ["http://localhost:8081"] } } }]))]
     pub format: RowFormat,
@@ -189,6 +194,7 @@ impl KafkaOutput {
     pub fn new(brokers: impl IntoIterator<Item = impl Into<String>>, topic: impl Into<String>) -> Self {
         Self {
             brokers: brokers.into_iter().map(Into::into).collect(),
+            connection: None,
             topic: topic.into(),
             delivery: Delivery::default(),
             key: None,
@@ -204,15 +210,15 @@ impl KafkaOutput {
         }
     }
 
+    /// A topic by the connection of the pipeline that has this name, everything else as by default.
+    pub fn by(connection: impl Into<String>, topic: impl Into<String>) -> Self {
+        Self { connection: Some(connection.into()), ..Self::new(<[String; 0]>::default(), topic) }
+    }
+
     /// What makes no sense: the key below `kafka` it is about, and what is wrong. Nothing is asked of the brokers.
     pub fn problems(&self) -> Vec<(String, String)> {
-        let mut problems = Vec::new();
-        if self.brokers.is_empty() {
-            problems.push(("brokers".to_owned(), "there is no broker".to_owned()));
-        }
-        for (at, broker) in self.brokers.iter().enumerate().filter(|(_, broker)| !is_broker(broker)) {
-            problems.push((format!("brokers[{at}]"), format!("`{broker}` is not a broker's host:port")));
-        }
+        // With a connection its brokers are looked at where they are said.
+        let mut problems = if self.connection.is_none() { self.connection().problems() } else { Vec::new() };
         if !is_topic_name(&self.topic) {
             let message = format!("`{}` cannot be a topic: letters, digits, `.`, `_` and `-`", self.topic);
             problems.push(("topic".to_owned(), message));
@@ -226,9 +232,6 @@ impl KafkaOutput {
             problems.push(("headers".to_owned(), format!("`{ROW_ID}` is the header of the row's own id")));
         }
         problems.extend(self.batch.problem().map(|(key, message)| (key.to_owned(), message.to_owned())));
-        if let Err(error) = self.connection().settings() {
-            problems.push(("client".to_owned(), error.message));
-        }
         problems
     }
 

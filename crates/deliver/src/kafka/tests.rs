@@ -8,10 +8,10 @@ use arrow::array::{ArrayRef, Int64Array, StringArray};
 use tempfile::TempDir;
 use weir_disk::Disk;
 use weir_kafka_broker::{Cluster, Isolation};
-use weir_model::{ErrorKind, SeamError};
+use weir_model::{ByteSize, DurationText, ErrorKind, SeamError};
 
 use super::*;
-use crate::{AvroOutput, RowFormat};
+use crate::{AvroFrame, AvroOutput, RowFormat};
 
 /// The one broker of all tests here. It ends with this process.
 fn kafka() -> &'static Cluster {
@@ -248,4 +248,116 @@ async fn a_row_that_does_not_fit_the_schema_is_rejected_and_the_others_are_sent(
     let values: Vec<_> =
         kafka().read("fits", Isolation::Committed).unwrap().into_iter().map(|record| record.value).collect();
     assert_eq!(values, [Some("\u{2}".to_owned()), Some("\u{6}".to_owned())]);
+}
+
+/// Records of these keys, one each.
+fn keyed(keys: &[&str]) -> RecordBatch {
+    let columns: [(&str, ArrayRef); 1] = [("k", Arc::new(StringArray::from(keys.to_vec())))];
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+/// Sends rows at least once, and waits until they are stored.
+async fn sent(config: &KafkaOutput, rows: &RecordBatch) {
+    let folder = TempDir::new().unwrap();
+    let mut sink = start(&folder, config, None).await.unwrap();
+    sink.write(rows).await.unwrap();
+    sink.prepare(Epoch(1)).await.unwrap();
+}
+
+/// Keys and what `org.apache.kafka.common.utils.Utils.murmur2` says of them, by Kafka's own tests of it.
+const MURMUR2: [(&str, i32); 6] = [
+    ("21", -973_932_308),
+    ("foobar", -790_332_482),
+    ("a-little-bit-long-string", -985_981_536),
+    ("a-little-bit-longer-string", -1_486_304_829),
+    ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
+    ("abc", 479_470_107),
+];
+
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 })
+    })
+}
+
+fn fnv1a(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+#[tokio::test]
+async fn a_key_lies_in_the_partition_in_which_other_clients_put_it() {
+    const PARTITIONS: i32 = 7;
+    let place: [(Partitioner, fn(&str, i32) -> i32); 3] = [
+        (Partitioner::Murmur2, |_, murmur2| (murmur2 & i32::MAX) % PARTITIONS),
+        (Partitioner::Crc32, |key, _| (crc32(key.as_bytes()) % PARTITIONS as u32) as i32),
+        // Sarama takes the rest of a number with a sign, and its absolute value.
+        (Partitioner::Fnv1a, |key, _| (fnv1a(key.as_bytes()) as i32 % PARTITIONS).abs()),
+    ];
+    assert_eq!((crc32(b"123456789"), fnv1a(b"a")), (0xcbf4_3926, 0xe40c_292c), "as their authors say");
+    for (partitioner, place) in place {
+        let topic = format!("placed-{}", partitioner.name());
+        kafka().topic(&topic, PARTITIONS).await.unwrap();
+        let config = KafkaOutput { partitioner, ..output(&topic, Delivery::AtLeastOnce) };
+        sent(&config, &keyed(&MURMUR2.map(|(key, _)| key))).await;
+        let records = kafka().read(&topic, Isolation::Committed).unwrap();
+        for (key, murmur2) in MURMUR2 {
+            let record = records.iter().find(|record| record.key.as_deref() == Some(key)).unwrap();
+            assert_eq!(record.partition, place(key, murmur2), "{key} by {partitioner:?}");
+        }
+    }
+    // Spread although the key is the same.
+    kafka().topic("placed-random", PARTITIONS).await.unwrap();
+    let config = KafkaOutput {
+        partitioner: Partitioner::Random,
+        batch: KafkaBatch { records_max: 1, ..KafkaBatch::default() },
+        ..output("placed-random", Delivery::AtLeastOnce)
+    };
+    sent(&config, &keyed(&["same"; 200])).await;
+    let partitions: std::collections::BTreeSet<i32> =
+        kafka().read("placed-random", Isolation::Committed).unwrap().iter().map(|record| record.partition).collect();
+    assert!(partitions.len() > 1, "{partitions:?}");
+}
+
+#[tokio::test]
+async fn batches_are_as_long_and_as_small_as_is_said() {
+    const ROWS: usize = 2_000;
+    let keys: Vec<String> = (0..ROWS).map(|row| format!("a key of some length {row}")).collect();
+    let rows = keyed(&keys.iter().map(String::as_str).collect::<Vec<_>>());
+    let long = KafkaBatch { linger: DurationText::secs(1), ..KafkaBatch::default() };
+    let cases = [
+        ("few", KafkaBatch { records_max: 50, ..long.clone() }, Compression::None, 0),
+        ("small", KafkaBatch { bytes_max: ByteSize(4_000), ..long.clone() }, Compression::Gzip, 1),
+        ("snappy", long.clone(), Compression::Snappy, 2),
+        ("lz4", long.clone(), Compression::Lz4, 3),
+        ("zstd", long, Compression::Zstd, 4),
+    ];
+    for (name, batch, compression, codec) in cases {
+        let topic = format!("batches-{name}");
+        kafka().topic(&topic, 1).await.unwrap();
+        sent(&KafkaOutput { batch, compression, ..output(&topic, Delivery::AtLeastOnce) }, &rows).await;
+        let batches = kafka().batches(1, &topic, 0).unwrap();
+        assert_eq!(batches.iter().map(|batch| batch.records as usize).sum::<usize>(), ROWS, "{topic}");
+        assert!(batches.iter().all(|batch| batch.codec == codec), "{topic}: {batches:?}");
+        match name {
+            "few" => assert!(batches.iter().all(|batch| batch.records <= 50), "{batches:?}"),
+            // What is said counts before it is compressed, and each row takes more than 40 bytes.
+            "small" => assert!(batches.iter().all(|batch| batch.records <= 100), "{batches:?}"),
+            // Nothing but its linger time ends a batch.
+            _ => assert!(batches.len() <= 4, "{topic}: {batches:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_said_with_its_key() {
+    let problems = |output: KafkaOutput| {
+        let keys = output.problems().into_iter().map(|(key, _)| key);
+        keys.collect::<Vec<_>>()
+    };
+    let avro = |framing| RowFormat::Avro(AvroOutput { framing: Some(framing), ..AvroOutput::default() });
+    let output = |format| KafkaOutput { format, ..KafkaOutput::new(["localhost:9092"], "t") };
+    assert_eq!(problems(output(avro(AvroFrame::Confluent))), ["format.avro.framing"]);
+    assert_eq!(problems(output(avro(AvroFrame::SingleObject))), ["format.avro"], "nobody would know the schema");
+    assert_eq!(problems(KafkaOutput::new(["localhost"], "two words")), ["brokers[0]", "topic"]);
+    assert_eq!(problems(KafkaOutput::by("shop", "t")), Vec::<String>::new(), "its brokers are said elsewhere");
 }

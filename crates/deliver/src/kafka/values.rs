@@ -11,7 +11,10 @@ use weir_schema::{RegistryConfig, SchemaSource, avro, protobuf};
 
 use super::config::KafkaOutput;
 use crate::encode;
-use crate::row_format::{AvroOutput, JsonSchemaOutput, ProtobufOutput, RowFormat};
+use crate::row_format::{AvroFrame, AvroOutput, JsonSchemaOutput, ProtobufOutput, RowFormat};
+
+/// What single-object encoding of Avro begins with, before the fingerprint of the schema.
+const SINGLE_OBJECT: [u8; 2] = [0xc3, 0x01];
 
 /// A value for each row, or why it has none.
 pub(super) type Encoded = Vec<Result<Vec<u8>, String>>;
@@ -41,7 +44,7 @@ impl Values {
         let mut format = config.format.clone();
         let mut registry: Option<RegistryConfig> = None;
         match &mut format {
-            RowFormat::Json | RowFormat::Csv => {}
+            RowFormat::Json | RowFormat::Csv | RowFormat::Raw(_) => {}
             RowFormat::JsonSchema(json) => registry = Some(json.registry.clone()),
             RowFormat::Avro(avro) => {
                 read(avro.schema.iter_mut())?;
@@ -64,6 +67,13 @@ impl Values {
         match &self.format {
             RowFormat::Json => return Ok(lines(rows)),
             RowFormat::Csv => return Ok(encode::csv_lines(rows).into_iter().map(Ok).collect()),
+            RowFormat::Raw(raw) => {
+                let values = encode::raw_values(rows, &raw.column);
+                return values.map_err(|reason| {
+                    let message = format!("rows cannot be written to {} as they are: {reason}", self.topic);
+                    SeamError::new(ErrorKind::Config, message)
+                });
+            }
             RowFormat::JsonSchema(_) | RowFormat::Avro(_) | RowFormat::Protobuf(_) => {}
         }
         if self.known.as_ref().is_none_or(|(schema, _)| schema != rows.schema_ref()) {
@@ -72,7 +82,7 @@ impl Values {
                 RowFormat::JsonSchema(config) => self.json_schema(config, rows)?,
                 RowFormat::Avro(config) => self.avro(config, rows)?,
                 RowFormat::Protobuf(config) => self.protobuf(config, rows, earlier)?,
-                RowFormat::Json | RowFormat::Csv => unreachable!("these have no schema"),
+                RowFormat::Json | RowFormat::Csv | RowFormat::Raw(_) => unreachable!("these have no schema"),
             };
             self.known = Some((rows.schema(), way));
         }
@@ -109,9 +119,11 @@ impl Values {
         };
         let schema = avro::Schema::parse(&text).map_err(|error| self.wrong(&error.to_string()))?;
         let new = NewSchema { schema: text, schema_type: "AVRO".to_owned(), references: Vec::new() };
-        let head = match self.register(config.subject.as_deref(), &new)? {
-            Some(id) => framed(id),
-            None => Vec::new(),
+        let id = self.register(config.subject.as_deref(), &new)?;
+        let head = match config.framing() {
+            AvroFrame::Binary => Vec::new(),
+            AvroFrame::SingleObject => [&SINGLE_OBJECT[..], &schema.fingerprint().to_le_bytes()].concat(),
+            AvroFrame::Confluent => id.map(framed).unwrap_or_default(),
         };
         Ok(Way::Avro { head, schema })
     }

@@ -3,6 +3,7 @@
 //!
 //! The doc comments of these types are the reference page, so they are written for the people who write pipelines.
 
+mod connection;
 mod deduplicate;
 mod enrich;
 mod join;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use weir_deliver::OutputConfig;
 use weir_model::DurationText;
 
+pub use connection::ConnectionConfig;
 pub use deduplicate::{DeduplicateConfig, LateRows};
 pub use enrich::{
     EnrichConfig, HttpFormat, HttpLookup, HttpTable, LookupBreaker, LookupCache, LookupFailure, LookupFile,
@@ -56,6 +58,10 @@ pub struct PipelineConfig {
     /// Its state, its metrics and its rows in the late and dead-letter tables carry it.
     #[schemars(extend("examples" = ["spark-logs"]))]
     pub name: String,
+    /// How brokers are reached, by a name of your choice: said once for all sources and outputs that name it with `connection`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("examples" = [{ "shop": { "kafka": { "brokers": ["broker-1:9092"], "tls": {} } } }]))]
+    pub connections: BTreeMap<String, ConnectionConfig>,
     /// Where records come from, by a name of your choice. Steps and outputs refer to these names with `from`.
     pub sources: BTreeMap<String, SourceEntry>,
     /// Which field is the event time and how far out of order it may come. Needed by windows. Default: the time of the
@@ -125,6 +131,7 @@ impl PipelineConfig {
     pub fn named(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
+            connections: BTreeMap::new(),
             sources: BTreeMap::new(),
             time: None,
             steps: Vec::new(),

@@ -25,7 +25,7 @@ fn a_wrong_key_at_the_top() {
             6 | output:
               | ^^^^^^
               = at: output
-              = allowed: name, sources, time, steps, outputs, late, dead_letters, dead_letters_limit, epoch, tasks, state, workers
+              = allowed: name, connections, sources, time, steps, outputs, late, dead_letters, dead_letters_limit, epoch, tasks, state, workers
               = did you mean `outputs`?
         "#]],
     );

@@ -3,6 +3,7 @@
 
 mod builder;
 mod chains;
+mod connections;
 mod errors;
 mod examples;
 mod limits;

@@ -143,7 +143,7 @@ fn an_override_of_a_key_that_does_not_exist_is_refused_with_the_nearest() {
               | epoc=1s
               | ^^^^
               = at: epoc
-              = allowed: name, sources, time, steps, outputs, late, dead_letters, dead_letters_limit, epoch, tasks, state, workers
+              = allowed: name, connections, sources, time, steps, outputs, late, dead_letters, dead_letters_limit, epoch, tasks, state, workers
               = did you mean `epoch`?
         "#]],
     );

@@ -427,7 +427,7 @@ fn errors_of_shape_and_of_sense_come_together() {
             10 | surprise: 1
                | ^^^^^^^^
                = at: surprise
-               = allowed: name, sources, time, steps, outputs, late, dead_letters, dead_letters_limit, epoch, tasks, state, workers
+               = allowed: name, connections, sources, time, steps, outputs, late, dead_letters, dead_letters_limit, epoch, tasks, state, workers
         "#]],
     );
 }

@@ -2,6 +2,7 @@
 
 mod chains;
 pub(crate) mod columns;
+mod connections;
 mod memory;
 mod names;
 mod others;
@@ -55,6 +56,7 @@ pub fn validate(config: &PipelineConfig) -> Vec<Problem> {
     rows::check(config, &mut problems);
     outputs::check(config, &mut problems);
     tables::check(config, &mut problems);
+    connections::check(config, &mut problems);
     others::check(config, &mut problems);
     workers::check(config, &mut problems);
     problems

@@ -10,8 +10,7 @@ use crate::config::PipelineConfig;
 pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
     for (name, entry) in &config.sources {
         if let SourceConfig::Kafka(kafka) = &entry.source {
-            let wrong = kafka.problems().into_iter();
-            problems.extend(wrong.map(|(key, message)| Problem::new(format!("sources.{name}.kafka.{key}"), message)));
+            problems.extend(problems_of(&format!("sources.{name}.kafka"), kafka.problems()));
             let is_plain_json = matches!(&entry.format, FormatConfig::Json(json) if json.framing.is_none());
             if kafka.envelope.is_some() && !is_plain_json {
                 let kind = entry.format.kind();
@@ -29,8 +28,14 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
             OutputConfig::Http(http) => http.problems(),
             OutputConfig::Table(_) | OutputConfig::File(_) | OutputConfig::Stdout(_) => Vec::new(),
         };
-        let kind = output.kind();
-        let wrong = wrong.into_iter();
-        problems.extend(wrong.map(|(key, message)| Problem::new(format!("{path}.{kind}.{key}"), message)));
+        problems.extend(problems_of(&format!("{path}.{}", output.kind()), wrong));
     }
+}
+
+/// Problems below `path`. That nothing says the brokers may follow from a key that was misspelt.
+fn problems_of(path: &str, wrong: Vec<(String, String)>) -> impl Iterator<Item = Problem> {
+    wrong.into_iter().map(move |(key, message)| {
+        let problem = Problem::new(format!("{path}.{key}"), message);
+        if key == "brokers" { problem.may_follow() } else { problem }
+    })
 }

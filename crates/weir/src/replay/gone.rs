@@ -69,7 +69,7 @@ fn latest(
     let read = sources.flat_map(|(_, positions)| positions).filter(|(_, position)| position.offset.0 > 0);
     let of_partition = |(id, position): (&PartitionId, &Position)| {
         // Files are there from their first byte on, or not at all; a record need not be at it.
-        let is_file = position.token.is_some();
+        let is_file = position.token.as_deref().is_some_and(weir_collect::names_file);
         let (bound, why) = match begun.get(id) {
             _ if missing.contains(id) => (None, format!("{id} is gone, or shorter than it was")),
             Some(begun) if begun.offset.0 == 0 || is_file => return None,

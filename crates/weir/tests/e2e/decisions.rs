@@ -107,6 +107,7 @@ async fn workers_that_remember_nothing_follow_offsets_that_were_set_and_say_whic
     fill(&kafka, 0..IDS / 10);
     team.start(&mut worker);
     team.until((IDS + IDS / 10) as usize, &mut [&mut worker]);
+    says(&worker.said(), &["the group anew has committed nothing of in/0: beginning at record 0"]);
     worker.stop();
 
     // Records that nobody has read are deleted.
@@ -118,6 +119,65 @@ async fn workers_that_remember_nothing_follow_offsets_that_were_set_and_say_whic
     let lost = format!("in/2: records {} to {} were deleted before they were read", IDS / 40, unread[2] - 1);
     says(&worker.said(), &[&lost]);
     worker.stop();
+}
+
+/// Has the topic of a worker made anew while that worker reads it.
+async fn replaced(kafka: &Cluster) {
+    kafka.delete_topic("in").await.expect("deleted");
+    kafka.topic("in", 4).await.expect("made anew");
+    fill(kafka, IDS..2 * IDS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_without_state_whose_topic_is_made_anew_while_it_reads_takes_all_of_the_new_one() {
+    let kafka = kafka_of(Cluster::start(1).expect("a broker")).await;
+    // Fewer than the new one has: the place where it stands is one of the new topic too.
+    fill(&kafka, 0..IDS / 2);
+    let team = Team::new(&kafka, THROUGH, "replaced").await;
+    let mut worker = team.worker();
+    team.until(IDS as usize / 2, &mut [&mut worker]);
+    replaced(&kafka).await;
+    let (started, wanted) = (Instant::now(), IDS as usize / 2 + IDS as usize);
+    while team.rows().len() < wanted {
+        // A worker that looks in the moment in which there is no topic says so and ends.
+        if worker.process.as_mut().is_some_and(|process| process.0.try_wait().unwrap().is_some()) {
+            says(&worker.said(), &["the topic in cannot be read: create it first"]);
+            team.start(&mut worker);
+        }
+        assert!(started.elapsed() < DEADLINE, "{} rows of {wanted}:\n{}", team.rows().len(), worker.said());
+    }
+    worker.stop();
+    kafka.settled(&team.out).expect("every transaction is decided");
+    let ids: Vec<i64> = team.rows().iter().map(|(_, row)| row["id"].as_i64().unwrap()).collect();
+    let distinct: std::collections::BTreeSet<i64> = ids.iter().copied().collect();
+    assert!(ids.len() == wanted && distinct.len() == wanted, "{} rows, {} ids of {wanted}", ids.len(), distinct.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_with_state_whose_topic_is_made_anew_while_it_reads_asks() {
+    let kafka = kafka_of(Cluster::start(1).expect("a broker")).await;
+    fill(&kafka, 0..IDS / 2);
+    let team = Team::new(&kafka, COUNTS, "replaced").await;
+    let mut worker = team.worker();
+    team.until(40, &mut [&mut worker]);
+    replaced(&kafka).await;
+    let started = Instant::now();
+    // It may look in the moment in which there is no topic; whoever starts it again is asked.
+    loop {
+        let ended = worker.process.as_mut().and_then(|process| process.0.try_wait().unwrap());
+        match ended {
+            Some(status) => {
+                assert!(!status.success());
+                if worker.said().contains("the topic was made anew") {
+                    break;
+                }
+                says(&worker.said(), &["the topic in cannot be read: create it first"]);
+                team.start(&mut worker);
+            }
+            None => assert!(started.elapsed() < DEADLINE, "it went on:\n{}", worker.said()),
+        }
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
 }
 
 /// One process that keeps its positions itself, and sends each row once.
@@ -188,4 +248,9 @@ async fn one_process_says_which_records_are_gone_and_refuses_what_it_cannot_expl
     let output = run();
     assert!(!output.status.success(), "{}", said(&output));
     says(&said(&output), &["the topic was made anew, or lost records", "give the source another name"]);
+    // Also when it has more of them than the old one had.
+    fill(&kafka, 0..2000);
+    let output = run();
+    assert!(!output.status.success(), "{}", said(&output));
+    says(&said(&output), &["is not the one that was read", "the topic was made anew", "give the source another name"]);
 }

@@ -17,7 +17,7 @@ const ROWS: i64 = 1_000;
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Starts Weir's registry; it and its address.
-fn registry(place: &Place) -> (Running, String) {
+pub(crate) fn registry(place: &Place) -> (Running, String) {
     let mut command = place.weir(&["registry", "--listen", "127.0.0.1:0", "--data"]);
     let mut child = command.arg(place.path("schemas")).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();

@@ -73,7 +73,7 @@ fn partitions(server: &Server) -> Vec<Value> {
 }
 
 /// Asks until the partitions are as they should be.
-fn partitions_become(server: &Server, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+pub(crate) fn partitions_become(server: &Server, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     let started = Instant::now();
     loop {
         let partitions = partitions(server);
