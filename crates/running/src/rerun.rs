@@ -73,9 +73,9 @@ impl Rerun {
     /// Where the source of this name begins: at the beginning of what it then read, with what it needs to recognise that.
     pub(crate) fn beginnings(&self, source: &str) -> Positions {
         let known = self.until.get(source).into_iter().flatten();
-        // Only what has a token has to be recognised; everything else begins at its oldest record.
+        // Only files have to be recognised; everything else begins at its oldest record.
         let begin = |(id, position): (&PartitionId, &Position)| {
-            let token = position.token.clone()?;
+            let token = position.token.clone().filter(|token| weir_collect::names_file(token))?;
             Some((id.clone(), Position { token: Some(token), ..Position::default() }))
         };
         known.filter_map(begin).collect()

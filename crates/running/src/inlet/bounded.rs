@@ -61,8 +61,8 @@ impl Bounded {
         let Some(first) = raw.records.first().copied() else { return raw };
         let is_first = self.begun.insert(raw.partition.clone());
         // A file is there from its first byte on, or not at all.
-        let is_cut = first.offset.0 > 0 && raw.next.token.is_none();
-        if is_first && is_cut && raw.records.len() > 1 {
+        let is_file = || raw.next.token.as_deref().is_some_and(weir_collect::names_file);
+        if is_first && first.offset.0 > 0 && !is_file() && raw.records.len() > 1 {
             let mut rest = raw.clone();
             rest.records.remove(0);
             // Before the end of its partition, which may be told already.

@@ -137,8 +137,8 @@ async fn rows_that_are_written_in_every_format_are_read_back_as_they_were() {
             format!("{{ protobuf: {{ descriptor_set: {{ file: {set:?} }}, message: shop.Shop.Order }} }}"),
             "{}",
         ),
-        ("with-proto", format!("{{ protobuf: {{ registry: {{ urls: [{url:?}] }} }} }}"), "{}"),
-        ("with-avro", format!("{{ avro: {{ registry: {{ urls: [{url:?}] }} }} }}"), "{}"),
+        ("with-proto", format!("{{ protobuf: {{ registry: {{ urls: [{url:?}] }} }} }}"), typed),
+        ("with-avro", format!("{{ avro: {{ registry: {{ urls: [{url:?}] }} }} }}"), typed),
         ("with-json", "{ json: { framing: confluent } }".to_owned(), typed),
     ] {
         let rows = read_back(&kafka, topic, &format, schema);
