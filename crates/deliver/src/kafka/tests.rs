@@ -287,7 +287,9 @@ fn fnv1a(bytes: &[u8]) -> u32 {
 #[tokio::test]
 async fn a_key_lies_in_the_partition_in_which_other_clients_put_it() {
     const PARTITIONS: i32 = 7;
-    let place: [(Partitioner, fn(&str, i32) -> i32); 3] = [
+    /// Where a key lies, by itself and by what murmur2 says of it.
+    type Place = fn(&str, i32) -> i32;
+    let place: [(Partitioner, Place); 3] = [
         (Partitioner::Murmur2, |_, murmur2| (murmur2 & i32::MAX) % PARTITIONS),
         (Partitioner::Crc32, |key, _| (crc32(key.as_bytes()) % PARTITIONS as u32) as i32),
         // Sarama takes the rest of a number with a sign, and its absolute value.
