@@ -69,7 +69,8 @@ fn marked(scan: &TableScan, time: &str) -> Option<TableScan> {
 pub(crate) fn in_steps<'a>(parts: &[Part<'a>]) -> Vec<(Part<'a>, usize)> {
     let (mut steps, mut stepped) = (Vec::with_capacity(parts.len()), 0);
     for (segment, rows) in parts {
-        if stepped == STEPPED_MAX || segment.rows < STEPPED_ROWS_MIN {
+        // The end of an object in a bucket would be fetched for every step.
+        if stepped == STEPPED_MAX || segment.rows < STEPPED_ROWS_MIN || segment.remote.is_some() {
             steps.push(((*segment, rows.clone()), 0));
             continue;
         }
