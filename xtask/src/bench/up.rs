@@ -65,8 +65,8 @@ impl Up {
         while quiet < QUIET_LOOKS {
             let metrics = client.get("/metrics")?.body;
             let debts = metrics.lines().filter(|line| line.starts_with("weir_table_compaction_debt_segments{"));
-            quiet =
-                if debts.clone().count() > 0 && debts.clone().all(|line| line.ends_with(" 0")) { quiet + 1 } else { 0 };
+            let debts: Vec<f64> = debts.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
+            quiet = if !debts.is_empty() && debts.iter().all(|debt| *debt == 0.0) { quiet + 1 } else { 0 };
             if began.elapsed() > MERGING_MAX {
                 return Err(format!("segments still wait to be merged after {} s", MERGING_MAX.as_secs()));
             }
