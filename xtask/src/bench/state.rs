@@ -35,8 +35,7 @@ STEPSoutputs:
 OUTPUTSepoch: 1s
 ";
 
-const STEP: &str = "\
-  - name: NAME
+const STEP: &str = "  - name: NAME
     from: in
     window:
       tumbling: 1m
