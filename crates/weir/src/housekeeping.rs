@@ -1,4 +1,6 @@
-//! What an instance that stays up does beside its pipelines: heartbeat, compaction, rows whose time is over, sweeping, the log's retention, looking for damage. It touches no pipeline.
+//! What an instance that stays up does beside its pipelines: heartbeat, compaction, rows whose time is over, sweeping, the
+//! log's retention, looking for damage. It touches no pipeline. A sync that fails for it ends nothing: no commit names the file
+//! that was made, and the next attempt makes another one under another name.
 
 use std::sync::Arc;
 use std::time::Duration;
