@@ -3,7 +3,8 @@
 //! librdkafka 2.12 keeps no time in this one call (its issue 5456), and when the broker that answers for the group dies and is
 //! taken off the list of brokers, the call never returns, though another broker answers for the group by then (its issue
 //! 5511). So the call has a thread of its own, and whoever waits for it leaves it behind: with a new producer of the same
-//! name, which ends what the old one has begun, everything goes on. The old one ends when its call does.
+//! name, which ends what the old one has begun, everything goes on. The old one ends when its call does, which may be never:
+//! each outage of the broker that answers for a group can leave a client with its threads behind until the process ends.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
