@@ -202,6 +202,13 @@ impl Alone {
     }
 }
 
+/// A process that is just being started has a copy of the open file for a moment: the lock must not live as long as that.
+impl Drop for Alone {
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
 fn cannot_lock(path: &Path, error: std::io::Error) -> SeamError {
     SeamError::caused(ErrorKind::Config, format!("the schema registry cannot lock {}", path.display()), error)
 }
@@ -248,6 +255,16 @@ mod tests {
         drop(shelf);
         Shelf::open(&to).expect("the copy is a registry");
         Shelf::open(folder.path()).expect("and so is the first");
+    }
+
+    #[test]
+    fn a_registry_that_is_closed_can_be_opened_though_a_child_still_has_a_copy_of_its_lock() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let shelf = Shelf::open(folder.path()).expect("a new one");
+        let copy = shelf.alone.file.try_clone().expect("what a fork copies");
+        drop(shelf);
+        Shelf::open(folder.path()).expect("it is closed");
+        drop(copy);
     }
 
     fn versions(of: std::ops::Range<u32>) -> Vec<Change> {
