@@ -14,7 +14,6 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::{ExecutionPlan, SortOrderPushdownResult};
 use weir_store::BLOCK_ROWS;
 
-use crate::rollup::source;
 use crate::table::{Part, ScannedTable};
 
 /// The first step into a segment has so many rows, and so has the second; each further one has twice as many.
@@ -60,8 +59,10 @@ fn marked(scan: &TableScan, time: &str) -> Option<TableScan> {
     let provider = source_as_provider(&scan.source).ok()?;
     let table = provider.downcast_ref::<ScannedTable>()?;
     let is_by_time = table.table.time_column.as_deref() == Some(time) && scan.fetch.is_none();
-    is_by_time
-        .then(|| TableScan { source: source(ScannedTable { newest_first: true, ..table.clone() }), ..scan.clone() })
+    is_by_time.then(|| TableScan {
+        source: ScannedTable { newest_first: true, ..table.clone() }.into_source(),
+        ..scan.clone()
+    })
 }
 
 /// `parts`, of which the newest are first, with the first of them taken apart: each step with how many come before it in

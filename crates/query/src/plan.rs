@@ -241,10 +241,10 @@ impl Session {
     pub(crate) async fn plan_logical(mut self, plan: LogicalPlan, sql: &str) -> Result<Planned, QueryError> {
         let failed = |error| QueryError::from_datafusion(&error, sql);
         let mut optimized = self.state.optimize(&plan).map_err(failed)?;
-        if let Some(rewritten) = from_rollups(&optimized, &self.scans).map_err(failed)? {
+        if let Some(rewritten) = from_rollups(&optimized).map_err(failed)? {
             optimized = self.state.optimize(&rewritten).map_err(failed)?;
         }
-        if let Some(rewritten) = by_shapes(&optimized, &self.scans).map_err(failed)? {
+        if let Some(rewritten) = by_shapes(&optimized).map_err(failed)? {
             optimized = self.state.optimize(&rewritten).map_err(failed)?;
         }
         optimized = newest_first(optimized).map_err(failed)?;

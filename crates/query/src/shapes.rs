@@ -16,10 +16,8 @@ use datafusion::parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use datafusion::prelude::ident;
 use weir_store::{Form, IndexFault};
 
-use crate::indexes::Scans;
 use crate::needle::text_of;
 use crate::prune::TimeBounds;
-use crate::rollup::{part_of, source};
 use crate::snapshot::Segment;
 use crate::table::ScannedTable;
 use crate::words;
@@ -31,9 +29,9 @@ const PICKED: u64 = 8;
 pub(crate) type Picked = BTreeMap<PathBuf, RowSelection>;
 
 /// The plan with the rows picked that fulfil conditions on texts, if there is any such place.
-pub(crate) fn by_shapes(plan: &LogicalPlan, scans: &Scans) -> Result<Option<LogicalPlan>> {
+pub(crate) fn by_shapes(plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
     let changed = plan.clone().transform_down_with_subqueries(|node| match &node {
-        LogicalPlan::Filter(filter) => Ok(match picked(filter, scans)? {
+        LogicalPlan::Filter(filter) => Ok(match picked(filter)? {
             Some(picked) => Transformed::new(picked, true, TreeNodeRecursion::Jump),
             None => Transformed::no(node),
         }),
@@ -49,7 +47,7 @@ struct Found {
     is_exact: bool,
 }
 
-fn picked(filter: &Filter, scans: &Scans) -> Result<Option<LogicalPlan>> {
+fn picked(filter: &Filter) -> Result<Option<LogicalPlan>> {
     let LogicalPlan::TableScan(scan @ TableScan { fetch: None, .. }) = filter.input.as_ref() else { return Ok(None) };
     let Some(table) = scanned(scan) else { return Ok(None) };
     let conditions = split_conjunction(&filter.predicate);
@@ -72,8 +70,7 @@ fn picked(filter: &Filter, scans: &Scans) -> Result<Option<LogicalPlan>> {
             }
             Ok(_) => {}
             Err(fault) => {
-                table.indexes.forget(segment);
-                scans.fault(&table.name, &segment.path, &fault.to_string());
+                table.unread(segment, &fault);
             }
         }
     }
@@ -86,7 +83,7 @@ fn picked(filter: &Filter, scans: &Scans) -> Result<Option<LogicalPlan>> {
     let parts = Parts { scan, table: &table };
     let mut plans = Vec::new();
     if !exact.is_empty() {
-        let mut known = part_of(&table, |segment| !passes(segment) || exact.contains_key(&segment.path), false);
+        let mut known = table.part(|segment| !passes(segment) || exact.contains_key(&segment.path), false);
         known.picked = Some(Arc::new(exact.clone()));
         plans.push(parts.plan(known, &others)?);
     }
@@ -94,7 +91,7 @@ fn picked(filter: &Filter, scans: &Scans) -> Result<Option<LogicalPlan>> {
         true => true,
         false => passes(segment) && !exact.contains_key(&segment.path),
     };
-    let mut rest = part_of(&table, is_left, true);
+    let mut rest = table.part(is_left, true);
     if plans.is_empty() || !rest.table.segments.is_empty() || !rest.table.fresh.is_empty() {
         rest.picked = Some(Arc::new(narrowed));
         plans.push(parts.plan(rest, &filters)?);
@@ -157,7 +154,7 @@ struct Parts<'a> {
 impl Parts<'_> {
     /// The rows of `table` that fulfil `conditions`, in the columns of the scan.
     fn plan(&self, table: ScannedTable, conditions: &[Expr]) -> Result<LogicalPlan> {
-        let mut plan = LogicalPlanBuilder::scan(self.scan.table_name.clone(), source(table), None)?;
+        let mut plan = LogicalPlanBuilder::scan(self.scan.table_name.clone(), table.into_source(), None)?;
         if let Some(condition) = conditions.iter().cloned().reduce(Expr::and) {
             plan = plan.filter(condition)?;
         }

@@ -12,16 +12,17 @@ use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, ParquetRowSelection};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::provider_as_source;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableSource, TableType};
 use datafusion::parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::scalar::ScalarValue;
-use weir_store::Blocks;
+use weir_store::{Blocks, IndexFault};
 
 use crate::indexes::{Indexes, Scanned, Scans};
 use crate::needle::Wanted;
@@ -46,6 +47,29 @@ pub(crate) struct ScannedTable {
     pub(crate) picked: Option<Arc<Picked>>,
     /// The newest rows are wanted first, and perhaps no others.
     pub(crate) newest_first: bool,
+}
+
+impl ScannedTable {
+    /// The segments that `keep` keeps, with the rows in memory if `fresh`: a scan of its own.
+    pub(crate) fn part(&self, keep: impl Fn(&Segment) -> bool, fresh: bool) -> Self {
+        let mut part = self.clone();
+        part.table.segments.retain(keep);
+        if !fresh {
+            part.table.fresh.clear();
+        }
+        part
+    }
+
+    /// The index of `segment` could not be read: what was known of it is forgotten, and the answer says so.
+    pub(crate) fn unread(&self, segment: &Segment, fault: &IndexFault) {
+        self.indexes.forget(segment);
+        self.scans.fault(&self.name, &segment.path, &fault.to_string());
+    }
+
+    /// As plans name it.
+    pub(crate) fn into_source(self) -> Arc<dyn TableSource> {
+        provider_as_source(Arc::new(self))
+    }
 }
 
 /// A segment, and the rows of it that are read; `None` for all.
@@ -142,7 +166,7 @@ impl ScannedTable {
                 Ok(None) => parts.push((segment, picked.cloned())),
                 Err(fault) => {
                     scanned.faults += 1;
-                    self.scans.fault(&self.name, &segment.path, &fault.to_string());
+                    self.unread(segment, &fault);
                     parts.push((segment, picked.cloned()));
                 }
             }

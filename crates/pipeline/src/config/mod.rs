@@ -127,6 +127,13 @@ fn default_epoch() -> DurationText {
 }
 
 impl PipelineConfig {
+    /// Everything that is written to, with its path: the outputs, then those for late rows and for dead letters.
+    pub(crate) fn all_outputs(&self) -> impl Iterator<Item = (String, &OutputConfig)> {
+        let outputs =
+            self.outputs.iter().enumerate().map(|(index, entry)| (format!("outputs[{index}]"), &entry.output));
+        outputs.chain([("late".to_owned(), &self.late), ("dead_letters".to_owned(), &self.dead_letters)])
+    }
+
     /// A pipeline that has a name and nothing else: every other key at its default.
     pub fn named(name: impl Into<String>) -> Self {
         Self {

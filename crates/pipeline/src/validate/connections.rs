@@ -52,9 +52,7 @@ fn reaches(config: &PipelineConfig) -> Vec<Reach<'_>> {
         let path = format!("sources.{name}.kafka");
         reaches.extend(kafka.connection.as_deref().map(|connection| Reach { path, connection, own }));
     }
-    let outputs = config.outputs.iter().enumerate().map(|(index, entry)| (format!("outputs[{index}]"), &entry.output));
-    let side = [("late".to_owned(), &config.late), ("dead_letters".to_owned(), &config.dead_letters)];
-    for (path, output) in outputs.chain(side) {
+    for (path, output) in config.all_outputs() {
         let OutputConfig::Kafka(kafka) = output else { continue };
         let own = own(&kafka.brokers, kafka.tls.is_some(), kafka.sasl.is_some());
         let path = format!("{path}.kafka");

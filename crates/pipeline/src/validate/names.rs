@@ -74,9 +74,7 @@ fn branches(config: &PipelineConfig, problems: &mut Vec<Problem>) {
 }
 
 fn outputs(config: &PipelineConfig, problems: &mut Vec<Problem>) {
-    let all = config.outputs.iter().enumerate().map(|(index, entry)| (format!("outputs[{index}]"), &entry.output));
-    let side = [("late".to_owned(), &config.late), ("dead_letters".to_owned(), &config.dead_letters)];
-    for (path, output) in all.chain(side) {
+    for (path, output) in config.all_outputs() {
         if let OutputConfig::Table(table) = output {
             table_name(&format!("{path}.table"), &table.name, problems);
         }

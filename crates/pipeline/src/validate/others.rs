@@ -20,9 +20,7 @@ pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
             }
         }
     }
-    let outputs = config.outputs.iter().enumerate().map(|(index, entry)| (format!("outputs[{index}]"), &entry.output));
-    let side = [("late".to_owned(), &config.late), ("dead_letters".to_owned(), &config.dead_letters)];
-    for (path, output) in outputs.chain(side) {
+    for (path, output) in config.all_outputs() {
         let wrong = match output {
             OutputConfig::Kafka(kafka) => kafka.problems(),
             OutputConfig::Http(http) => http.problems(),

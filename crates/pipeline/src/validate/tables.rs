@@ -23,10 +23,8 @@ const ROLLUP_BY_MAX: usize = 4;
 const ROLLUP_OF_MAX: usize = 8;
 
 pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
-    let outputs = config.outputs.iter().enumerate().map(|(index, entry)| (format!("outputs[{index}]"), &entry.output));
-    let side = [("late".to_owned(), &config.late), ("dead_letters".to_owned(), &config.dead_letters)];
     let mut known: BTreeMap<&str, (String, &TableOutput)> = BTreeMap::new();
-    for (path, output) in outputs.chain(side) {
+    for (path, output) in config.all_outputs() {
         let OutputConfig::Table(table) = output else { continue };
         let path = format!("{path}.table");
         of_one(&path, table, problems);

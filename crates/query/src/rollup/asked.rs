@@ -1,7 +1,6 @@
 //! What an aggregate asks of a table, if a rollup could know it. Reads nothing.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::TableReference;
@@ -265,23 +264,4 @@ fn part(expression: &Expr) -> Option<Part> {
         }
         _ => return None,
     })
-}
-
-/// Tables are shared; a scan of a part of one is a scan of its own.
-pub(crate) fn part_of(
-    table: &ScannedTable,
-    keep: impl Fn(&crate::snapshot::Segment) -> bool,
-    fresh: bool,
-) -> ScannedTable {
-    let mut part = table.clone();
-    part.table.segments.retain(keep);
-    if !fresh {
-        part.table.fresh.clear();
-    }
-    part
-}
-
-/// A table as plans name it.
-pub(crate) fn source(table: ScannedTable) -> Arc<dyn datafusion::logical_expr::TableSource> {
-    datafusion::datasource::provider_as_source(Arc::new(table))
 }

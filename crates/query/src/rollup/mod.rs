@@ -8,5 +8,4 @@ mod sketches;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use asked::{part_of, source};
 pub(crate) use rewrite::from_rollups;

@@ -14,19 +14,17 @@ use datafusion::functions_aggregate::expr_fn::{count, max, min, sum};
 use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 use datafusion::prelude::ident;
 use datafusion::scalar::ScalarValue;
-use weir_store::IndexFault;
 use weir_store::rollups::{BUCKET, ROWS, Rollup, count_column, max_column, min_column, sketch_column, sum_column};
 
-use super::asked::{Asked, Part, part_of, source};
+use super::asked::{Asked, Part};
 use super::sketches::{quantile_of, sketch_of, sketch_of_sketches};
-use crate::indexes::Scans;
 use crate::snapshot::Segment;
 use crate::table::ScannedTable;
 
-/// The plan with rollups where they answer, if there is any such place; what they answer is said to `scans`.
-pub(crate) fn from_rollups(plan: &LogicalPlan, scans: &Scans) -> Result<Option<LogicalPlan>> {
+/// The plan with rollups where they answer, if there is any such place; what they answer is said to the scans of the table.
+pub(crate) fn from_rollups(plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
     let changed = plan.clone().transform_down(|node| match &node {
-        LogicalPlan::Aggregate(aggregate) => Ok(match answered(aggregate, scans)? {
+        LogicalPlan::Aggregate(aggregate) => Ok(match answered(aggregate)? {
             Some(answered) => Transformed::new(answered, true, TreeNodeRecursion::Jump),
             None => Transformed::no(node),
         }),
@@ -35,10 +33,10 @@ pub(crate) fn from_rollups(plan: &LogicalPlan, scans: &Scans) -> Result<Option<L
     Ok(changed.transformed.then_some(changed.data))
 }
 
-fn answered(aggregate: &Aggregate, scans: &Scans) -> Result<Option<LogicalPlan>> {
+fn answered(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
     let Some(asked) = Asked::of(aggregate) else { return Ok(None) };
-    let Some(chosen) = Chosen::of(&asked, scans) else { return Ok(None) };
-    scans.say(chosen.said(&asked));
+    let Some(chosen) = Chosen::of(&asked) else { return Ok(None) };
+    asked.table.scans.say(chosen.said(&asked));
     let mut all = from_groups(&asked, &chosen)?;
     for (table, range) in chosen.rows(&asked) {
         all = LogicalPlanBuilder::from(all).union(from_rows(&asked, table, range)?)?.build()?;
@@ -88,14 +86,8 @@ fn is_like(known: &Candidate<'_>, rollup: &Rollup) -> bool {
     known.rollup.every_us == rollup.every_us && known.rollup.by == rollup.by
 }
 
-/// Remembers an index that could not be read.
-fn unread(asked: &Asked, segment: &Segment, fault: &IndexFault, scans: &Scans) {
-    asked.table.indexes.forget(segment);
-    scans.fault(&asked.table.name, &segment.path, &fault.to_string());
-}
-
 /// The rollups that could answer for some of `segments`.
-fn candidates<'a>(asked: &Asked, segments: &[&'a Segment], scans: &Scans) -> Vec<Candidate<'a>> {
+fn candidates<'a>(asked: &Asked, segments: &[&'a Segment]) -> Vec<Candidate<'a>> {
     let rows: u64 = segments.iter().map(|segment| segment.rows).sum();
     let mut candidates: Vec<Candidate<'a>> = Vec::new();
     for &segment in segments {
@@ -104,7 +96,7 @@ fn candidates<'a>(asked: &Asked, segments: &[&'a Segment], scans: &Scans) -> Vec
             Ok(None) => continue,
             Err(fault) => Err(fault),
         };
-        let listed = listed.inspect_err(|fault| unread(asked, segment, fault, scans));
+        let listed = listed.inspect_err(|fault| asked.table.unread(segment, fault));
         for (at, (rollup, groups, has_sketches)) in listed.unwrap_or_default().into_iter().enumerate() {
             if !answers(&rollup, asked) || (asked.needs_sketches() && !has_sketches) {
                 continue;
@@ -131,12 +123,12 @@ fn candidates<'a>(asked: &Asked, segments: &[&'a Segment], scans: &Scans) -> Vec
 
 impl Chosen {
     /// The rollup that leaves the fewest groups and rows to read; `None` when there is none, or it saves little.
-    fn of(asked: &Asked, scans: &Scans) -> Option<Self> {
+    fn of(asked: &Asked) -> Option<Self> {
         let table = &asked.table;
         let segments: Vec<&Segment> =
             table.table.segments.iter().filter(|segment| asked.bounds.may_pass(segment.time_range)).collect();
         let rows: u64 = segments.iter().map(|segment| segment.rows).sum();
-        let mut candidates = candidates(asked, &segments, scans);
+        let mut candidates = candidates(asked, &segments);
         candidates.retain(|candidate| is_bounded(candidate.groups, asked.needs_sketches()));
         let best = candidates.into_iter().min_by_key(|candidate| (candidate.left, candidate.rollup.by.len()))?;
         if best.left > rows / 2 {
@@ -151,7 +143,7 @@ impl Chosen {
                 Ok(groups) => covered.extend(
                     groups.and_then(|groups| narrowed(&groups, asked)).map(|groups| (segment.path.clone(), groups)),
                 ),
-                Err(fault) => unread(asked, segment, &fault, scans),
+                Err(fault) => asked.table.unread(segment, &fault),
             }
         }
         table.indexes.trim();
@@ -175,14 +167,14 @@ impl Chosen {
         let instant = |micros| lit(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
         let is_covered = |segment: &Segment| self.covered.contains_key(&segment.path);
         let mut parts = Vec::new();
-        let others = part_of(&asked.table, |segment| !is_covered(segment), true);
+        let others = asked.table.part(|segment| !is_covered(segment), true);
         if !others.table.segments.is_empty() || !others.table.fresh.is_empty() {
             parts.push((others, None));
         }
         let before = self.from.filter(|from| *from > asked.bounds.min).map(|from| ident(&time).lt(instant(from)));
         let after = self.to.filter(|to| to - 1 < asked.bounds.max).map(|to| ident(&time).gt_eq(instant(to)));
         for edge in [before, after].into_iter().flatten() {
-            parts.push((part_of(&asked.table, is_covered, false), Some(edge)));
+            parts.push((asked.table.part(is_covered, false), Some(edge)));
         }
         parts
     }
@@ -332,7 +324,7 @@ fn narrowed(groups: &RecordBatch, asked: &Asked) -> Option<RecordBatch> {
 }
 
 fn from_rows(asked: &Asked, table: ScannedTable, range: Option<Expr>) -> Result<LogicalPlan> {
-    let mut plan = LogicalPlanBuilder::scan(asked.relation.clone(), source(table), None)?;
+    let mut plan = LogicalPlanBuilder::scan(asked.relation.clone(), table.into_source(), None)?;
     if let Some(condition) = asked.predicates.iter().cloned().chain(range).reduce(Expr::and) {
         plan = plan.filter(condition)?;
     }
