@@ -14,7 +14,7 @@ use crate::running::Shared;
 
 /// How often the heart beats and small segments are looked for.
 const BEAT: Duration = Duration::from_secs(1);
-/// Beats between two looks for small segments.
+/// Beats between two looks for small segments. Where some were merged, the next beat looks again: there may be a debt.
 const COMPACT_EVERY: u64 = 5;
 /// Beats between two looks for rows whose time is over.
 const EXPIRE_EVERY: u64 = 10;
@@ -33,6 +33,7 @@ pub(crate) async fn run(shared: Shared, health: Arc<Health>, readers: Vec<TopicR
     let readers = Arc::new(readers);
     let mut beats = tokio::time::interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut has_debt = false;
     for beat in 1_u64.. {
         beats.tick().await;
         health.beat(shared.clock.now());
@@ -43,17 +44,7 @@ pub(crate) async fn run(shared: Shared, health: Arc<Health>, readers: Vec<TopicR
         }
         let (shared, readers) = (shared.clone(), Arc::clone(&readers));
         let work = tokio::task::spawn_blocking(move || {
-            if beat % COMPACT_EVERY == 0 {
-                match shared.store.compact_once() {
-                    Ok(Some(report)) => tracing::debug!(?report, "compacted"),
-                    Ok(None) => {
-                        if let Err(error) = shared.store.index_once() {
-                            tracing::warn!(error = error.full(), "a search index was not made; it is tried again");
-                        }
-                    }
-                    Err(error) => tracing::warn!(error = error.full(), "compaction failed; it is tried again"),
-                }
-            }
+            let has_debt = (has_debt || beat % COMPACT_EVERY == 0) && compact(&shared.store);
             if beat % EXPIRE_EVERY == 0 {
                 expire(&shared.store);
                 move_old(&shared.store);
@@ -74,11 +65,30 @@ pub(crate) async fn run(shared: Shared, health: Arc<Health>, readers: Vec<TopicR
             {
                 tracing::warn!(error = error.full(), "old records were not deleted; it is tried again");
             }
+            has_debt
         });
-        if let Err(error) = work.await {
+        has_debt = work.await.unwrap_or_else(|error| {
             tracing::error!(%error, "housekeeping panicked");
-        }
+            false
+        });
     }
+}
+
+/// Merges small segments of one table, or else makes an index that is missing; whether there may be more to merge.
+fn compact(store: &Store) -> bool {
+    match store.compact_once() {
+        Ok(Some(report)) => {
+            tracing::debug!(?report, "compacted");
+            return true;
+        }
+        Ok(None) => {
+            if let Err(error) = store.index_once() {
+                tracing::warn!(error = error.full(), "a search index was not made; it is tried again");
+            }
+        }
+        Err(error) => tracing::warn!(error = error.full(), "compaction failed; it is tried again"),
+    }
+    false
 }
 
 /// Takes out of all tables the rows whose time is over.

@@ -7,7 +7,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::functions_aggregate::expr_fn::count;
-use datafusion::logical_expr::{Expr, LogicalPlan, lit};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::prelude::ident;
 use datafusion::scalar::ScalarValue;
 
@@ -17,6 +17,7 @@ use super::timed_table;
 use crate::engine::QueryEngine;
 use crate::error::{QueryError, QueryErrorCode};
 use crate::plan::Session;
+use crate::snapshot::{Snapshot, Table};
 
 /// The most buckets of a histogram.
 const BUCKETS_MAX: usize = 1_000;
@@ -110,36 +111,60 @@ impl QueryEngine {
     /// `UnknownTable`, `NoTime`, `InvalidRequest` for an empty range; and as queries fail.
     pub async fn log_histogram(&self, asked: &LogHistogram) -> Result<Histogram, QueryError> {
         let snapshot = Arc::new(self.snapshot()?);
-        let (table, time) = timed_table(&snapshot, &asked.table)?;
+        let counting = asked.over(&snapshot)?;
+        let grid = counting.grid;
+        let counted = self.run_plan(&snapshot, move |session| counting.plan(session)).await?.collect_one().await?;
+        let (series, total) = series(&counted, grid.buckets)?;
+        let warnings = snapshot.warnings.clone();
+        Ok(Histogram { from: grid.from, to: grid.to(), bucket_us: grid.width, series, total, warnings })
+    }
+}
+
+impl LogHistogram {
+    /// What is counted of the tables of one moment.
+    pub(crate) fn over(&self, snapshot: &Snapshot) -> Result<Counting, QueryError> {
+        let (table, time) = timed_table(snapshot, &self.table)?;
         let (first, last) = table.time_range().unwrap_or((0, 0));
-        let (from, to) = (asked.from.unwrap_or(first), asked.to.unwrap_or(last.saturating_add(1)));
-        if from >= to && asked.from.is_some() && asked.to.is_some() {
+        let (from, to) = (self.from.unwrap_or(first), self.to.unwrap_or(last.saturating_add(1)));
+        if from >= to && self.from.is_some() && self.to.is_some() {
             return Err(QueryError::new(
                 QueryErrorCode::InvalidRequest,
                 "the range is empty: `from` is not before `to`",
             ));
         }
         let to = to.max(from.saturating_add(1));
-        let grid = Grid::over(from, to, asked.buckets.clamp(1, BUCKETS_MAX));
-        let (table, time) = (table.clone(), time.to_owned());
-        let conditions = asked.filter.conditions(&table.schema)?;
-        let make = move |session: &Session| -> Result<LogicalPlan, QueryError> {
-            let plan = scan_range(session, &table, &time, conditions, from, to - 1);
-            let level = table.schema.index_of(LEVEL).is_ok();
-            let plan = plan.and_then(|plan| {
-                let micros = datafusion::logical_expr::cast(ident(time.as_str()), DataType::Int64);
-                let bucket = ((micros - lit(grid.from)) / lit(grid.width)).alias("bucket");
-                let level: Expr = if level { ident(LEVEL) } else { lit(ScalarValue::Utf8(None)).alias(LEVEL) };
-                plan.project(vec![bucket, level])?
-                    .aggregate(vec![ident("bucket"), ident(LEVEL)], vec![count(lit(1_i64)).alias("lines")])?
-                    .build()
-            });
-            plan.map_err(|error| QueryError::from_datafusion(&error, ""))
-        };
-        let counted = self.run_plan(&snapshot, make).await?.collect_one().await?;
-        let (series, total) = series(&counted, grid.buckets)?;
-        let warnings = snapshot.warnings.clone();
-        Ok(Histogram { from: grid.from, to: grid.to(), bucket_us: grid.width, series, total, warnings })
+        Ok(Counting {
+            table: table.clone(),
+            time: time.to_owned(),
+            conditions: self.filter.conditions(&table.schema)?,
+            range: (from, to - 1),
+            grid: Grid::over(from, to, self.buckets.clamp(1, BUCKETS_MAX)),
+        })
+    }
+}
+
+/// A histogram of a table as it is.
+pub(crate) struct Counting {
+    table: Table,
+    time: String,
+    conditions: Vec<Expr>,
+    /// The first and the last event time.
+    range: (i64, i64),
+    grid: Grid,
+}
+
+impl Counting {
+    /// The counts by place of the bucket and by level, in a form that rollups answer.
+    pub(crate) fn plan(self, session: &Session) -> Result<LogicalPlan, QueryError> {
+        let micros = datafusion::logical_expr::cast(ident(self.time.as_str()), DataType::Int64);
+        let bucket = ((micros - lit(self.grid.from)) / lit(self.grid.width)).alias("bucket");
+        let has_level = self.table.schema.index_of(LEVEL).is_ok();
+        let level: Expr = if has_level { ident(LEVEL) } else { lit(ScalarValue::Utf8(None)).alias(LEVEL) };
+        let (min, max) = self.range;
+        scan_range(session, &self.table, &self.time, self.conditions, min, max)
+            .and_then(|plan| plan.aggregate(vec![bucket, level], vec![count(lit(1_i64)).alias("lines")]))
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(|error| QueryError::from_datafusion(&error, ""))
     }
 }
 

@@ -192,9 +192,15 @@ fn rows_that_are_deleted_are_not_counted_any_more() {
 #[test]
 fn the_histogram_of_log_lines_is_answered_by_rollups() {
     let (mixed, plain) = (mixed_scene(), plain_scene());
-    for (from, to) in [(None, None), (Some(61_000_000), Some(700_123_456))] {
-        let asked = LogHistogram { table: "logs".to_owned(), filter: LogFilter::default(), from, to, buckets: 60 };
+    let asked =
+        |from, to| LogHistogram { table: "logs".to_owned(), filter: LogFilter::default(), from, to, buckets: 10 };
+    let whole_minutes = asked(Some(60_000_000), Some(600_000_000));
+    for asked in [asked(None, None), asked(Some(61_000_000), Some(700_123_456)), whole_minutes.clone()] {
         let histogram = |scene: &Scene| block_on(scene.engine.log_histogram(&asked)).unwrap();
         assert_eq!(histogram(&mixed), histogram(&plain));
     }
+    let snapshot = Arc::new(mixed.engine.snapshot().unwrap());
+    let counting = whole_minutes.over(&snapshot).unwrap();
+    let cost = block_on(mixed.engine.estimate(&snapshot, |session| counting.plan(session))).unwrap();
+    assert!(cost.rows <= 1_000, "what rollups do not know is read, and no more: {cost:?}");
 }
