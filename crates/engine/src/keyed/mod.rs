@@ -22,6 +22,7 @@ use weir_model::SeamResult;
 
 use crate::keys::Digest;
 use crate::run::{Run, RunStore};
+pub(crate) use prints::Prints;
 pub(crate) use spilling::Spilling;
 pub use store::{KeyStore, KeyStores, KeysOfRun, StoredKey};
 

@@ -1,4 +1,4 @@
-//! Which keys a run holds, in about six bytes each: a table of 32 bits of each key. It says yes for a key that is not there
+//! Which keys a run holds, in less than six bytes each: a table of 32 bits of each key. It says yes for a key that is not there
 //! about once in 10^9, and then a run is read in vain.
 
 use crate::keys::Digest;
@@ -7,15 +7,15 @@ use crate::keys::Digest;
 const EMPTY: u32 = 0;
 
 /// The keys of one run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Prints {
-    /// Open addressing with linear probing; its length is a power of two, and a quarter at least is empty.
+    /// Open addressing with linear probing; a quarter is empty.
     table: Vec<u32>,
 }
 
 impl Prints {
     pub(crate) fn of(keys: &[Digest]) -> Self {
-        let mut prints = Self { table: vec![EMPTY; (keys.len() * 4).div_ceil(3).max(2).next_power_of_two()] };
+        let mut prints = Self { table: vec![EMPTY; (keys.len() * 4).div_ceil(3).max(2)] };
         for key in keys {
             let place = prints.place(*key);
             prints.table[place] = print(*key);
@@ -30,11 +30,11 @@ impl Prints {
 
     /// Where the key is, or would be.
     fn place(&self, key: Digest) -> usize {
-        let (mask, wanted) = (self.table.len() - 1, print(key));
-        // Other bits than those of the print.
-        let mut place = (key >> 64) as usize & mask;
+        let (len, wanted) = (self.table.len(), print(key));
+        // Other bits than those of the print: as a fraction of one, times the length (Lemire 2019, without a division).
+        let mut place = (((key >> 96) * len as u128) >> 32) as usize;
         while self.table[place] != EMPTY && self.table[place] != wanted {
-            place = (place + 1) & mask;
+            place = if place + 1 == len { 0 } else { place + 1 };
         }
         place
     }

@@ -19,7 +19,6 @@ mod rate_limit;
 mod regexes;
 mod row_hash;
 mod rows_plan;
-mod runs;
 mod sample;
 mod select;
 mod ship;

@@ -4,6 +4,7 @@
 mod adopted;
 mod global;
 mod halves;
+mod join_memory;
 mod keys;
 mod plans;
 mod rows;

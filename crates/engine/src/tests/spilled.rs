@@ -32,9 +32,9 @@ impl RunStore for Files {
 }
 
 /// An engine that may hold so much, and what a shell has around it.
-struct Life {
+pub(super) struct Life {
     plan: Plan,
-    engine: Engine,
+    pub(super) engine: Engine,
     files: Arc<Files>,
     budget: usize,
     /// The most that was held at a time.
@@ -42,12 +42,12 @@ struct Life {
 }
 
 impl Life {
-    fn new(plan: &Plan, budget: usize) -> Self {
+    pub(super) fn new(plan: &Plan, budget: usize) -> Self {
         let engine = Engine::new(plan.clone(), Arc::new(Names)).expect("the plan is right");
         Self { plan: plan.clone(), engine, files: Arc::default(), budget, largest: 0 }
     }
 
-    fn take(&mut self, input: Input) -> Vec<RecordBatch> {
+    pub(super) fn take(&mut self, input: Input) -> Vec<RecordBatch> {
         let effects = step(&mut self.engine, input);
         assert!(!effects.iter().any(|effect| matches!(effect, Effect::Lost { .. })), "every file is there");
         self.largest = self.largest.max(self.engine.state_bytes());
@@ -58,11 +58,11 @@ impl Life {
         emitted(effects)
     }
 
-    fn store(&self) -> Arc<dyn RunStore> {
+    pub(super) fn store(&self) -> Arc<dyn RunStore> {
         self.files.clone()
     }
 
-    fn snapshot(&mut self) -> Snapshot {
+    pub(super) fn snapshot(&mut self) -> Snapshot {
         let effects = step(&mut self.engine, Input::Barrier(Epoch(1)));
         let found = effects.into_iter().find_map(|effect| match effect {
             Effect::Snapshot(snapshot) => Some(snapshot),
@@ -75,8 +75,13 @@ impl Life {
         snapshot
     }
 
+    /// From now on nothing can be loaded.
+    pub(super) fn forget_files(&self) {
+        self.files.0.lock().expect("one thread").clear();
+    }
+
     /// Goes on from a snapshot in another life, that begins with nothing in memory.
-    fn crash(&mut self) {
+    pub(super) fn crash(&mut self) {
         let mut snapshot = self.snapshot();
         for run in &mut snapshot.runs {
             run.rows = RunRows::Stored { store: self.store(), bytes: run.rows.bytes() };
@@ -94,7 +99,7 @@ fn window(kind: WindowKind) -> Plan {
     plan
 }
 
-fn join(span: JoinSpan) -> Plan {
+pub(super) fn join(span: JoinSpan) -> Plan {
     let join = JoinPlan {
         with: Upstream::Source(1),
         prefix: "right_".to_owned(),
@@ -111,7 +116,7 @@ fn join(span: JoinSpan) -> Plan {
 }
 
 /// Rows of a source, or the end.
-type Fed = Option<(usize, Batch)>;
+pub(super) type Fed = Option<(usize, Batch)>;
 
 /// A row of each of these keys, whose text is about so long.
 fn rows(source: usize, second: i64, keys: &[i64], length: usize) -> Fed {
@@ -123,7 +128,7 @@ fn rows(source: usize, second: i64, keys: &[i64], length: usize) -> Fed {
     Some((source, batch(&format!("p{source}"), &vec![second; keys.len()], columns)))
 }
 
-fn input(fed: &Fed) -> Input {
+pub(super) fn input(fed: &Fed) -> Input {
     fed.clone().map_or(Input::End, |(source, batch)| Input::Batch { source, batch })
 }
 
@@ -176,7 +181,7 @@ fn what_cannot_be_loaded_is_told_and_not_guessed() {
         }
         life.snapshot();
         life.engine.release(0, &life.store());
-        life.files.0.lock().expect("one thread").clear();
+        life.forget_files();
         let mut effects = Vec::new();
         for fed in &inputs[half..] {
             life.engine.step(input(fed), &mut effects);

@@ -25,7 +25,7 @@ use weir_model::{Compiler, SeamError, TimeDelta};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::pairing::Pairing;
-use super::side::{Place, Side, SideMeta};
+use super::side::{LastRead, Lookup, Place, Side, SideMeta, Waiting};
 use super::versions::{Spot, Version, Versions, VersionsMeta};
 use super::{JoinKind, JoinPlan, LEFT, PAIRS_PER_BATCH};
 use crate::compiled::{Compiled, Trouble, condition};
@@ -88,7 +88,7 @@ impl AsOfJoin {
             settled: pipeline.is_made(pipeline.nodes[node].from),
             keys: [left, right].map(compiled),
             deleted: deleted.map(|text| (text.clone(), compiled(vec![text.clone()]))),
-            waiting: Side::new((GRID, 0), GRID.saturating_add(lateness), &plan.known[LEFT]),
+            waiting: Side::new((GRID, 0), GRID.saturating_add(lateness), Lookup::Never, &plan.known[LEFT]),
             versions: Versions::new(GRID, ttl.map(TimeDelta::micros), &plan.known[1 - LEFT]),
             pairing: Pairing::new(&plan.prefix),
             late_names: LateNames::new(&pipeline.pipeline),
@@ -154,6 +154,8 @@ impl AsOfJoin {
             None => None,
         };
         self.versions.learn(&rows.columns.schema()).map_err(Trouble::Types)?;
+        let both = keys.iter().zip(times.iter());
+        self.versions.compare_with(both.filter_map(|(key, time)| Some(((*key)?, *time))));
         let partition = rows.origin.as_ref().map_or(0, |origin| xxh3_64(origin.partition.as_str().as_bytes()));
         let mut outcome = Outcome::default();
         let (mut over, mut taken, mut versions): (_, _, Vec<(Digest, Version)>) = (Vec::new(), Vec::new(), Vec::new());
@@ -190,11 +192,12 @@ impl AsOfJoin {
     }
 
     /// Gives rows that have waited the version that holds at their time.
-    fn answer(&mut self, mut places: Vec<Place>, outcome: &mut Outcome) {
-        places.sort_by_key(|place| place.time);
+    fn answer(&mut self, places: &[Place], outcome: &mut Outcome) {
+        let mut waiting = self.waiting.waiting(places);
+        waiting.sort_by_key(|row| row.time);
         let mut answers: Vec<(Place, Option<Spot>)> = Vec::with_capacity(places.len());
-        for place in places {
-            let spot = self.waiting.key(place).and_then(|key| self.versions.find(key, place.time));
+        for Waiting { time, key, place } in waiting {
+            let spot = key.and_then(|key| self.versions.find(key, time));
             if spot.is_some() || self.kind == JoinKind::Left {
                 answers.push((place, spot));
             } else {
@@ -202,10 +205,11 @@ impl AsOfJoin {
             }
         }
         outcome.shown += self.of_stream(answers.len());
+        let mut last = LastRead::default();
         for answers in answers.chunks(PAIRS_PER_BATCH) {
             let (places, spots): (Vec<Place>, Vec<Option<Spot>>) = answers.iter().copied().unzip();
-            let columns: [Vec<ArrayRef>; 2] = [self.waiting.gather(&places), self.versions.gather(&spots)];
-            let times: Vec<i64> = places.iter().map(|place| place.time).collect();
+            let (times, columns) = self.waiting.read(&places, &mut last);
+            let columns: [Vec<ArrayRef>; 2] = [columns, self.versions.gather(&spots)];
             // They come as soon as they are due: what follows has not heard of any time past theirs, however far it jumps.
             let marks = vec![UNKNOWN; times.len()];
             let timing = Timing { times: times.into(), marks: marks.into() };
@@ -239,7 +243,7 @@ impl AsOfJoin {
         let mut outcome = Outcome::default();
         let places = self.waiting.gone(reached);
         if !places.is_empty() {
-            self.answer(places, &mut outcome);
+            self.answer(&places, &mut outcome);
         }
         self.waiting.drop_gone(reached);
         outcome

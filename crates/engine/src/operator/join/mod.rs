@@ -20,8 +20,12 @@
 
 mod as_of;
 mod columns;
+mod index;
 mod pairing;
+mod partners;
+mod runs;
 mod side;
+mod sole;
 mod versions;
 
 use std::sync::Arc;
@@ -42,7 +46,8 @@ use crate::window::LateNames;
 use crate::{Effect, Run, RunStore};
 use as_of::AsOfJoin;
 use pairing::Pairing;
-use side::{Place, Side, SideMeta};
+use partners::{Partner, Partners, Wanted};
+use side::{LastRead, Lookup, Place, Side, SideMeta};
 
 /// Pairs that are put together at a time.
 const PAIRS_PER_BATCH: usize = 8_192;
@@ -122,6 +127,9 @@ impl JoinPlan {
         if self.rows_max == 0 {
             return Err("rows_max is 0; it must be at least 1".to_owned());
         }
+        if self.rows_max > index::ROWS_MAX {
+            return Err(format!("rows_max is {}; it must be at most {}", self.rows_max, index::ROWS_MAX));
+        }
         let lengths = match &self.span {
             JoinSpan::Within { before, after } => [("before", *before), ("after", *after)],
             JoinSpan::Tumbling { size, .. } if *size <= TimeDelta::ZERO => {
@@ -180,6 +188,14 @@ impl Reach {
                 let start = (time - offset).div_euclid(size) * size + offset;
                 (start, start + (size - 1))
             }
+        }
+    }
+
+    /// How rows are found on the other side.
+    fn lookup(self) -> Lookup {
+        match self {
+            Self::Within { .. } => Lookup::Neighbours,
+            Self::Tumbling { .. } => Lookup::Bucket,
         }
     }
 
@@ -249,8 +265,8 @@ pub(super) fn build(plan: &JoinPlan, pipeline: &Plan, node: usize, compiler: &Ar
 impl Join {
     fn new((plan, reach): (&JoinPlan, Reach), pipeline: &Plan, node: usize, compiler: &Arc<dyn Compiler>) -> Self {
         let (left, right) = plan.on.iter().cloned().unzip();
-        let side =
-            |port: usize| Side::new(reach.buckets(), reach.held(port) + plan.lateness.micros(), &plan.known[port]);
+        let held = |port: usize| reach.held(port) + plan.lateness.micros();
+        let side = |port: usize| Side::new(reach.buckets(), held(port), reach.lookup(), &plan.known[port]);
         Self {
             node,
             name: pipeline.nodes[node].name.clone(),
@@ -314,31 +330,35 @@ impl Join {
         admitted
     }
 
-    /// The pairs of the admitted rows with what the other side holds: the index of the row, and the place of its partner.
-    fn find_pairs(&self, port: usize, admitted: &Admitted) -> Vec<(u32, Place)> {
-        let other = &self.sides[1 - port];
-        let mut pairs = Vec::new();
-        for (index, (key, time)) in (0u32..).zip(admitted.keys.iter().zip(&admitted.times)) {
-            let Some(key) = key else { continue };
+    /// What the other side holds that makes pairs with the admitted rows.
+    fn find_pairs(&mut self, port: usize, admitted: &Admitted) -> Partners {
+        let rows = (0u32..).zip(admitted.keys.iter().zip(&admitted.times));
+        let wanted = rows.filter_map(|(index, (key, time))| {
             let (first, last) = self.reach.partners(port, *time);
-            pairs.extend(other.find(*key, first, last).iter().map(|place| (index, *place)));
-        }
-        pairs
+            Some(Wanted { index, key: (*key)?, first, last })
+        });
+        let wanted: Vec<Wanted> = wanted.collect();
+        self.sides[1 - port].find(&wanted)
     }
 
     /// The pairs as rows.
-    fn pair_rows(&mut self, port: usize, own: &RecordBatch, admitted: &Admitted, pairs: &[(u32, Place)]) -> Rows {
-        let indices: UInt32Array = pairs.iter().map(|(index, _)| *index).collect::<Vec<_>>().into();
+    fn pair_rows(
+        &mut self,
+        port: usize,
+        own: &RecordBatch,
+        admitted: &Admitted,
+        (partners, pairs): (&Partners, &[Partner]),
+    ) -> Rows {
+        let indices: UInt32Array = pairs.iter().map(|partner| partner.index).collect::<Vec<_>>().into();
         let own: Vec<ArrayRef> = own
             .columns()
             .iter()
             .map(|values| take(values, &indices, None).expect("the indices are of rows of this batch"))
             .collect();
-        let places: Vec<Place> = pairs.iter().map(|(_, place)| *place).collect();
-        let other = self.sides[1 - port].gather(&places);
+        let other = partners.columns(pairs, self.sides[1 - port].columns().fields().len());
         let columns = if port == LEFT { [own, other] } else { [other, own] };
-        let times = pairs.iter().map(|(index, place)| admitted.times[*index as usize].max(place.time));
-        let marks = pairs.iter().map(|(index, _)| admitted.marks[*index as usize].saturating_sub(self.hold));
+        let times = pairs.iter().map(|partner| admitted.times[partner.index as usize].max(partner.time));
+        let marks = pairs.iter().map(|partner| admitted.marks[partner.index as usize].saturating_sub(self.hold));
         let timing = Timing { times: times.collect::<Vec<_>>().into(), marks: marks.collect::<Vec<_>>().into() };
         self.made(columns, timing)
     }
@@ -348,14 +368,13 @@ impl Join {
     }
 
     /// Left rows that found no partner, as rows.
-    fn alone(&mut self, places: &[Place]) -> Rows {
+    fn alone(&mut self, places: &[Place], last: &mut LastRead) -> Rows {
         let none = self.sides[RIGHT].columns().fields();
         let none = none.iter().map(|field| new_null_array(field.data_type(), places.len())).collect();
-        let columns = [self.sides[LEFT].gather(places), none];
-        let times: Vec<i64> = places.iter().map(|place| place.time).collect();
+        let (times, columns) = self.sides[LEFT].read(places, last);
         // They come as soon as they are due: what follows has not heard of any time past theirs, however far it jumps.
         let marks = vec![crate::progress::UNKNOWN; times.len()];
-        self.made(columns, Timing { times: times.into(), marks: marks.into() })
+        self.made([columns, none], Timing { times: times.into(), marks: marks.into() })
     }
 
     /// Counts rows of a side, unless they were settled before it.
@@ -369,8 +388,9 @@ impl Join {
             JoinKind::Inner => outcome.filtered += self.of(LEFT, places.len()),
             JoinKind::Left => {
                 outcome.shown += self.of(LEFT, places.len());
+                let mut last = LastRead::default();
                 for places in places.chunks(PAIRS_PER_BATCH) {
-                    let rows = self.alone(places);
+                    let rows = self.alone(places, &mut last);
                     outcome.rows.push(rows);
                 }
             }
@@ -410,15 +430,16 @@ impl Operator for Join {
         let indices = UInt32Array::from(admitted.rows.clone());
         let stored = self.sides[port].columns().of(&rows.columns, &indices);
         let stored = stored.expect("text becomes plain text, and nothing else is changed");
-        let pairs = self.find_pairs(port, &admitted);
+        let partners = self.find_pairs(port, &admitted);
         let mut counted = vec![false; admitted.rows.len()];
-        for (index, place) in &pairs {
-            let (own, other) = (!counted[*index as usize], self.sides[1 - port].count(*place));
-            counted[*index as usize] = true;
+        for partner in &partners.found {
+            let place = self.sides[1 - port].place(partner);
+            let (own, other) = (!counted[partner.index as usize], self.sides[1 - port].count(place));
+            counted[partner.index as usize] = true;
             outcome.shown += self.of(port, own.into()) + self.of(1 - port, other.into());
         }
-        for pairs in pairs.chunks(PAIRS_PER_BATCH) {
-            let rows = self.pair_rows(port, &stored, &admitted, pairs);
+        for pairs in partners.found.chunks(PAIRS_PER_BATCH) {
+            let rows = self.pair_rows(port, &stored, &admitted, (&partners, pairs));
             outcome.rows.push(rows);
         }
         self.sides[port].insert(&stored, &admitted.keys, &admitted.times, &counted);
