@@ -20,6 +20,7 @@ use crate::objects::Objects;
 use crate::objects::bucket::Bucket;
 use crate::objects::client::BucketClient;
 use crate::objects::folder::FolderObjects;
+use crate::objects::reading::ReadObjects;
 use crate::objects::remote::RemoteObjects;
 
 /// Less than this is compared with its checksums by one thread.
@@ -227,6 +228,26 @@ impl SnapshotStore {
         Ok(())
     }
 
+    /// What is looked at of `pipeline` is read from `bucket` where this folder has no copy of it; nothing is written, and a folder
+    /// that never had snapshots in a bucket has none there.
+    ///
+    /// # Errors
+    /// As [`SnapshotStore::place`].
+    pub fn look_into(&self, pipeline: &str, bucket: &Bucket) -> SeamResult<()> {
+        let copies = self.folder_objects(pipeline)?;
+        let Some(owner) = known_owner(&copies)? else { return Ok(()) };
+        let place = BucketClient::open(bucket)?.inside(pipeline).inside(&owner);
+        let objects: Arc<dyn Objects> = Arc::new(ReadObjects::new(place, copies));
+        self.forget(pipeline);
+        self.buckets().insert(pipeline.to_owned(), (bucket.clone(), objects));
+        Ok(())
+    }
+
+    /// Whether snapshots of `pipeline` were in a bucket, as far as the folder knows: not all of them have copies in it.
+    pub fn had_bucket(&self, pipeline: &str) -> bool {
+        self.folder_objects(pipeline).and_then(|copies| known_owner(&copies)).is_ok_and(|owner| owner.is_some())
+    }
+
     /// Objects of `pipeline` lie there, whatever that is.
     #[cfg(test)]
     pub(crate) fn place_at(&self, pipeline: &str, objects: Arc<dyn Objects>) {
@@ -259,19 +280,30 @@ impl SnapshotStore {
 
 /// The name under which this data folder has objects in buckets: made once, never that of another.
 fn owner(cache: &FolderObjects) -> SeamResult<String> {
-    let path = cache.folder.join("owner");
+    if let Some(owner) = known_owner(cache)? {
+        return Ok(owner);
+    }
+    cache.vfs.create_folder(&cache.folder).map_err(|error| disk_error("create", &cache.folder, error))?;
+    let owner = cache.vfs.unused_name().to_string();
+    publish(&*cache.vfs, &owner_file(cache), owner.as_bytes())?;
+    Ok(owner)
+}
+
+fn owner_file(cache: &FolderObjects) -> PathBuf {
+    cache.folder.join("owner")
+}
+
+/// That name, if it was made.
+fn known_owner(cache: &FolderObjects) -> SeamResult<Option<String>> {
+    let path = owner_file(cache);
     match cache.vfs.len(&path) {
         Ok(_) => {
             let owner = read_file(&*cache.vfs, &path)?;
             let owner = String::from_utf8(owner).ok().filter(|owner| owner.len() == 26);
-            owner.ok_or_else(|| damaged(&path.display().to_string(), "it is not the name of an owner of snapshots"))
+            let unknown = || damaged(&path.display().to_string(), "it is not the name of an owner of snapshots");
+            owner.map(Some).ok_or_else(unknown)
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            cache.vfs.create_folder(&cache.folder).map_err(|error| disk_error("create", &cache.folder, error))?;
-            let owner = cache.vfs.unused_name().to_string();
-            publish(&*cache.vfs, &path, owner.as_bytes())?;
-            Ok(owner)
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(disk_error("look at", &path, error)),
     }
 }

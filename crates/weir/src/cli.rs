@@ -477,8 +477,13 @@ pub struct StateArgs {
 pub enum StateCommand {
     /// Shows which epochs are kept, and what the newest state consists of, step by step. Also while the pipeline runs.
     Inspect {
-        /// The name of the pipeline.
+        /// The name of the pipeline, or its file: with the file, what lies in a bucket (`state.snapshots`) is read there where this
+        /// disk has no copy of it.
+        #[arg(value_name = "NAME|FILE")]
         pipeline: String,
+        /// Overrides of the pipeline, of its file.
+        #[command(flatten)]
+        overrides: Overrides,
         /// The data folder.
         #[arg(long, default_value = "./data", env = "WEIR_DATA")]
         data: PathBuf,

@@ -3,6 +3,7 @@
 pub(crate) mod bucket;
 pub(crate) mod client;
 pub(crate) mod folder;
+pub(crate) mod reading;
 pub(crate) mod remote;
 #[cfg(test)]
 mod tests;

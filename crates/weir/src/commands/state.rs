@@ -11,10 +11,11 @@ use serde_json::{Value, json};
 use weir_disk::Disk;
 use weir_engine::{EngineError, Inspection, Snapshot};
 use weir_model::{Committed, Epoch, Watermark};
-use weir_state::{SnapshotSize, SnapshotStore};
+use weir_state::{Bucket, SnapshotSize, SnapshotStore};
 use weir_store::Store;
 
-use crate::cli::{StateArgs, StateCommand, SummaryFormat};
+use super::load;
+use crate::cli::{Overrides, StateArgs, StateCommand, SummaryFormat};
 use crate::exit::Failure;
 use crate::snapshots::snapshot_of;
 
@@ -26,13 +27,32 @@ const TRIES: usize = 5;
 /// # Errors
 /// When the pipeline never ran there, or what is there cannot be understood.
 pub fn run(args: &StateArgs) -> Result<(), Failure> {
-    let StateCommand::Inspect { pipeline, data, rows, format } = &args.command;
-    let found = find(pipeline, data)?;
+    let StateCommand::Inspect { pipeline, overrides, data, rows, format } = &args.command;
+    let (pipeline, bucket) = named(pipeline, overrides)?;
+    let mut found = find(&pipeline, bucket.as_ref(), data)?;
+    if bucket.is_none() {
+        found.hint(&pipeline, data);
+    }
     match format {
-        SummaryFormat::Json => println!("{}", found.json(pipeline)),
-        SummaryFormat::Text => print!("{}", found.text(pipeline, *rows)?),
+        SummaryFormat::Json => println!("{}", found.json(&pipeline)),
+        SummaryFormat::Text => print!("{}", found.text(&pipeline, *rows)?),
     }
     Ok(())
+}
+
+/// The name of a pipeline, and the bucket that its file says its state lies in.
+fn named(pipeline: &str, overrides: &Overrides) -> Result<(String, Option<Bucket>), Failure> {
+    // Names have neither.
+    if !pipeline.contains(['.', '/', '\\']) {
+        return match overrides.set.first() {
+            Some(set) => {
+                Err(Failure::refused(format!("--set {set} is for a pipeline's file, and {pipeline} is a name")))
+            }
+            None => Ok((pipeline.to_owned(), None)),
+        };
+    }
+    let job = load::job(Path::new(pipeline), overrides)?;
+    Ok((job.plan.pipeline, job.snapshots))
 }
 
 /// A commit that is kept, and its snapshot.
@@ -50,9 +70,12 @@ struct Found {
     newest: Option<(Epoch, Snapshot, Inspection)>,
 }
 
-fn find(pipeline: &str, data: &Path) -> Result<Found, Failure> {
+fn find(pipeline: &str, bucket: Option<&Bucket>, data: &Path) -> Result<Found, Failure> {
     let store = Store::open_read_only(data)?;
     let snapshots = SnapshotStore::new(Arc::new(Disk), &data.join("state"));
+    if let Some(bucket) = bucket {
+        snapshots.look_into(pipeline, bucket)?;
+    }
     let mut tried = 0;
     loop {
         let kept = store.commits(pipeline)?;
@@ -111,6 +134,18 @@ fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String
 }
 
 impl Found {
+    /// What cannot be read on this disk may lie in a bucket, which only the pipeline's file knows.
+    fn hint(&mut self, pipeline: &str, data: &Path) {
+        if !SnapshotStore::new(Arc::new(Disk), &data.join("state")).had_bucket(pipeline) {
+            return;
+        }
+        for damage in self.epochs.iter_mut().filter_map(|kept| kept.size.as_mut().err()) {
+            damage.push_str(
+                "; it had a bucket: give the pipeline's file instead of its name, and it is looked for there",
+            );
+        }
+    }
+
     fn text(&self, pipeline: &str, rows: usize) -> Result<String, Failure> {
         let mut text = format!("pipeline {pipeline}: {} commits are kept\n\n", self.epochs.len());
         let epochs = self.epochs.iter().map(|kept| {

@@ -260,9 +260,21 @@ fn with_its_state_in_a_bucket_only_a_run_that_is_killed_and_finds_the_newest_dam
             }
         }
     }
+    // The name alone says what the disk has, and how the rest is found.
+    let inspect = |pipeline: &str| weir(&place, &["state", "inspect", pipeline, "--format", "json", "--data", "data"]);
+    let local = String::from_utf8(inspect("kept").stdout).unwrap();
+    assert!(local.contains("give the pipeline's file instead of its name"), "{local}");
+    let files = || walkdir::WalkDir::new(place.data().join("state")).into_iter().filter_map(Result::ok);
+    let files = || files().map(walkdir::DirEntry::into_path);
+    let (disk, there) = (files().collect::<Vec<_>>(), snapshots());
     // There may be a later one that no commit names.
-    let kept = weir(&place, &["state", "inspect", "kept", "--format", "json", "--data", "data"]);
-    let kept: Value = serde_json::from_slice(&kept.stdout).unwrap();
+    let kept: Value = serde_json::from_slice(&inspect("kept.yaml").stdout).unwrap();
+    for epoch in kept["epochs"].as_array().unwrap() {
+        assert!(epoch["damage"].is_null() && epoch["bytes"].as_u64() > Some(0), "{kept}");
+    }
+    assert_eq!(kept["epoch"], kept["epochs"][0]["epoch"], "{kept}");
+    assert_eq!(kept["steps"][0]["name"], "counted", "{kept}");
+    assert!(disk == files().collect::<Vec<_>>() && there == snapshots(), "nothing was written");
     let newest = kept["epochs"][0]["snapshot"].as_str().unwrap();
     let newest = snapshots().into_iter().find(|name| name.contains(newest)).unwrap();
     assert_eq!(exchange(&server.address, "PUT", &format!("/weir/{newest}"), CLIENT, "something else").unwrap().0, 200);
