@@ -9,6 +9,8 @@ pub struct StoreConfig {
     pub segment_rows_max: usize,
     /// Bytes that a writer gathers before it makes a segment of them, at the latest.
     pub segment_bytes_max: usize,
+    /// Memory that the rows of segments may take that are merged into one. Smaller ones make smaller segments.
+    pub merge_bytes_max: usize,
     /// How many commits of each pipeline are kept, so that recovery can go back to an older one.
     pub commits_kept: usize,
     /// How long a file that is not part of any table any more is kept for readers in other processes.
@@ -20,6 +22,7 @@ impl Default for StoreConfig {
         Self {
             segment_rows_max: 1 << 20,
             segment_bytes_max: 128 << 20,
+            merge_bytes_max: 512 << 20,
             commits_kept: 8,
             grace: Duration::from_secs(15 * 60),
         }

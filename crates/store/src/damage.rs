@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use weir_model::{ErrorKind, SeamResult};
 
-use crate::segment::{checked_bytes, decode};
+use crate::segment::{checked_bytes, decode, memory_of, unpacked};
 use crate::{SegmentRef, Store, Trouble};
 
 impl Store {
@@ -65,6 +65,21 @@ impl Store {
     /// `Corrupt` when it is damaged; else as the disk, the bucket or the catalog says.
     pub(crate) fn rows_of(&self, segment: &SegmentRef, schema: &SchemaRef) -> SeamResult<Vec<RecordBatch>> {
         self.sound(segment, decode(&**self.vfs(), segment, schema))
+    }
+
+    /// As [`Store::rows_of`], from the bytes of the segment.
+    pub(crate) fn unpacked(
+        &self,
+        bytes: Bytes,
+        segment: &SegmentRef,
+        schema: &SchemaRef,
+    ) -> SeamResult<Vec<RecordBatch>> {
+        self.sound(segment, unpacked(bytes, segment, schema))
+    }
+
+    /// About how much memory the rows of a segment take that has these bytes.
+    pub(crate) fn memory_of(&self, bytes: &Bytes, segment: &SegmentRef) -> SeamResult<u64> {
+        self.sound(segment, memory_of(bytes, segment))
     }
 
     /// All bytes of a segment, as [`Store::rows_of`].

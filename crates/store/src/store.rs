@@ -26,6 +26,8 @@ use crate::{StoreConfig, StoreSnapshot, TableConfig, TableSettings, TableWriter,
 pub struct Store {
     shared: Arc<Shared>,
     pub(crate) compacting: Mutex<()>,
+    /// Segments that would take too much memory to be merged.
+    pub(crate) too_large: Mutex<BTreeSet<PathBuf>>,
     /// The last segment that [`Store::scrub`] has compared with its checksum.
     pub(crate) scrubbed: Mutex<PathBuf>,
     /// Segments whose search index is missing or damaged.
@@ -128,6 +130,7 @@ impl Store {
         Self {
             shared: Arc::new(shared),
             compacting: Mutex::default(),
+            too_large: Mutex::default(),
             scrubbed: Mutex::default(),
             unindexed: Mutex::default(),
             checked: Mutex::default(),

@@ -12,6 +12,8 @@
 pub(crate) const BINS_MAX: usize = 2048;
 /// Bins per power of two: at least 0.7 / ln(1.01 / 0.99) = 34.9988, because the cubic is nowhere flatter against ln than 10/7.
 const BINS_PER_DOUBLING: f64 = 35.0;
+/// All bins lie between this and its negative: there are 2,046 powers of two.
+const BIN_BOUND: i32 = 65_536;
 /// Smaller magnitudes count as zero.
 const SMALLEST: f64 = f64::MIN_POSITIVE;
 
@@ -43,6 +45,20 @@ impl Sketch {
         self.negative.merge(&other.negative);
     }
 
+    /// Counts what the sketch has counted that was written as `bytes`, without making it; `None` when they are none, and
+    /// then it may have counted a part of them.
+    pub fn merge_written(&mut self, bytes: &[u8]) -> Option<()> {
+        let (zeros, rest) = bytes.split_first_chunk()?;
+        let (positive, rest) = Written::split(rest)?;
+        let (negative, rest) = Written::split(rest)?;
+        if !rest.is_empty() {
+            return None;
+        }
+        self.zeros += u64::from_le_bytes(*zeros);
+        self.positive.merge_counts(positive.lowest, positive.counts())?;
+        self.negative.merge_counts(negative.lowest, negative.counts())
+    }
+
     /// The value below which the part `quantile` of the values lies; `None` if there are no values.
     pub fn quantile(&self, quantile: f64) -> Option<f64> {
         let (below, total) = (self.negative.total(), self.negative.total() + self.zeros + self.positive.total());
@@ -71,8 +87,9 @@ impl Sketch {
     /// A sketch from its bytes; `None` when they are none.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let (zeros, rest) = bytes.split_first_chunk()?;
-        let (positive, rest) = Bins::read(rest)?;
-        let (negative, rest) = Bins::read(rest)?;
+        let (positive, rest) = Written::split(rest)?;
+        let (negative, rest) = Written::split(rest)?;
+        let (positive, negative) = (positive.to_bins(), negative.to_bins());
         rest.is_empty().then_some(Self { zeros: u64::from_le_bytes(*zeros), positive, negative })
     }
 
@@ -146,12 +163,30 @@ impl Bins {
     }
 
     fn merge(&mut self, other: &Self) {
+        let used = other.used();
+        let lowest = other.lowest + used.start as i32;
+        self.merge_counts(lowest, other.counts[used].iter().copied()).expect("bins that exist have numbers");
+    }
+
+    /// Adds the counts of the bins from `lowest` on; `None` when there are no bins of such numbers.
+    fn merge_counts(
+        &mut self,
+        lowest: i32,
+        counts: impl DoubleEndedIterator<Item = u64> + ExactSizeIterator,
+    ) -> Option<()> {
+        let highest = lowest.checked_add(i32::try_from(counts.len()).ok()?)?;
+        let from = usize::try_from(i64::from(lowest) - i64::from(self.lowest)).ok();
+        if let Some(own) = from.and_then(|from| self.counts.get_mut(from..from + counts.len())) {
+            own.iter_mut().zip(counts).for_each(|(own, count)| *own += count);
+            return Some(());
+        }
         // From the top, so that the floor is known before anything is merged into it.
-        for index in other.used().rev() {
-            if other.counts[index] > 0 {
-                self.add(other.lowest + index as i32, other.counts[index]);
+        for (bin, count) in (lowest..highest).rev().zip(counts.rev()) {
+            if count > 0 {
+                self.add(bin, count);
             }
         }
+        Some(())
     }
 
     /// The indices from the first to the last bin that holds something.
@@ -176,14 +211,31 @@ impl Bins {
         }
         unreachable!("the rank {rank} is below the total {seen}")
     }
+}
 
-    fn read(bytes: &[u8]) -> Option<(Self, &[u8])> {
+/// Bins as they are written.
+struct Written<'a> {
+    lowest: i32,
+    counts: &'a [[u8; 8]],
+}
+
+impl<'a> Written<'a> {
+    fn split(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (lowest, rest) = bytes.split_first_chunk()?;
         let (len, rest) = rest.split_first_chunk()?;
         let len = u32::from_le_bytes(*len) as usize;
         let (counts, rest) = rest.split_at_checked(len.checked_mul(8)?).filter(|_| len <= BINS_MAX)?;
-        let counts = counts.chunks_exact(8).map(|bytes| bytes.try_into().ok().map(u64::from_le_bytes));
-        Some((Self { lowest: i32::from_le_bytes(*lowest), counts: counts.collect::<Option<_>>()? }, rest))
+        let (counts, _) = counts.as_chunks();
+        let lowest = i32::from_le_bytes(*lowest);
+        ((-BIN_BOUND..BIN_BOUND).contains(&lowest)).then_some((Self { lowest, counts }, rest))
+    }
+
+    fn counts(&self) -> impl DoubleEndedIterator<Item = u64> + ExactSizeIterator {
+        self.counts.iter().map(|bytes| u64::from_le_bytes(*bytes))
+    }
+
+    fn to_bins(&self) -> Bins {
+        Bins { lowest: self.lowest, counts: self.counts().collect() }
     }
 }
 
@@ -197,7 +249,7 @@ fn bin_of(value: f64) -> i32 {
     let log = ((6.0 / 35.0 * s - 3.0 / 5.0) * s + 10.0 / 7.0) * s;
     let bin = (f64::from(exponent) + log) * BINS_PER_DOUBLING;
     // Rounds down; the sum is far from the limits of i32, and positive after the shift.
-    (bin + 65_536.0) as i32 - 65_536
+    (bin + f64::from(BIN_BOUND)) as i32 - BIN_BOUND
 }
 
 /// The value whose relative distance to both bounds of `bin` is smallest.

@@ -80,7 +80,7 @@ impl Accumulator for Gathering {
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let sketches = states.first().and_then(|states| states.as_binary_opt::<i32>()).ok_or_else(unreadable)?;
         for sketch in sketches.iter().flatten() {
-            self.0.merge(&Sketch::read(sketch).ok_or_else(unreadable)?);
+            self.0.merge_written(sketch).ok_or_else(unreadable)?;
         }
         Ok(())
     }

@@ -172,6 +172,15 @@ fn percentiles_are_within_their_error() {
         assert!((a - b).abs() < 0.02 * b, "{a} {b}");
     }
     assert!(mixed.reads(question).contains("answered by the rollup of service, level every 60 s"));
+    let per_minute =
+        "SELECT date_trunc('minute', ts) AS m, approx_percentile_cont(took, 0.95) AS p FROM logs GROUP BY m ORDER BY m";
+    let (one, other) = (ask(&mixed.engine, per_minute).unwrap(), ask(&plain.engine, per_minute).unwrap());
+    assert_eq!(one.column(0), other.column(0));
+    for (a, b) in values(&one).into_iter().zip(values(&other)) {
+        assert!((a - b).abs() < 0.05 * b, "{a} {b}");
+    }
+    let reads = mixed.reads(per_minute);
+    assert!(reads.contains("answered by the rollup of all rows every 60 s"), "{reads}");
 }
 
 #[test]

@@ -4,16 +4,18 @@ mod choose;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-use std::sync::PoisonError;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use weir_model::SeamResult;
 
 use crate::segment::{Encoding, encode};
 use crate::tables::{Buried, Grave, Live, Table, segment_ref};
 use crate::{SegmentRef, Store};
 
-pub(crate) use choose::{Choice, choose, debt};
+pub(crate) use choose::{Choice, Sizes, choose, debt};
 
 /// What a compaction did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,10 +48,10 @@ impl Store {
     pub fn compact_once(&self) -> SeamResult<Option<CompactionReport>> {
         self.owned()?;
         let _one_at_a_time = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(job) = self.next_job()? else { return Ok(None) };
+        let Some((job, read)) = self.next_job_in_memory()? else { return Ok(None) };
         let mut batches = Vec::new();
-        for input in &job.inputs {
-            batches.extend(self.rows_of(&input.segment, &job.encoding.schema)?);
+        for (input, bytes) in job.inputs.iter().zip(read) {
+            batches.extend(self.unpacked(bytes, &input.segment, &job.encoding.schema)?);
         }
         let new = encode(&**self.vfs(), self.path(), &job.encoding, &batches)?;
         let rows: Vec<_> = job.inputs.iter().map(|input| input.row.clone()).collect();
@@ -97,17 +99,53 @@ impl Store {
     pub fn compaction_debt(&self) -> SeamResult<BTreeMap<String, u64>> {
         let oldest = self.catalog().oldest_epochs()?;
         let tables = self.tables();
-        let of = |table: &Table| settled(table, &oldest).map(|run| debt(&refs(run))).sum();
+        let sizes = self.merges();
+        let of = |table: &Table| settled(table, &oldest).map(|run| debt(&refs(run), &sizes)).sum();
         Ok(tables.by_name.iter().map(|(name, table)| (name.clone(), of(table))).collect())
+    }
+
+    /// The next job with the bytes of its segments: no more of them than fit into memory together. One that does not even with
+    /// its neighbour is left alone from then on.
+    fn next_job_in_memory(&self) -> SeamResult<Option<(Job, Vec<Bytes>)>> {
+        let most = self.config().merge_bytes_max as u64;
+        while let Some(mut job) = self.next_job()? {
+            let (mut memory, mut read) = (0_u64, Vec::with_capacity(job.inputs.len()));
+            for input in &job.inputs {
+                let bytes = self.bytes_of(&input.segment)?;
+                memory = memory.saturating_add(self.memory_of(&bytes, &input.segment)?);
+                if memory > most {
+                    break;
+                }
+                read.push(bytes);
+            }
+            job.inputs.truncate(read.len().max(1));
+            if read.len() >= 2 {
+                return Ok(Some((job, read)));
+            }
+            let path = &job.inputs[0].segment.path;
+            tracing::debug!(path = %path.display(), "with its neighbour it takes too much memory to be merged");
+            self.too_large().insert(path.clone());
+        }
+        Ok(None)
+    }
+
+    /// How large merges may be.
+    fn merges(&self) -> Sizes {
+        Sizes::in_memory_of(self.config().merge_bytes_max).without(self.too_large().clone())
+    }
+
+    fn too_large(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+        self.too_large.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The first table with something to merge.
     fn next_job(&self) -> SeamResult<Option<Job>> {
+        let sizes = self.merges();
         let oldest = self.catalog().oldest_epochs()?;
         let tables = self.tables();
         for (name, table) in &tables.by_name {
             for settled in settled(table, &oldest) {
-                let Some(Choice { first, count }) = choose(&refs(settled)) else { continue };
+                let Some(Choice { first, count }) = choose(&refs(settled), &sizes) else { continue };
                 return Ok(Some(Job {
                     encoding: table.encoding(name),
                     inputs: settled[first..first + count].to_vec(),

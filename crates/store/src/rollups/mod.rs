@@ -7,6 +7,7 @@
 //! Without being asked for, a segment with event times has
 //! - per minute, `service` and `level`: rows; of the first two columns of floats: count, sum, least, greatest, and a sketch of
 //!   quantiles ([`Sketch`], within 1%);
+//! - the same per minute alone: a question that tells nothing apart reads one group per minute and not some hundred;
 //! - per 15 minutes and value of every other column of texts with few values: rows.
 //!
 //! A table may have more of its own choice ([`RollupSettings`](crate::RollupSettings)), by texts, whole numbers and truths, of
@@ -85,7 +86,11 @@ impl Rollup {
             MINUTE_BY.into_iter().filter(|name| is(name, &DataType::Utf8View)).map(ToOwned::to_owned).collect();
         let values = named(DataType::Utf8View).filter(|name| !by.contains(name)).take(VALUE_COLUMNS_MAX);
         let mut always: Vec<Self> = values.map(|name| with(QUARTER_US, vec![name], Vec::new())).collect();
-        always.insert(0, with(MINUTE_US, by, named(DataType::Float64).take(MEASURES).collect()));
+        let measures: Vec<String> = named(DataType::Float64).take(MEASURES).collect();
+        if !by.is_empty() {
+            always.insert(0, with(MINUTE_US, Vec::new(), measures.clone()));
+        }
+        always.insert(0, with(MINUTE_US, by, measures));
         let own: Vec<Self> = own.iter().map(|own| with(own.every_us, own.by.clone(), own.measures.clone())).collect();
         // One of the same groups that knows less would be of no use.
         let knows = |own: &Self, other: &Self| {
