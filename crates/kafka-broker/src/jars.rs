@@ -8,8 +8,9 @@ use std::process::{Command, Stdio};
 
 use crate::BrokerError;
 
-/// Which Kafka; the name of its folder in the cache. The versions of everything are in `broker/pom.xml`.
-const VERSION: &str = "kafka-4.3.1";
+/// Which Kafka; the name of its folder in the cache, another one for each list of jars. The versions of everything are in
+/// `broker/pom.xml`.
+const VERSION: &str = "kafka-4.3.1-tools";
 const POM: &str = include_str!("../broker/pom.xml");
 const CHECKSUMS: &str = include_str!("../broker/jars.sha256");
 const GOAL: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";

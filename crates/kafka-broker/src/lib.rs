@@ -15,6 +15,7 @@
 mod cluster;
 mod detour;
 mod jars;
+mod java;
 mod node;
 #[cfg(feature = "clients")]
 mod records;

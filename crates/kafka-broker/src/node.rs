@@ -157,7 +157,8 @@ impl Node {
         }
     }
 
-    fn java(&self) -> Command {
+    /// The start of a program of Kafka, whose name and arguments follow.
+    pub(crate) fn java(&self) -> Command {
         let mut java = Command::new("java");
         java.args(JVM)
             .arg(format!("-Dlog4j2.configurationFile={}", self.folder.join("log4j2.xml").display()))

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::{ArrayRef, Int64Array, StringArray};
@@ -307,6 +308,22 @@ async fn a_key_lies_in_the_partition_in_which_other_clients_put_it() {
             assert_eq!(record.partition, place(key, murmur2), "{key} by {partitioner:?}");
         }
     }
+    // And in fact: what a producer in Java does with the same keys.
+    let keys: Vec<String> =
+        (0..300).map(|n| format!("{}key-{}{n}", "a-longer-".repeat(n % 5), "ü".repeat(n % 3))).collect();
+    let placed = |topic: &str| -> BTreeMap<Option<String>, i32> {
+        let records = kafka().read(topic, Isolation::Committed).unwrap();
+        records.into_iter().map(|record| (record.key, record.partition)).collect()
+    };
+    for topic in ["placed-by-java", "placed-by-weir"] {
+        kafka().topic(topic, 12).await.unwrap();
+    }
+    kafka().put_by_java("placed-by-java", &keys).unwrap();
+    let names: Vec<&str> = keys.iter().map(String::as_str).collect();
+    sent(&output("placed-by-weir", Delivery::AtLeastOnce), &keyed(&names)).await;
+    let by_java = placed("placed-by-java");
+    assert_eq!(by_java.len(), keys.len());
+    assert_eq!(placed("placed-by-weir"), by_java);
     // Spread although the key is the same.
     kafka().topic("placed-random", PARTITIONS).await.unwrap();
     let config = KafkaOutput {
@@ -315,7 +332,7 @@ async fn a_key_lies_in_the_partition_in_which_other_clients_put_it() {
         ..output("placed-random", Delivery::AtLeastOnce)
     };
     sent(&config, &keyed(&["same"; 200])).await;
-    let partitions: std::collections::BTreeSet<i32> =
+    let partitions: BTreeSet<i32> =
         kafka().read("placed-random", Isolation::Committed).unwrap().iter().map(|record| record.partition).collect();
     assert!(partitions.len() > 1, "{partitions:?}");
 }
