@@ -61,7 +61,7 @@ impl Cluster {
     /// # Errors
     /// `Refused` when one of them was not stored.
     pub fn put(&self, topic: &str, records: &[Record]) -> Result<(), BrokerError> {
-        let producer: BaseProducer = self.client().set("enable.idempotence", "true").create().map_err(refused)?;
+        let producer: BaseProducer = self.soon().set("enable.idempotence", "true").create().map_err(refused)?;
         for record in records {
             let mut next = BaseRecord::<str, str>::to(topic).partition(record.partition);
             next.key = record.key.as_deref();
@@ -210,12 +210,11 @@ impl Cluster {
     /// `Refused` when no broker says which partitions there are.
     pub fn tail(&self, topic: &str, isolation: Isolation) -> Result<Tail, BrokerError> {
         let consumer: BaseConsumer = self
-            .client()
+            .soon()
             .set("group.id", "outsider")
             .set("isolation.level", isolation.level())
             .set("enable.auto.commit", "false")
             .set("fetch.wait.max.ms", "20")
-            .set("reconnect.backoff.max.ms", "200")
             .create()
             .map_err(refused)?;
         from_the_beginning(&consumer, topic).map_err(refused)?;

@@ -24,6 +24,14 @@ impl Cluster {
         config
     }
 
+    /// The same for clients that see at once when a broker is away and others do its work: what a story measures then is not the
+    /// patience of those who look on.
+    pub(crate) fn soon(&self) -> ClientConfig {
+        let mut config = self.client();
+        config.set("reconnect.backoff.max.ms", "100").set("topic.metadata.refresh.interval.ms", "100");
+        config
+    }
+
     /// Creates a topic with a replica on every broker.
     ///
     /// # Errors
@@ -87,6 +95,23 @@ impl Cluster {
         leader
             .and_then(|leader| usize::try_from(leader).ok())
             .ok_or_else(|| BrokerError::Refused(format!("nobody answers for the group {group}")))
+    }
+
+    /// Waits until the others have given up a broker that is dead; how long they took from now on.
+    ///
+    /// # Errors
+    /// `Refused` when it takes too long.
+    pub fn given_up(&self, id: usize) -> Result<Duration, BrokerError> {
+        const LOOK_EVERY: Duration = Duration::from_millis(20);
+        let (client, started): (BaseConsumer, _) = (self.soon().create().map_err(refused)?, Instant::now());
+        while started.elapsed() < DEADLINE {
+            let known = client.fetch_metadata(Some("__consumer_offsets"), LOOK_EVERY * 10);
+            if known.is_ok_and(|known| known.brokers().iter().all(|broker| usize::try_from(broker.id()) != Ok(id))) {
+                return Ok(started.elapsed());
+            }
+            std::thread::park_timeout(LOOK_EVERY);
+        }
+        Err(BrokerError::Refused(format!("broker {id} is not given up")))
     }
 
     /// Deletes a topic and its records.

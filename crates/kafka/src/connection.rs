@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use weir_model::{ErrorKind, SeamError, SeamResult, Secret};
 
+use crate::direction::for_reading;
 use crate::error::{kind_of, seam_error};
 use crate::token::{TokenLogin, token_in};
 
@@ -168,7 +169,7 @@ impl Connection<'_> {
         problems
     }
 
-    /// The client's settings, without those that only one direction has.
+    /// The client's settings; among what the user says may be some that only one direction knows, see [`crate::for_reading`].
     ///
     /// # Errors
     /// `Config` when a further setting is one that Weir answers for.
@@ -179,8 +180,9 @@ impl Connection<'_> {
             .set("client.id", "weir")
             .set("security.protocol", self.protocol())
             .set("socket.keepalive.enable", "true")
-            // Each attempt asks for the leaders too: so soon it is known who leads what a dead broker has led.
-            .set("reconnect.backoff.max.ms", "250");
+            // How soon it is seen that a broker is back, and that another one does what a dead one has done.
+            .set("reconnect.backoff.max.ms", "250")
+            .set("retry.backoff.max.ms", "250");
         if let Some(tls) = self.tls {
             let password = tls.key_password.as_ref().map(Secret::expose);
             for (name, value) in [
@@ -245,6 +247,7 @@ impl Connection<'_> {
 /// How every reader of ours reads as the group `group`: what is committed and only that, checked, from where it is told to;
 /// where it is remembered is not the client's business, and the end of a partition is told.
 pub fn read_committed_only(settings: &mut ClientConfig, group: &str) {
+    *settings = for_reading(settings);
     for (name, value) in [
         ("group.id", group),
         ("enable.auto.commit", "false"),

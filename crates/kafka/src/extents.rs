@@ -9,7 +9,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use regex::Regex;
 use weir_model::SeamResult;
 
-use crate::{Connection, Speaker, seam_error};
+use crate::{Connection, Speaker, for_reading, seam_error};
 
 /// How long the brokers may take for one answer.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
@@ -82,7 +82,7 @@ pub fn group_offsets<'a>(
 
 /// A client that joins no group, and asks as `group`.
 fn asking(connection: Connection<'_>, group: &str) -> SeamResult<BaseConsumer<Speaker>> {
-    let mut settings = connection.settings()?;
+    let mut settings = for_reading(&connection.settings()?);
     // As it is now: not as it will be when transactions that are open are decided.
     settings.set("group.id", group).set("enable.auto.commit", "false").set("isolation.level", "read_uncommitted");
     let consumer: BaseConsumer<Speaker> = settings

@@ -1,7 +1,7 @@
 //! What a producer hears of the records that it was given. It sends none.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
@@ -10,7 +10,11 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
+use crate::outage::broker_in;
 use crate::{Speaker, kind_of, seam_error};
+
+/// How many brokers that were lost are remembered by their addresses.
+const LOST_MAX: usize = 16;
 
 /// Hears what has become of every record, and why the brokers refuse the client. Clones hear the same.
 #[derive(Clone, Default)]
@@ -18,7 +22,15 @@ pub struct Hearing {
     speaker: Speaker,
     /// The first record that was not stored.
     failed: Arc<Mutex<Option<KafkaError>>>,
-    troubled: Arc<AtomicBool>,
+    lost: Arc<Mutex<Lost>>,
+}
+
+/// Brokers that the client cannot reach.
+#[derive(Default)]
+struct Lost {
+    any: bool,
+    /// `host:port` of those of whom that is known.
+    brokers: BTreeSet<String>,
 }
 
 impl Hearing {
@@ -35,9 +47,30 @@ impl Hearing {
         Err(SeamError { kind, ..error })
     }
 
-    /// Whether the client has lost a broker since this was asked last. It may go on asking it for what others do by now.
+    /// Whether the client has lost a broker. It may go on asking it for what others do by now.
     pub fn lost_a_broker(&self) -> bool {
-        self.troubled.swap(false, Ordering::Relaxed)
+        self.lost().any
+    }
+
+    /// Those that it has lost, `host:port`, as far as it says who they are.
+    pub fn lost_brokers(&self) -> BTreeSet<String> {
+        self.lost().brokers.clone()
+    }
+
+    /// These are lost too, `host:port`, though the client has not said so.
+    pub(crate) fn lose(&self, brokers: BTreeSet<String>) {
+        let mut lost = self.lost();
+        lost.any |= !brokers.is_empty();
+        lost.brokers.extend(brokers);
+    }
+
+    /// Those that were lost until now do not matter any more.
+    pub fn forget_lost(&self) {
+        *self.lost() = Lost::default();
+    }
+
+    fn lost(&self) -> MutexGuard<'_, Lost> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// As [`Speaker::seam_error`].
@@ -59,7 +92,11 @@ impl ClientContext for Hearing {
 
     fn error(&self, error: KafkaError, reason: &str) {
         if kind_of(&error) == ErrorKind::Retry {
-            self.troubled.store(true, Ordering::Relaxed);
+            let mut lost = self.lost();
+            lost.any = true;
+            if let Some(broker) = broker_in(reason).filter(|_| lost.brokers.len() < LOST_MAX) {
+                lost.brokers.insert(broker);
+            }
         }
         self.speaker.error(error, reason);
     }

@@ -6,8 +6,9 @@
 //! name, which ends what the old one has begun, everything goes on. The old one ends when its call does, which may be never:
 //! each outage of the broker that answers for a group can leave a client with its threads behind until the process ends.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::time::Duration;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::ConsumerGroupMetadata;
@@ -19,6 +20,10 @@ use crate::Hearing;
 /// How long is waited first. Brokers that are well need milliseconds, and where one answers that it is too early the client
 /// asks again after half a second.
 const WAIT_FIRST: Duration = Duration::from_millis(1200);
+/// This part of it is waited after the client has lost a broker: it is probably the one that it waits for.
+const WITHOUT_BROKER: u32 = 6;
+/// How often the client is heard meanwhile.
+const HEARD_EVERY: Duration = Duration::from_millis(10);
 
 /// Sends offsets into transactions. Remembers over the lives of producers how long that is waited for; clones are the same.
 #[derive(Clone)]
@@ -32,8 +37,8 @@ impl Default for TransactionOffsets {
 
 impl TransactionOffsets {
     /// Makes `offsets` part of the transaction of `producer`, as the member `group`, within `within` at most. Waits shorter at
-    /// first and twice as long after each time without an answer, until there is one: brokers that only are slow are waited
-    /// for in the end.
+    /// first, and much shorter once the client has lost a broker, and twice as long after each time without an answer, until
+    /// there is one: brokers that only are slow are waited for in the end.
     ///
     /// Nothing: there was no answer. Whether the offsets are part of the transaction is not known then, and `producer` must
     /// not be used for anything any more.
@@ -53,7 +58,7 @@ impl TransactionOffsets {
             let _ = sender.send(client.send_offsets_to_transaction(&offsets, &group, within));
         };
         let spawned = std::thread::Builder::new().name("kafka offsets".to_owned()).spawn(call);
-        let answer = spawned.ok().and_then(|_| answer.recv_timeout(waits).ok());
+        let answer = spawned.ok().and_then(|_| heard(producer, &answer, waits));
         if answer.is_none() {
             tracing::warn!(?waits, "no answer whether offsets are part of a transaction: its producer is left behind");
         }
@@ -63,6 +68,30 @@ impl TransactionOffsets {
 
     fn waits(&self) -> MutexGuard<'_, Duration> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the call of `producer` answers within `waits`, or a part of that if it loses a broker.
+fn heard(
+    producer: &BaseProducer<Hearing>,
+    answer: &mpsc::Receiver<KafkaResult<()>>,
+    waits: Duration,
+) -> Option<KafkaResult<()>> {
+    let (mut until, mut lost) = (Instant::now() + waits, false);
+    loop {
+        match answer.recv_timeout(HEARD_EVERY) {
+            Ok(answer) => return Some(answer),
+            Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        producer.poll(Duration::from_millis(1));
+        if !lost && producer.client().context().lost_a_broker() {
+            lost = true;
+            until = until.min(Instant::now() + waits / WITHOUT_BROKER);
+        }
+        if Instant::now() >= until {
+            return None;
+        }
     }
 }
 

@@ -1,16 +1,21 @@
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::DeliveryResult;
 use rdkafka::mocking::{MockCluster, MockCoordinator};
-use rdkafka::producer::{BaseProducer, Producer};
+use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 use rdkafka::{Offset, TopicPartitionList};
 use weir_model::{ErrorKind, Secret};
 
 use super::*;
+use crate::direction::{READING, WRITING};
+use crate::outage::{broker_in, until_given_up};
 
 fn settings(connection: Connection<'_>) -> Vec<(String, String)> {
     let settings = connection.settings().expect("right settings");
@@ -95,4 +100,88 @@ fn a_call_that_never_returns_is_left_behind_and_the_next_one_is_waited_for_longe
     // Another call, which the client refuses as long as the first one is not over.
     assert!(matches!(send().0, Some(Err(_))));
     // Nor does it end when the broker is back, at least not within a minute: nobody may wait for it.
+}
+
+#[test]
+fn an_error_names_the_broker_that_was_lost() {
+    let cases = [
+        ("127.0.0.1:9092/1: Disconnected (after 12ms in state UP)", Some("127.0.0.1:9092")),
+        ("sasl_ssl://kafka-2:9093/bootstrap: Connect to ipv4#10.0.0.2:9093 failed", Some("kafka-2:9093")),
+        ("TxnCoordinator: kafka-3:9092: Connection refused", Some("kafka-3:9092")),
+        ("3/3 brokers are down", None),
+        ("GroupCoordinator: not known: 127.0.0.1:9092", None),
+    ];
+    for (reason, broker) in cases {
+        assert_eq!(broker_in(reason).as_deref(), broker, "{reason}");
+    }
+}
+
+#[test]
+fn only_a_broker_that_the_others_still_count_and_nobody_reaches_is_waited_for() {
+    let cluster = MockCluster::new(1).expect("a cluster without a log");
+    cluster.create_topic("in", 1, 1).expect("a topic");
+    let mut settings = ClientConfig::new();
+    settings.set("bootstrap.servers", cluster.bootstrap_servers());
+    let client: BaseProducer = settings.create().expect("a producer");
+    let known = cluster.bootstrap_servers();
+    // On a port of nobody.
+    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("an address");
+    for lost in [None, Some(known), Some(nobody.to_string())] {
+        let lost: BTreeSet<String> = lost.into_iter().collect();
+        assert!(!until_given_up(client.client(), "in", (&lost, Duration::from_secs(10))), "{lost:?}");
+    }
+}
+
+/// Keeps what a client says of itself.
+#[derive(Clone, Default)]
+struct Said(Arc<Mutex<Vec<String>>>);
+
+impl ClientContext for Said {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.0.lock().expect("nobody failed with it").push(format!("{facility} {message}"));
+    }
+}
+
+impl ConsumerContext for Said {}
+
+impl ProducerContext for Said {
+    type DeliveryOpaque = ();
+    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
+}
+
+impl Said {
+    /// The warnings about settings that name one of these.
+    fn warnings(&self, names: &[&str]) -> Vec<String> {
+        let said = self.0.lock().expect("nobody failed with it").clone();
+        let warns = |line: &String| line.contains("CONFWARN") && names.iter().any(|name| line.contains(*name));
+        said.into_iter().filter(warns).collect()
+    }
+}
+
+#[test]
+fn no_client_is_given_settings_that_only_those_of_the_other_direction_know() {
+    // What it says of its settings it says at once.
+    const HEARD_WITHIN: Duration = Duration::from_millis(200);
+    let both = [("fetch.min.bytes", "2"), ("queued.min.messages", "7"), ("linger.ms", "3"), ("partitioner", "random")];
+    let mut settings = ClientConfig::new();
+    settings.set("bootstrap.servers", "127.0.0.1:1").set("group.id", "weir");
+    both.iter().for_each(|(name, value)| _ = settings.set(*name, *value));
+    let reading = |settings: &ClientConfig| {
+        let said = Said::default();
+        let client: BaseConsumer<Said> = settings.create_with_context(said.clone()).expect("a consumer");
+        let until = Instant::now() + HEARD_WITHIN;
+        while Instant::now() < until {
+            drop(client.poll(HEARD_WITHIN / 10));
+        }
+        said.warnings(&WRITING)
+    };
+    let writing = |settings: &ClientConfig| {
+        let said = Said::default();
+        let client: BaseProducer<Said> = settings.create_with_context(said.clone()).expect("a producer");
+        client.poll(HEARD_WITHIN);
+        said.warnings(&READING)
+    };
+    assert!(!reading(&settings).is_empty() && !writing(&settings).is_empty(), "the client says so itself");
+    assert_eq!(reading(&for_reading(&settings)), Vec::<String>::new());
+    assert_eq!(writing(&for_writing(&settings)), Vec::<String>::new());
 }

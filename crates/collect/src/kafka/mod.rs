@@ -25,7 +25,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio::sync::mpsc;
-use weir_kafka::{Asking, Ends, Speaker, read_committed_only, seam_error};
+use weir_kafka::{Asking, Ends, Leaders, Speaker, read_committed_only, seam_error};
 use weir_model::{ErrorKind, KnownEnds, Offset, PartitionId, Positions, SeamError, SeamResult, Source, SourceEvent};
 
 use self::batch::Gathering;
@@ -247,6 +247,7 @@ impl Opening {
             further: receiver,
             unwanted: Arc::clone(&self.unwanted),
             is_lost: false,
+            leaders: Leaders::default(),
             shares: shares.into_iter().map(|share| (share.partition, share)).collect(),
         };
         self.readers.insert(topic.to_owned(), (consumer, further));

@@ -12,7 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
-use weir_kafka::{Speaker, kind_of, seam_error};
+use weir_kafka::{Leaders, Speaker, kind_of, seam_error};
 use weir_model::{ErrorKind, SeamError, SeamResult, SourceEvent};
 
 use super::batch::Gathering;
@@ -51,6 +51,7 @@ pub(super) struct Reader {
     pub(super) unwanted: Arc<AtomicBool>,
     /// The brokers said that they do not know the topic: if there are records again, they may be another one's.
     pub(super) is_lost: bool,
+    pub(super) leaders: Leaders,
     pub(super) shares: BTreeMap<i32, Share>,
 }
 
@@ -87,6 +88,7 @@ impl Reader {
                 return Ok(());
             }
             let consumer = Arc::clone(&self.consumer);
+            self.leaders.look(consumer.client(), &self.topic);
             let wait = if gathered { Duration::ZERO } else { POLL };
             match consumer.poll(wait) {
                 Some(Ok(message)) => {
@@ -205,6 +207,7 @@ impl Reader {
             }
             _ if kind_of(&error) == ErrorKind::Retry => {
                 tracing::warn!(topic = self.topic, %error, "reading goes on when the brokers do");
+                self.leaders.lost();
                 Ok(())
             }
             _ => Err(Stop::Failed(seam_error(format!("{} cannot be read on", self.topic), error))),

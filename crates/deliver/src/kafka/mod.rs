@@ -73,7 +73,7 @@ impl KafkaSink {
             Delivery::AtLeastOnce => Way::AtOnce(Box::new(AtOnce {
                 config: config.clone(),
                 values: Values::open(config)?,
-                sending: Sending::new(config, None)?,
+                sending: Sending::at_once(config)?,
             })),
             Delivery::ExactlyOnce => Way::Staged(Box::new(Staged::open(vfs, folder, config, committed)?)),
         };
@@ -111,7 +111,7 @@ impl Sink for KafkaSink {
 
     async fn prepare(&mut self, epoch: Epoch) -> SeamResult<Prepared> {
         let prepare = move |way: &mut Way| match way {
-            Way::AtOnce(at_once) => at_once.sending.flush().map(|()| Prepared::default()),
+            Way::AtOnce(at_once) => at_once.sending.flush().map(|_| Prepared::default()),
             Way::Staged(staged) => staged.prepare(epoch),
         };
         self.way.run(prepare).await

@@ -7,7 +7,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Header;
 use rdkafka::producer::{BaseProducer, BaseRecord};
-use weir_kafka::{Hearing, seam_error};
+use weir_kafka::{Hearing, Transactional, for_writing, seam_error};
 use weir_model::{SeamError, SeamResult};
 
 use super::config::KafkaOutput;
@@ -25,41 +25,40 @@ const QUEUE_KIB_MAX: u64 = 64 << 10;
 /// Sends records to one topic.
 pub(super) struct Sending {
     topic: String,
-    pub(super) producer: Arc<BaseProducer<Hearing>>,
-    hearing: Hearing,
+    way: Way,
+}
+
+enum Way {
+    AtOnce(Arc<BaseProducer<Hearing>>, Hearing),
+    InTransactions(Transactional),
 }
 
 impl Sending {
-    /// A producer; with a transactional id its records belong to transactions.
-    pub(super) fn new(config: &KafkaOutput, transactional_id: Option<&str>) -> SeamResult<Self> {
-        let mut settings: ClientConfig = config.connection().settings()?;
-        let kept_for = if transactional_id.is_some() { STORED_WITHIN } else { KEPT_FOR };
-        for (name, value) in [
-            ("compression.type", config.compression.name().to_owned()),
-            ("partitioner", config.partitioner.name().to_owned()),
-            ("message.timeout.ms", kept_for.as_millis().to_string()),
-            ("queue.buffering.max.kbytes", QUEUE_KIB_MAX.to_string()),
-        ]
-        .into_iter()
-        .chain(config.batch.settings())
-        {
-            // What the user says wins.
-            if settings.get(name).is_none() {
-                settings.set(name, value);
-            }
-        }
-        settings.set("enable.idempotence", "true");
-        if let Some(id) = transactional_id {
-            settings
-                .set("transactional.id", id)
-                .set("transaction.timeout.ms", TRANSACTION_WITHIN.as_millis().to_string());
-        }
+    /// Sends records as they come.
+    pub(super) fn at_once(config: &KafkaOutput) -> SeamResult<Self> {
         let hearing = Hearing::default();
-        let producer: BaseProducer<Hearing> = settings
+        let producer: BaseProducer<Hearing> = settings(config, KEPT_FOR)?
             .create_with_context(hearing.clone())
             .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
         config.connection().introduce(|time| producer.poll(time));
-        Ok(Self { topic: config.topic.clone(), producer: Arc::new(producer), hearing })
+        Ok(Self { topic: config.topic.clone(), way: Way::AtOnce(Arc::new(producer), hearing) })
+    }
+
+    /// Its records belong to transactions of the name `id`. What an earlier one of that name left undecided is decided when this
+    /// returns; the brokers may take `within` for that.
+    pub(super) fn in_transactions(config: &KafkaOutput, id: &str, within: Duration) -> SeamResult<Self> {
+        let mut settings = settings(config, STORED_WITHIN)?;
+        settings.set("transactional.id", id).set("transaction.timeout.ms", TRANSACTION_WITHIN.as_millis().to_string());
+        let transactional = Transactional::open(settings, config.connection().introduction(), &config.topic, within)?;
+        Ok(Self { topic: config.topic.clone(), way: Way::InTransactions(transactional) })
+    }
+
+    /// The client.
+    pub(super) fn producer(&self) -> &Arc<BaseProducer<Hearing>> {
+        match &self.way {
+            Way::AtOnce(producer, _) => producer,
+            Way::InTransactions(transactional) => transactional.producer(),
+        }
     }
 
     /// Gives the client a record; waits while its queue is full.
@@ -73,45 +72,87 @@ impl Sending {
             next.headers = Some(headers.insert(Header { key, value: Some(value) }));
         }
         loop {
-            match self.producer.send(next) {
+            match self.producer().send(next) {
                 Ok(()) => break,
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) => {
                     self.heard()?;
-                    self.producer.poll(Duration::from_millis(100));
+                    self.producer().poll(Duration::from_millis(100));
                     next = again;
                 }
                 Err((error, record)) => return Err(self.refused(error, record.payload)),
             }
         }
-        self.producer.poll(Duration::ZERO);
+        self.producer().poll(Duration::ZERO);
         Ok(())
     }
 
-    /// Waits until the brokers have everything.
-    pub(super) fn flush(&self) -> SeamResult<()> {
-        let flushed = weir_kafka::flush(&self.producer, STORED_WITHIN);
+    /// Waits until the brokers have everything; in a transaction not when one of them is lost meanwhile. Whether they have it.
+    pub(super) fn flush(&self) -> SeamResult<bool> {
+        let flushed = match &self.way {
+            Way::AtOnce(producer, _) => weir_kafka::flush(producer, STORED_WITHIN, || false),
+            Way::InTransactions(transactional) => transactional.flush(STORED_WITHIN),
+        };
         self.heard()?;
         flushed.map_err(|error| self.seam_error(format!("the brokers do not take records for {}", self.topic), error))
     }
 
-    /// Whether a broker was lost since this was asked last.
+    /// Whether a broker was lost since the client was made.
     pub(super) fn lost_a_broker(&self) -> bool {
-        self.producer.poll(Duration::ZERO);
-        self.hearing.lost_a_broker()
+        match &self.way {
+            // Its client looks for others itself.
+            Way::AtOnce(..) => false,
+            Way::InTransactions(transactional) => transactional.lost_a_broker(),
+        }
+    }
+
+    /// As [`Transactional::anew`].
+    pub(super) fn anew(&mut self) -> SeamResult<()> {
+        match &mut self.way {
+            Way::AtOnce(..) => Ok(()),
+            Way::InTransactions(transactional) => transactional.anew(),
+        }
     }
 
     /// An error of the client, or why the brokers refuse it.
-    pub(super) fn seam_error(&self, doing: impl Into<String>, error: KafkaError) -> SeamError {
-        self.producer.poll(Duration::from_millis(100));
-        self.hearing.seam_error(doing, error)
+    fn seam_error(&self, doing: impl Into<String>, error: KafkaError) -> SeamError {
+        self.producer().poll(Duration::from_millis(100));
+        self.hearing().seam_error(doing, error)
+    }
+
+    fn hearing(&self) -> &Hearing {
+        match &self.way {
+            Way::AtOnce(_, hearing) => hearing,
+            Way::InTransactions(transactional) => transactional.hearing(),
+        }
     }
 
     fn heard(&self) -> SeamResult<()> {
-        self.hearing.stored(|| format!("a record for {} was not stored", self.topic))
+        self.hearing().stored(|| format!("a record for {} was not stored", self.topic))
     }
 
     fn refused(&self, error: KafkaError, value: Option<&[u8]>) -> SeamError {
         let bytes = value.map_or(0, <[u8]>::len);
         seam_error(format!("a record of {bytes} bytes for {} was refused", self.topic), error)
     }
+}
+
+/// What a producer is told whose records wait for brokers that are away for so long.
+fn settings(config: &KafkaOutput, kept_for: Duration) -> SeamResult<ClientConfig> {
+    let mut settings = for_writing(&config.connection().settings()?);
+    for (name, value) in [
+        ("compression.type", config.compression.name().to_owned()),
+        ("partitioner", config.partitioner.name().to_owned()),
+        ("message.timeout.ms", kept_for.as_millis().to_string()),
+        ("queue.buffering.max.kbytes", QUEUE_KIB_MAX.to_string()),
+    ]
+    .into_iter()
+    .chain(config.batch.settings())
+    {
+        // What the user says wins.
+        if settings.get(name).is_none() {
+            settings.set(name, value);
+        }
+    }
+    settings.set("enable.idempotence", "true");
+    Ok(settings)
 }

@@ -23,7 +23,7 @@ use rdkafka::producer::Producer;
 use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 use weir_disk::{ChecksummedWriter, checksum_of, disk_error, publish, read_file, remove_leftovers};
-use weir_kafka::{Speaker, TransactionOffsets, kind_of, let_go, seam_error};
+use weir_kafka::{Speaker, TransactionOffsets, for_reading, kind_of, let_go, seam_error};
 use weir_model::{Epoch, ErrorKind, Prepared, RejectedRow, SeamError, SeamResult, Vfs};
 
 use super::config::KafkaOutput;
@@ -35,6 +35,8 @@ use super::values::Values;
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 /// How long the client is left alone before it is asked again.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(100);
+/// How often a transaction is made until one is not given up because a broker is lost in the middle of it.
+const TRANSACTIONS_MAX: usize = 5;
 /// What ends in this is rows that wait.
 const STAGED: &str = "staged";
 
@@ -178,9 +180,6 @@ impl Staged {
         };
         let path = self.folder.join(&rows.file);
         self.last_with_rows = Some(epoch);
-        if let Some(lost) = self.contact.take_if(|contact| contact.sending.lost_a_broker()) {
-            let_go(lost);
-        }
         match self.contact()?.sent {
             Sent::UpTo(sent) if sent >= epoch => {}
             Sent::Nothing if note.after.is_none() => self.send(epoch, &rows)?,
@@ -230,21 +229,9 @@ impl Staged {
     /// The one producer of this name. Whatever an earlier one left undecided is decided before this returns.
     fn contact(&mut self) -> SeamResult<&Contact> {
         if self.contact.is_none() {
-            let sending = Sending::new(&self.config, Some(&self.name))?;
-            let began = sending.producer.init_transactions(ANSWER_DEADLINE);
-            began.map_err(|error| sending.seam_error("the brokers give no transaction", error))?;
-            let mut settings = self.config.connection().settings()?;
-            settings
-                .set("group.id", &self.name)
-                .set("isolation.level", "read_committed")
-                .set("enable.auto.commit", "false");
-            let group: BaseConsumer<Speaker> = settings
-                .create_with_context(Speaker::default())
-                .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
-            self.config.connection().introduce(|time| drop(group.poll(time)));
+            let sending = Sending::in_transactions(&self.config, &self.name, ANSWER_DEADLINE)?;
+            let group = group(&self.config, &self.name)?;
             let sent = sent(&group, &self.config.topic)?;
-            // Those that were lost on the way here are not asked any more.
-            sending.lost_a_broker();
             self.contact = Some(Contact { sending, group, sent });
         }
         Ok(self.contact.as_ref().expect("it was just made"))
@@ -260,7 +247,7 @@ impl Staged {
         }
         let mut contact = self.contact.take().expect("the brokers were asked before");
         // The next contact asks the brokers what became of it, and the rows are still here.
-        if let Err(error) = transaction(&contact, &self.config.topic, epoch, &bytes, &self.offsets) {
+        if let Err(error) = self.committed(&mut contact, epoch, &bytes) {
             let_go(contact);
             return Err(match error.kind {
                 ErrorKind::Unknown => SeamError { kind: ErrorKind::Retry, ..error },
@@ -270,6 +257,41 @@ impl Staged {
         contact.sent = Sent::UpTo(epoch);
         self.contact = Some(contact);
         Ok(())
+    }
+
+    /// Makes a transaction, again with another producer of the name when a broker is lost in the middle of it.
+    fn committed(&self, contact: &mut Contact, epoch: Epoch, bytes: &[u8]) -> SeamResult<()> {
+        let topic = &self.config.topic;
+        if contact.sending.lost_a_broker() {
+            self.renew(contact)?;
+        }
+        let mut given_up = "";
+        for _ in 0..TRANSACTIONS_MAX {
+            match transaction(contact, topic, epoch, bytes, &self.offsets)? {
+                Outcome::Committed => return Ok(()),
+                Outcome::GivenUp(why) => {
+                    tracing::info!(topic, why, "a transaction is given up and made again");
+                    given_up = why;
+                    self.renew(contact)?;
+                }
+            }
+        }
+        let message = format!("{TRANSACTIONS_MAX} transactions for {topic} were given up; of the last one {given_up}");
+        Err(SeamError::new(ErrorKind::Retry, message))
+    }
+
+    /// Another producer of the name takes the place of one that has lost a broker. Nobody else can have had the name
+    /// meanwhile: then something was sent that is not known here.
+    fn renew(&self, contact: &mut Contact) -> SeamResult<()> {
+        contact.sending.anew()?;
+        // One of its own: the other one may still look for a broker that is gone.
+        let_go(std::mem::replace(&mut contact.group, group(&self.config, &self.name)?));
+        let sent = sent(&contact.group, &self.config.topic)?;
+        if sent == contact.sent {
+            return Ok(());
+        }
+        let message = format!("somebody else has sent to {} under the name of this output", self.config.topic);
+        Err(SeamError::new(ErrorKind::Retry, message))
     }
 
     fn unexplained(&self, epoch: Epoch, after: Option<Epoch>, sent: Sent) -> SeamError {
@@ -287,30 +309,35 @@ impl Staged {
     }
 }
 
+/// What became of a transaction.
+enum Outcome {
+    Committed,
+    /// It is given up, before anybody was asked to commit it.
+    GivenUp(&'static str),
+}
+
 fn transaction(
     contact: &Contact,
     topic: &str,
     epoch: Epoch,
     bytes: &[u8],
     into: &TransactionOffsets,
-) -> SeamResult<()> {
+) -> SeamResult<Outcome> {
     let failed = |doing: &str| {
         let doing = format!("{doing} for {topic}");
         // A producer that may not go on is made anew, and asks the brokers what became of the transaction.
         move |error: KafkaError| SeamError::caused(ErrorKind::Retry, doing, error)
     };
-    let producer = &contact.sending.producer;
+    let producer = contact.sending.producer();
     producer.begin_transaction().map_err(failed("no transaction was begun"))?;
     let mut rest = bytes;
     while let Some((frame, after)) = Frame::read(rest) {
         contact.sending.send(frame)?;
         rest = after;
     }
-    contact.sending.flush()?;
-    if contact.sending.lost_a_broker() {
+    if !contact.sending.flush()? || contact.sending.lost_a_broker() {
         // It may go on asking that one who answers for the group.
-        let message = format!("a broker was lost in the middle of a transaction for {topic}");
-        return Err(SeamError::new(ErrorKind::Retry, message));
+        return Ok(Outcome::GivenUp("a broker was lost in the middle"));
     }
     let mut offsets = TopicPartitionList::new();
     let offset = Offset::Offset(i64::try_from(epoch.0).unwrap_or(i64::MAX));
@@ -318,12 +345,23 @@ fn transaction(
     let group = contact.group.group_metadata().expect("the client has a group");
     match into.send(producer, offsets, Arc::new(group), ANSWER_DEADLINE) {
         Some(outcome) => outcome.map_err(failed("the epoch is not part of the transaction"))?,
-        None => {
-            let message = format!("nobody says whether the epoch is part of the transaction for {topic}");
-            return Err(SeamError::new(ErrorKind::Retry, message));
-        }
+        None => return Ok(Outcome::GivenUp("nobody says whether the epoch is part of it")),
     }
-    producer.commit_transaction(ANSWER_DEADLINE).map_err(failed("a transaction was not committed"))
+    producer.commit_transaction(ANSWER_DEADLINE).map_err(failed("a transaction was not committed"))?;
+    Ok(Outcome::Committed)
+}
+
+/// Who asks for the epoch that was sent last.
+fn group(config: &KafkaOutput, name: &str) -> SeamResult<BaseConsumer<Speaker>> {
+    let mut settings = for_reading(&config.connection().settings()?);
+    settings.set("group.id", name).set("isolation.level", "read_committed").set("enable.auto.commit", "false");
+    let group: BaseConsumer<Speaker> = settings
+        .create_with_context(Speaker::default())
+        .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
+    config.connection().introduce(|time| drop(group.poll(time)));
+    // A client that is not connected yet asks for who answers for the group only after a while.
+    let _ = group.fetch_metadata(Some(&config.topic), ASKED_AGAIN_AFTER * 10);
+    Ok(group)
 }
 
 /// The epoch that was sent last. Brokers that have just started do not know at once who answers for a group.

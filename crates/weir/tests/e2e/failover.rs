@@ -17,6 +17,10 @@ const BETWEEN: i64 = 500;
 /// Longer than brokers take to find out who is left, on a machine that has no time for them.
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// As the guide tells those whose output has to go on within 5 s.
+const GIVEN_UP_SOON: [(&str, &str); 2] =
+    [("broker.session.timeout.ms", "2000"), ("broker.heartbeat.interval.ms", "500")];
+
 /// The same in one process, which keeps its positions itself.
 const ALONE: &str = r#"
 name: alone
@@ -46,7 +50,8 @@ impl Alone {
             vec![format!("sources.in.kafka.brokers={brokers}"), format!("outputs.0.kafka.brokers={brokers}")];
         settings.extend(more.iter().map(|setting| (*setting).to_owned()));
         let said = File::create(place.path("said")).unwrap();
-        let process = Running(place.run_command(&pipeline, &settings).stderr(said).spawn().unwrap());
+        let mut command = place.run_command(&pipeline, &settings);
+        let process = Running(command.env("WEIR_LOG", "info").stderr(said).spawn().unwrap());
         Self { place, _process: process }
     }
 
@@ -116,7 +121,8 @@ enum Die {
 /// For how long nothing came when a broker died is printed, and no condition: on a machine that does other things it says more
 /// of those.
 async fn brokers_die(die: Die) {
-    let kafka = kafka_of(Cluster::start_with(3, &[LOOKS_SELDOM]).expect("three brokers")).await;
+    let [session, heartbeat] = GIVEN_UP_SOON;
+    let kafka = kafka_of(Cluster::start_with(3, &[LOOKS_SELDOM, session, heartbeat]).expect("three brokers")).await;
     kafka.topic("alone", 3).await.expect("a topic");
     let team = Team::new(&kafka, THROUGH, "failover").await.with_transactions_of(PATIENT);
     // Longer than brokers need to find out who is left, so that nobody loses its place in the group for it.
@@ -125,7 +131,11 @@ async fn brokers_die(die: Die) {
     let alone = Alone::start(&kafka, &[]);
     let telling = Telling(&workers);
     let ids = while_fed(&kafka, |feed| {
-        let mut watched = [Watched::new("workers", &kafka, &team.out), Watched::new("one process", &kafka, "alone")];
+        let mut watched = [
+            Watched::new("workers", &kafka, &team.out),
+            Watched::new("one process", &kafka, "alone"),
+            Watched::new("what is fed", &kafka, "in"),
+        ];
         silences(&mut watched, fed(feed) + BETWEEN, feed);
         let nodes = match die {
             Die::Coordinator => vec![kafka.coordinator(&team.group).expect("the group has committed")],
@@ -134,8 +144,16 @@ async fn brokers_die(die: Die) {
         for node in nodes {
             silences(&mut watched, fed(feed) + BETWEEN, feed);
             kafka.node(node).kill();
-            let silent = silences(&mut watched, fed(feed) + 4 * BETWEEN, feed);
-            println!("broker {node} of 3 killed: workers silent for {:?}, one process for {:?}", silent[0], silent[1]);
+            let (silent, given_up) = std::thread::scope(|scope| {
+                let given_up = scope.spawn(|| kafka.given_up(node));
+                (silences(&mut watched, fed(feed) + 4 * BETWEEN, feed), given_up.join().expect("it does not fail"))
+            });
+            let [workers, alone, input] = silent[..] else { unreachable!("three topics are watched") };
+            println!(
+                "broker {node} of 3 killed: workers silent for {workers:?}, one process for {alone:?}; of that the brokers took \
+                 {:?} to give it up, and nothing was fed for {input:?}",
+                given_up.expect("the others live")
+            );
             kafka.node(node).start().expect("it starts again");
             kafka.in_sync().expect("it takes part again");
         }

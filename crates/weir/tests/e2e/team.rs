@@ -25,7 +25,7 @@ pub(crate) const THROUGH: &str = r#"
 name: through
 sources:
   in:
-    kafka: { brokers: ["localhost:9092"], topics: [in] }
+    kafka: { brokers: ["localhost:9092"], topics: [in], client: { fetch.min.bytes: "1" } }
     format: json
 steps:
   - where: id >= 0

@@ -158,6 +158,8 @@ async fn a_broker_that_dies_in_the_middle_of_commits_doubles_and_loses_nothing()
     kafka.settled(&team.out).expect("every transaction is decided");
     let _said = Telling(&workers);
     every_id_once(&team.rows(), ROUND * (ROUNDS + 1));
+    // What only clients that read know is not said to those that write.
+    assert!(workers.iter().all(|worker| worker.times("CONFWARN") == 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

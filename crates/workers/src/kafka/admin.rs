@@ -8,7 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::runtime::Handle;
-use weir_kafka::{Introduction, Speaker, seam_error};
+use weir_kafka::{Introduction, Speaker, for_reading, for_writing, seam_error};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use super::ANSWER_DEADLINE;
@@ -37,11 +37,12 @@ impl Admin {
     pub(super) fn new(settings: &ClientConfig, introduction: Introduction, runtime: Handle) -> SeamResult<Self> {
         let failed = |error| seam_error("the Kafka client cannot be made", error);
         let way = if introduction.by_token {
-            let client: BaseConsumer<Speaker> = settings.create_with_context(Speaker::default()).map_err(failed)?;
+            let client: BaseConsumer<Speaker> =
+                for_reading(settings).create_with_context(Speaker::default()).map_err(failed)?;
             introduction.of(|time| drop(client.poll(time)));
             Way::Looking(client)
         } else {
-            Way::Whole(settings.create_with_context(Speaker::default()).map_err(failed)?)
+            Way::Whole(for_writing(settings).create_with_context(Speaker::default()).map_err(failed)?)
         };
         Ok(Self { way, runtime })
     }

@@ -48,7 +48,7 @@ impl Leftovers {
                 client.send(nothing).map_err(|(error, _)| failed(error))?;
             }
         }
-        weir_kafka::flush(client, within).map_err(failed)?;
+        weir_kafka::flush(client, within, || false).map_err(failed)?;
         client.abort_transaction(within).map_err(failed)?;
         tracing::info!(topics = topics.join(" "), "what an earlier transaction may have left is ended");
         self.none();

@@ -22,7 +22,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use regex::Regex;
 use tokio::runtime::Handle;
 use weir_collect::KafkaConfig;
-use weir_kafka::{Asking, Ends, Introduction, Speaker, kind_of, seam_error};
+use weir_kafka::{Asking, Ends, Introduction, Speaker, for_reading, kind_of, seam_error};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use self::admin::Admin;
@@ -87,6 +87,7 @@ impl KafkaBroker {
         let id = format!("{}/{instance}", sharing.group);
         let sender = Sender::open(&settings, introduction, &id, (share, past.clone()))?;
         let refresh = share.sources.iter().map(|source| source.kafka.refresh.std()).min().unwrap_or(WAIT_MAX);
+        let settings = for_reading(&settings);
         let member = Member::join(&settings, sharing, (instance, refresh), &subscribed)?;
         let buffer = share.sources.iter().map(|source| source.kafka.buffer_bytes_max.0).max().unwrap_or(16 << 20);
         let ends = Ends::default();
@@ -267,7 +268,7 @@ impl Broker for KafkaBroker {
             let known = client.fetch_metadata(places.first().map(|place| &*place.topic), SETTLED_WITHIN);
             known.is_ok_and(|known| known.brokers().len() > 1) || asked(client, &places, SETTLED_WITHIN).is_ok()
         };
-        self.sender.commit(transaction, member, is_settled)
+        self.sender.commit(transaction, &member, is_settled)
     }
 
     fn ends(&self) -> Option<PlaceEnds> {

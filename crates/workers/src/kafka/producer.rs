@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
-use weir_kafka::{Hearing, Introduction, Speaker, let_go, seam_error};
+use weir_kafka::{Hearing, Introduction, Speaker, Transactional, for_reading, for_writing, seam_error};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use super::is_namesake;
@@ -26,13 +26,20 @@ const PROMPT: Duration = Duration::from_secs(10);
 /// Brokers that need longer for the records of a transaction may have been away meanwhile.
 const SLOW: Duration = Duration::from_secs(1);
 
+/// How often a transaction is made until one is not given up because a broker is lost in the middle of it.
+const TRANSACTIONS_MAX: usize = 5;
+
+/// What became of a transaction.
+enum Outcome {
+    Committed,
+    /// It is given up, before anybody was asked to commit it.
+    GivenUp(&'static str),
+}
+
 /// Makes transactions.
 pub(super) struct Sender {
-    settings: ClientConfig,
-    introduction: Introduction,
     within: Duration,
-    client: Arc<BaseProducer<Hearing>>,
-    hearing: Hearing,
+    transactional: Transactional,
     past: Past,
     /// How somebody speaks who has the group and is no member.
     bystander: ClientConfig,
@@ -50,7 +57,7 @@ impl Sender {
         (share, past): (&Share, Past),
     ) -> SeamResult<Self> {
         let within = share.sharing.transaction;
-        let mut bystander = settings.clone();
+        let mut bystander = for_reading(settings);
         bystander.set("group.id", &share.sharing.group);
         let mut settings = settings.clone();
         // All outputs have one producer. What only one of them can say, they say alike; else the first one says it.
@@ -73,56 +80,82 @@ impl Sender {
             .set("transactional.id", id)
             .set("transaction.timeout.ms", within.as_millis().to_string())
             .set("message.timeout.ms", (within * 9 / 10).as_millis().to_string());
-        let (client, hearing) = begin(&settings, introduction, within)?;
-        past.leftovers.end(&client, within)?;
         let unread = first.topic.clone();
-        Ok(Self { settings, introduction, within, client, hearing, past, bystander, unread })
+        let transactional = Transactional::open(for_writing(&settings), introduction, &unread, within)?;
+        past.leftovers.end(transactional.producer(), within)?;
+        Ok(Self { within, transactional, past, bystander, unread })
     }
 
-    /// Makes a transaction true; `is_settled` asks the brokers whether the offsets of the last one are decided.
+    /// Makes a transaction true; `is_settled` asks the brokers whether the offsets of the last one are decided. One in the middle
+    /// of which a broker is lost is made again by another producer of the name: nobody has asked to commit it, and that one
+    /// aborts it.
     pub(super) fn commit(
         &mut self,
         transaction: &Transaction,
-        member: Arc<ConsumerGroupMetadata>,
-        is_settled: impl FnOnce() -> bool,
+        member: &Arc<ConsumerGroupMetadata>,
+        is_settled: impl Fn() -> bool,
     ) -> SeamResult<()> {
         let started = Instant::now();
-        self.client.poll(Duration::ZERO);
-        if self.hearing.lost_a_broker() {
+        if self.transactional.lost_a_broker() {
             self.begin_anew()?;
         }
-        self.client.begin_transaction().map_err(|error| self.indefinite("no transaction was begun", error))?;
+        let mut given_up = "";
+        for _ in 0..TRANSACTIONS_MAX {
+            match self.make(transaction, Arc::clone(member), (started, &is_settled))? {
+                Outcome::Committed => return self.end(started),
+                Outcome::GivenUp(why) => {
+                    tracing::info!(why, "a transaction is given up and made again");
+                    given_up = why;
+                    self.leave_behind(why)?;
+                }
+            }
+        }
+        Err(SeamError::new(ErrorKind::Retry, format!("of {TRANSACTIONS_MAX} transactions none was made: {given_up}")))
+    }
+
+    fn make(
+        &mut self,
+        transaction: &Transaction,
+        member: Arc<ConsumerGroupMetadata>,
+        (started, is_settled): (Instant, &impl Fn() -> bool),
+    ) -> SeamResult<Outcome> {
+        self.client().begin_transaction().map_err(|error| self.indefinite("no transaction was begun", error))?;
         self.past.leftovers.expect(transaction.records.iter().map(|record| &record.topic));
         for record in &transaction.records {
             self.send(record)?;
         }
-        if let Err(error) = weir_kafka::flush(&self.client, self.within) {
-            return Err(self.indefinite("the brokers do not take the records of a transaction", error));
-        }
+        let flushed = self.transactional.flush(self.within);
+        let flushed =
+            flushed.map_err(|error| self.indefinite("the brokers do not take the records of a transaction", error))?;
         self.stored()?;
-        if started.elapsed() > SLOW {
+        if flushed && started.elapsed() > SLOW {
             tracing::info!(took = ?started.elapsed(), "the brokers were slow to store a transaction");
             if self.past.is_granted() && !is_settled() {
                 return Err(self.settle());
             }
         }
-        if self.hearing.lost_a_broker() {
+        if !flushed || self.transactional.lost_a_broker() {
             // It may go on asking that one who answers for the group.
-            return Err(self.left_behind("a broker was lost in the middle of a transaction"));
+            return Ok(Outcome::GivenUp("a broker was lost in the middle of it"));
         }
         let offsets = offsets(transaction)?;
         self.past.last_commit(false);
-        match self.past.offsets.send(&self.client, offsets, member, self.within) {
+        match self.past.offsets.send(self.client(), offsets, member, self.within) {
             Some(Ok(())) => {}
             Some(Err(error)) => return Err(self.abort("the offsets are not part of the transaction", error)),
-            None => return Err(self.left_behind("nobody says whether the offsets are part of the transaction")),
+            None => return Ok(Outcome::GivenUp("nobody says whether the offsets are part of it")),
         }
         self.past.leftovers.none();
-        if let Err(error) = self.client.commit_transaction(self.within) {
+        if let Err(error) = self.client().commit_transaction(self.within) {
             // Even where the client would abort: its word may have been heard, and only the answer lost.
             return Err(self.indefinite("a transaction was not committed", error));
         }
         self.past.last_commit(true);
+        Ok(Outcome::Committed)
+    }
+
+    /// After a commit that began then.
+    fn end(&mut self, started: Instant) -> SeamResult<()> {
         if started.elapsed() > PROMPT {
             tracing::warn!(took = ?started.elapsed(), "a transaction took long: its producer is made anew");
             // It is committed; but without another producer nothing more can be.
@@ -131,30 +164,29 @@ impl Sender {
         Ok(())
     }
 
+    fn client(&self) -> &Arc<BaseProducer<Hearing>> {
+        self.transactional.producer()
+    }
+
     /// Another producer of the name, after which nothing of this one is undecided.
     fn begin_anew(&mut self) -> SeamResult<()> {
-        let begun = begin(&self.settings, self.introduction, self.within);
-        let (client, hearing) = begun.map_err(|error| match error.kind {
+        self.transactional.anew().map_err(|error| match error.kind {
             ErrorKind::Retry => SeamError { kind: ErrorKind::Unknown, ..error },
             _ => error,
-        })?;
-        self.hearing = hearing;
-        let_go(std::mem::replace(&mut self.client, client));
-        Ok(())
+        })
     }
 
     /// The next producer of the name aborts the transaction.
-    fn left_behind(&mut self, message: &str) -> SeamError {
+    fn leave_behind(&mut self, message: &str) -> SeamResult<()> {
         let unknown = |error| SeamError::caused(ErrorKind::Unknown, message, error);
-        let ended =
-            self.begin_anew().and_then(|()| self.past.leftovers.end(&self.client, self.within).map_err(unknown));
-        ended.err().unwrap_or_else(|| SeamError::new(ErrorKind::Retry, message))
+        self.begin_anew()?;
+        self.past.leftovers.end(self.client(), self.within).map_err(unknown)
     }
 
     /// What the brokers have granted last is not decided in the group: an abort with offsets in it would take it back. So
     /// there are none in this one.
     fn settle(&mut self) -> SeamError {
-        if let Err(error) = self.client.abort_transaction(self.within) {
+        if let Err(error) = self.client().abort_transaction(self.within) {
             return self.indefinite("a transaction after one that is not decided was not aborted", error);
         }
         self.past.leftovers.none();
@@ -185,15 +217,15 @@ impl Sender {
         let mut unread = TopicPartitionList::new();
         let added = unread.add_partition_offset(&self.unread, 0, Offset::Offset(0));
         added.map_err(|error| failed("an offset that nobody reads was not said", error))?;
-        self.client.begin_transaction().map_err(|error| failed("no transaction was begun", error))?;
-        match self.past.offsets.send(&self.client, unread, nobody, self.within) {
+        self.client().begin_transaction().map_err(|error| failed("no transaction was begun", error))?;
+        match self.past.offsets.send(self.client(), unread, nobody, self.within) {
             Some(Ok(())) => {}
             Some(Err(error)) => return Err(failed("what was granted is not confirmed", error)),
             None => {
                 return Err(SeamError::new(ErrorKind::Unknown, "nobody says whether what was granted is confirmed"));
             }
         }
-        self.client
+        self.client()
             .commit_transaction(self.within)
             .map_err(|error| failed("what was granted may not be confirmed", error))?;
         tracing::info!("what the brokers had granted and left undecided is confirmed");
@@ -214,11 +246,11 @@ impl Sender {
             next.headers = Some(headers);
         }
         loop {
-            match self.client.send(next) {
+            match self.client().send(next) {
                 Ok(()) => break,
                 Err((KafkaError::MessageProduction(Code::QueueFull), again)) => {
                     self.stored()?;
-                    self.client.poll(Duration::from_millis(50));
+                    self.client().poll(Duration::from_millis(50));
                     next = again;
                 }
                 Err((error, _)) => {
@@ -228,13 +260,13 @@ impl Sender {
                 }
             }
         }
-        self.client.poll(Duration::ZERO);
+        self.client().poll(Duration::ZERO);
         Ok(())
     }
 
     /// Whether every record that is known of was stored.
     fn stored(&self) -> SeamResult<()> {
-        self.hearing.stored(|| "a record of a transaction was not stored".to_owned())
+        self.transactional.hearing().stored(|| "a record of a transaction was not stored".to_owned())
     }
 
     /// Aborts where the client says that it can; everything else is not known, and its producer finished.
@@ -244,7 +276,7 @@ impl Sender {
         if !abortable {
             return self.indefinite(doing, error);
         }
-        match self.client.abort_transaction(self.within) {
+        match self.client().abort_transaction(self.within) {
             Ok(()) => {
                 self.past.leftovers.none();
                 SeamError::caused(ErrorKind::Retry, doing, error)
@@ -257,23 +289,6 @@ impl Sender {
         let kind = if is_namesake(&error) { ErrorKind::Closed } else { ErrorKind::Unknown };
         SeamError::caused(kind, doing, error)
     }
-}
-
-fn begin(
-    settings: &ClientConfig,
-    introduction: Introduction,
-    within: Duration,
-) -> SeamResult<(Arc<BaseProducer<Hearing>>, Hearing)> {
-    let hearing = Hearing::default();
-    let client: BaseProducer<Hearing> = settings
-        .create_with_context(hearing.clone())
-        .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
-    introduction.of(|time| client.poll(time));
-    client.init_transactions(within).map_err(|error| hearing.seam_error("the brokers give no transaction", error))?;
-    // Those that were lost on the way here are not asked any more.
-    client.poll(Duration::ZERO);
-    hearing.lost_a_broker();
-    Ok((Arc::new(client), hearing))
 }
 
 fn offsets(transaction: &Transaction) -> SeamResult<TopicPartitionList> {

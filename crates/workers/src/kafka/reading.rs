@@ -11,7 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use weir_collect::{Envelope, EnvelopeParts, Tombstones};
-use weir_kafka::{Speaker, kind_of, read_committed_only, seam_error};
+use weir_kafka::{Leaders, Speaker, kind_of, read_committed_only, seam_error};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use super::is_unknown;
@@ -27,6 +27,7 @@ const TURN: u32 = 512;
 struct Topic {
     name: Arc<str>,
     client: BaseConsumer<Speaker>,
+    leaders: Leaders,
     wrap: Option<Wrap>,
 }
 
@@ -95,7 +96,7 @@ impl Reading {
             let client: BaseConsumer<Speaker> = settings.create_with_context(Speaker::default()).map_err(failed)?;
             client.assign(&list).map_err(failed)?;
             let wrap = self.wrap(&name);
-            self.topics.push(Topic { name, client, wrap });
+            self.topics.push(Topic { name, client, leaders: Leaders::default(), wrap });
         }
         Ok(())
     }
@@ -141,7 +142,8 @@ impl Reading {
 }
 
 impl Topic {
-    fn next(&self, wait: Duration) -> SeamResult<Option<Event>> {
+    fn next(&mut self, wait: Duration) -> SeamResult<Option<Event>> {
+        self.leaders.look(self.client.client(), &self.name);
         let place = |partition| Place { topic: Arc::clone(&self.name), partition };
         let error = match self.client.poll(wait) {
             None => return Ok(None),
@@ -168,6 +170,7 @@ impl Topic {
             }
             _ if kind_of(&error) == ErrorKind::Retry => {
                 tracing::warn!(topic = &*self.name, %error, "reading goes on when the brokers do");
+                self.leaders.lost();
                 Ok(None)
             }
             _ => Err(seam_error(format!("{} cannot be read on", self.name), error)),
