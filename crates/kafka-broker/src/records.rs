@@ -61,7 +61,9 @@ impl Cluster {
     /// # Errors
     /// `Refused` when one of them was not stored.
     pub fn put(&self, topic: &str, records: &[Record]) -> Result<(), BrokerError> {
-        let producer: BaseProducer = self.soon().set("enable.idempotence", "true").create().map_err(refused)?;
+        // Of several brokers one may be away.
+        let mut settings = if self.nodes() > 1 { self.soon() } else { self.client() };
+        let producer: BaseProducer = settings.set("enable.idempotence", "true").create().map_err(refused)?;
         for record in records {
             let mut next = BaseRecord::<str, str>::to(topic).partition(record.partition);
             next.key = record.key.as_deref();

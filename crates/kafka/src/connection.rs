@@ -181,8 +181,7 @@ impl Connection<'_> {
             .set("security.protocol", self.protocol())
             .set("socket.keepalive.enable", "true")
             // How soon it is seen that a broker is back, and that another one does what a dead one has done.
-            .set("reconnect.backoff.max.ms", "250")
-            .set("retry.backoff.max.ms", "250");
+            .set("reconnect.backoff.max.ms", "250");
         if let Some(tls) = self.tls {
             let password = tls.key_password.as_ref().map(Secret::expose);
             for (name, value) in [

@@ -6,6 +6,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::{Client, ClientContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::metadata::MetadataBroker;
 
 /// How long the brokers are asked at most: 9 s, unless they are told otherwise, until they give one up that is dead, and a while
@@ -88,10 +89,13 @@ impl Leaders {
     /// How long one who reads waits for the answer. One that comes later is heard by the client too.
     const ANSWERED_WITHIN: Duration = Duration::from_millis(100);
 
-    /// The client says that it has lost a broker.
-    pub fn lost(&mut self) {
-        let now = Instant::now();
-        self.asked = Some((now + GIVEN_UP_WITHIN, now));
+    /// The client says this instead of a record. Only where it has lost a broker the leaders are asked for: about a topic that is
+    /// not there for a moment the client has to say so, before it hears of another one of that name.
+    pub fn hear(&mut self, error: &KafkaError) {
+        if matches!(error.rdkafka_error_code(), Some(Code::BrokerTransportFailure | Code::AllBrokersDown)) {
+            let now = Instant::now();
+            self.asked = Some((now + GIVEN_UP_WITHIN, now));
+        }
     }
 
     /// Asks who leads the partitions of `topic`, if it is time to. The client hears the answer too.

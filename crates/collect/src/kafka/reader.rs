@@ -207,7 +207,7 @@ impl Reader {
             }
             _ if kind_of(&error) == ErrorKind::Retry => {
                 tracing::warn!(topic = self.topic, %error, "reading goes on when the brokers do");
-                self.leaders.lost();
+                self.leaders.hear(&error);
                 Ok(())
             }
             _ => Err(Stop::Failed(seam_error(format!("{} cannot be read on", self.topic), error))),

@@ -170,7 +170,7 @@ impl Topic {
             }
             _ if kind_of(&error) == ErrorKind::Retry => {
                 tracing::warn!(topic = &*self.name, %error, "reading goes on when the brokers do");
-                self.leaders.lost();
+                self.leaders.hear(&error);
                 Ok(None)
             }
             _ => Err(seam_error(format!("{} cannot be read on", self.name), error)),
