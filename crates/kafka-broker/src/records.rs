@@ -61,9 +61,20 @@ impl Cluster {
     /// # Errors
     /// `Refused` when one of them was not stored.
     pub fn put(&self, topic: &str, records: &[Record]) -> Result<(), BrokerError> {
+        self.put_with(topic, records, &[("enable.idempotence", "true")])
+    }
+
+    /// As [`Cluster::put`], by a producer with these settings.
+    ///
+    /// # Errors
+    /// `Refused` when one of them was not stored.
+    pub fn put_with(&self, topic: &str, records: &[Record], settings: &[(&str, &str)]) -> Result<(), BrokerError> {
         // Of several brokers one may be away.
-        let mut settings = if self.nodes() > 1 { self.soon() } else { self.client() };
-        let producer: BaseProducer = settings.set("enable.idempotence", "true").create().map_err(refused)?;
+        let mut client = if self.nodes() > 1 { self.soon() } else { self.client() };
+        for (name, value) in settings {
+            client.set(*name, *value);
+        }
+        let producer: BaseProducer = client.create().map_err(refused)?;
         for record in records {
             let mut next = BaseRecord::<str, str>::to(topic).partition(record.partition);
             next.key = record.key.as_deref();

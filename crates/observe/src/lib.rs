@@ -13,4 +13,6 @@ pub use board::{
 };
 pub use health::{HEARTBEAT_AGE_MAX, Health, HealthReport, HealthStatus};
 pub use logging::{LogFormat, init_logging};
-pub use metrics::{BuildInfo, InFlight, Metrics, QuerySource, TableMeasure, TextFormat, TopicMeasure};
+pub use metrics::{
+    BuildInfo, InFlight, Metrics, QuerySource, TableMeasure, TextFormat, TopicMeasure, resident_memory_bytes,
+};

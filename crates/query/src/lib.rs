@@ -40,7 +40,7 @@ pub use engine::QueryEngine;
 pub use error::{Place, QueryError, QueryErrorCode};
 pub use indexes::Cost;
 pub use language::{Candidate, CandidateKind, Completion, Search};
-pub use limits::{Limits, Parameter, RunOptions};
+pub use limits::{Limits, Parameter, RunOptions, machine_memory_bytes};
 pub use pg_catalog::oid_of_type;
 pub use plan::Description;
 pub use result::QueryResult;

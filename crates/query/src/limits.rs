@@ -75,8 +75,8 @@ impl Limits {
     }
 }
 
-/// The memory of the machine, or of the container if that is less.
-fn machine_memory_bytes() -> Option<u64> {
+/// The memory of the machine, or of the container if that is less; `None` where that cannot be known.
+pub fn machine_memory_bytes() -> Option<u64> {
     let meminfo = std::fs::read_to_string("/proc/meminfo").ok();
     let machine = meminfo.as_deref().and_then(|text| {
         let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;

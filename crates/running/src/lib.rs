@@ -74,9 +74,22 @@ impl Shared {
     /// # Errors
     /// `Config` when another Weir uses it or it cannot be written, `Corrupt` when its catalog is damaged.
     pub fn open(path: &Path, log: LogConfig, compiler: Arc<dyn Compiler>) -> SeamResult<Self> {
+        Self::open_with(path, log, StoreConfig::default(), compiler)
+    }
+
+    /// As [`Shared::open`], with tables that are kept as `tables` says.
+    ///
+    /// # Errors
+    /// As [`Shared::open`].
+    pub fn open_with(
+        path: &Path,
+        log: LogConfig,
+        tables: StoreConfig,
+        compiler: Arc<dyn Compiler>,
+    ) -> SeamResult<Self> {
         let vfs: Arc<dyn Vfs> = Arc::new(Disk);
         let folder = Arc::new(DataFolder::open(path, Arc::clone(&vfs))?);
-        let store = Store::open(&folder, StoreConfig::default())?;
+        let store = Store::open(&folder, tables)?;
         store.set_buckets(Arc::new(TierBuckets::default()));
         let inside = |name: &str| -> PathBuf { folder.path().join(name) };
         let log = Log::open(&inside("log"), Arc::clone(&vfs), log, folder.reserve())?;

@@ -62,6 +62,12 @@ impl Bodies {
         Ok(Received { bytes: bytes.freeze(), _room: room })
     }
 
+    /// Room for what a body of `received` has become that has `unpacked` bytes, until it is dropped.
+    pub(crate) fn unpacked(&self, received: &Received, unpacked: u64) -> ApiResult<Option<OwnedSemaphorePermit>> {
+        let more = usize::try_from(unpacked).unwrap_or(usize::MAX).saturating_sub(received.bytes.len());
+        if more == 0 { Ok(None) } else { self.take(more.div_ceil(PIECE_BYTES)).map(Some) }
+    }
+
     fn take(&self, pieces: usize) -> ApiResult<OwnedSemaphorePermit> {
         let pieces = u32::try_from(pieces).unwrap_or(u32::MAX);
         Arc::clone(&self.room).try_acquire_many_owned(pieces).map_err(|_| {

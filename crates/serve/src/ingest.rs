@@ -137,6 +137,7 @@ async fn take(app: &App, stream: &str, request: Request) -> ApiResult<Json<Ack>>
     let (records, bytes) = split.await.map_err(|panic| {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("reading the body failed: {panic}"))
     })??;
+    let _unpacked = app.bodies.unpacked(&received, bytes)?;
     drop(unpacking);
     let ack = app.state.ingest.ingest(stream, &asked, records).await?;
     if !ack.repeated {

@@ -129,6 +129,10 @@ pub struct UpArgs {
     /// Also answers clients of Arrow Flight SQL (ADBC and JDBC drivers) at this address, such as 127.0.0.1:7281; read-only.
     #[arg(long, value_name = "ADDRESS", env = "WEIR_FLIGHT_LISTEN")]
     pub flight: Option<SocketAddr>,
+    /// How much memory the process may take, such as `2GiB`, at least 256MiB: shared among questions, posted bodies, tables and
+    /// pipelines. Default: three quarters of what the machine, or the container, has.
+    #[arg(long, value_name = "SIZE", env = "WEIR_MEMORY")]
+    pub memory: Option<weir_model::ByteSize>,
     /// Allows an address that other machines can reach, although nobody has to log in.
     #[arg(long)]
     pub allow_unauthenticated: bool,
@@ -167,6 +171,10 @@ pub struct RunArgs {
     /// Where state and tables are kept.
     #[arg(long, default_value = "./data", env = "WEIR_DATA")]
     pub data: PathBuf,
+    /// How much memory the process may take, such as `2GiB`, at least 256MiB. Default: three quarters of what the machine, or
+    /// the container, has.
+    #[arg(long, value_name = "SIZE", env = "WEIR_MEMORY")]
+    pub memory: Option<weir_model::ByteSize>,
     /// Overrides of the pipeline.
     #[command(flatten)]
     pub overrides: Overrides,

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
-use weir_observe::Health;
+use weir_observe::{Health, resident_memory_bytes};
 use weir_store::Store;
 
+use crate::memory::Memory;
 use crate::retention::{self, TopicReader};
 use crate::running::Shared;
 
@@ -29,8 +30,9 @@ const SCRUB_EVERY: u64 = 5;
 const SCRUB_BYTES: u64 = 64 << 20;
 
 /// Goes on until it is aborted.
-pub(crate) async fn run(shared: Shared, health: Arc<Health>, readers: Vec<TopicReader>) {
+pub(crate) async fn run(shared: Shared, health: Arc<Health>, readers: Vec<TopicReader>, memory: Memory) {
     let readers = Arc::new(readers);
+    let mut was_over = false;
     let mut beats = tokio::time::interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut has_debt = false;
@@ -42,6 +44,7 @@ pub(crate) async fn run(shared: Shared, health: Arc<Health>, readers: Vec<TopicR
         } else {
             health.refuse("disk", "the disk is almost full: new data is refused, queries go on");
         }
+        was_over = tell_of_memory(memory, was_over);
         let (shared, readers) = (shared.clone(), Arc::clone(&readers));
         let work = tokio::task::spawn_blocking(move || {
             let has_debt = (has_debt || beat % COMPACT_EVERY == 0) && compact(&shared.store);
@@ -89,6 +92,17 @@ fn compact(store: &Store) -> bool {
         Err(error) => tracing::warn!(error = error.full(), "compaction failed; it is tried again"),
     }
     false
+}
+
+/// Says so when the process takes more memory than it may, once each time; whether it does.
+fn tell_of_memory(memory: Memory, was_over: bool) -> bool {
+    let resident = resident_memory_bytes().unwrap_or(0);
+    let is_over = resident > memory.bytes();
+    if is_over && !was_over {
+        let (resident, may) = (resident >> 20, memory.bytes() >> 20);
+        tracing::warn!("the process takes {resident} MiB of memory and may take {may} MiB (--memory)");
+    }
+    is_over
 }
 
 /// Takes out of all tables the rows whose time is over.

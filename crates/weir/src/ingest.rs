@@ -18,8 +18,8 @@ use crate::plan::Job;
 /// When a client should try again after the disk was full.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// The most KiB of records that were answered and are not on disk yet; more wait for them.
-const UNSAVED_KIB_MAX: u32 = 64 << 10;
+/// The most bytes of records that were answered and are not on disk yet, unless there is less memory; more wait for them.
+pub(crate) const UNSAVED_BYTES_MAX: u64 = 64 << 20;
 
 /// Appends records to the log.
 pub(crate) struct LogIngest {
@@ -29,11 +29,12 @@ pub(crate) struct LogIngest {
     streams: BTreeMap<String, Acknowledge>,
     /// Room for records that were answered and are not on disk yet, in KiB.
     room: Arc<Semaphore>,
+    room_kib: u32,
 }
 
 impl LogIngest {
-    /// Takes records of the streams that `jobs` read.
-    pub(crate) fn new(log: Arc<Log>, jobs: &[Job]) -> Self {
+    /// Takes records of the streams that `jobs` read; at most `unsaved` bytes of them are answered before they are on disk.
+    pub(crate) fn new(log: Arc<Log>, jobs: &[Job], unsaved: u64) -> Self {
         let sources = jobs.iter().flat_map(|job| &job.sources);
         let streams = sources.filter_map(|source| match &source.source {
             SourceConfig::Http(http) => Some((http.stream.clone(), http.acknowledge)),
@@ -47,13 +48,14 @@ impl LogIngest {
                 *answered = Acknowledge::Durable;
             }
         }
-        Self { log, streams: known, room: Arc::new(Semaphore::new(UNSAVED_KIB_MAX as usize)) }
+        let room_kib = u32::try_from(unsaved >> 10).unwrap_or(u32::MAX).max(1);
+        Self { log, streams: known, room: Arc::new(Semaphore::new(room_kib as usize)), room_kib }
     }
 
     /// Appends records that are answered before they are on disk, as soon as there is room for them.
     async fn append_later(&self, stream: &str, asked: &Asked, records: Vec<Bytes>) -> Result<Ack, IngestError> {
         let bytes: usize = records.iter().map(Bytes::len).sum();
-        let kib = u32::try_from(bytes >> 10).unwrap_or(UNSAVED_KIB_MAX).clamp(1, UNSAVED_KIB_MAX);
+        let kib = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).clamp(1, self.room_kib);
         let room = Arc::clone(&self.room).acquire_many_owned(kib).await;
         let room = room.map_err(|error| IngestError::Failed { reason: error.to_string() })?;
         let (log, stream, key) = (Arc::clone(&self.log), stream.to_owned(), asked.partition_key.clone());

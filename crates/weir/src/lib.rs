@@ -12,6 +12,7 @@ pub mod generate;
 mod housekeeping;
 mod ingest;
 mod live;
+mod memory;
 pub mod plan;
 mod progress;
 mod registry;

@@ -20,8 +20,8 @@ use weir_store::Store;
 use crate::plan::Job;
 use crate::snapshots::snapshot_of;
 
-/// State that is looked into, in bytes of its snapshot: it is in memory once more meanwhile.
-const STATE_BYTES_MAX: u64 = 256 << 20;
+/// State that is looked into, in bytes of its snapshot, unless there is less memory: it is in memory once more meanwhile.
+pub(crate) const STATE_BYTES_MAX: u64 = 256 << 20;
 /// How often it is tried again when the pipeline commits meanwhile and removes what was just found.
 const TRIES: usize = 5;
 
@@ -38,6 +38,7 @@ impl LiveStore {
         data: &Path,
         compiler: &Arc<dyn Compiler>,
         jobs: &[Job],
+        state_bytes_max: u64,
     ) -> SeamResult<Arc<Self>> {
         let snapshots = SnapshotStore::new(Arc::new(Disk), &data.join("state"));
         let mut pipelines = BTreeMap::new();
@@ -52,7 +53,7 @@ impl LiveStore {
             pipelines.insert(job.plan.pipeline.clone(), pipeline);
         }
         let (compiler, committed) = (Arc::clone(compiler), Arc::clone(&store));
-        let windows = Arc::new(OpenWindows { store: committed, snapshots, compiler, pipelines });
+        let windows = Arc::new(OpenWindows { store: committed, snapshots, compiler, pipelines, state_bytes_max });
         Ok(Arc::new(Self { store, windows }))
     }
 }
@@ -78,6 +79,7 @@ struct OpenWindows {
     snapshots: SnapshotStore,
     compiler: Arc<dyn Compiler>,
     pipelines: BTreeMap<String, Pipeline>,
+    state_bytes_max: u64,
 }
 
 impl std::fmt::Debug for OpenWindows {
@@ -172,9 +174,10 @@ impl OpenWindows {
             Some(name) => self.snapshots.describe(&plan.pipeline, name)?.bytes,
             None => 0,
         };
-        if bytes > STATE_BYTES_MAX {
+        let most = self.state_bytes_max;
+        if bytes > most {
             let message = format!(
-                "the state of pipeline {} has {bytes} bytes; up to {STATE_BYTES_MAX} are looked into while it runs",
+                "the state of pipeline {} has {bytes} bytes; up to {most} are looked into while it runs",
                 plan.pipeline
             );
             return Err(SeamError::new(ErrorKind::Config, message));

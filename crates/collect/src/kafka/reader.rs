@@ -52,6 +52,8 @@ pub(super) struct Reader {
     /// The brokers said that they do not know the topic: if there are records again, they may be another one's.
     pub(super) is_lost: bool,
     pub(super) leaders: Leaders,
+    /// It was said that there is a batch that cannot be unpacked.
+    pub(super) is_unpackable_said: bool,
     pub(super) shares: BTreeMap<i32, Share>,
 }
 
@@ -205,6 +207,7 @@ impl Reader {
                 let message = format!("{}: the brokers do not know it any more: was it deleted?", self.topic);
                 self.say(SourceEvent::Trouble { message, partition: None })
             }
+            Some(Code::BadCompression) => self.cannot_unpack(),
             _ if kind_of(&error) == ErrorKind::Retry => {
                 tracing::warn!(topic = self.topic, %error, "reading goes on when the brokers do");
                 self.leaders.hear(&error);
@@ -212,6 +215,18 @@ impl Reader {
             }
             _ => Err(Stop::Failed(seam_error(format!("{} cannot be read on", self.topic), error))),
         }
+    }
+
+    /// The client asks for the batch again and again, and so for nothing behind it; it does not say of which partition it is.
+    fn cannot_unpack(&mut self) -> Result<(), Stop> {
+        if std::mem::replace(&mut self.is_unpackable_said, true) {
+            return Ok(());
+        }
+        let message = format!(
+            "{}: a batch of records cannot be unpacked: it is damaged, or becomes larger than the client may receive; its              partition waits there, others go on. `client: {{ receive.message.max.bytes: ... }}` lets larger ones in",
+            self.topic
+        );
+        self.say(SourceEvent::Trouble { message, partition: None })
     }
 
     /// Whether the brokers know the topic.

@@ -11,7 +11,7 @@ mod text;
 mod topics;
 mod write;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -24,7 +24,7 @@ use weir_model::Clock;
 
 use crate::PipelineBoard;
 
-pub use process::BuildInfo;
+pub use process::{BuildInfo, resident_memory_bytes};
 pub use tables::TableMeasure;
 pub use text::TextFormat;
 pub use topics::TopicMeasure;
@@ -103,6 +103,7 @@ pub struct Metrics {
     registry: Registry,
     tables: Arc<tables::Tables>,
     topics: Arc<topics::Topics>,
+    memory_limit: Arc<OnceLock<u64>>,
     requests: Family<RequestLabels, Counter>,
     request_seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
     requests_in_flight: Gauge,
@@ -133,6 +134,7 @@ impl Metrics {
             registry: Registry::with_prefix(PREFIX),
             tables: Arc::default(),
             topics: Arc::default(),
+            memory_limit: Arc::default(),
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(request_histogram),
             requests_in_flight: Gauge::default(),
@@ -150,7 +152,8 @@ impl Metrics {
         registry.register_collector(Box::new(pipelines::Pipelines::new(board, Arc::clone(&clock))));
         registry.register_collector(Box::new(Arc::clone(&metrics.tables)));
         registry.register_collector(Box::new(Arc::clone(&metrics.topics)));
-        registry.register_collector(Box::new(process::Process::new(build, clock)));
+        let limit = Arc::clone(&metrics.memory_limit);
+        registry.register_collector(Box::new(process::Process::new(build, clock, limit)));
         metrics
     }
 
@@ -171,6 +174,11 @@ impl Metrics {
         r.register("queries", "Questions that were answered or refused", self.queries.clone());
         r.register("query_duration_seconds", "From a question to its whole answer", self.query_seconds.clone());
         r.register("query_errors", "Questions that ended in an error", self.query_errors.clone());
+    }
+
+    /// Says how much memory the process may take. Called once.
+    pub fn limit_memory(&self, bytes: u64) {
+        let _first = self.memory_limit.set(bytes);
     }
 
     /// Says where a scrape gets the figures of the tables from. Called once, when the store is open; before that

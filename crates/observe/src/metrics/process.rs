@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Error};
 use std::fs;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
@@ -28,12 +28,13 @@ pub(super) struct Process {
     build: BuildInfo,
     clock: Arc<dyn Clock>,
     started_at: ProcessingTime,
+    memory_limit: Arc<OnceLock<u64>>,
 }
 
 impl Process {
-    pub(super) fn new(build: BuildInfo, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(build: BuildInfo, clock: Arc<dyn Clock>, memory_limit: Arc<OnceLock<u64>>) -> Self {
         let started_at = clock.now();
-        Self { build, clock, started_at }
+        Self { build, clock, started_at, memory_limit }
     }
 }
 
@@ -52,6 +53,8 @@ impl Collector for Process {
         gauge(to, "process_resident_memory_bytes", "Memory of this process that is in RAM", resident)?;
         let peak = one(kib_line(&memory, "VmHWM:"));
         gauge(to, "process_resident_memory_peak_bytes", "The most that was ever in RAM", peak)?;
+        let limit = one(self.memory_limit.get().map(|bytes| *bytes as f64));
+        gauge(to, "process_memory_limit_bytes", "The most memory that this process may take", limit)?;
         let cpu = one(fs::read_to_string("/proc/self/stat").ok().and_then(|stat| cpu_seconds(&stat)));
         counter(to, "process_cpu_seconds", "CPU time of this process, user and system", cpu)?;
         let fds = one(fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count() as f64));
@@ -63,6 +66,12 @@ impl Collector for Process {
         let build = vec![("version", self.build.version.as_str()), ("commit", self.build.commit.as_str())];
         gauge(to, "build_info", "Always 1; the labels say which build this is", Some((build, 1.0)))
     }
+}
+
+/// How much memory of this process is in RAM, in bytes; `None` where `/proc` does not say.
+pub fn resident_memory_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    kib_line(&status, "VmRSS:").map(|bytes| bytes as u64)
 }
 
 /// The bytes of a line like `VmRSS:     1234 kB`.

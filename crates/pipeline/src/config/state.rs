@@ -11,7 +11,8 @@ use weir_model::{ByteSize, Secret};
 #[serde(deny_unknown_fields)]
 pub struct StateConfig {
     /// How much memory the state of its steps may take. What is over it, and was not used for longest, stays in the files of
-    /// the last snapshot and is read again when it is needed; results are the same. At least 1 MiB.
+    /// the last snapshot and is read again when it is needed; results are the same. At least 1 MiB. The default is less where
+    /// `--memory` leaves less.
     #[serde(default = "default_memory", skip_serializing_if = "is_default_memory")]
     pub memory: ByteSize,
     /// Where the keys of `deduplicate` lie that do not fit into this memory. Results are the same.

@@ -114,6 +114,20 @@ async fn a_small_body_that_unpacks_to_a_huge_one_is_refused() {
 }
 
 #[tokio::test]
+async fn what_bodies_become_counts_as_well() {
+    let stage = start_with(Limits { bodies_bytes_max: 64 << 10, ..Limits::default() }).await;
+    let headers = format!("{NDJSON}\r\nContent-Encoding: gzip");
+    let packed = |bytes: usize| gzip(format!("{{\"a\":\"{}\"}}", "x".repeat(bytes)).as_bytes());
+    let answer = stage.post("/api/v1/ingest/app", &headers, &packed(80 << 10)).await;
+    assert_eq!((answer.error(), answer.header("retry-after")), ((503, "busy".to_owned()), Some("1")));
+    assert_eq!(
+        stage.post("/api/v1/ingest/app", &headers, &packed(40 << 10)).await.status,
+        200,
+        "the room is free again"
+    );
+}
+
+#[tokio::test]
 async fn bodies_share_their_memory() {
     let limits = Limits { bodies_bytes_max: 4 << 10, body_idle_max: Duration::from_secs(60), ..Limits::default() };
     let stage = start_with(limits).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use weir_model::{ErrorKind, SeamError};
 use weir_observe::{BuildInfo, Metrics, TableMeasure, TopicMeasure};
-use weir_query::{Limits, QueryEngine};
+use weir_query::QueryEngine;
 use weir_serve::{AppState, Flight, Postgres, ServeConfig, Server};
 use weir_sql::SqlCompiler;
 use weir_store::TableSnapshot;
@@ -19,6 +19,7 @@ use crate::deletions::{StoredRows, new_token};
 use crate::exit::Failure;
 use crate::ingest::LogIngest;
 use crate::live::LiveStore;
+use crate::memory::{Memory, Use};
 use crate::plan::Job;
 use crate::registry::Serving;
 use crate::replay::StoredReplays;
@@ -41,18 +42,21 @@ const DRAIN_TIME_MAX: Duration = Duration::from_millis(1500);
 pub async fn run(args: &UpArgs) -> Result<(), Failure> {
     let mut jobs = jobs(args)?;
     allow_recovery(&mut jobs, args)?;
-    let shared = Shared::open(&args.data, log_config(&jobs)?, Arc::new(SqlCompiler::new()))?;
+    let memory = Memory::new(args.memory, Use::Up)?;
+    memory.share_among(&mut jobs)?;
+    let compiler = Arc::new(SqlCompiler::new());
+    let shared = Shared::open_with(&args.data, log_config(&jobs)?, memory.store(&jobs)?, compiler)?;
     tables::settle(&shared.store, &jobs)?;
     let health = Arc::clone(&shared.health);
-    let live = LiveStore::new(Arc::clone(&shared.store), &args.data, &shared.compiler, &jobs)?;
-    let queries = Arc::new(QueryEngine::new(live, Limits::for_machine())?);
+    let live = LiveStore::new(Arc::clone(&shared.store), &args.data, &shared.compiler, &jobs, memory.looked_into())?;
+    let queries = Arc::new(QueryEngine::new(live, memory.queries())?);
     let trust = Trust::new();
     let letters = StoredLetters::new(Arc::clone(&shared.store), Arc::clone(&shared.log), Some(&jobs));
     let state = AppState {
         board: Arc::clone(&shared.board),
-        metrics: metrics(&shared),
+        metrics: metrics(&shared, memory),
         health: Arc::clone(&health),
-        ingest: Arc::new(LogIngest::new(Arc::clone(&shared.log), &jobs)),
+        ingest: Arc::new(LogIngest::new(Arc::clone(&shared.log), &jobs, memory.unsaved())),
         dead_letters: Arc::new(Kept(letters, trust.clone())),
         replays: Arc::new(Kept(StoredReplays::new(Arc::clone(&shared.store)), trust.clone())),
         deletions: Arc::new(StoredRows::new(Arc::clone(&shared.store), Arc::clone(&queries)).trusting(&trust)),
@@ -63,8 +67,12 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let (queries, measured) = (Arc::clone(&state.queries), Arc::clone(&state.metrics));
-    let config =
-        ServeConfig { addr: args.listen, allow_unauthenticated: args.allow_unauthenticated, ..ServeConfig::default() };
+    let config = ServeConfig {
+        addr: args.listen,
+        allow_unauthenticated: args.allow_unauthenticated,
+        limits: memory.bodies(),
+        ..ServeConfig::default()
+    };
     let server = Server::bind(config, state).await?;
     let address = server.local_addr();
     shared.folder.announce(address)?;
@@ -74,7 +82,7 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
         Some(address) => Some(Serving::start(&args.data, address, args.allow_unauthenticated).await?),
         None => None,
     };
-    let limits = weir_serve::Limits::default();
+    let limits = memory.bodies();
     let (asked, seen) = (Arc::clone(&queries), Arc::clone(&measured));
     let postgres = match args.postgres {
         Some(address) => Some(Postgres::bind(address, args.allow_unauthenticated, limits.clone(), asked, seen).await?),
@@ -107,7 +115,7 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
     let serving = tokio::spawn(server.run(server_stopped.clone()));
     let postgres = postgres.map(|postgres| tokio::spawn(postgres.run(server_stopped.clone())));
     let flight = flight.map(|flight| tokio::spawn(flight.run(server_stopped)));
-    let keeping = tokio::spawn(housekeeping::run(shared.clone(), Arc::clone(&health), readers));
+    let keeping = tokio::spawn(housekeeping::run(shared.clone(), Arc::clone(&health), readers, memory));
     let mut fatal = wait(&mut supervisor, stop, &trust).await;
 
     health.refuse("weir", "shutting down");
@@ -139,9 +147,10 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
     }
 }
 
-fn metrics(shared: &Shared) -> Arc<Metrics> {
+fn metrics(shared: &Shared, memory: Memory) -> Arc<Metrics> {
     let build = BuildInfo { version: env!("CARGO_PKG_VERSION").to_owned(), commit: "unknown".to_owned() };
     let metrics = Metrics::new(Arc::clone(&shared.board), build, Arc::clone(&shared.clock));
+    metrics.limit_memory(memory.bytes());
     let store = Arc::clone(&shared.store);
     metrics.watch_tables(move || {
         match store.snapshot().and_then(|snapshot| Ok((snapshot, store.compaction_debt()?))) {

@@ -27,6 +27,7 @@ mod flight;
 mod formats;
 mod harness;
 mod kafka;
+mod kafka_bombs;
 mod kafka_examples;
 mod kill;
 mod lag;

@@ -73,7 +73,7 @@ fn feed(kafka: &Cluster, next: &mut i64, beats: i64, each: i64) {
 }
 
 /// What `/proc` says of the memory of a process, in KiB.
-fn memory_kib(pid: u32, name: &str) -> u64 {
+pub(crate) fn memory_kib(pid: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap()
