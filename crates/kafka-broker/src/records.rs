@@ -69,8 +69,7 @@ impl Cluster {
     /// # Errors
     /// `Refused` when one of them was not stored.
     pub fn put_with(&self, topic: &str, records: &[Record], settings: &[(&str, &str)]) -> Result<(), BrokerError> {
-        // Of several brokers one may be away.
-        let mut client = if self.nodes() > 1 { self.soon() } else { self.client() };
+        let mut client = self.soon();
         for (name, value) in settings {
             client.set(*name, *value);
         }

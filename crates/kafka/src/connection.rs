@@ -2,6 +2,7 @@
 //! break a promise.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -244,9 +245,12 @@ impl Connection<'_> {
 }
 
 /// How every reader of ours reads as the group `group`: what is committed and only that, checked, from where it is told to;
-/// where it is remembered is not the client's business, and the end of a partition is told.
+/// where it is remembered is not the client's business, and the end of a partition is told. What the client says about its
+/// topics is listened to, see [`Speaker::has_another_topic`].
 pub fn read_committed_only(settings: &mut ClientConfig, group: &str) {
     *settings = for_reading(settings);
+    let said = settings.get("debug").map_or_else(|| "metadata".to_owned(), |debug| format!("{debug},metadata"));
+    settings.set("debug", said).set_log_level(RDKafkaLogLevel::Debug);
     for (name, value) in [
         ("group.id", group),
         ("enable.auto.commit", "false"),
@@ -282,9 +286,17 @@ impl Introduction {
 #[derive(Clone, Debug, Default)]
 pub struct Speaker {
     refusal: Arc<Mutex<Option<(KafkaError, String)>>>,
+    has_another_topic: Arc<AtomicBool>,
 }
 
 impl Speaker {
+    /// Whether a topic of the client was deleted and made anew. The client reads the new one where it was in the old one: its
+    /// own source has a note that it should not, and the only way to know is a line for debugging, which comes before the first
+    /// record of the new topic.
+    pub fn has_another_topic(&self) -> bool {
+        self.has_another_topic.load(Ordering::Relaxed)
+    }
+
     /// An error of the client at a seam; `doing` says what was being done. Where the brokers refuse the client, that is the
     /// error: what the call itself says is that nobody answered in time.
     pub fn seam_error(&self, doing: impl Into<String>, error: KafkaError) -> SeamError {
@@ -307,6 +319,9 @@ impl ClientContext for Speaker {
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if says_another_topic(message) {
+            self.has_another_topic.store(true, Ordering::Relaxed);
+        }
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
                 tracing::warn!(facility, "kafka: {message}");
@@ -329,6 +344,12 @@ impl ClientContext for Speaker {
 }
 
 impl ConsumerContext for Speaker {}
+
+/// Whether the client says that a topic has another id than before (KIP-516): not when it hears of one for the first time.
+fn says_another_topic(message: &str) -> bool {
+    const NO_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+    message.split_once(" changed id from ").is_some_and(|(_, ids)| !ids.starts_with(NO_ID))
+}
 
 /// Whether a text is a broker's `host:port`.
 pub fn is_broker(text: &str) -> bool {

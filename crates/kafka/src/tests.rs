@@ -185,3 +185,15 @@ fn no_client_is_given_settings_that_only_those_of_the_other_direction_know() {
     assert_eq!(reading(&for_reading(&settings)), Vec::<String>::new());
     assert_eq!(writing(&for_writing(&settings)), Vec::<String>::new());
 }
+
+#[test]
+fn a_topic_with_another_id_is_another_topic_and_one_that_is_first_heard_of_is_none() {
+    let speaker = Speaker::default();
+    let hears = |old: &str| {
+        let line = format!("[thrd:main]: Topic spans changed id from {old} to 5lBEMUpxT7uD0fgFWwKmBw");
+        speaker.log(RDKafkaLogLevel::Debug, "METADATA", &line);
+        speaker.has_another_topic()
+    };
+    assert!(!hears("AAAAAAAAAAAAAAAAAAAAAA"));
+    assert!(hears("Wm0rVbBYQ2iLrVDX4oA5bQ"));
+}

@@ -92,7 +92,11 @@ impl Reader {
             let consumer = Arc::clone(&self.consumer);
             self.leaders.look(consumer.client(), &self.topic);
             let wait = if gathered { Duration::ZERO } else { POLL };
-            match consumer.poll(wait) {
+            let polled = consumer.poll(wait);
+            if consumer.client().context().has_another_topic() {
+                return Err(self.compared("was deleted and made anew"));
+            }
+            match polled {
                 Some(Ok(message)) => {
                     self.take(&message)?;
                     gathered = true;
@@ -121,8 +125,7 @@ impl Reader {
 
     fn take(&mut self, message: &BorrowedMessage<'_>) -> Result<(), Stop> {
         if self.is_lost && self.is_found() {
-            let message = format!("{}: the brokers know it again; it is compared with what was read", self.topic);
-            return Err(Stop::Failed(SeamError::new(ErrorKind::Retry, message)));
+            return Err(self.compared("is known to the brokers again"));
         }
         let Some(share) = self.shares.get_mut(&message.partition()) else { return Ok(()) };
         let offset = u64::try_from(message.offset()).unwrap_or(0);
@@ -227,6 +230,12 @@ impl Reader {
             self.topic
         );
         self.say(SourceEvent::Trouble { message, partition: None })
+    }
+
+    /// Whoever begins anew looks whether the topic is the one that was read.
+    fn compared(&self, happened: &str) -> Stop {
+        let message = format!("{} {happened}; it is compared with what was read", self.topic);
+        Stop::Failed(SeamError::new(ErrorKind::Retry, message))
     }
 
     /// Whether the brokers know the topic.

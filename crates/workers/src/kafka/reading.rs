@@ -145,7 +145,12 @@ impl Topic {
     fn next(&mut self, wait: Duration) -> SeamResult<Option<Event>> {
         self.leaders.look(self.client.client(), &self.name);
         let place = |partition| Place { topic: Arc::clone(&self.name), partition };
-        let error = match self.client.poll(wait) {
+        let polled = self.client.poll(wait);
+        if self.client.client().context().has_another_topic() {
+            let message = format!("{} was deleted and made anew: what was read of it was another topic", self.name);
+            return Err(SeamError::new(ErrorKind::Unknown, message));
+        }
+        let error = match polled {
             None => return Ok(None),
             Some(Ok(message)) => {
                 let offset = u64::try_from(message.offset()).unwrap_or(0);
