@@ -202,7 +202,7 @@ fn what_cannot_be_shared_is_refused_with_the_reason_and_the_line() {
     };
     let table = THROUGH.replace("dead_letters: { kafka: { brokers: [\"localhost:9092\"], topic: letters } }\n", "");
     refused(table, &["one transaction of Kafka, which can only hold topics"]);
-    refused(THROUGH.replace("topics: [in] }", "topics: [in], follow: false }"), &["who would know", "refused.yaml:5"]);
+    refused(THROUGH.replace("topics: [in],", "topics: [in], follow: false,"), &["who would know", "refused.yaml:5"]);
     refused(COUNTS.replace("state: { snapshots: { url: \"file:///nowhere\" } }\n", ""), &["remember rows"]);
     refused(THROUGH.replace("[\"localhost:9092\"], topic: out", "[\"other:9092\"], topic: out"), &["covers one Kafka"]);
     refused(THROUGH.replace("session: 3s", "sesion: 3s"), &["session"]);
