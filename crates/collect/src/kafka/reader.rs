@@ -226,7 +226,8 @@ impl Reader {
             return Ok(());
         }
         let message = format!(
-            "{}: a batch of records cannot be unpacked: it is damaged, or becomes larger than the client may receive; its              partition waits there, others go on. `client: {{ receive.message.max.bytes: ... }}` lets larger ones in",
+            "{}: a batch of records cannot be unpacked: it is damaged, or becomes larger than the client may receive; its \
+             partition waits there, others go on. `client: {{ receive.message.max.bytes: ... }}` lets larger ones in",
             self.topic
         );
         self.say(SourceEvent::Trouble { message, partition: None })
