@@ -8,8 +8,9 @@ use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use super::Objects;
 use super::client::BucketClient;
-use super::folder::{FolderObjects, SUFFIX};
-use crate::object::{damaged, is_name};
+use super::folder::FolderObjects;
+use super::remote::{check_name, listed, of};
+use crate::object::damaged;
 
 /// Objects that are only read.
 #[derive(Debug)]
@@ -34,13 +35,6 @@ impl ReadObjects {
         self.copies.has(name) && !self.passed_by().contains(name)
     }
 
-    fn of(&self, name: &str) -> SeamResult<String> {
-        if is_name(name) {
-            return Ok(format!("{name}{SUFFIX}"));
-        }
-        Err(damaged(&self.bucket.shown(""), format!("\"{}\" is no object", name.escape_debug())))
-    }
-
     fn missing(&self, name: &str) -> SeamError {
         damaged(&self.shown(name), "it is not there")
     }
@@ -56,19 +50,19 @@ impl Objects for ReadObjects {
     }
 
     fn len(&self, name: &str) -> SeamResult<u64> {
-        let object = self.of(name)?;
+        check_name(&self.bucket, name)?;
         if self.is_copied(name) {
             return self.copies.len(name);
         }
-        self.bucket.look_at(&object)?.map(|(bytes, _)| bytes).ok_or_else(|| self.missing(name))
+        self.bucket.look_at(&of(name))?.map(|(bytes, _)| bytes).ok_or_else(|| self.missing(name))
     }
 
     fn read(&self, name: &str, offset: u64, bytes: u64) -> SeamResult<Vec<u8>> {
-        let object = self.of(name)?;
+        check_name(&self.bucket, name)?;
         if self.is_copied(name) {
             return self.copies.read(name, offset, bytes);
         }
-        let read = self.bucket.read_range(&object, offset, bytes)?.ok_or_else(|| self.missing(name))?;
+        let read = self.bucket.read_range(&of(name), offset, bytes)?.ok_or_else(|| self.missing(name))?;
         if read.len() as u64 == bytes {
             Ok(read.into())
         } else {
@@ -77,13 +71,16 @@ impl Objects for ReadObjects {
     }
 
     fn forget_copy(&self, name: &str) -> SeamResult<bool> {
-        let is_there = self.is_copied(name) && self.bucket.look_at(&self.of(name)?)?.is_some();
+        if !self.is_copied(name) {
+            return Ok(false);
+        }
+        check_name(&self.bucket, name)?;
+        let is_there = self.bucket.look_at(&of(name))?.is_some();
         Ok(is_there && self.passed_by().insert(name.to_owned()))
     }
 
     fn names(&self) -> SeamResult<BTreeSet<String>> {
-        let name = |(name, _): (String, u64)| name.strip_suffix(SUFFIX).map(str::to_owned);
-        Ok(self.bucket.list("")?.into_iter().filter_map(name).filter(|name| is_name(name)).collect())
+        listed(&self.bucket)
     }
 
     fn remove(&self, name: &str) -> SeamResult<u64> {
@@ -95,6 +92,6 @@ impl Objects for ReadObjects {
     }
 
     fn shown(&self, name: &str) -> String {
-        self.bucket.shown(&format!("{name}{SUFFIX}"))
+        self.bucket.shown(&of(name))
     }
 }

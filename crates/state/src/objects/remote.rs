@@ -29,8 +29,22 @@ pub(crate) struct RemoteObjects {
 }
 
 /// The object's name in the bucket.
-fn of(name: &str) -> String {
+pub(super) fn of(name: &str) -> String {
     format!("{name}{SUFFIX}")
+}
+
+/// Refuses what cannot be the name of an object.
+pub(super) fn check_name(bucket: &BucketClient, name: &str) -> SeamResult<()> {
+    if is_name(name) {
+        return Ok(());
+    }
+    Err(damaged(&bucket.shown(""), format!("\"{}\" is no object", name.escape_debug())))
+}
+
+/// The objects in the bucket. Those that were put aside lie in a folder: their names have one.
+pub(super) fn listed(bucket: &BucketClient) -> SeamResult<BTreeSet<String>> {
+    let name = |(name, _): (String, u64)| name.strip_suffix(SUFFIX).map(str::to_owned);
+    Ok(bucket.list("")?.into_iter().filter_map(name).filter(|name| is_name(name)).collect())
 }
 
 impl RemoteObjects {
@@ -54,9 +68,7 @@ impl RemoteObjects {
 
     /// Makes sure that there is a copy.
     fn copied(&self, name: &str) -> SeamResult<()> {
-        if !is_name(name) {
-            return Err(damaged(&self.bucket.shown(""), format!("\"{}\" is no object", name.escape_debug())));
-        }
+        check_name(&self.bucket, name)?;
         if !self.cache.has(name) {
             let bytes = self.fetch(name)?;
             self.cache.put(name, bytes)?;
@@ -115,10 +127,7 @@ impl Objects for RemoteObjects {
         if let Some(known) = &*self.known() {
             return Ok(known.clone());
         }
-        // Those that were put aside lie in a folder: their names have one.
-        let name = |(name, _): (String, u64)| name.strip_suffix(SUFFIX).map(str::to_owned);
-        let names: BTreeSet<String> =
-            self.bucket.list("")?.into_iter().filter_map(name).filter(|name| is_name(name)).collect();
+        let names = listed(&self.bucket)?;
         *self.known() = Some(names.clone());
         Ok(names)
     }
