@@ -5,12 +5,19 @@ use std::process::Stdio;
 
 use crate::shell::{Outcome, command};
 
+/// How many lines of what a failed test said are said again at the end.
+const LINES_OF_FAILURE: usize = 12;
+
 /// Counts tests as their runners report them.
 #[derive(Default)]
 pub(crate) struct Tally {
     passed: u64,
     failed: u64,
     broken: Vec<&'static str>,
+    /// The first lines of what each failed test said.
+    failures: Vec<Vec<String>>,
+    /// Whether what comes now is said by the last of them.
+    in_failure: bool,
 }
 
 impl Tally {
@@ -34,6 +41,7 @@ impl Tally {
             let line = line.map_err(|error| error.to_string())?;
             println!("{line}");
             self.count(&line);
+            self.keep_failure(&line);
         }
         let status = child.wait().map_err(|error| error.to_string())?;
         if !status.success() {
@@ -45,16 +53,35 @@ impl Tally {
         Ok(())
     }
 
-    /// Says the sum, as the last line on standard output.
+    /// Says what failed, shortly, and then the sum, as the last line on standard output.
     ///
     /// # Errors
     /// When something failed.
     pub(crate) fn finish(&self) -> Outcome {
+        for line in self.failures.iter().flatten() {
+            println!("{line}");
+        }
         println!("{} passed, {} failed", self.passed, self.failed);
         if self.failed == 0 && self.broken.is_empty() {
             Ok(())
         } else {
             Err(format!("failed: {}", self.broken.join(", ")))
+        }
+    }
+
+    /// Understands what cargo's runner says of a failed test: `---- name stdout ----` and what it printed, up to the next one or
+    /// the list of all of them.
+    fn keep_failure(&mut self, line: &str) {
+        let heads = line.starts_with("---- ") && line.ends_with(" stdout ----");
+        if heads {
+            self.failures.push(Vec::new());
+        }
+        self.in_failure = heads || self.in_failure && line != "failures:" && !line.starts_with("test result: ");
+        if let Some(said) = self.failures.last_mut().filter(|said| said.len() < LINES_OF_FAILURE)
+            && self.in_failure
+            && !line.is_empty()
+        {
+            said.push(line.to_owned());
         }
     }
 
@@ -98,5 +125,19 @@ mod tests {
             tally.count(line);
         }
         assert_eq!((tally.passed, tally.failed), (8, 3));
+    }
+
+    #[test]
+    fn what_failed_tests_said_first_is_kept_for_the_end() {
+        let mut tally = Tally::default();
+        let long: String = (0..100).map(|n| format!("line {n}\n")).collect();
+        let printed = format!(
+            "running 3 tests\ntest a ... FAILED\n\nfailures:\n\n---- a stdout ----\n\nthread 'a' panicked at a.rs:1:1:\none is not two\n\n\
+             ---- b stdout ----\n{long}\nfailures:\n    a\n    b\n\ntest result: FAILED. 1 passed; 2 failed; 0 ignored\nrunning 1 test\n"
+        );
+        printed.lines().for_each(|line| tally.keep_failure(line));
+        assert_eq!(tally.failures[0], ["---- a stdout ----", "thread 'a' panicked at a.rs:1:1:", "one is not two"]);
+        assert_eq!((tally.failures.len(), tally.failures[1].len()), (2, LINES_OF_FAILURE));
+        assert_eq!(tally.failures[1].last().map(String::as_str), Some("line 10"));
     }
 }

@@ -133,6 +133,10 @@ pub struct UpArgs {
     /// pipelines. Default: three quarters of what the machine, or the container, has.
     #[arg(long, value_name = "SIZE", env = "WEIR_MEMORY")]
     pub memory: Option<weir_model::ByteSize>,
+    /// How long a stop (Ctrl-C, SIGTERM) may take: three tenths of it for the last commit of the pipelines, six for requests
+    /// that are open. What is not committed by then is read again at the next start.
+    #[arg(long, value_name = "TIME", default_value_t = weir_model::DurationText::secs(5), env = "WEIR_STOP_WITHIN")]
+    pub stop_within: weir_model::DurationText,
     /// Allows an address that other machines can reach, although nobody has to log in.
     #[arg(long)]
     pub allow_unauthenticated: bool,

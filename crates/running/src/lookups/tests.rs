@@ -191,7 +191,7 @@ async fn rows_without_an_answer_are_rejected_where_that_is_wanted() {
     .await;
     let change = |job: &mut JobLookup| {
         (job.concurrency, job.on_failure) = (1, OnLookupFailure::DeadLetter);
-        job.endpoint.timeout = Duration::from_millis(50);
+        job.endpoint.timeout = Duration::from_secs(2);
     };
     let mut bench = Bench::of(&server, change);
     let users: Vec<Option<i64>> = (1..=5).map(Some).chain([None, Some(2)]).collect();

@@ -89,7 +89,7 @@ impl Server {
         Endpoint {
             url: format!("{}{path}", self.url),
             headers: vec![("Authorization".to_owned(), Secret::new("Bearer hunter2"))],
-            timeout: Duration::from_millis(500),
+            timeout: Duration::from_secs(3),
             body_max: 1_000,
         }
     }

@@ -8,7 +8,7 @@ use super::stage::{PATIENCE, read_all, read_answer, start, start_with};
 use crate::Limits;
 
 /// Long enough for a loopback round trip on a busy machine where it must not run out, short enough to wait for.
-const SHORT: Duration = Duration::from_millis(60);
+const SHORT: Duration = Duration::from_millis(600);
 
 #[tokio::test]
 async fn a_head_that_comes_too_slowly_ends_the_connection() {
@@ -23,7 +23,7 @@ async fn a_head_that_comes_too_slowly_ends_the_connection() {
 
 #[tokio::test]
 async fn a_connection_that_rests_is_kept_for_its_own_time_and_then_closed() {
-    let limits = Limits { header_time_max: Duration::from_secs(60), keep_alive_idle_max: SHORT, ..Limits::default() };
+    let limits = Limits { header_time_max: PATIENCE, keep_alive_idle_max: SHORT, ..Limits::default() };
     let stage = start_with(limits).await;
     let mut socket = stage.connect().await;
     socket.write_all(b"GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("it is taken");
@@ -34,7 +34,7 @@ async fn a_connection_that_rests_is_kept_for_its_own_time_and_then_closed() {
 
 #[tokio::test]
 async fn a_second_request_on_a_connection_has_the_time_of_a_head_again() {
-    let limits = Limits { header_time_max: SHORT, keep_alive_idle_max: Duration::from_secs(60), ..Limits::default() };
+    let limits = Limits { header_time_max: SHORT, keep_alive_idle_max: PATIENCE, ..Limits::default() };
     let stage = start_with(limits).await;
     let mut socket = stage.connect().await;
     let request = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n";

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Every story ends long before.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Knows the streams `app` (takes everything, of each key once), `reused` (refuses any key), `full` (a full disk), `broken` and `stuck` (never answers).
 #[derive(Default)]

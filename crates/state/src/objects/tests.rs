@@ -112,7 +112,7 @@ impl Setting {
         let cache = FolderObjects { vfs: Arc::new(self.disk.clone()), folder: PathBuf::from("/state/p") };
         let prefix = Path::from("weir/p/owner");
         let bucket = BucketClient::of(Arc::clone(&self.bucket), prefix, "s3://bucket".to_owned());
-        let remote = RemoteObjects::new(bucket.expect("a thread").within(Duration::from_millis(200)), cache);
+        let remote = RemoteObjects::new(bucket.expect("a thread").within(Duration::from_secs(1)), cache);
         let store = SnapshotStore::new(Arc::new(self.disk.clone()), FilePath::new("/state"));
         store.place_at("p", Arc::new(remote));
         store

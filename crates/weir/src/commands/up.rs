@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::FutureExt;
 use weir_model::{ErrorKind, SeamError};
@@ -31,9 +30,9 @@ use crate::{housekeeping, signals, tables};
 /// What runs when no pipeline is named: rows that are posted are stored.
 const DEFAULT_PIPELINE: &str = include_str!("default.yaml");
 
-/// How long the pipelines may take for their last commit once the process is told to stop. With what open requests may
-/// take ([`weir_serve::Limits::shutdown_time_max`]) it is less than five seconds.
-const DRAIN_TIME_MAX: Duration = Duration::from_millis(1500);
+/// How the time of a stop is shared, in tenths: the pipelines' last commit, then open requests
+/// ([`weir_serve::Limits::shutdown_time_max`]). The rest is for what nobody waits on.
+const STOP_TENTHS: (u32, u32) = (3, 6);
 
 /// Runs the command.
 ///
@@ -67,10 +66,13 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let (queries, measured) = (Arc::clone(&state.queries), Arc::clone(&state.metrics));
+    let tenth = args.stop_within.std() / 10;
+    let drain_time_max = tenth * STOP_TENTHS.0;
+    let limits = weir_serve::Limits { shutdown_time_max: tenth * STOP_TENTHS.1, ..memory.bodies() };
     let config = ServeConfig {
         addr: args.listen,
         allow_unauthenticated: args.allow_unauthenticated,
-        limits: memory.bodies(),
+        limits: limits.clone(),
         ..ServeConfig::default()
     };
     let server = Server::bind(config, state).await?;
@@ -82,7 +84,6 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
         Some(address) => Some(Serving::start(&args.data, address, args.allow_unauthenticated).await?),
         None => None,
     };
-    let limits = memory.bodies();
     let (asked, seen) = (Arc::clone(&queries), Arc::clone(&measured));
     let postgres = match args.postgres {
         Some(address) => Some(Postgres::bind(address, args.allow_unauthenticated, limits.clone(), asked, seen).await?),
@@ -126,10 +127,11 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
             fatal = fatal.take().or(ended.result.err().filter(|error| error.kind == ErrorKind::Closed));
         }
     };
-    if tokio::time::timeout(DRAIN_TIME_MAX, all_ended).await.is_err() {
+    if tokio::time::timeout(drain_time_max, all_ended).await.is_err() {
         // What is not committed is read again at the next start: nothing is lost by not waiting for a sink that hangs.
         tracing::warn!(
-            "a pipeline did not come to its last commit within {DRAIN_TIME_MAX:?}; it is left at the one before"
+            "a pipeline did not come to its last commit within {drain_time_max:?}; it is left at the one before; \
+             --stop-within gives it longer"
         );
     }
     keeping.abort();

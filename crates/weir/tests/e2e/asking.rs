@@ -4,11 +4,11 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Place, python, said};
+use crate::harness::{PATIENCE, Place, python, said};
 use crate::up::Server;
 
 /// The one of the tests of Flight, which has Parquet too.
@@ -40,14 +40,14 @@ fn ask(server: &Server, format: &str, asked: &Value) -> BufReader<TcpStream> {
         if head.contains(" 200 ") {
             return answer;
         }
-        assert!(head.contains(" 503 ") && began.elapsed() < Duration::from_secs(60), "{head}");
+        assert!(head.contains(" 503 ") && began.elapsed() < PATIENCE, "{head}");
     }
 }
 
 fn ask_once(server: &Server, format: &str, asked: &Value) -> (String, BufReader<TcpStream>) {
     let body = asked.to_string();
     let mut stream = TcpStream::connect(server.address()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let head = format!(
         "POST /api/v1/sql?format={format} HTTP/1.0\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         server.address(),

@@ -2,10 +2,9 @@
 //! back: they open, let one request through to see, and close; and no row is lost meanwhile.
 
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
 
 use crate::endpoint::{Endpoint, Reply};
-use crate::harness::Place;
+use crate::harness::{Place, awaited};
 use crate::up::Server;
 
 /// What the other side is doing.
@@ -51,15 +50,11 @@ impl Side {
 
 /// Waits until the metrics have a line with this beginning and this value.
 fn shows(server: &Server, series: &str, wanted: impl Fn(f64) -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
+    awaited(&format!("{series} is so"), || {
         let metrics = server.get("/metrics").1;
         let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
-        if value.is_some_and(&wanted) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{series} never became so: {value:?}");
-    }
+        if value.is_some_and(&wanted) { Ok(()) } else { Err(format!("{value:?}")) }
+    });
 }
 
 /// Closed, open, half-open with one request only, and closed again, as it can be seen from outside.

@@ -4,11 +4,10 @@
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Place, Running, python, said, well};
+use crate::harness::{Place, Running, python, said, until, well};
 use crate::up::{Server, exchange};
 
 /// Pinned, so that the test is the same tomorrow. Of the server only what S3 needs.
@@ -31,11 +30,7 @@ impl S3 {
         let mut command = Command::new(python("s3", &PACKAGES));
         command.args(["-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", &port]);
         let process = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while TcpStream::connect(&address).is_err() {
-            assert!(Instant::now() < deadline, "the server does not start");
-            std::thread::yield_now();
-        }
+        until("the bucket's server has started", || TcpStream::connect(&address).is_ok());
         let (status, _, body) = exchange(&address, "PUT", "/weir", CLIENT, "").unwrap();
         assert_eq!(status, 200, "{body}");
         Self { _process: process, address }
@@ -162,12 +157,15 @@ fn old_rows_of_a_table_move_to_a_bucket_and_are_found_there() {
     };
     post("2001-01-01", 0);
     // Commits that recovery may go back behind stay here; each of these is one.
-    let (mut from, deadline) = (100, Instant::now() + Duration::from_secs(120));
-    while server.objects("cold/tables/old/").is_empty() {
-        assert!(Instant::now() < deadline, "nothing moves");
-        post("2001-01-02", from);
-        from += 100;
-    }
+    let mut from = 100;
+    until("something moves", || {
+        let moved = !server.objects("cold/tables/old/").is_empty();
+        if !moved {
+            post("2001-01-02", from);
+            from += 100;
+        }
+        moved
+    });
     let asked = "SELECT sum(n) FROM old WHERE ts < '2001-01-02'";
     assert_eq!(weir.sql(asked)["rows"][0][0], 4950);
     assert_eq!(weir.sql("SELECT count(*) FROM old")["rows"][0][0], u64::from(from));
@@ -244,13 +242,12 @@ fn with_its_state_in_a_bucket_only_a_run_that_is_killed_and_finds_the_newest_dam
     let snapshots = || server.objects("state/kept/");
     for _ in 0..3 {
         let (before, mut running) = (snapshots(), Running(start().unwrap()));
-        let deadline = Instant::now() + Duration::from_secs(60);
         // Killed some epochs later, if it has not come to its end by then.
         let mut seen = std::collections::BTreeSet::new();
-        while seen.len() < 3 && running.0.try_wait().unwrap().is_none() {
+        until("three epochs have come", || {
             seen.extend(snapshots().into_iter().filter(|name| !before.contains(name)));
-            assert!(Instant::now() < deadline, "no epoch comes: {before:?}");
-        }
+            seen.len() >= 3 || running.0.try_wait().unwrap().is_some()
+        });
         running.0.kill().unwrap();
         running.0.wait().unwrap();
         // The copies on this disk are gone: what is read of the state comes from the bucket.

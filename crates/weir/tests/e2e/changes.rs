@@ -5,7 +5,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::harness::{Place, said, well};
+use crate::harness::{Place, awaited, said, well};
 
 const PIPELINE: &str = "\
 name: changing
@@ -49,15 +49,12 @@ impl Story {
     fn until(&self, pipeline: &str, arguments: &[&str], rows: u64) {
         let file = self.file(pipeline);
         let mut child = self.place.run_command(&file, &[]).args(arguments).spawn().unwrap();
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-        loop {
+        awaited(&format!("{rows} rows are read"), || {
             let found = self.inspect();
-            if found.as_ref().is_some_and(|found| found["partitions"][0]["rows"] == rows) {
-                break;
-            }
-            assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
-            assert!(std::time::Instant::now() < deadline, "{rows} rows were waited for in vain: {found:?}");
-        }
+            let so = found.as_ref().is_some_and(|found| found["partitions"][0]["rows"] == rows);
+            assert!(so || child.try_wait().unwrap().is_none(), "it ended by itself");
+            if so { Ok(()) } else { Err(format!("{found:?}")) }
+        });
         let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
         assert!(interrupted.success());
         assert_eq!(child.wait().unwrap().code(), Some(130));

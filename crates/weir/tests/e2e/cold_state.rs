@@ -3,9 +3,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use crate::harness::{Place, copied};
+use crate::harness::{Place, awaited, copied, until};
 use crate::up::{Server, exchange};
 
 /// After a start nothing is in memory: what came before is in the files of the snapshot alone, until a row asks for it.
@@ -73,10 +72,7 @@ fn golden() -> (Place, PathBuf) {
         post(&server, &rows(number * IDS..(number + 1) * IDS));
         server.sql_becomes("SELECT count(*) FROM once", u64::from((number + 1) * IDS));
         // Rows are seen before they are committed: each post is to have an epoch of its own.
-        let began = Instant::now();
-        while epoch(&server) == before {
-            assert!(began.elapsed() < Duration::from_secs(30), "nothing is committed after epoch {before}");
-        }
+        until("the rows have an epoch", || epoch(&server) != before);
     }
     assert_eq!(server.stop("-TERM"), Some(0));
     (place, pipeline)
@@ -109,14 +105,10 @@ fn damage(data: &Path, which: Which, how: Damage) -> String {
 
 /// Waits until what is said of the pipelines contains `words`.
 fn is_said(server: &Server, words: &str) -> String {
-    let began = Instant::now();
-    loop {
+    awaited(&format!("{words} is said"), || {
         let said = server.get("/api/v1/pipelines").1;
-        if said.contains(words) {
-            return said;
-        }
-        assert!(began.elapsed() < Duration::from_secs(30), "{words} is never said: {said}");
-    }
+        if said.contains(words) { Ok(said) } else { Err(said) }
+    })
 }
 
 fn check((golden, pipeline): &(Place, PathBuf), which: Which, how: Damage, is_up: bool) {

@@ -4,10 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use crate::harness::{Place, copied, well};
-use crate::up::{Server, post_rows};
+use crate::harness::{Place, Running, awaited, copied, well};
+use crate::up::{Server, exchange, post_rows};
 
 const PIPELINE: &str = "\
 name: whole
@@ -48,6 +47,18 @@ enum Outcome {
     Refused(&'static str),
     /// It starts and answers; the pipeline stops, and says so with these words.
     Stopped(&'static str),
+}
+
+impl Outcome {
+    /// Whether it has come to this: by everything that was said, and by the rows that are found if it started.
+    fn is(self, said: &str, rows: Option<i64>) -> bool {
+        match self {
+            Whole => rows == Some(400) && said.contains("\"running\""),
+            Named(words) => rows.is_some_and(|rows| rows > 0) && said.contains(words),
+            Stopped(words) => rows == Some(400) && said.contains(words),
+            Refused(words) => rows.is_none() && said.contains(words),
+        }
+    }
 }
 
 use Damage::{Cut, Delete, Flip, Older, Zero};
@@ -178,68 +189,49 @@ fn damage(data: &Path, older: &Path, kind: &str, how: Damage) {
     fs::write(&file, bytes).unwrap();
 }
 
-/// What a start on `data` comes to: everything that was said, and the rows that were found, if it started.
-fn start(place: &Place, pipeline: &Path, data: &Path) -> (String, Option<i64>) {
+/// Starts on `data` and waits until it has come to what is `expected`. Returns everything that was said.
+fn start(place: &Place, pipeline: &Path, data: &Path, (case, expected): (&str, Outcome)) -> String {
     let said = place.path("said.txt");
     let mut command: Command = place.weir(&["up", "--listen", "127.0.0.1:0", "--data"]);
     command.arg(data).arg(pipeline).stdout(Stdio::null()).stderr(fs::File::create(&said).unwrap());
-    let mut process = crate::harness::Running(command.spawn().unwrap());
-    let began = Instant::now();
+    let mut process = Running(command.spawn().unwrap());
     let heard = || fs::read_to_string(&said).unwrap();
-    loop {
-        assert!(began.elapsed() < Duration::from_secs(60), "it neither starts nor ends: {}", heard());
-        if process.0.try_wait().unwrap().is_some() {
-            return (heard(), None);
-        }
-        if heard().contains("Weir is up") {
-            break;
-        }
-        std::thread::yield_now();
+    let ended = awaited(&format!("{case}: it starts or ends"), || {
+        let ended = process.0.try_wait().unwrap().is_some();
+        if ended || heard().contains("Weir is up") { Ok(ended) } else { Err(heard()) }
+    });
+    if ended {
+        let said = heard();
+        assert!(expected.is(&said, None), "{case}: expected {expected:?}, but it ended:\n{said}");
+        return said;
     }
     let address = heard().split("http://").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
-    // What a pipeline cannot do it says within its first second; what it can do shows in the rows.
-    let (mut rows, mut told) = (0, String::new());
-    let patience = Instant::now();
-    while patience.elapsed() < Duration::from_secs(8) {
+    let told = awaited(&format!("{case}: {expected:?}"), || {
         let body = r#"{"sql":"SELECT r.*, (SELECT count(*) FROM dead_letters WHERE payload LIKE '%e%') AS letters FROM rows r"}"#;
-        let (_, _, answer) = crate::up::exchange(&address, "POST", "/api/v1/sql", "application/json", body).unwrap();
+        let (_, _, answer) = exchange(&address, "POST", "/api/v1/sql", "application/json", body).unwrap();
+        let (_, _, pipelines) = exchange(&address, "GET", "/api/v1/pipelines", "text/plain", "").unwrap();
         let parsed: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
-        rows = parsed["row_count"].as_i64().unwrap_or(-1);
-        told = answer;
-        let (_, _, pipelines) = crate::up::exchange(&address, "GET", "/api/v1/pipelines", "text/plain", "").unwrap();
-        let settled =
-            pipelines.contains("\"running\"") && (rows == 400 || !told.contains("\"warnings\":[]") && rows > 0);
-        told.push_str(&pipelines);
-        if settled || pipelines.contains("\"failed\"") {
-            break;
-        }
-    }
+        let rows = parsed["row_count"].as_i64().unwrap_or(-1);
+        let said = heard() + &answer + &pipelines;
+        if expected.is(&said, Some(rows)) { Ok(answer + &pipelines) } else { Err(format!("{rows} rows and:\n{said}")) }
+    });
     Command::new("kill").args(["-TERM", &process.0.id().to_string()]).status().unwrap();
     let status = process.0.wait().unwrap();
-    assert!(status.success(), "{status}: {}", heard());
-    (heard() + &told, Some(rows))
+    assert!(status.success(), "{case}: {status}: {}", heard());
+    heard() + &told
 }
 
 #[test]
 fn every_kind_of_file_damaged_in_every_way_is_made_good_or_named() {
     let golden = Golden::new();
-    let mut wrong = Vec::new();
     for (kind, how, outcome) in CONTRACT {
         let place = Place::new();
         copied(&golden.place.path("golden"), &place.data());
         damage(&place.data(), &golden.place.path("older"), kind, how);
-        let (said, rows) = start(&place, &golden.pipeline, &place.data());
-        let fine = match outcome {
-            Whole => rows == Some(400),
-            Named(words) => rows.is_some_and(|rows| rows > 0) && said.contains(words),
-            Stopped(words) => rows == Some(400) && said.contains(words),
-            Refused(words) => rows.is_none() && said.contains(words),
-        };
-        if !fine || said.contains("panicked") {
-            wrong.push(format!("{kind}, {how:?}: expected {outcome:?}, got {rows:?} rows and:\n{said}\n"));
-        }
+        let case = format!("{kind}, {how:?}");
+        let said = start(&place, &golden.pipeline, &place.data(), (&case, outcome));
+        assert!(!said.contains("panicked"), "{case}: {said}");
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 const INDEXED: &str = "\

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::TcpListener;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 
 use crate::endpoint::{Endpoint, Reply};
-use crate::harness::{Place, Running, said, well};
+use crate::harness::{Place, Running, STOP_TIME_MAX, STOPS_SOON, awaited, said, well};
 use crate::up::Server;
 
 fn pipeline(name: &str, output: &str) -> String {
@@ -29,7 +29,7 @@ epoch: 100ms
 }
 
 fn webhook(url: &str) -> String {
-    format!("{{ http: {{ url: \"{url}\", batch: {{ rows: 50 }}, timeout: 5s }}, name: hook, retry: {{ max: 200ms }} }}")
+    format!("{{ http: {{ url: \"{url}\", batch: {{ rows: 50 }}, timeout: 1m }}, name: hook, retry: {{ max: 200ms }} }}")
 }
 
 fn numbers(count: u32) -> String {
@@ -133,7 +133,7 @@ fn a_dead_endpoint_holds_its_own_pipeline_only_and_gets_everything_once_it_is_ba
     let free = place.write("free.yaml", pipeline("free", "table: free"));
     let files = [held.to_str().unwrap(), free.to_str().unwrap()];
 
-    let server = Server::start(&place, &files);
+    let server = Server::start(&place, &[&files[..], &STOPS_SOON].concat());
     server.sql_becomes("SELECT count(*) FROM free", 500);
     let status = becomes(&server, "held", |status| status["waiting"].as_array().is_some_and(|list| !list.is_empty()));
     let waiting = &status["waiting"][0];
@@ -146,7 +146,7 @@ fn a_dead_endpoint_holds_its_own_pipeline_only_and_gets_everything_once_it_is_ba
     assert!(metrics.contains(series), "{metrics}");
     let asked = Instant::now();
     assert_eq!(server.stop("-TERM"), Some(0), "a clean end");
-    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < STOP_TIME_MAX, "{:?}", asked.elapsed());
 
     let server = Server::start(&place, &files);
     becomes(&server, "held", |status| !status["waiting"].as_array().unwrap().is_empty());
@@ -176,13 +176,9 @@ fn an_output_that_is_given_up_ends_the_run_and_the_next_one_loses_nothing() {
 
 /// Asks for the status of a pipeline until it is so.
 pub(crate) fn becomes(server: &Server, pipeline: &str, so: impl Fn(&Value) -> bool) -> Value {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
+    awaited(&format!("the status of {pipeline} is so"), || {
         let answer: Value = serde_json::from_str(&server.get("/api/v1/pipelines").1).unwrap();
         let status = answer["pipelines"].as_array().unwrap().iter().find(|status| status["name"] == pipeline).cloned();
-        match status {
-            Some(status) if so(&status) => return status,
-            status => assert!(Instant::now() < deadline, "it never became so: {status:?}"),
-        }
-    }
+        status.filter(&so).ok_or_else(|| answer.to_string())
+    })
 }

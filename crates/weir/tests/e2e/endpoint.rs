@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
 
 use serde_json::Value;
+
+use crate::harness::PATIENCE;
 
 /// What it does with a request.
 #[derive(Clone, Copy)]
@@ -82,7 +83,7 @@ impl Endpoint {
     /// Waits until so many requests were taken.
     pub(crate) fn wait_for(&self, requests: usize) {
         let taken = self.taken.requests.lock().unwrap();
-        let waited = self.taken.more.wait_timeout_while(taken, Duration::from_secs(60), |taken| taken.len() < requests);
+        let waited = self.taken.more.wait_timeout_while(taken, PATIENCE, |taken| taken.len() < requests);
         assert!(!waited.unwrap().1.timed_out(), "waited in vain for {requests} requests");
     }
 }

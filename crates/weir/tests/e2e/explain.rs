@@ -1,11 +1,10 @@
 //! `weir explain`: the plan, what a running pipeline waits for, and why an event was late.
 
 use std::fs;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Place, repository, said, well};
+use crate::harness::{Place, awaited, repository, said, well};
 use crate::up::Server;
 
 const PIPELINE: &str = r#"
@@ -60,14 +59,11 @@ fn a_running_pipeline_says_what_fires_next_and_why_an_event_was_late() {
         well(&output);
         serde_json::from_slice::<Value>(&output.stdout).unwrap()
     };
-    let started = Instant::now();
-    let running = loop {
+    let running = awaited("three rows are read and committed", || {
         let running = explain(&[])["running"].clone();
-        if running["outputs"][0]["balance"]["read"] == 3 && running["last_commit_at"].is_string() {
-            break running;
-        }
-        assert!(started.elapsed() < Duration::from_secs(30), "{running}");
-    };
+        let so = running["outputs"][0]["balance"]["read"] == 3 && running["last_commit_at"].is_string();
+        if so { Ok(running) } else { Err(running.to_string()) }
+    });
     let step = &running["steps"][0];
     assert_eq!(
         (step["name"].as_str(), step["next_window"]["end"].as_str(), step["open_rows"].as_u64()),
@@ -78,22 +74,18 @@ fn a_running_pipeline_says_what_fires_next_and_why_an_event_was_late() {
     let told = "next to fire: 2026-01-01T10:02:00Z to 2026-01-01T10:03:00Z; the watermark is 45s short of its end";
     assert!(said(&text).contains(told), "{}", said(&text));
 
-    let why = loop {
+    let event = awaited("the late row is in its table", || {
         let rows = server.sql("SELECT source_file, source_offset FROM late_events");
         let row = &rows["rows"][0];
-        if let (Some(file), Some(offset)) = (row[0].as_str(), row[1].as_i64()) {
-            let event = format!("{file}:{offset}");
-            let file = pipeline.to_str().unwrap();
-            let output = place
-                .weir(&["explain", file, "--format", "json", "--why-late", &event, "--data"])
-                .arg(place.data())
-                .output()
-                .unwrap();
-            well(&output);
-            break serde_json::from_slice::<Value>(&output.stdout).unwrap();
+        match (row[0].as_str(), row[1].as_i64()) {
+            (Some(file), Some(offset)) => Ok(format!("{file}:{offset}")),
+            _ => Err(rows.to_string()),
         }
-        assert!(started.elapsed() < Duration::from_secs(60), "{rows}");
-    };
+    });
+    let mut command = place.weir(&["explain", pipeline.to_str().unwrap(), "--format", "json", "--why-late", &event]);
+    let output = command.arg("--data").arg(place.data()).output().unwrap();
+    well(&output);
+    let why = serde_json::from_slice::<Value>(&output.stdout).unwrap();
     assert_eq!(
         (why["outcome"].as_str(), why["late_by_ms"].as_i64(), why["lateness_enough_ms"].as_i64()),
         (Some("late"), Some(105_000), Some(75_000)),

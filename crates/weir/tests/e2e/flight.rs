@@ -1,11 +1,10 @@
 //! Clients of Arrow Flight SQL: an ADBC driver asks the tables of a running server.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use crate::harness::{Place, python, said};
+use crate::harness::{PATIENCE, Place, python, said};
 use crate::up::Server;
 
 /// Pinned, so that the test is the same tomorrow.
@@ -185,15 +184,21 @@ wrong("SELECT 1 / (n - n) FROM logs", dbapi.Error, "by zero")
 assert cursor.execute("SELECT 7 AS seven") is not None and cursor.fetchone() == (7,)
 
 slow = ("SELECT count(*) AS c FROM logs a, logs b, logs c, logs d WHERE a.n + b.n + c.n + d.n = 3")
-began = time.monotonic()
-threading.Timer(0.5, cursor.adbc_cancel).start()
+over = threading.Event()
+def cancel():
+    # Again and again: it may not have begun yet.
+    while not over.wait(0.2):
+        cursor.adbc_cancel()
+cancelling = threading.Thread(target=cancel)
+cancelling.start()
 try:
     cursor.execute(slow)
     cursor.fetchall()
     raise SystemExit("it was not cancelled")
 except dbapi.Error as error:
     assert "ancel" in str(error), error
-assert time.monotonic() - began < 15
+over.set()
+cancelling.join()
 
 # Answers that nobody reads to the end give their turns back.
 for _ in range(6):
@@ -211,7 +216,10 @@ fn a_client_of_plain_flight_lists_actions_reads_schemas_and_cancels_by_ticket() 
     let stage = stage();
     stage.script(
         r#"
+import signal
 import pyarrow.flight as fl
+# The client takes every cancellation for one from the keyboard, and interrupts whatever the main thread is at.
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 def packed(number, content):
     length, out = len(content), bytes([number << 3 | 2])
     while length > 127:
@@ -243,12 +251,9 @@ asking = threading.Thread(target=ask)
 asking.start()
 began = time.monotonic()
 while cancel(info) != CANCELLED:
-    assert time.monotonic() - began < 20
+    assert asking.is_alive() and time.monotonic() - began < 300, outcome
     time.sleep(0.05)
-try:
-    asking.join(20)
-except KeyboardInterrupt:  # the client takes every cancellation for one from the keyboard
-    asking.join(20)
+asking.join(300)
 assert outcome and "cancelled" in str(outcome[0]), outcome
 
 for wrong in (fl.FlightDescriptor.for_command(b"noise"), fl.FlightDescriptor.for_path("logs")):
@@ -266,7 +271,7 @@ fn whoever_speaks_no_grpc_or_goes_silent_harms_nobody() {
     let stage = stage();
     let open = |bytes: &[u8]| {
         let mut client = TcpStream::connect(&stage.address).unwrap();
-        client.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
         client.write_all(bytes).unwrap();
         client
     };
@@ -277,11 +282,11 @@ fn whoever_speaks_no_grpc_or_goes_silent_harms_nobody() {
     let silent: Vec<TcpStream> = (0..50).map(|_| open(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")).collect();
     stage.script("cursor.execute('SELECT count(*) FROM logs')\nassert cursor.fetchone() == (60000,)");
     // Those who never say what they want are let go after the time for a head.
-    let began = Instant::now();
     for mut client in silent {
         let mut said = Vec::new();
-        let _closed = client.read_to_end(&mut said);
+        // A connection that was reset is closed too; one that nobody closes is not.
+        let closed = client.read_to_end(&mut said).map_err(|error| error.kind());
+        assert!(!matches!(closed, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)), "{closed:?}");
     }
-    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
     assert_eq!(stage.server.stop("-TERM"), Some(0));
 }

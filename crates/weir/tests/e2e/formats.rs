@@ -135,7 +135,7 @@ async fn two_versions_of_avro_written_by_python_are_one_table_and_what_fits_no_s
         "out.yaml",
         format!(
             "name: out\nsources:\n  orders:\n    kafka: {{ brokers: [{brokers:?}], topics: [orders-avro], follow: false }}\n    \
-             format: {{ avro: {{ registry: {{ urls: [{url:?}], wait: 500ms }} }} }}\noutputs:\n  \
+             format: {{ avro: {{ registry: {{ urls: [{url:?}], wait: 5s }} }} }}\noutputs:\n  \
              - kafka: {{ brokers: [{brokers:?}], topic: out-avro, key: id, \
              format: {{ avro: {{ name: shop.Order, registry: {{ urls: [{url:?}] }} }} }} }}\n  \
              - kafka: {{ brokers: [{brokers:?}], topic: out-protobuf, key: id, \

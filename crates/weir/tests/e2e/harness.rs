@@ -4,9 +4,32 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// How long an event that must come is awaited: longer than the slowest machine needs, so that only what never comes fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
+/// Between two looks at something that tells nobody of its changes.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// Looks again and again until there is what is awaited; a failure says what that is, and what was seen instead.
+pub(crate) fn awaited<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let began = Instant::now();
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(seen) => assert!(began.elapsed() < PATIENCE, "waited in vain until {what}: {seen}"),
+        }
+        std::thread::park_timeout(LOOK_EVERY);
+    }
+}
+
+/// Looks again and again until it is so.
+pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
+    awaited(what, || if so() { Ok(()) } else { Err("it is not".to_owned()) });
+}
 
 /// The checkout.
 pub(crate) fn repository() -> PathBuf {
@@ -85,6 +108,8 @@ impl Place {
                 command.env_remove(name);
             }
         }
+        // A slow machine is no reason to leave the last commit out.
+        command.env("WEIR_STOP_WITHIN", format!("{}s", PATIENCE.as_secs()));
         command
     }
 
@@ -139,6 +164,11 @@ pub(crate) fn well(output: &Output) {
 pub(crate) fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
+
+/// What a server is told that has to stop although an output or a client hangs.
+pub(crate) const STOPS_SOON: [&str; 2] = ["--stop-within", "5s"];
+/// How long such a stop takes at most on a machine that has much else to do; without a bound it would take minutes.
+pub(crate) const STOP_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// A process that is gone at the end of the test, however it ends.
 pub(crate) struct Running(pub(crate) Child);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Place, Running, paths, said, well};
+use crate::harness::{Place, Running, paths, said, until, well};
 
 /// How many kills the test waits for.
 const KILLS: u32 = 20;
@@ -127,7 +127,7 @@ fn interrupted_it_commits_what_it_has_taken_and_the_next_run_goes_on() {
     let settings = [paths("sources.logs.file.paths", &[&logs])];
     let mut command = place.run_command(&pipeline, &settings);
     let mut running = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-    wait_until("every row is stored", || {
+    until("every row is stored", || {
         place.data().join("catalog.sqlite").exists() && rows_stored(&place) == Some(i64::try_from(ROWS).unwrap())
     });
     let interrupted = std::process::Command::new("kill").args(["-INT", &running.0.id().to_string()]).status().unwrap();
@@ -147,12 +147,4 @@ fn rows_stored(place: &Place) -> Option<i64> {
         .output()
         .unwrap();
     String::from_utf8(output.stdout).unwrap().lines().nth(1)?.parse().ok()
-}
-
-/// Asks again and again until it is so; asking starts a process each time, which is pause enough.
-fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(60);
-    while !so() {
-        assert!(std::time::Instant::now() < deadline, "waited in vain until {what}");
-    }
 }

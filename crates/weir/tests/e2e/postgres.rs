@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use crate::harness::{Place, jar, python, said};
 use crate::up::Server;
@@ -256,9 +255,7 @@ fn whoever_speaks_otherwise_or_goes_silent_or_leaves_harms_nobody() {
         let mut greeting = [0; 64];
         assert!(leaver.read(&mut greeting).unwrap() > 0);
     }
-    let began = Instant::now();
     assert_eq!(stage.told("SELECT 1 AS one"), "one\n1\n(1 row)\n");
-    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 
     let mut liar = open(startup);
     liar.write_all(b"Q\xff\xff\xff\xff").unwrap();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Place, Running, repository, said, well};
+use crate::harness::{Place, Running, awaited, repository, said, until, well};
 use crate::up::{Server, post_rows};
 
 /// One kind of window after the other, over the same rows, and the rows themselves.
@@ -194,10 +194,10 @@ fn what_is_still_open_is_refused_and_the_pipeline_goes_on_as_if_nothing_had_happ
     let followed = place.write("p.yaml", PIPELINE.replace("follow: false", "follow: true"));
     let mut child =
         Running(place.run_command(&followed, &[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !place.data().join("catalog.sqlite").exists() || count(&place, "raw") != Some(4_000) {
-        assert!(Instant::now() < deadline && child.0.try_wait().unwrap().is_none(), "half of it is read");
-    }
+    until("half of it is read", || {
+        assert!(child.0.try_wait().unwrap().is_none(), "it ended by itself");
+        place.data().join("catalog.sqlite").exists() && count(&place, "raw") == Some(4_000)
+    });
     // It is up, and stays up.
     let said = refusal(&place, &["--to", "2030-01-01T00:00:00Z"]);
     assert!(said.contains("a replay is possible up to 20"), "{said}");
@@ -238,16 +238,12 @@ epoch: 100ms
 
 /// Waits until so many rows of the pipeline are committed.
 fn committed(place: &Place, rows: u64) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
+    awaited(&format!("{rows} rows are committed"), || {
         let mut inspect = place.weir(&["state", "inspect", "posted", "--format", "json", "--data"]);
         let said = inspect.arg(place.data()).output().unwrap().stdout;
         let found: Value = serde_json::from_slice(&said).unwrap_or_default();
-        if found["partitions"][0]["rows"] == rows {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{rows} rows were waited for in vain: {found}");
-    }
+        if found["partitions"][0]["rows"] == rows { Ok(()) } else { Err(found.to_string()) }
+    });
 }
 
 #[test]

@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 use weir_kafka_broker::{Cluster, Isolation};
 
 use crate::delivery::becomes;
 use crate::endpoint::{Endpoint, Reply};
-use crate::harness::Place;
+use crate::harness::{PATIENCE, Place, STOP_TIME_MAX, STOPS_SOON, until};
 use crate::up::Server;
 
 /// A gate that is closed until it is opened, and knows how many have come to it.
@@ -38,7 +38,7 @@ impl Gate {
 
     fn wait_until_somebody_has_come(&self) {
         let now = self.now.lock().unwrap();
-        let waited = self.changed.wait_timeout_while(now, Duration::from_secs(60), |now| now.1 == 0);
+        let waited = self.changed.wait_timeout_while(now, PATIENCE, |now| now.1 == 0);
         assert!(!waited.unwrap().1.timed_out(), "nobody has come");
     }
 
@@ -109,13 +109,6 @@ fn files(place: &Place, output: &str) -> [String; 2] {
     [written("slow", output), written("fast", "table: fast")].map(|path| path.display().to_string())
 }
 
-fn until(what: &str, mut so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while !so() {
-        assert!(Instant::now() < deadline, "it was waited in vain until {what}");
-    }
-}
-
 #[test]
 fn an_endpoint_that_never_answers_holds_its_own_pipeline_up_to_the_source_and_nobody_else() {
     let (place, gate) = (Place::new(), Arc::new(Gate::default()));
@@ -128,7 +121,7 @@ fn an_endpoint_that_never_answers_holds_its_own_pipeline_up_to_the_source_and_no
     });
     let files = files(&place, &format!("{{ http: {{ url: \"{}\", timeout: 5m }}, name: hook }}", endpoint.url()));
     let files = files.each_ref().map(String::as_str);
-    let server = Server::start(&place, &files);
+    let server = Server::start(&place, &[&files[..], &STOPS_SOON].concat());
     post(&server, "slow", (0, 1), ROW_BYTES);
     gate.wait_until_somebody_has_come();
     let all = goes_on_beside(&server, 1);
@@ -137,7 +130,7 @@ fn an_endpoint_that_never_answers_holds_its_own_pipeline_up_to_the_source_and_no
     waits(&server);
     let asked = Instant::now();
     assert_eq!(server.stop("-TERM"), Some(0), "it can be stopped all the same");
-    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < STOP_TIME_MAX, "{:?}", asked.elapsed());
 
     let server = Server::start(&place, &files);
     gate.open();

@@ -4,12 +4,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use weir_kafka_broker::{Cluster, Isolation};
 
-use crate::harness::{Place, Running, said, well};
+use crate::harness::{Place, Running, said, until, well};
 
 /// Ways to damage a file of rows; nothing: the file is gone.
 fn damages(sound: &[u8]) -> Vec<(&'static str, Option<Vec<u8>>)> {
@@ -108,11 +107,11 @@ async fn rows_for_kafka_that_are_committed_and_not_sent_yet_are_sent_once_or_nam
             Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
         };
         let mut running = run();
-        wait_until("the first rows are sent", || sent() == 50);
+        until("the first rows are sent", || sent() == 50);
         // The broker goes, more is committed, and Weir is killed.
         kafka.node(1).kill();
         place.write("in.ndjson", (0..80).map(row).collect::<String>());
-        wait_until("the next rows are committed", || read_to(&place) == 80);
+        until("the next rows are committed", || read_to(&place) == 80);
         running.0.kill().unwrap();
         running.0.wait().unwrap();
         kafka.node(1).start().expect("it starts again");
@@ -145,11 +144,4 @@ fn read_to(place: &Place) -> u64 {
         place.weir(&["state", "inspect", "sent", "--format", "json", "--data"]).arg(place.data()).output().unwrap();
     let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     found["partitions"][0]["rows"].as_u64().unwrap_or(0)
-}
-
-fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(90);
-    while !so() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-    }
 }

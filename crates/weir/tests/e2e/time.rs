@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Place, said, well};
+use crate::harness::{Place, said, until, well};
 use crate::up::Server;
 
 /// The second `n` of the day as a record.
@@ -68,20 +68,14 @@ fn a_file_that_is_too_far_ahead_waits_until_the_others_have_come_closer() {
         let all = status["partitions"].as_array().unwrap().clone();
         all.into_iter().find(|one| one["origin"].as_str().unwrap().ends_with(end)).unwrap_or_default()
     };
-    let until = |what: &str, holds: &dyn Fn() -> bool| {
-        let started = Instant::now();
-        while !holds() {
-            assert!(started.elapsed() < Duration::from_secs(30), "{what}: {}", partition("fast.ndjson"));
-        }
-    };
-    until("the fast file is paused", &|| partition("fast.ndjson")["state"] == "paused");
+    until("the fast file is paused", || partition("fast.ndjson")["state"] == "paused");
     let read = partition("fast.ndjson")["rows"].as_u64().unwrap();
     assert!(read < u64::from(2 * seconds), "{read} rows were read of the file that waits");
     // What the slow file was waiting for.
     let more: String = (1..seconds).step_by(60).map(|second| row(second, "\"k\":\"slow\"")).collect();
     let mut slow = std::fs::OpenOptions::new().append(true).open(place.path("in/slow.ndjson")).unwrap();
     slow.write_all(more.as_bytes()).unwrap();
-    until("all is read", &|| {
+    until("all is read", || {
         partition("fast.ndjson")["rows"] == 2 * seconds && partition("slow.ndjson")["rows"] == 1 + seconds / 60
     });
     assert_eq!(server.stop("-TERM"), Some(0));

@@ -5,13 +5,10 @@ use std::io::Write;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::harness::{Place, said};
+use crate::harness::{Place, STOP_TIME_MAX, STOPS_SOON, awaited, said, until};
 use crate::up::{Server, exchange, post_rows};
-
-/// The longest that a stop may take.
-const STOP_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// What clients have sent, a number per row, and whether it was acknowledged.
 #[derive(Clone, Default)]
@@ -55,7 +52,7 @@ impl Load {
 #[test]
 fn told_to_stop_under_load_it_ends_within_five_seconds_and_keeps_every_row_it_acknowledged() {
     let place = Place::new();
-    let server = Server::start(&place, &[]);
+    let server = Server::start(&place, &STOPS_SOON);
     let (load, clients) = Load::start(server.address(), 4);
     server_has(&server, 300);
     let began = Instant::now();
@@ -78,17 +75,13 @@ fn told_to_stop_under_load_it_ends_within_five_seconds_and_keeps_every_row_it_ac
 
 /// Waits until at least `rows` rows are stored.
 fn server_has(server: &Server, rows: u64) {
-    let began = Instant::now();
     let body = r#"{"sql":"SELECT count(*) FROM logs"}"#;
-    loop {
+    awaited(&format!("{rows} rows are stored"), || {
         // There is no table before the first rows.
         let (status, answer) = server.send("POST", "/api/v1/sql", "application/json", body);
-        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
-        if status == 200 && answer["rows"][0][0].as_u64().unwrap() >= rows {
-            return;
-        }
-        assert!(began.elapsed() < Duration::from_secs(60), "{rows} rows never came");
-    }
+        let found: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
+        if status == 200 && found["rows"][0][0].as_u64() >= Some(rows) { Ok(()) } else { Err(answer) }
+    });
 }
 
 #[test]
@@ -136,15 +129,9 @@ fn on_a_full_disk_new_rows_are_refused_queries_are_answered_and_it_goes_on_by_it
         assert!(answer.contains("disk is full"), "{answer}");
     }
     assert!(server.sql("SELECT count(*) FROM logs")["rows"][0][0].as_u64().unwrap() >= 100, "queries are answered");
-    let began = Instant::now();
-    while server.get("/health/ready").0 != 503 {
-        assert!(began.elapsed() < Duration::from_secs(10), "the probe never says that it takes nothing");
-    }
+    until("the probe says that it takes nothing", || server.get("/health/ready").0 == 503);
     fs::remove_file(&filler).unwrap();
-    let began = Instant::now();
-    while post().0 != 200 {
-        assert!(began.elapsed() < Duration::from_secs(10), "it never takes rows again");
-    }
+    until("it takes rows again", || post().0 == 200);
     server.sql_becomes("SELECT count(*) FROM logs", 201);
     let counted = server.sql("SELECT count(DISTINCT n), min(n), max(n) FROM logs");
     assert_eq!(counted["rows"][0], serde_json::json!([201, -1, 199]));

@@ -3,9 +3,8 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use crate::harness::{Place, Running};
+use crate::harness::{Place, Running, awaited};
 
 /// A server of its own on a free port.
 pub(crate) struct Server {
@@ -81,16 +80,13 @@ impl Server {
     }
 
     /// Asks until the answer's only value is `wanted`.
-    pub(crate) fn sql_becomes(&self, sql: &str, wanted: u64) -> Duration {
-        let started = Instant::now();
-        loop {
-            let body = serde_json::json!({ "sql": sql }).to_string();
+    pub(crate) fn sql_becomes(&self, sql: &str, wanted: u64) {
+        let body = serde_json::json!({ "sql": sql }).to_string();
+        awaited(&format!("{sql} gives {wanted}"), || {
             let (status, answer) = self.send("POST", "/api/v1/sql", "application/json", &body);
-            if status == 200 && serde_json::from_str::<serde_json::Value>(&answer).unwrap()["rows"][0][0] == wanted {
-                return started.elapsed();
-            }
-            assert!(started.elapsed() < Duration::from_secs(30), "{sql} never gave {wanted}: {answer}");
-        }
+            let found = serde_json::from_str::<serde_json::Value>(&answer).unwrap_or_default();
+            if status == 200 && found["rows"][0][0] == wanted { Ok(()) } else { Err(answer) }
+        });
     }
 
     pub(crate) fn stop(mut self, signal: &str) -> Option<i32> {
@@ -236,16 +232,12 @@ fn probes_metrics_and_the_page_answer() {
     assert!(verdict.status.success(), "{}", String::from_utf8_lossy(&verdict.stdout));
 
     // The board is brought up to date several times a second, so it is asked until it is.
-    let started = Instant::now();
-    loop {
+    awaited("three results are in the balance", || {
         let pipelines: serde_json::Value = serde_json::from_str(&server.get("/api/v1/pipelines").1).unwrap();
         let output = &pipelines["pipelines"][0]["outputs"][0];
         assert_eq!(output["holds"], true, "{pipelines}");
-        if output["balance"]["results"] == 3 {
-            break;
-        }
-        assert!(started.elapsed() < Duration::from_secs(30), "{pipelines}");
-    }
+        if output["balance"]["results"] == 3 { Ok(()) } else { Err(pipelines.to_string()) }
+    });
 }
 
 #[test]
