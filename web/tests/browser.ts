@@ -20,7 +20,7 @@ export interface Visit { page: Page; problems: string[]; close: () => Promise<vo
 export async function visit(browser: Browser, url: string, path = '', options: BrowserContextOptions = {}, prepare?: (page: Page) => Promise<unknown>): Promise<Visit> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(60_000);
   const problems: string[] = [];
   page.on('pageerror', (error) => problems.push(`error: ${error.message}`));
   page.on('console', (message) => {
@@ -40,7 +40,7 @@ export const rows = (page: Page) => page.locator('[data-row]');
 export const total = async (page: Page) => Number((await page.locator('.total b').innerText()).replaceAll(',', ''));
 
 /** Waits until `probe` gives something true, and returns it. */
-export async function until<T>(probe: () => Promise<T>, what: string, patience_ms = 8000): Promise<T> {
+export async function until<T>(probe: () => Promise<T>, what: string, patience_ms = 60_000): Promise<T> {
   const end = Date.now() + patience_ms;
   for (;;) {
     const found = await probe();

@@ -10,6 +10,10 @@ use crate::shell::Outcome;
 
 /// Between two looks at whether a process has ended.
 const LOOK: Duration = Duration::from_millis(5);
+/// How long an answer is waited for; a server that takes longer counts as one that gives none.
+const ANSWER: Duration = Duration::from_secs(60);
+/// How long the last commit may take where a slow machine, or strace, slows it down.
+const STOP_WITHIN: &str = "120s";
 
 /// A server that is killed when it is dropped, also one that something else has started.
 pub(super) struct Server {
@@ -36,7 +40,7 @@ impl Server {
     pub(super) fn command(weir: &Path, data: &Path, pipelines: &[&Path]) -> Command {
         let mut command = Command::new(weir);
         command.args(["up", "--listen", "127.0.0.1:0", "--log", "error", "--data"]).arg(data).args(pipelines);
-        command.stdin(Stdio::null());
+        command.env("WEIR_STOP_WITHIN", STOP_WITHIN).stdin(Stdio::null());
         command
     }
 
@@ -136,7 +140,7 @@ pub(super) fn count(address: &str, table: &str) -> Option<u64> {
 
 fn exchange(address: &str, path: &str, content_type: &str, body: &str) -> std::io::Result<String> {
     let mut socket = TcpStream::connect(address)?;
-    socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+    socket.set_read_timeout(Some(ANSWER))?;
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\
          Connection: close\r\n\r\n",

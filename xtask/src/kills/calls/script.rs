@@ -22,7 +22,7 @@ const POSTS: u64 = 12;
 /// A record that no step can take; there is one behind the rows of every window.
 const LETTER: &str = "{\"ts\":\"never\",\"n\":-1}\n";
 /// For how long stored rows are waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two questions.
 const PAUSE: Duration = Duration::from_millis(20);
 /// What strace is told to send.
