@@ -51,6 +51,13 @@ pub struct Job {
     pub share: Option<Share>,
 }
 
+impl Job {
+    /// All outputs: those of the plan in its order, then where late rows go, then where rejected records go.
+    pub fn all_outputs(&self) -> impl Iterator<Item = &JobOutput> {
+        self.outputs.iter().chain([&self.late, &self.dead_letters])
+    }
+}
+
 /// A source of a job.
 #[derive(Clone, Debug)]
 pub struct JobSource {

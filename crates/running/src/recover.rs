@@ -171,7 +171,7 @@ impl GoingBack<'_> {
     /// after a crash; from then on sinks roll forward to what it says, as after every commit.
     async fn go(&self, older: &[KeptCommit], damage: &[(Epoch, String)]) -> SeamResult<Committed> {
         let (mut prepared, mut again) = (BTreeMap::new(), Vec::new());
-        for output in self.outputs() {
+        for output in self.job.all_outputs() {
             match self.taken_back(output).await? {
                 Some(back) => prepared.extend(back.map(|back| (output.name.clone(), back))),
                 None => again.push(output),
@@ -188,10 +188,6 @@ impl GoingBack<'_> {
         self.tell(&again, damage);
         self.set_aside(older);
         Ok(commit)
-    }
-
-    fn outputs(&self) -> impl Iterator<Item = &JobOutput> {
-        self.job.outputs.iter().chain([&self.job.late, &self.job.dead_letters])
     }
 
     fn newest(&self) -> &KeptCommit {

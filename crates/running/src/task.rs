@@ -90,7 +90,7 @@ impl Task {
         shared.snapshots.place(&job.plan.pipeline, job.snapshots.as_ref())?;
         let Start { ledger, committed, engine } = Start::find(job, shared, handle, stopping).await?;
         let (mut outlets, mut rejected) = (Vec::new(), Vec::new());
-        for output in job.outputs.iter().chain([&job.late, &job.dead_letters]) {
+        for output in job.all_outputs() {
             let prepared = committed.as_ref().and_then(|committed| committed.prepared.get(&output.name));
             let mut outlet = Outlet::open(output, shared, prepared, handle, stopping)?;
             outlet.keep_only(output, job.rerun.as_ref().and_then(|rerun| rerun.span));

@@ -129,7 +129,7 @@ impl Memory {
     pub(crate) fn store(&self, jobs: &[Job]) -> Result<StoreConfig, Failure> {
         let config = StoreConfig::default();
         let is_table = |output: &OutputConfig| matches!(output, OutputConfig::Table(_));
-        let outputs = jobs.iter().flat_map(|job| job.outputs.iter().chain([&job.late, &job.dead_letters]));
+        let outputs = jobs.iter().flat_map(Job::all_outputs);
         let tables = outputs.filter(|output| is_table(&output.output)).count().max(1) as u64;
         let each = self.sixteenths(2) / tables;
         if each < ROWS_LEAST {

@@ -26,7 +26,7 @@ pub(crate) fn settle<'a>(store: &Store, jobs: impl IntoIterator<Item = &'a Job>)
 
 /// The options of each bucket, its keys among them.
 fn keys(jobs: &[&Job]) -> BTreeMap<String, BTreeMap<String, Secret>> {
-    let outputs = jobs.iter().flat_map(|job| job.outputs.iter().chain([&job.late, &job.dead_letters]));
+    let outputs = jobs.iter().flat_map(|job| job.all_outputs());
     let tables = outputs.filter_map(|output| match &output.output {
         OutputConfig::Table(table) => Some(table),
         OutputConfig::File(_) | OutputConfig::Stdout(_) | OutputConfig::Kafka(_) | OutputConfig::Http(_) => None,
@@ -37,7 +37,7 @@ fn keys(jobs: &[&Job]) -> BTreeMap<String, BTreeMap<String, Secret>> {
 fn chosen<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> SeamResult<BTreeMap<String, TableSettings>> {
     let mut chosen: BTreeMap<String, (String, TableSettings)> = BTreeMap::new();
     for job in jobs {
-        for output in job.outputs.iter().chain([&job.late, &job.dead_letters]) {
+        for output in job.all_outputs() {
             let OutputConfig::Table(table) = &output.output else { continue };
             let (who, settings) = (format!("{}, output {}", job.plan.pipeline, output.name), table.settings());
             match chosen.get(&table.name) {

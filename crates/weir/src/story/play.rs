@@ -8,7 +8,7 @@ use weir_sql::SqlCompiler;
 
 use super::compare::Comparison;
 use super::rows::Row;
-use super::scene::{Form, Look, Scene, Story, Subject, Wanted, What, outputs};
+use super::scene::{Form, Look, Scene, Story, Subject, Wanted, What};
 use super::stage::{Act, Cut, Shown, Stage, latest_time};
 use crate::plan::Job;
 
@@ -225,7 +225,7 @@ impl Narrator<'_> {
             What::Act(_) => None,
         });
         let looks: Vec<Subject> = looks.flatten().map(|look| look.subject).collect();
-        let names: Vec<String> = outputs(self.job).map(|output| output.name.clone()).collect();
+        let names: Vec<String> = self.job.all_outputs().map(|output| output.name.clone()).collect();
         let line = story.scenes.last().map_or(story.line, |scene| scene.line);
         for (output, name) in names.into_iter().enumerate() {
             if output < own && !looks.contains(&Subject::Rows(output)) {
@@ -319,7 +319,7 @@ fn outcome(
         }
         stage.act(act)?;
     }
-    let rows = outputs(job).zip(stage.shown()).map(|(output, shown)| (output.name.clone(), meanings(shown)));
+    let rows = job.all_outputs().zip(stage.shown()).map(|(output, shown)| (output.name.clone(), meanings(shown)));
     let balances = job.outputs.iter().zip(stage.balances());
     let balances =
         balances.map(|(output, balance)| (format!("balance of {}", output.name), vec![format!("{balance:?}")]));

@@ -13,7 +13,7 @@ use super::cell::Cell;
 use super::script::{Expected, InOrder, Lines, PlaceMap, Records, Script, Step};
 use super::stage::Act;
 use super::table::{Table, Written};
-use crate::plan::{Job, JobOutput};
+use crate::plan::Job;
 
 /// The largest file that a step may read records from.
 const RECORDS_FILE_BYTES_MAX: u64 = 64 << 20;
@@ -112,11 +112,6 @@ pub(super) fn resolve(
         resolver.wrong.push(document.error_at_keys(&["stories"], true, "there are no stories in this file"));
     }
     if resolver.wrong.is_empty() { Ok(stories) } else { Err(resolver.wrong) }
-}
-
-/// Every output in the order in which a stage counts them: late rows and dead letters come last.
-pub(super) fn outputs(job: &Job) -> impl Iterator<Item = &JobOutput> {
-    job.outputs.iter().chain([&job.late, &job.dead_letters])
 }
 
 struct Resolver<'a> {
@@ -261,13 +256,13 @@ impl Resolver<'_> {
         let mut looks = Vec::new();
         for (name, expected) in &expectations.0 {
             let keys: Vec<&str> = keys.iter().copied().chain([name.as_str()]).collect();
-            let output = outputs(self.job).position(|output| output.name == *name);
+            let output = self.job.all_outputs().position(|output| output.name == *name);
             match (name.as_str(), output) {
                 (_, Some(output)) => looks.extend(self.rows(output, name, expected, &keys)),
                 (BALANCE, None) => looks.extend(self.balances(expected, &keys)),
                 (WATERMARK, None) => looks.extend(self.watermark(expected, &keys)),
                 (_, None) => {
-                    let names = outputs(self.job).map(|output| output.name.as_str()).chain([BALANCE, WATERMARK]);
+                    let names = self.job.all_outputs().map(|output| output.name.as_str()).chain([BALANCE, WATERMARK]);
                     let message = format!("the pipeline has no output `{name}`");
                     self.wrong.push(self.document.error_at_keys(&keys, true, message).allowing(name, names));
                 }

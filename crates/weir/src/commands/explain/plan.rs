@@ -43,7 +43,7 @@ pub(super) fn describe(loaded: &Loaded) -> (String, Value) {
     output_lines("late rows", &job.late, &mut text);
     output_lines("dead letters", &job.dead_letters, &mut text);
     let promised: Vec<(Guarantee, &str)> =
-        outputs(job).map(|output| (output.output.guarantee(), why(&output.output))).collect();
+        job.all_outputs().map(|output| (output.output.guarantee(), why(&output.output))).collect();
     for (index, (guarantee, why)) in promised.iter().enumerate().filter(|(index, it)| !promised[..*index].contains(it))
     {
         let _ = writeln!(text, "     {} {guarantee}: {why}", if index == 0 { "why" } else { "and" });
@@ -54,11 +54,6 @@ pub(super) fn describe(loaded: &Loaded) -> (String, Value) {
     }
     let text = loaded.document.redact(&text);
     (text, as_json(loaded, &columns))
-}
-
-/// The outputs, then where late rows and dead letters go.
-fn outputs(job: &Job) -> impl Iterator<Item = &JobOutput> {
-    job.outputs.iter().chain([&job.late, &job.dead_letters])
 }
 
 fn sources(job: &Job, text: &mut String) {
