@@ -100,6 +100,8 @@ pub(crate) struct Scanned {
     pub(crate) blocks_read: usize,
     /// Rows that the shapes of texts leave, where they say which.
     pub(crate) picked: Option<u64>,
+    /// Of these, rows of which nothing is wanted but how many they are.
+    pub(crate) counted: u64,
     /// The index was not asked: the conditions say nothing that it knows.
     pub(crate) is_plain: bool,
     /// Indexes that could not be asked.
@@ -132,7 +134,9 @@ impl std::fmt::Display for Scanned {
         if self.by_time > 0 {
             write!(f, "; {} skipped by time", self.by_time)?;
         }
-        if let Some(rows) = self.picked {
+        if self.counted > 0 {
+            write!(f, "; {} skipped by the search index, which knows {} rows", self.by_index, self.counted)?;
+        } else if let Some(rows) = self.picked {
             write!(f, "; {} skipped by the search index, which leaves {rows} rows", self.by_index)?;
         } else if self.is_plain {
             write!(f, "; no condition that the search index knows")?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -22,7 +23,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::scalar::ScalarValue;
-use weir_store::{Blocks, IndexFault};
+use weir_store::{BLOCK_ROWS, Blocks, IndexFault};
 
 use crate::indexes::{Indexes, Scanned, Scans};
 use crate::needle::Wanted;
@@ -101,8 +102,12 @@ impl TableProvider for ScannedTable {
         let passes = |segment: &&Segment| bounds.is_none_or(|bounds| bounds.may_pass(segment.time_range));
         let mut segments: Vec<&Segment> = self.table.segments.iter().filter(passes).collect();
         segments.sort_by_key(|segment| std::cmp::Reverse(segment.time_range.map(|(_, max)| max)));
-        let segments = self.with_matches(&segments, filters);
-        let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::with_capacity(2);
+        let is_counted = filters.is_empty() && projection.is_some_and(Vec::is_empty);
+        let (segments, counted) = self.with_matches(&segments, filters, is_counted);
+        let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::with_capacity(3);
+        if counted > 0 {
+            parts.push(self.rows_without_columns(counted, limit)?);
+        }
         if !self.table.fresh.is_empty() {
             let fresh = MemorySourceConfig::try_new(
                 std::slice::from_ref(&self.table.fresh),
@@ -126,8 +131,9 @@ impl TableProvider for ScannedTable {
 }
 
 impl ScannedTable {
-    /// What the search indexes leave of `segments`, and tells [`Scans`] about it.
-    fn with_matches<'a>(&self, segments: &[&'a Segment], filters: &[Expr]) -> Vec<Part<'a>> {
+    /// What the search indexes leave of `segments`, and tells [`Scans`] about it. When rows are only counted, those that were
+    /// picked are not left but counted.
+    fn with_matches<'a>(&self, segments: &[&'a Segment], filters: &[Expr], is_counted: bool) -> (Vec<Part<'a>>, u64) {
         let wanted = Wanted::of(filters);
         let mut scanned = Scanned {
             table: self.name.clone(),
@@ -141,8 +147,10 @@ impl ScannedTable {
         for &segment in segments {
             let picked = self.picked.as_ref().and_then(|picked| picked.get(&segment.path));
             if let Some(rows) = picked {
-                scanned.picked = Some(scanned.picked.unwrap_or(0) + rows.row_count() as u64);
-                if !rows.selects_any() {
+                let count = rows.row_count() as u64;
+                scanned.picked = Some(scanned.picked.unwrap_or(0) + count);
+                scanned.counted += if is_counted { count } else { 0 };
+                if is_counted || count == 0 {
                     scanned.by_index += 1;
                     continue;
                 }
@@ -177,8 +185,22 @@ impl ScannedTable {
             scanned.rows += read;
             scanned.bytes += (segment.bytes as f64 * read as f64 / segment.rows.max(1) as f64) as u64;
         }
+        let counted = scanned.counted;
         self.scans.add(scanned);
-        parts
+        (parts, counted)
+    }
+
+    /// So many rows of which nothing is wanted.
+    fn rows_without_columns(&self, rows: u64, limit: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = Arc::new(self.table.schema.project(&[])?);
+        let rows = usize::try_from(rows).unwrap_or(usize::MAX).min(limit.unwrap_or(usize::MAX));
+        let batches = (0..rows).step_by(BLOCK_ROWS).map(|at| {
+            let options = RecordBatchOptions::new().with_row_count(Some(BLOCK_ROWS.min(rows - at)));
+            RecordBatch::try_new_with_options(Arc::clone(&schema), Vec::new(), &options)
+        });
+        let batches = batches.collect::<std::result::Result<Vec<_>, _>>()?;
+        let source = MemorySourceConfig::try_new(&[batches], schema, None)?;
+        Ok(DataSourceExec::from_data_source(source))
     }
 
     fn scan_segments(

@@ -1,7 +1,7 @@
 //! The newest lines that match, page by page, without gaps or doubles.
 //!
 //! First only the times are read, to find where the page ends; then the lines between two times that are known, so that
-//! files and pages outside of them are not touched, however wide the table is.
+//! files and pages outside of them are not touched, however wide the table is. Each costs a plan and a turn: there are two.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -113,7 +113,7 @@ impl Scan<'_> {
         let mut range = range;
         let mut left = limit;
         if let Some(cursor) = cursor.filter(|cursor| (range.min..=range.max).contains(&cursor.time)) {
-            let same_time = self.at(cursor.time, Some(cursor), left + 1).await?;
+            let same_time = self.after(cursor, left + 1).await?;
             if same_time.num_rows() > left {
                 return Ok((same_time.slice(0, left), true));
             }
@@ -127,9 +127,12 @@ impl Scan<'_> {
         let more = times.len() > left;
         match (more, left.checked_sub(1).and_then(|last| times.get(last))) {
             (true, Some(&end)) => {
-                let newer = times.iter().take_while(|&&time| time > end).count();
-                parts.push(self.between(Range { min: end.saturating_add(1), max: range.max }, newer).await?);
-                parts.push(self.at(end, None, left - newer).await?);
+                let page = Range { min: end, max: range.max };
+                let is_cut_between_moments = times.get(left).is_some_and(|&next| next < end);
+                parts.push(match is_cut_between_moments {
+                    true => self.between(page, left).await?,
+                    false => self.newest(page, left).await?,
+                });
             }
             (true, None) => {}
             (false, _) => {
@@ -172,24 +175,28 @@ impl Scan<'_> {
         take_record_batch(&lines, &order).map_err(mismatch)
     }
 
-    /// The first `count` lines of one moment, after `cursor` if there is one.
-    async fn at(&self, time: i64, cursor: Option<Cursor>, count: usize) -> Result<RecordBatch, QueryError> {
-        let skipped = cursor.map_or(0, |cursor| usize::try_from(cursor.shown).unwrap_or(usize::MAX));
-        let wanted = if count == 0 { Range { min: 1, max: 0 } } else { Range { min: time, max: time } };
-        let lines = self.query(wanted, move |plan, columns| {
-            let plan = plan.project(columns)?;
-            let plan = match cursor {
-                Some(cursor) => plan.filter(ident(KEY).gt_eq(lit(cursor.key)))?,
-                None => plan,
-            };
+    /// The `count` newest lines of a range, in which there are more.
+    async fn newest(&self, range: Range, count: usize) -> Result<RecordBatch, QueryError> {
+        let time = self.time.clone();
+        let lines = self.query(range, move |plan, columns| {
+            let order = vec![ident(time.as_str()).sort(false, false), ident(KEY).sort(true, false)];
+            plan.project(columns)?.sort_with_limit(order, Some(count))
+        });
+        lines.await
+    }
+
+    /// The first `count` lines after `cursor` of its moment.
+    async fn after(&self, cursor: Cursor, count: usize) -> Result<RecordBatch, QueryError> {
+        let skipped = usize::try_from(cursor.shown).unwrap_or(usize::MAX);
+        let moment = Range { min: cursor.time, max: cursor.time };
+        let lines = self.query(moment, move |plan, columns| {
+            let plan = plan.project(columns)?.filter(ident(KEY).gt_eq(lit(cursor.key)))?;
             plan.sort_with_limit(vec![ident(KEY).sort(true, false)], Some(count.saturating_add(skipped)))
         });
         let lines = lines.await?;
         // lines equal to the last one shown come first; those that were shown are left out
-        let equal = cursor.map_or(0, |cursor| {
-            let keys = lines.column_by_name(KEY).and_then(|keys| keys.as_primitive_opt::<Int64Type>());
-            keys.map_or(0, |keys| keys.values().iter().take_while(|key| **key == cursor.key).count())
-        });
+        let keys = lines.column_by_name(KEY).and_then(|keys| keys.as_primitive_opt::<Int64Type>());
+        let equal = keys.map_or(0, |keys| keys.values().iter().take_while(|key| **key == cursor.key).count());
         let skipped = skipped.min(equal);
         Ok(lines.slice(skipped, (lines.num_rows() - skipped).min(count)))
     }

@@ -8,7 +8,7 @@ use crate::rollups;
 use super::build::{Block, Builder, Column};
 use super::need::Blocks;
 use super::text::GRAMS;
-use super::{BLOCK_ROWS, VERSION, WORD_BITS_MIN};
+use super::{BLOCK_ROWS, VERSION, VERSION_MIN, WORD_BITS_MIN};
 use crate::settings::IndexKind;
 
 const MAGIC: &[u8; 8] = b"weir-tok";
@@ -324,7 +324,7 @@ pub(super) fn parse_prefix(prefix: &[u8; PREFIX_BYTES]) -> Result<(usize, u64), 
     }
     let parsed = (|| Some((bytes.u32()?, bytes.u32()?, bytes.u64()?)))();
     let (version, length, checksum) = parsed.ok_or_else(|| "it is too short".to_owned())?;
-    if version != VERSION {
+    if !(VERSION_MIN..=VERSION).contains(&version) {
         return Err(format!("it has version {version} and this weir knows version {VERSION}"));
     }
     if length as usize > HEADER_BYTES_MAX {

@@ -11,14 +11,14 @@
 //! - *words* ([A-Za-z0-9_] and everything outside of ASCII, four bytes or more) and whole values of up to 64 bytes, hashed,
 //!   in a split-block Bloom filter per block (as in Parquet), at most 12 bits each. Filters of all blocks have the same size
 //!   and are stored transposed: looking a word up reads one short run of bytes, whatever the size of the segment.
-//! - *shapes*, texts without what their digits are, with the rows of those that few rows have (of all shapes in an index of
+//! - *shapes*, texts without the digits in which they differ, with the rows of those that few rows have (of all shapes in an index of
 //!   everything): see `shapes`.
 //!
 //! An index has at most [`SHARE_MAX_PERCENT`] of the size of its segment; filters get coarser where it would have more.
 //!
 //! The same file holds the segment's [`rollups`](crate::rollups).
 //!
-//! # Layout, version 3
+//! # Layout, version 4
 //! Integers are little-endian; offsets count from the beginning of the file.
 //! ```text
 //! "weir-tok" | version u32 | bytes of the header u32 | XXH3-64 of the header | header | pieces, words, shapes of all columns | rollups
@@ -33,9 +33,11 @@
 //! shapes: (rows u32 | offset of them behind the list u32 (u32::MAX: not kept) | bytes u32 | low half of their XXH3-64 u32 |
 //!         bytes of the shape u16 | shape) * | rows: how far each is from the one before, LEB128
 //! ```
+//! In version 3 shapes had no digits; it is read as before.
 
 mod build;
 mod file;
+mod form;
 mod need;
 mod probe;
 mod shapes;
@@ -49,9 +51,10 @@ use crate::settings::IndexKind;
 
 pub(crate) use build::Builder;
 pub(crate) use file::{Subject, encode};
+pub use form::Form;
 pub use need::{Beside, Blocks, Need};
 pub use probe::{IndexFault, TokenIndex};
-pub use shapes::{Form, Rows};
+pub use shapes::Rows;
 pub use text::is_in_word;
 
 /// Rows that are told apart by an index: those of a page.
@@ -78,7 +81,9 @@ const WORD_BITS: usize = 12;
 const FULL_WORD_BITS: usize = 24;
 /// With fewer bits a filter lets so much pass that it is not worth its bytes.
 const WORD_BITS_MIN: usize = 5;
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
+/// The oldest version that is still read.
+const VERSION_MIN: u32 = 3;
 /// The end of an index's name.
 const SUFFIX: &str = "tok";
 

@@ -16,8 +16,9 @@ use super::file::{
     CODE_BYTES, ColumnHeader, GramsAt, Header, LANE_BYTES, PREFIX_BYTES, ShapesAt, WordsAt, lane_of, parse_header,
     parse_prefix, row_bytes, row_checksum, row_of, set_bytes,
 };
+use super::form::{Form, Verdict};
 use super::need::{Blocks, Need};
-use super::shapes::{self, Form, Rows, Shape, Verdict};
+use super::shapes::{self, Rows, Shape};
 use crate::rollups::{Blob, Listed, Rollup, decode, parse_list};
 
 /// Why an index cannot be asked.

@@ -1,18 +1,18 @@
 //! Which rows of a segment have texts of which shape: a text with every run of digits replaced by one byte. Programs write
 //! few shapes of lines, whatever the numbers in them are. So for each rare shape its rows are kept, and a part of a text
-//! without digits, which is in a text if and only if it is in its shape, is found without reading a row. Says nothing of a
-//! column with too many shapes.
+//! without digits, which is in a text if and only if it is in its shape, is found without reading a row. Digits that are the
+//! same in all texts of a shape are put back into it, so that a part with such digits is found in the same way. Says nothing
+//! of a column with too many shapes.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
 use arrow::array::{Array, StringViewArray};
 use weir_disk::checksum_of;
 
-use super::text::{folds_to_ascii, is_in_word};
+use super::form::{DIGITS, runs_of, shape_of};
 
-/// Stands for digits: no text has this byte, because it is part of no character in UTF-8.
-const DIGITS: u8 = 0xff;
 /// A column with more shapes in a segment is left alone.
 const SHAPES_MAX: usize = 4_096;
 /// And so is one whose shapes have more bytes.
@@ -25,18 +25,8 @@ const RARE: u64 = 32;
 const NOT_KEPT: u32 = u32::MAX;
 /// Bytes of a shape in the list, without its text.
 const ENTRY_BYTES: usize = 18;
-
-/// `text` with a byte that texts never have for each run of digits.
-fn shape_of(text: &[u8], shape: &mut Vec<u8>) {
-    let mut rest = text;
-    while let Some(digit) = rest.iter().position(u8::is_ascii_digit) {
-        shape.extend_from_slice(&rest[..digit]);
-        shape.push(DIGITS);
-        let end = rest[digit..].iter().position(|byte| !byte.is_ascii_digit());
-        rest = end.map_or(&[], |end| &rest[digit + end..]);
-    }
-    shape.extend_from_slice(rest);
-}
+/// A longer run of digits is taken to differ from row to row: more digits than any number of 64 bits has.
+const RUN_BYTES_MAX: usize = 20;
 
 /// The shapes of a column, and the rows of each, while a segment is written.
 #[derive(Debug, Default)]
@@ -53,10 +43,53 @@ pub(super) struct Shapes {
 #[derive(Debug)]
 struct Found {
     shape: Box<[u8]>,
+    /// The digits of each run; none where texts differ.
+    runs: Box<[Box<[u8]>]>,
+    /// In how many runs texts do not differ.
+    alike: usize,
     rows: u32,
     last: u32,
     /// How far each row is from the one before, as LEB128.
     places: Vec<u8>,
+}
+
+impl Found {
+    /// The shape of `text`, which is the first that has it.
+    fn of(shape: &[u8], text: &[u8]) -> Self {
+        let kept = |run: &[u8]| if run.len() <= RUN_BYTES_MAX { run.into() } else { Box::default() };
+        let runs: Box<[Box<[u8]>]> = runs_of(text).map(kept).collect();
+        let alike = runs.iter().filter(|run| !run.is_empty()).count();
+        Self { shape: shape.into(), runs, alike, rows: 0, last: 0, places: Vec::new() }
+    }
+
+    /// Another text has the shape.
+    fn compare(&mut self, text: &[u8]) {
+        for (kept, run) in self.runs.iter_mut().zip(runs_of(text)) {
+            if !kept.is_empty() && **kept != *run {
+                *kept = Box::default();
+                self.alike -= 1;
+            }
+        }
+    }
+
+    /// The shape with the digits that all its texts have.
+    fn with_digits(&self) -> Vec<u8> {
+        let mut text = Vec::with_capacity(self.shape.len());
+        let mut runs = self.runs.iter();
+        for &byte in &self.shape {
+            let run = if byte == DIGITS { runs.next() } else { None };
+            match run.filter(|run| !run.is_empty()) {
+                Some(run) => text.extend_from_slice(run),
+                None => text.push(byte),
+            }
+        }
+        text
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let runs: usize = self.runs.iter().map(|run| size_of::<Box<[u8]>>() + run.len()).sum();
+        size_of::<Self>() + 16 + runs + self.places.capacity()
+    }
 }
 
 impl Shapes {
@@ -80,7 +113,7 @@ impl Shapes {
         let hash = checksum_of(&self.scratch);
         let at = *self.by_hash.entry(hash).or_insert_with(|| {
             self.bytes += self.scratch.len();
-            self.found.push(Found { shape: self.scratch.as_slice().into(), rows: 0, last: 0, places: Vec::new() });
+            self.found.push(Found::of(&self.scratch, text));
             self.found.len() as u32 - 1
         });
         let found = &mut self.found[at as usize];
@@ -90,6 +123,9 @@ impl Shapes {
             self.give_up();
             return;
         };
+        if found.alike > 0 {
+            found.compare(text);
+        }
         write_number(&mut found.places, row - found.last);
         found.last = row;
         found.rows += 1;
@@ -108,7 +144,7 @@ impl Shapes {
 
     /// How many bytes of memory it takes, about.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.bytes + self.found.iter().map(|found| size_of::<Found>() + 16 + found.places.capacity()).sum::<usize>()
+        self.bytes + self.found.iter().map(Found::memory_bytes).sum::<usize>()
     }
 
     /// The list with the number of shapes, and the rows behind it; of all shapes if `all`, else of the rare ones. `None` when
@@ -117,6 +153,14 @@ impl Shapes {
         if self.is_given_up || self.found.is_empty() {
             return None;
         }
+        let written = |with_digits| self.written(rows, all, with_digits);
+        let fits = |(list, places): &(Vec<u8>, Vec<u8>)| list.len() + places.len() <= bytes_max;
+        let (list, places) = written(true).filter(fits).or_else(|| written(false).filter(fits))?;
+        Some((self.found.len() as u32, list, places))
+    }
+
+    /// The list, with the digits that all texts of a shape have or without them, and the rows.
+    fn written(&self, rows: u64, all: bool, with_digits: bool) -> Option<(Vec<u8>, Vec<u8>)> {
         let (mut list, mut places) = (Vec::with_capacity(self.bytes + self.found.len() * ENTRY_BYTES), Vec::new());
         for found in &self.found {
             let is_kept = all || u64::from(found.rows) * RARE <= rows;
@@ -125,13 +169,14 @@ impl Shapes {
             for number in [found.rows, offset, u32::try_from(kept.len()).ok()?, checksum_of(kept) as u32] {
                 list.extend_from_slice(&number.to_le_bytes());
             }
+            let shape = if with_digits { found.with_digits().into() } else { Cow::Borrowed(&*found.shape) };
             // A longer one would have been too much.
-            let length = u16::try_from(found.shape.len()).ok()?;
+            let length = u16::try_from(shape.len()).ok()?;
             list.extend_from_slice(&length.to_le_bytes());
-            list.extend_from_slice(&found.shape);
+            list.extend_from_slice(&shape);
             places.extend_from_slice(kept);
         }
-        (list.len() + places.len() <= bytes_max).then_some((self.found.len() as u32, list, places))
+        Some((list, places))
     }
 }
 
@@ -200,120 +245,6 @@ pub(super) fn parse(mut list: &[u8], count: usize) -> Option<Vec<Shape>> {
 /// How many bytes of memory shapes take.
 pub(super) fn memory_bytes(shapes: &[Shape]) -> usize {
     shapes.iter().map(|shape| size_of::<Shape>() + shape.text.len()).sum()
-}
-
-/// What a shape says of the texts that have it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    No,
-    /// Some of them may be meant.
-    Maybe,
-    Yes,
-}
-
-/// What a text must be like.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Form {
-    parts: Parts,
-    /// Whether there are no digits in it: then a shape says all.
-    is_plain: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Parts {
-    /// These, one after the other, with anything between them.
-    InOrder { parts: Vec<Vec<u8>>, from_start: bool, to_end: bool, ignores_case: bool },
-    /// These words, as a whole, whatever the case of their ASCII letters.
-    Words(Vec<Vec<u8>>),
-}
-
-impl Form {
-    /// A text that has `parts` in their order; the first of them at its beginning, the last at its end, if that is said.
-    /// `None` when shapes cannot say it.
-    pub fn of_parts(parts: &[String], ends: [bool; 2], ignores_case: bool) -> Option<Self> {
-        if ignores_case && !parts.iter().all(|part| part.is_ascii()) {
-            return None;
-        }
-        let [from_start, to_end] = ends;
-        let is_plain = parts.iter().all(|part| is_plain(part.as_bytes()));
-        let parts = parts.iter().map(|part| in_shape(part.as_bytes())).collect();
-        Some(Self { parts: Parts::InOrder { parts, from_start, to_end, ignores_case }, is_plain })
-    }
-
-    /// A text with all these words.
-    pub fn of_words<'a>(words: impl Iterator<Item = &'a str>) -> Self {
-        let words: Vec<&str> = words.collect();
-        let is_plain = words.iter().all(|word| is_plain(word.as_bytes()));
-        Self { parts: Parts::Words(words.into_iter().map(|word| in_shape(word.as_bytes())).collect()), is_plain }
-    }
-
-    pub(super) fn test(&self, shape: &[u8]) -> Verdict {
-        let may_fold = |ignores_case: bool| ignores_case && folds_to_ascii(shape);
-        let matches = match &self.parts {
-            Parts::Words(words) => words
-                .iter()
-                .all(|word| shape.split(|byte| !is_in_word(*byte)).any(|there| there.eq_ignore_ascii_case(word))),
-            Parts::InOrder { ignores_case, .. } if may_fold(*ignores_case) => return Verdict::Maybe,
-            Parts::InOrder { parts, from_start, to_end, ignores_case } => match self.is_plain {
-                true => in_order(shape, parts, [*from_start, *to_end], *ignores_case),
-                // Two parts may be in one run of digits.
-                false => parts.iter().all(|part| find(shape, part, *ignores_case).is_some()),
-            },
-        };
-        match (matches, self.is_plain) {
-            (false, _) => Verdict::No,
-            (true, true) => Verdict::Yes,
-            (true, false) => Verdict::Maybe,
-        }
-    }
-}
-
-fn is_plain(text: &[u8]) -> bool {
-    !text.iter().any(u8::is_ascii_digit)
-}
-
-fn in_shape(text: &[u8]) -> Vec<u8> {
-    let mut shape = Vec::with_capacity(text.len());
-    shape_of(text, &mut shape);
-    shape
-}
-
-fn is_equal(one: &[u8], other: &[u8], ignores_case: bool) -> bool {
-    if ignores_case { one.eq_ignore_ascii_case(other) } else { one == other }
-}
-
-/// Where `part` begins in `shape` first.
-fn find(shape: &[u8], part: &[u8], ignores_case: bool) -> Option<usize> {
-    if part.is_empty() {
-        return Some(0);
-    }
-    shape.windows(part.len()).position(|there| is_equal(there, part, ignores_case))
-}
-
-fn in_order(shape: &[u8], parts: &[Vec<u8>], [from_start, to_end]: [bool; 2], ignores_case: bool) -> bool {
-    let mut rest = shape;
-    let mut parts = parts;
-    if from_start && let [first, others @ ..] = parts {
-        let Some((there, behind)) = rest.split_at_checked(first.len()) else { return false };
-        if !is_equal(there, first, ignores_case) {
-            return false;
-        }
-        if to_end && others.is_empty() {
-            return behind.is_empty();
-        }
-        (rest, parts) = (behind, others);
-    }
-    if to_end && let [others @ .., last] = parts {
-        let Some(at) = rest.len().checked_sub(last.len()) else { return false };
-        if !is_equal(&rest[at..], last, ignores_case) {
-            return false;
-        }
-        (rest, parts) = (&rest[..at], others);
-    }
-    parts.iter().all(|part| {
-        let found = find(rest, part, ignores_case);
-        found.inspect(|at| rest = &rest[at + part.len()..]).is_some()
-    })
 }
 
 /// Rows of a segment.

@@ -177,8 +177,8 @@ fn damage_is_an_error_and_never_another_answer() {
         assert!(answers(whole[..length].to_vec()).is_err(), "{length} bytes of {}", whole.len());
     }
     let mut newer = whole;
-    newer[8] = 4;
-    assert!(answers(newer).expect_err("refused").to_string().contains("version 4"));
+    newer[8] = 5;
+    assert!(answers(newer).expect_err("refused").to_string().contains("version 5"));
 }
 
 proptest! {

@@ -9,7 +9,7 @@ use weir_disk::{DataFolder, Disk};
 use weir_model::{CommitPoint, Epoch, EpochCommit};
 use weir_store::{Store, StoreConfig, TableConfig, TableWriter};
 
-use crate::testing::{ask, block_on, shown};
+use crate::testing::{ask, block_on, shown, value};
 use crate::{Limits, QueryEngine, TableSource};
 
 const ROWS: i64 = 17_000;
@@ -67,7 +67,7 @@ fn scene(committed: bool) -> Scene {
     Scene { _folder: temp, _writer: writer, engine }
 }
 
-const CONDITIONS: [&str; 16] = [
+const CONDITIONS: [&str; 21] = [
     "message LIKE '%OutOfMemoryError%'",
     "message LIKE '%outofmemoryerror%'",
     "message ILIKE '%OUTOFMEMORY%task%'",
@@ -83,6 +83,11 @@ const CONDITIONS: [&str; 16] = [
     "message LIKE '%java%' AND service = 'svc-4'",
     "message LIKE '%java%' AND ts < '1970-01-01T13:00:00Z'",
     "message LIKE '%nowhere%'",
+    "message LIKE '%of 300%'",
+    "message LIKE '%f 30%'",
+    "message LIKE '%of 301%'",
+    "has_words(message, 'of 300')",
+    "message LIKE '%of 300%' AND message LIKE 'Gr%'",
     "NOT message LIKE '%task%'",
 ];
 
@@ -124,6 +129,21 @@ fn a_text_that_its_shape_answers_is_not_read() {
     assert!(scan.contains("projection=[service]"), "{plan}");
     let (reads, _) = explained(&scene.engine, "SELECT ts FROM logs WHERE message LIKE '%nowhere%'");
     assert!(reads.contains("0 of 2 segments are read; 2 skipped by the search index, which leaves 0 rows"), "{reads}");
+}
+
+#[test]
+fn rows_that_the_index_names_are_counted_without_their_files() {
+    let scene = scene(true);
+    for condition in ["message LIKE '%OutOfMemoryError%'", "message LIKE '%of 300%'"] {
+        let sql = format!("SELECT count(*) AS n FROM logs WHERE {condition}");
+        let (reads, plan) = explained(&scene.engine, &sql);
+        assert!(reads.contains("0 of 2 segments are read; 2 skipped by the search index, which knows 68 rows"), "{reads}");
+        assert!(!plan.contains(".parquet"), "{plan}");
+        assert_eq!(value(&scene.engine, &sql), "102", "34 of each segment, and those in memory");
+        assert_eq!(value(&scene.engine, &format!("SELECT count(*) FROM (SELECT 1 FROM logs WHERE {condition} LIMIT 40)")), "40");
+    }
+    let (_, plan) = explained(&scene.engine, "SELECT count(*) FROM logs WHERE message LIKE '%task 3%'");
+    assert!(plan.contains(".parquet"), "some of them have another task: {plan}");
 }
 
 #[test]
