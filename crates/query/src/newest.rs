@@ -16,16 +16,21 @@ use weir_store::BLOCK_ROWS;
 
 use crate::table::{Part, ScannedTable};
 
-/// The first step into a segment has so many rows, and so has the second; each further one has twice as many.
+/// The first steps into a segment have so many rows.
 const STEP_ROWS: usize = 2 * BLOCK_ROWS;
+/// So many steps are alike; each further one is half as large again: what is read in vain is a part of what was read before.
+const ALIKE: usize = 4;
 /// So many of the newest segments are read in steps.
 const STEPPED_MAX: usize = 2;
 /// A segment of fewer rows is read at once.
 const STEPPED_ROWS_MIN: u64 = 4 * STEP_ROWS as u64;
 
-/// The plan with scans that know that the newest rows are wanted first.
-pub(crate) fn newest_first(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let changed = plan.transform_down_with_subqueries(|node| {
+/// The plan with scans that know that the newest rows are wanted first; whether there are any.
+///
+/// Whoever runs it should keep the newest of all threads together: threads that each look for as many for themselves read that
+/// many times as much.
+pub(crate) fn newest_first(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    plan.transform_down_with_subqueries(|node| {
         let LogicalPlan::Sort(sort) = &node else { return Ok(Transformed::no(node)) };
         let first = sort.expr.first().filter(|first| sort.fetch.is_some() && !first.asc);
         let Some(Expr::Column(column)) = first.map(|first| &first.expr) else { return Ok(Transformed::no(node)) };
@@ -37,8 +42,7 @@ pub(crate) fn newest_first(plan: LogicalPlan) -> Result<LogicalPlan> {
         let mut sort = sort.clone();
         sort.input = Arc::new(input.data);
         Ok(Transformed::new(LogicalPlan::Sort(sort), true, TreeNodeRecursion::Jump))
-    });
-    Ok(changed?.data)
+    })
 }
 
 /// Marks the scans of tables with event times in `time` that lie below nothing but filters, projections and unions.
@@ -85,8 +89,8 @@ pub(crate) fn in_steps<'a>(parts: &[Part<'a>]) -> Vec<(Part<'a>, usize)> {
             if step.selects_any() {
                 steps.push(((*segment, Some(step)), before));
             }
-            size = if before == 0 { size } else { size * 2 };
             (to, before) = (from, before + 1);
+            size = if before < ALIKE { size } else { (size + size / 2).next_multiple_of(BLOCK_ROWS) };
         }
     }
     steps
@@ -125,8 +129,8 @@ mod tests {
         let parts = [(&segment, None), (&small, None), (&segment, Some(picked)), (&segment, None)];
         let steps = in_steps(&parts);
         let rows = |(part, _): &(Part<'_>, usize)| part.1.as_ref().map(RowSelection::row_count);
-        let first: Vec<_> = steps.iter().map(rows).take(3).collect();
-        assert_eq!(first, [Some(STEP_ROWS), Some(STEP_ROWS), Some(2 * STEP_ROWS)]);
+        let first: Vec<_> = steps.iter().map(rows).take(6).collect();
+        assert_eq!(first, [STEP_ROWS, STEP_ROWS, STEP_ROWS, STEP_ROWS, 3 * BLOCK_ROWS, 5 * BLOCK_ROWS].map(Some));
         let whole =
             steps.iter().take_while(|step| rows(step).is_some()).map(|step| rows(step).unwrap_or(0)).sum::<usize>();
         assert_eq!(whole, 1_000_001);

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider, SchemaProvider,
 };
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::ExecutionPlan;
@@ -247,11 +247,14 @@ impl Session {
         if let Some(rewritten) = by_shapes(&optimized).map_err(failed)? {
             optimized = self.state.optimize(&rewritten).map_err(failed)?;
         }
-        optimized = newest_first(optimized).map_err(failed)?;
+        let Transformed { data: mut optimized, transformed: has_newest_first, .. } =
+            newest_first(optimized).map_err(failed)?;
         if !matches!(optimized, LogicalPlan::Explain(_)) {
             optimized = guard::stoppable(optimized, &self.stop).map_err(failed)?;
         }
-        self.state.config_mut().options_mut().execution.parquet.pushdown_filters = retrieves_rows(&optimized);
+        let options = self.state.config_mut().options_mut();
+        options.execution.parquet.pushdown_filters = retrieves_rows(&optimized);
+        options.optimizer.repartition_sorts &= !has_newest_first;
         let physical =
             self.state.query_planner().create_physical_plan(&optimized, &self.state).await.map_err(failed)?;
         if let Some(explained) = physical.downcast_ref::<ExplainExec>() {

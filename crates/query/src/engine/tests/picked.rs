@@ -152,6 +152,8 @@ fn the_newest_rows_are_read_without_the_others() {
     let sql = "SELECT * FROM logs WHERE service = 'svc-3' ORDER BY ts DESC LIMIT 5";
     let (_, plan) = explained(&scene.engine, sql);
     assert!(plan.contains("reverse_row_groups=true"), "{plan}");
+    assert!(!plan.contains("SortPreservingMergeExec"), "threads look for the newest together: {plan}");
+    assert_eq!(plan.matches("TopK").count(), 1, "{plan}");
     let times = ask(&scene.engine, sql).unwrap();
     assert_eq!(times.num_rows(), 5);
 }
