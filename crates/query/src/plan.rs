@@ -17,6 +17,7 @@ use datafusion::physical_plan::explain::ExplainExec;
 use datafusion::prelude::SQLOptions;
 use tokio::sync::oneshot;
 
+use crate::caseless::as_values;
 use crate::error::{QueryError, QueryErrorCode};
 use crate::guard::{self, Stop};
 use crate::indexes::{Indexes, Scans};
@@ -249,6 +250,7 @@ impl Session {
         }
         let Transformed { data: mut optimized, transformed: has_newest_first, .. } =
             newest_first(optimized).map_err(failed)?;
+        optimized = as_values(optimized).map_err(failed)?;
         if !matches!(optimized, LogicalPlan::Explain(_)) {
             optimized = guard::stoppable(optimized, &self.stop).map_err(failed)?;
         }

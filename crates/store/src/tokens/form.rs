@@ -129,9 +129,9 @@ impl Form {
     pub(super) fn test(&self, shape: &[u8]) -> Verdict {
         let may_fold = |ignores_case: bool| ignores_case && folds_to_ascii(shape);
         let is_there = match &self.parts {
-            Parts::Words(words) => words.iter().all(|word| {
-                shape.split(|byte| !is_in_word(*byte)).any(|there| there.eq_ignore_ascii_case(&word.text))
-            }),
+            Parts::Words(words) => words
+                .iter()
+                .all(|word| shape.split(|byte| !is_in_word(*byte)).any(|there| there.eq_ignore_ascii_case(&word.text))),
             Parts::InOrder { ignores_case, .. } if may_fold(*ignores_case) => return Verdict::Maybe,
             Parts::InOrder { parts, from_start, to_end, ignores_case } => {
                 in_order(shape, parts, [*from_start, *to_end], *ignores_case)

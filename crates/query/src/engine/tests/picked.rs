@@ -137,13 +137,30 @@ fn rows_that_the_index_names_are_counted_without_their_files() {
     for condition in ["message LIKE '%OutOfMemoryError%'", "message LIKE '%of 300%'"] {
         let sql = format!("SELECT count(*) AS n FROM logs WHERE {condition}");
         let (reads, plan) = explained(&scene.engine, &sql);
-        assert!(reads.contains("0 of 2 segments are read; 2 skipped by the search index, which knows 68 rows"), "{reads}");
+        assert!(
+            reads.contains("0 of 2 segments are read; 2 skipped by the search index, which knows 68 rows"),
+            "{reads}"
+        );
         assert!(!plan.contains(".parquet"), "{plan}");
         assert_eq!(value(&scene.engine, &sql), "102", "34 of each segment, and those in memory");
-        assert_eq!(value(&scene.engine, &format!("SELECT count(*) FROM (SELECT 1 FROM logs WHERE {condition} LIMIT 40)")), "40");
+        assert_eq!(
+            value(&scene.engine, &format!("SELECT count(*) FROM (SELECT 1 FROM logs WHERE {condition} LIMIT 40)")),
+            "40"
+        );
     }
     let (_, plan) = explained(&scene.engine, "SELECT count(*) FROM logs WHERE message LIKE '%task 3%'");
     assert!(plan.contains(".parquet"), "some of them have another task: {plan}");
+}
+
+#[test]
+fn a_whole_value_whatever_its_case_is_no_pattern_to_those_who_read_rows() {
+    let scene = scene(true);
+    let sql = "SELECT count(*) FROM logs WHERE service ILIKE 'SVC\\_3' OR service ILIKE 'SVC-3'";
+    let (reads, plan) = explained(&scene.engine, sql);
+    assert!(plan.contains("equals_ignoring_case(service") && !plan.contains("ILIKE"), "{plan}");
+    assert!(!reads.contains("no condition that the search index knows"), "it knows patterns: {reads}");
+    let right = value(&scene.engine, "SELECT count(*) FROM logs WHERE service = 'svc-3'");
+    assert_eq!(value(&scene.engine, sql), right);
 }
 
 #[test]
