@@ -1,6 +1,7 @@
 //! How Weir speaks to Kafka, whichever way the data goes: connections, what an error means, what topics there are and
 //! what they hold. Refuses to read or write a record: that is for sources and sinks.
 
+mod ahead;
 mod connection;
 mod direction;
 mod ends;
@@ -16,6 +17,7 @@ mod token;
 mod topics;
 mod transactional;
 
+pub use ahead::{cannot_unpack, fetch_ahead};
 pub use connection::{
     Connection, Introduction, KafkaConnection, Login, SaslConfig, Speaker, TlsConfig, is_broker, is_topic_name,
     read_committed_only,

@@ -51,6 +51,8 @@ pub enum Event {
     },
     /// Everything that is there of a partition has come.
     End(Place),
+    /// Something cannot be read, and others go on: what people should know.
+    Trouble(String),
 }
 
 /// What was committed of a partition.

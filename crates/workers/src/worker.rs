@@ -121,6 +121,10 @@ impl<'a, B: Broker> Worker<'a, B> {
                     due = pace.elapsed() + self.share.epoch;
                 }
                 Some(Event::Revoked { lost }) => self.revoked(lost)?,
+                Some(Event::Trouble(message)) => {
+                    tracing::warn!(pipeline = self.share.plan.pipeline, "{message}");
+                    self.around.handle.trouble(&message, self.around.clock.now());
+                }
                 None => self.flush()?,
             }
         }

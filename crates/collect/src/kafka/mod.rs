@@ -25,7 +25,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio::sync::mpsc;
-use weir_kafka::{Asking, Ends, Leaders, Speaker, read_committed_only, seam_error};
+use weir_kafka::{Asking, Ends, Leaders, Speaker, fetch_ahead, read_committed_only, seam_error};
 use weir_model::{ErrorKind, KnownEnds, Offset, PartitionId, Positions, SeamError, SeamResult, Source, SourceEvent};
 
 use self::batch::Gathering;
@@ -38,12 +38,6 @@ pub use self::envelope::{Envelope, Parts};
 
 /// How many events wait for the reader of the source; each holds at most about a MiB.
 const EVENTS_WAITING_MAX: usize = 2;
-/// The least that is fetched ahead per topic: less than a batch of a producer would stop the fetching.
-const TOPIC_BUFFER_KIB_MIN: u64 = 1024;
-/// How many bytes one answer of a broker has at most, as they are packed: between the least and the default of the client.
-const FETCH_SETTING: &str = "fetch.max.bytes";
-const FETCH_BYTES_MIN: u64 = 1 << 20;
-const FETCH_BYTES_MAX: u64 = 50 << 20;
 
 /// Topics of Kafka, each partition as one of the source: `<source>:<topic>/<partition>`. Offsets are Kafka's.
 pub struct KafkaSource {
@@ -274,13 +268,8 @@ impl Opening {
 
     /// A client that may fetch its part of the buffer ahead.
     fn consumer(&self, topics: usize) -> SeamResult<BaseConsumer<Speaker>> {
-        let buffer = (self.config.buffer_bytes_max.0 >> 10) / topics.max(1) as u64;
         let mut settings = self.settings.clone();
-        settings.set("queued.max.messages.kbytes", buffer.clamp(TOPIC_BUFFER_KIB_MIN, 2_097_151).to_string());
-        if settings.get(FETCH_SETTING).is_none() {
-            // What is packed grows: no more is asked for at once than may be fetched ahead.
-            settings.set(FETCH_SETTING, (buffer << 10).clamp(FETCH_BYTES_MIN, FETCH_BYTES_MAX).to_string());
-        }
+        fetch_ahead(&mut settings, self.config.buffer_bytes_max.0, topics);
         let consumer: BaseConsumer<Speaker> = settings
             .create_with_context(Speaker::default())
             .map_err(|error| seam_error("the Kafka client cannot be made", error))?;

@@ -12,7 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
-use weir_kafka::{Leaders, Speaker, kind_of, seam_error};
+use weir_kafka::{Leaders, Speaker, cannot_unpack, kind_of, seam_error};
 use weir_model::{ErrorKind, SeamError, SeamResult, SourceEvent};
 
 use super::batch::Gathering;
@@ -210,7 +210,10 @@ impl Reader {
                 let message = format!("{}: the brokers do not know it any more: was it deleted?", self.topic);
                 self.say(SourceEvent::Trouble { message, partition: None })
             }
-            Some(Code::BadCompression) => self.cannot_unpack(),
+            Some(Code::BadCompression) if std::mem::replace(&mut self.is_unpackable_said, true) => Ok(()),
+            Some(Code::BadCompression) => {
+                self.say(SourceEvent::Trouble { message: cannot_unpack(&self.topic), partition: None })
+            }
             _ if kind_of(&error) == ErrorKind::Retry => {
                 tracing::warn!(topic = self.topic, %error, "reading goes on when the brokers do");
                 self.leaders.hear(&error);
@@ -218,19 +221,6 @@ impl Reader {
             }
             _ => Err(Stop::Failed(seam_error(format!("{} cannot be read on", self.topic), error))),
         }
-    }
-
-    /// The client asks for the batch again and again, and so for nothing behind it; it does not say of which partition it is.
-    fn cannot_unpack(&mut self) -> Result<(), Stop> {
-        if std::mem::replace(&mut self.is_unpackable_said, true) {
-            return Ok(());
-        }
-        let message = format!(
-            "{}: a batch of records cannot be unpacked: it is damaged, or becomes larger than the client may receive; its \
-             partition waits there, others go on. `client: {{ receive.message.max.bytes: ... }}` lets larger ones in",
-            self.topic
-        );
-        self.say(SourceEvent::Trouble { message, partition: None })
     }
 
     /// Whoever begins anew looks whether the topic is the one that was read.

@@ -11,7 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use weir_collect::{Envelope, EnvelopeParts, Tombstones};
-use weir_kafka::{Leaders, Speaker, kind_of, read_committed_only, seam_error};
+use weir_kafka::{Leaders, Speaker, cannot_unpack, fetch_ahead, kind_of, read_committed_only, seam_error};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use super::is_unknown;
@@ -19,8 +19,6 @@ use crate::broker::{Event, Place};
 use crate::restore::source_of;
 use crate::share::{Share, SharedSource};
 
-/// The least that is fetched ahead per topic.
-const TOPIC_BUFFER_KIB_MIN: u64 = 1024;
 /// After so many records of one topic it is another one's turn.
 const TURN: u32 = 512;
 
@@ -29,6 +27,8 @@ struct Topic {
     client: BaseConsumer<Speaker>,
     leaders: Leaders,
     wrap: Option<Wrap>,
+    /// It was said that there is a batch that cannot be unpacked.
+    is_unpackable_said: bool,
 }
 
 /// How records are put into envelopes.
@@ -89,14 +89,15 @@ impl Reading {
             let list = lists.entry(Arc::clone(&place.topic)).or_default();
             list.add_partition_offset(&place.topic, place.partition, offset).map_err(failed)?;
         }
-        let buffer = (self.buffer_bytes >> 10) / lists.len().max(1) as u64;
+        let topics = lists.len();
         for (name, list) in lists {
             let mut settings = self.settings.clone();
-            settings.set("queued.max.messages.kbytes", buffer.clamp(TOPIC_BUFFER_KIB_MIN, 2_097_151).to_string());
+            fetch_ahead(&mut settings, self.buffer_bytes, topics);
             let client: BaseConsumer<Speaker> = settings.create_with_context(Speaker::default()).map_err(failed)?;
             client.assign(&list).map_err(failed)?;
             let wrap = self.wrap(&name);
-            self.topics.push(Topic { name, client, leaders: Leaders::default(), wrap });
+            let leaders = Leaders::default();
+            self.topics.push(Topic { name, client, leaders, wrap, is_unpackable_said: false });
         }
         Ok(())
     }
@@ -172,6 +173,10 @@ impl Topic {
             _ if is_unknown(&error) => {
                 let message = format!("the brokers do not know {} any more: was it deleted?", self.name);
                 Err(SeamError::caused(ErrorKind::Unknown, message, error))
+            }
+            Some(Code::BadCompression) => {
+                let is_said = std::mem::replace(&mut self.is_unpackable_said, true);
+                Ok((!is_said).then(|| Event::Trouble(cannot_unpack(&self.name))))
             }
             _ if kind_of(&error) == ErrorKind::Retry => {
                 tracing::warn!(topic = &*self.name, %error, "reading goes on when the brokers do");
