@@ -55,7 +55,8 @@ pub fn extents(connection: Connection<'_>, topics: &BTreeSet<String>) -> SeamRes
     Ok(found)
 }
 
-/// Where the consumer group `group` goes on in each of these partitions; nothing of those of which it has committed nothing.
+/// Where the consumer group `group` goes on in each of these partitions, and what it has said beside that; nothing of those of
+/// which it has committed nothing.
 /// Blocks.
 ///
 /// # Errors
@@ -64,7 +65,7 @@ pub fn group_offsets<'a>(
     connection: Connection<'_>,
     group: &str,
     partitions: impl IntoIterator<Item = &'a (String, i32)>,
-) -> SeamResult<BTreeMap<(String, i32), u64>> {
+) -> SeamResult<BTreeMap<(String, i32), (u64, String)>> {
     let consumer = asking(connection, group)?;
     let mut asked = TopicPartitionList::new();
     for (topic, partition) in partitions {
@@ -74,7 +75,10 @@ pub fn group_offsets<'a>(
         consumer.context().seam_error(format!("the brokers did not say what the group {group} has committed"), error)
     })?;
     let next = answer.elements().into_iter().filter_map(|place| match place.offset() {
-        Offset::Offset(next) => Some(((place.topic().to_owned(), place.partition()), u64::try_from(next).ok()?)),
+        Offset::Offset(next) => {
+            let committed = (u64::try_from(next).ok()?, place.metadata().to_owned());
+            Some(((place.topic().to_owned(), place.partition()), committed))
+        }
         _ => None,
     });
     Ok(next.collect())

@@ -8,8 +8,7 @@ use tokio::sync::oneshot;
 use weir_disk::{disk_error, publish, read_file};
 use weir_model::{ErrorKind, SeamError, SeamResult, Vfs};
 use weir_observe::PipelineHandle;
-use weir_state::Bundles;
-use weir_workers::{MachinePace, Share, StatePlace, Surroundings};
+use weir_workers::{MachinePace, Share, Surroundings};
 
 use super::Shared;
 use super::patience::Stopping;
@@ -32,7 +31,7 @@ pub(super) async fn run(
         clock: Arc::clone(&shared.clock),
         pace: Arc::new(MachinePace::new()),
         handle: Arc::clone(handle),
-        bundles: share.state.as_ref().map(|place| bundles(place, share, shared, &own)).transpose()?,
+        bundles: share.bundles(Arc::clone(shared.folder.vfs()), &own.join("cache"))?,
         runtime: tokio::runtime::Handle::current(),
     };
     shared.health.started(handle.name());
@@ -50,16 +49,6 @@ pub(super) async fn run(
         .map_err(|error| SeamError::caused(ErrorKind::Closed, "no thread for the worker", error))?;
     let gone = |_| SeamError::new(ErrorKind::Closed, "the worker has died; its last words are in the log");
     end.await.map_err(gone)?.map(|()| Finish::Stopped)
-}
-
-fn bundles(place: &StatePlace, share: &Share, shared: &Shared, own: &Path) -> SeamResult<Bundles> {
-    let (vfs, pipeline) = (Arc::clone(shared.folder.vfs()), &share.plan.pipeline);
-    match place {
-        StatePlace::Folder(folder) => Ok(Bundles::in_folder(vfs, &folder.join(pipeline).join(&share.sharing.group))),
-        StatePlace::Bucket(bucket) => {
-            Bundles::in_bucket(vfs, bucket, &format!("{pipeline}/{}", share.sharing.group), &own.join("cache"))
-        }
-    }
 }
 
 /// The name of this worker: made once, kept with the data, so that it is the same after every start.

@@ -20,6 +20,7 @@ use crate::objects::Objects;
 use crate::objects::bucket::Bucket;
 use crate::objects::client::BucketClient;
 use crate::objects::folder::{FolderObjects, SUFFIX};
+use crate::objects::reading::ReadObjects;
 use crate::objects::remote::RemoteObjects;
 use crate::snapshots::{read_rows, write_rows};
 
@@ -78,6 +79,8 @@ pub struct Bundles {
 enum Place {
     Folder(FolderObjects),
     Bucket(Arc<RemoteObjects>),
+    /// A bucket that is only looked at.
+    Looked(Arc<ReadObjects>),
 }
 
 impl Bundles {
@@ -92,10 +95,19 @@ impl Bundles {
     /// # Errors
     /// `Config` when the bucket makes no sense.
     pub fn in_bucket(vfs: Arc<dyn Vfs>, bucket: &Bucket, pipeline: &str, cache: &Path) -> SeamResult<Self> {
-        let place = pipeline.split('/').chain(["workers"]).fold(BucketClient::open(bucket)?, BucketClient::inside);
         let cache = FolderObjects { vfs: Arc::clone(&vfs), folder: cache.to_owned() };
-        let remote = RemoteObjects::new(place, cache);
+        let remote = RemoteObjects::new(inside(bucket, pipeline)?, cache);
         Ok(Self { vfs, place: Place::Bucket(Arc::new(remote)) })
+    }
+
+    /// The same for somebody who only looks at them: nothing is written, here or there. What the folder `cache` has is used.
+    ///
+    /// # Errors
+    /// `Config` when the bucket makes no sense.
+    pub fn looked_at(vfs: Arc<dyn Vfs>, bucket: &Bucket, pipeline: &str, cache: &Path) -> SeamResult<Self> {
+        let cache = FolderObjects { vfs: Arc::clone(&vfs), folder: cache.to_owned() };
+        let read = ReadObjects::new(inside(bucket, pipeline)?, cache);
+        Ok(Self { vfs, place: Place::Looked(Arc::new(read)) })
     }
 
     /// Writes a bundle under a name that was never used before; returns the name, and how many bytes it has.
@@ -132,7 +144,7 @@ impl Bundles {
             (Ok(_), _) => Ok(()),
             (Err(error), Place::Folder(folder)) if folder.has(name) => Err(error),
             (Err(_), Place::Folder(_)) => Ok(()),
-            (Err(error), Place::Bucket(_)) => Err(error),
+            (Err(error), Place::Bucket(_) | Place::Looked(_)) => Err(error),
         }
     }
 
@@ -147,6 +159,7 @@ impl Bundles {
                 remote.forget_names();
                 remote.names()
             }
+            Place::Looked(read) => read.names(),
             // What is unfinished there is perhaps another worker's, and is left alone.
             Place::Folder(FolderObjects { vfs, folder }) => {
                 vfs.create_folder(folder).map_err(|error| disk_error("create", folder, error))?;
@@ -161,8 +174,14 @@ impl Bundles {
         match &self.place {
             Place::Folder(folder) => folder,
             Place::Bucket(remote) => remote.as_ref(),
+            Place::Looked(read) => read.as_ref(),
         }
     }
+}
+
+/// Where the bundles of a pipeline lie in a bucket.
+fn inside(bucket: &Bucket, pipeline: &str) -> SeamResult<BucketClient> {
+    Ok(pipeline.split('/').chain(["workers"]).fold(BucketClient::open(bucket)?, BucketClient::inside))
 }
 
 fn to_bytes(name: &str, parts: &[Part]) -> SeamResult<Vec<u8>> {

@@ -13,6 +13,7 @@
 
 mod broker;
 mod kafka;
+mod looking;
 mod mark;
 mod outputs;
 mod owner;
@@ -33,6 +34,7 @@ use worker::Worker;
 
 pub use broker::{Broker, Committed, Event, Extent, Outgoing, Place, PlaceEnds, Transaction};
 pub use kafka::{KafkaBroker, Past};
+pub use looking::inspect;
 pub use pace::{MachinePace, Pace};
 pub use share::{Candidate, Refusal, Share, SharedSource, Sharing, StatePlace};
 pub use worker::Surroundings;

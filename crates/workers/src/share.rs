@@ -1,14 +1,15 @@
 //! What workers share: a plan between topics of one Kafka. Refuses, with reasons, what one transaction of Kafka cannot hold.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use weir_collect::{KafkaConfig, SourceConfig};
 use weir_decode::FormatConfig;
 use weir_deliver::{Delivery, KafkaOutput, OutputConfig};
 use weir_engine::Plan;
-use weir_model::Wanted;
-use weir_state::Bucket;
+use weir_model::{SeamResult, Vfs, Wanted};
+use weir_state::{Bucket, Bundles};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// How a pipeline is shared.
@@ -192,6 +193,37 @@ impl Share {
     /// The topic in which owners tell readers how far event time was.
     pub fn answers_topic(&self) -> String {
         format!("{}-answers", self.topic_prefix())
+    }
+
+    /// Where the state of all workers lies; nothing where a plan has none. `cache` is a folder of this process alone.
+    ///
+    /// # Errors
+    /// `Config` when a bucket makes no sense.
+    pub fn bundles(&self, vfs: Arc<dyn Vfs>, cache: &Path) -> SeamResult<Option<Bundles>> {
+        self.bundles_by(vfs, cache, Bundles::in_bucket)
+    }
+
+    /// The same for somebody who is no worker, and only looks.
+    ///
+    /// # Errors
+    /// As [`Share::bundles`].
+    pub fn bundles_looked_at(&self, vfs: Arc<dyn Vfs>, cache: &Path) -> SeamResult<Option<Bundles>> {
+        self.bundles_by(vfs, cache, Bundles::looked_at)
+    }
+
+    fn bundles_by(
+        &self,
+        vfs: Arc<dyn Vfs>,
+        cache: &Path,
+        in_bucket: fn(Arc<dyn Vfs>, &Bucket, &str, &Path) -> SeamResult<Bundles>,
+    ) -> SeamResult<Option<Bundles>> {
+        let (pipeline, group) = (&self.plan.pipeline, &self.sharing.group);
+        let bundles = match &self.state {
+            None => return Ok(None),
+            Some(StatePlace::Folder(folder)) => Bundles::in_folder(vfs, &folder.join(pipeline).join(group)),
+            Some(StatePlace::Bucket(bucket)) => in_bucket(vfs, bucket, &format!("{pipeline}/{group}"), cache)?,
+        };
+        Ok(Some(bundles))
     }
 
     fn topic_prefix(&self) -> String {

@@ -9,7 +9,8 @@ use serde_json::value::RawValue;
 use weir_model::{Balance, Compiler, EventTime, PartitionId, Watermark};
 
 use super::{Half, Held, KeyGroup, Part, Partial};
-use crate::{Effect, Engine, EngineError, Input, PartitionState, PartitionStatus, Plan, Snapshot};
+use crate::snapshot::Meta;
+use crate::{Effect, Engine, EngineError, Input, PartitionInspection, PartitionState, PartitionStatus, Plan, Snapshot};
 
 /// Rows and groups that wait to be sent; with more they are sent unasked.
 const UNSENT_MAX: usize = 65_536;
@@ -111,6 +112,17 @@ impl Fold {
         fold.engine.graph.fold_from(fold.from);
         fold.open_again();
         Ok(fold)
+    }
+
+    /// What the snapshot of a fold says of its partition, for people who look at it without its plan.
+    ///
+    /// # Errors
+    /// `Corrupt` when it cannot be understood.
+    pub fn inspect(snapshot: &Snapshot) -> Result<Option<PartitionInspection>, EngineError> {
+        let corrupt = |error: serde_json::Error| EngineError::Corrupt(error.to_string());
+        let meta: FoldMeta = serde_json::from_slice(&snapshot.meta).map_err(corrupt)?;
+        let meta: Meta = serde_json::from_str(meta.engine.get()).map_err(corrupt)?;
+        Ok(meta.progress.inspect().0.into_iter().next())
     }
 
     /// Takes one input. What it is about other partitions, and tables of steps that are elsewhere, is of no concern here.

@@ -2,7 +2,6 @@
 //! nothing; the pipeline may be up or not.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,15 +10,24 @@ use serde_json::{Value, json};
 use weir_collect::{KafkaConfig, SourceConfig};
 use weir_disk::Disk;
 use weir_engine::PartitionInspection;
-use weir_kafka::{extents, group_offsets};
-use weir_model::{Committed, EventTime, PartitionId};
-use weir_state::SnapshotStore;
+use weir_kafka::{Extent, extents, group_offsets};
+use weir_model::{Committed, ErrorKind, EventTime, PartitionId, SeamError};
+use weir_state::{Bucket, SnapshotStore};
 use weir_store::Store;
+use weir_workers::{Place, Share};
 
 use super::load;
 use crate::cli::{LagArgs, SummaryFormat};
 use crate::exit::Failure;
 use crate::snapshots::snapshot_of;
+
+/// How often it is tried again when workers commit meanwhile and remove what was just found.
+const TRIES: usize = 5;
+
+/// What the partitions hold, by topic and number.
+type Extents = BTreeMap<(String, i32), Extent>;
+/// Where reading goes on, and the latest event time that was read, by topic and number.
+type OfWorkers = (BTreeMap<(String, i32), u64>, BTreeMap<(String, i32), EventTime>);
 
 /// Runs the command.
 ///
@@ -35,8 +43,13 @@ pub async fn run(args: &LagArgs) -> Result<(), Failure> {
     if sources.is_empty() {
         return Err(Failure::refused(format!("{} reads no topic of Kafka", job.plan.pipeline)));
     }
-    let group = job.share.as_ref().map(|share| share.sharing.group.clone());
-    let look = Look { pipeline: job.plan.pipeline.clone(), data: args.data.clone(), sources, group };
+    let look = Look {
+        pipeline: job.plan.pipeline.clone(),
+        data: args.data.clone(),
+        sources,
+        bucket: job.snapshots.clone(),
+        share: job.share.clone(),
+    };
     let first = look.clone().taken().await?;
     let started = Instant::now();
     tokio::time::sleep(args.interval.std()).await;
@@ -61,8 +74,10 @@ struct Look {
     pipeline: String,
     data: std::path::PathBuf,
     sources: Vec<(String, KafkaConfig)>,
-    /// The group of its workers, which commits in Kafka what else lies in the data folder.
-    group: Option<String>,
+    /// Where its state lies, if that is a bucket.
+    bucket: Option<Bucket>,
+    /// How workers share it, who commit in Kafka what else lies in the data folder.
+    share: Option<Share>,
 }
 
 /// One partition at one moment.
@@ -92,8 +107,8 @@ impl Look {
     }
 
     fn blocking(&self) -> Result<BTreeMap<(String, i32, String), Row>, Failure> {
-        let (commit, partitions) = match &self.group {
-            None => committed(&self.pipeline, &self.data)?,
+        let (commit, partitions) = match &self.share {
+            None => self.committed()?,
             Some(_) => (None, Vec::new()),
         };
         let mut rows = BTreeMap::new();
@@ -108,16 +123,17 @@ impl Look {
                 positions.filter_map(|(id, position)| Some((place(id)?, position.offset.0))).collect();
             let topics = next.keys().map(|(topic, _)| topic.clone()).chain(kafka.topics.iter().cloned()).collect();
             let extents = extents(kafka.connection(), &topics)?;
-            if let Some(group) = &self.group {
-                next = group_offsets(kafka.connection(), group, extents.keys())?;
+            let mut latest: BTreeMap<(String, i32), EventTime> =
+                partitions.iter().filter_map(|known| Some((place(&known.id)?, known.latest?))).collect();
+            if let Some(share) = &self.share {
+                (next, latest) = self.of_workers(share, kafka, &extents)?;
             }
             for ((topic, partition), (start, end)) in extents {
-                let known = partitions.iter().find(|known| place(&known.id) == Some((topic.clone(), partition)));
                 let row = Row {
                     source: source.clone(),
                     next: next.get(&(topic.clone(), partition)).map(|next| (*next).max(start)),
                     end,
-                    latest: known.and_then(|known| known.latest),
+                    latest: latest.get(&(topic.clone(), partition)).copied(),
                     topic: topic.clone(),
                     partition,
                 };
@@ -126,22 +142,58 @@ impl Look {
         }
         Ok(rows)
     }
+
+    /// The newest commit of the pipeline that is sound, and where event time stood in it; nothing when it never ran.
+    fn committed(&self) -> Result<(Option<Committed>, Vec<PartitionInspection>), Failure> {
+        if !self.data.exists() {
+            return Ok((None, Vec::new()));
+        }
+        let store = Store::open_read_only(&self.data)?;
+        let Some(commit) = store.commits(&self.pipeline)?.into_iter().find_map(|kept| kept.commit.ok()) else {
+            return Ok((None, Vec::new()));
+        };
+        let snapshots = SnapshotStore::new(Arc::new(Disk), &self.data.join("state"));
+        if let Some(bucket) = &self.bucket {
+            snapshots.look_into(&self.pipeline, bucket)?;
+        }
+        // A snapshot that is gone meanwhile, or damaged, costs the times and nothing else.
+        let snapshot = snapshot_of(&snapshots, &self.pipeline, &commit).map_err(times_unknown).ok();
+        let partitions = snapshot.and_then(|snapshot| Some(snapshot.inspect().ok()?.partitions));
+        Ok((Some(commit), partitions.unwrap_or_default()))
+    }
+
+    /// Where workers go on in each partition, and the latest event time of what they have read of it, if they have state.
+    fn of_workers(&self, share: &Share, kafka: &KafkaConfig, extents: &Extents) -> Result<OfWorkers, Failure> {
+        let cache = self.data.join("workers").join(&self.pipeline).join("cache");
+        let bundles = share.bundles_looked_at(Arc::new(Disk), &cache)?;
+        let mut tries = 1..=TRIES;
+        loop {
+            let offsets = group_offsets(kafka.connection(), &share.sharing.group, extents.keys())?;
+            let next = offsets.iter().map(|(place, (next, _))| (place.clone(), *next)).collect();
+            let Some(bundles) = &bundles else { return Ok((next, BTreeMap::new())) };
+            let committed = offsets.into_iter().map(|((topic, partition), (offset, metadata))| {
+                (Place::new(topic, partition), weir_workers::Committed { offset, metadata })
+            });
+            match weir_workers::inspect(bundles, &committed.collect()) {
+                Ok(found) => {
+                    let latest = found.into_iter().filter_map(|(Place { topic, partition }, known)| {
+                        Some(((topic.to_string(), partition), known.latest?))
+                    });
+                    return Ok((next, latest.collect()));
+                }
+                // They commit meanwhile, and remove what was just named.
+                Err(error) if error.kind == ErrorKind::Corrupt && tries.next().is_some() => {}
+                Err(error) => {
+                    times_unknown(error);
+                    return Ok((next, BTreeMap::new()));
+                }
+            }
+        }
+    }
 }
 
-/// The newest commit of a pipeline that is sound, and where event time stood in it; nothing when it never ran.
-fn committed(pipeline: &str, data: &Path) -> Result<(Option<Committed>, Vec<PartitionInspection>), Failure> {
-    if !data.exists() {
-        return Ok((None, Vec::new()));
-    }
-    let store = Store::open_read_only(data)?;
-    let Some(commit) = store.commits(pipeline)?.into_iter().find_map(|kept| kept.commit.ok()) else {
-        return Ok((None, Vec::new()));
-    };
-    let snapshots = SnapshotStore::new(Arc::new(Disk), &data.join("state"));
-    // A snapshot that is gone meanwhile, or damaged, costs the times and nothing else.
-    let snapshot = snapshot_of(&snapshots, pipeline, &commit).ok();
-    let partitions = snapshot.and_then(|snapshot| Some(snapshot.inspect().ok()?.partitions));
-    Ok((Some(commit), partitions.unwrap_or_default()))
+fn times_unknown(error: SeamError) {
+    tracing::warn!(error = error.full(), "the state cannot be read, and so the latest event times are not known");
 }
 
 impl Row {

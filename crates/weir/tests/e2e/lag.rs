@@ -1,13 +1,14 @@
 //! Topics are made as a file says, and how far a pipeline is behind them can be seen.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use weir_kafka_broker::{Cluster, Record};
 
+use crate::bucket::S3;
 use crate::endpoint::{Endpoint, Reply};
-use crate::harness::{Place, repository, said, well};
-use crate::team::{DEADLINE, THROUGH, fill, kafka_of};
+use crate::harness::{PATIENCE, Place, repository, said, well};
+use crate::team::{COUNTS, THROUGH, fill, kafka_of, second_of, time};
 use crate::up::Server;
 
 fn lag(place: &Place, pipeline: &std::path::Path) -> Vec<Value> {
@@ -74,13 +75,15 @@ fn partitions(server: &Server) -> Vec<Value> {
 
 /// Asks until the partitions are as they should be.
 pub(crate) fn partitions_become(server: &Server, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    const LOOK_EVERY: Duration = Duration::from_millis(20);
     let started = Instant::now();
     loop {
         let partitions = partitions(server);
         if wanted(&partitions) {
             return partitions;
         }
-        assert!(started.elapsed() < DEADLINE, "it never was so: {partitions:?}\n{}", server.said());
+        assert!(started.elapsed() < PATIENCE, "it never was so: {partitions:?}\n{}", server.said());
+        std::thread::park_timeout(LOOK_EVERY);
     }
 }
 
@@ -134,6 +137,72 @@ async fn a_worker_tells_how_far_behind_it_is_and_so_does_its_group() {
     let started = Instant::now();
     let committed = |rows: &[Value]| rows.iter().all(|row| row["next"] == IDS / 4 && row["lag"] == 0);
     while !committed(&lag(&place, &pipeline)) {
-        assert!(started.elapsed() < DEADLINE, "{:?}", lag(&place, &pipeline));
+        assert!(started.elapsed() < PATIENCE, "{:?}", lag(&place, &pipeline));
     }
+}
+
+/// The file of a pipeline whose state lies in the bucket.
+fn with_state_in(server: &S3, pipeline: &str, kafka: &Cluster) -> String {
+    let state = format!(
+        "state: {{ snapshots: {{ url: 's3://weir/state', options: {{ endpoint: 'http://{}', region: us-east-1, \
+         access_key_id: me, secret_access_key: hunter2 }} }} }}\n",
+        server.address
+    );
+    pipeline.replace("localhost:9092", kafka.bootstrap()).replace(STATE, &state)
+}
+
+const STATE: &str = "state: { snapshots: { url: \"file:///nowhere\" } }\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_latest_event_time_of_workers_is_in_the_bucket_that_they_share() {
+    const IDS: i64 = 2_000;
+    let (bucket, kafka) = (S3::start(), kafka_of(Cluster::start(1).expect("a broker")).await);
+    kafka.topic("out", 1).await.expect("a topic");
+    fill(&kafka, 0..IDS);
+    let place = Place::new();
+    let pipeline = place.write("counts.yaml", with_state_in(&bucket, COUNTS, &kafka));
+    let server = Server::start(&place, &[pipeline.to_str().unwrap()]);
+    // Whoever asks has nothing of theirs on the disk.
+    let (elsewhere, started) = (Place::new(), Instant::now());
+    let last = format!("{}Z", time(second_of(IDS - 1)));
+    let is_told = |rows: &[Value]| rows.iter().all(|row| row["next"] == IDS / 4 && row["latest"] == last.as_str());
+    loop {
+        let rows = lag(&elsewhere, &pipeline);
+        if rows.len() == 4 && is_told(&rows) {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "{last} is wanted: {rows:?}\n{}", server.said());
+    }
+}
+
+const ALONE: &str = r#"
+name: alone
+sources:
+  in:
+    kafka: { brokers: ["localhost:9092"], topics: [in], follow: false }
+    format: json
+time: { field: ts, watermark: { bounded: { delay: 0s } } }
+steps:
+  - window: { tumbling: 1h, by: [key], compute: { n: count(*) } }
+outputs:
+  - table: counted
+state: { snapshots: { url: "file:///nowhere" } }
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_latest_event_time_is_told_although_the_state_is_in_a_bucket_only() {
+    const IDS: i64 = 400;
+    let (bucket, kafka) = (S3::start(), kafka_of(Cluster::start(1).expect("a broker")).await);
+    fill(&kafka, 0..IDS);
+    let place = Place::new();
+    let pipeline = place.write("alone.yaml", with_state_in(&bucket, ALONE, &kafka));
+    well(&place.run(&pipeline, &[]));
+    let copies = walkdir::WalkDir::new(place.path("data/state")).into_iter().filter_map(Result::ok);
+    let copies =
+        copies.map(walkdir::DirEntry::into_path).filter(|path| path.extension().is_some_and(|end| end == "snap"));
+    let removed = copies.map(|copy| std::fs::remove_file(copy).unwrap()).count();
+    assert!(removed > 0, "there is state");
+    let rows = lag(&place, &pipeline);
+    let last = format!("{}Z", time(second_of(IDS - 1)));
+    assert!(rows.len() == 4 && rows.iter().all(|row| row["latest"] == last.as_str()), "{last} is wanted: {rows:?}");
 }
