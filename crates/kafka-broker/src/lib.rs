@@ -26,6 +26,7 @@ mod topics;
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use cluster::Cluster;
 pub use detour::Detour;
@@ -35,6 +36,10 @@ pub use node::Node;
 pub use records::{Isolation, Record, Tail};
 pub use secured::{PASSWORD, Secured, USER};
 pub use segments::Batch;
+
+/// How long brokers may take for anything. They need milliseconds, and 3 s until they are up; a machine that does other things
+/// beside may need many times that, and a test that is impatient there tells of the machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Why there is no broker.
 #[derive(Debug, thiserror::Error)]

@@ -6,15 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::BrokerError;
 use crate::jars::tail;
+use crate::{BrokerError, PATIENCE};
 
-/// How long a broker may take until it is up. It takes 3 s on two idle cores; the deadline is for busy ones.
-const START_DEADLINE: Duration = Duration::from_secs(120);
 /// What the broker says once it serves.
 const UP: &str = "Kafka Server started";
 /// A small heap, and a compiler that starts fast rather than running fast.
@@ -114,8 +111,8 @@ impl Node {
     }
 
     pub(crate) fn wait(&self, up: &mpsc::Receiver<()>) -> Result<(), BrokerError> {
-        up.recv_timeout(START_DEADLINE).map_err(|error| {
-            let waited_s = if error == RecvTimeoutError::Timeout { START_DEADLINE.as_secs() } else { 0 };
+        up.recv_timeout(PATIENCE).map_err(|error| {
+            let waited_s = if error == RecvTimeoutError::Timeout { PATIENCE.as_secs() } else { 0 };
             self.kill();
             BrokerError::Start { id: self.id, waited_s, log: self.log_tail() }
         })

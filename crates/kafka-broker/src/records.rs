@@ -1,18 +1,16 @@
 //! Records put into topics and read back whole, as an outsider sees them. Refuses to hide an aborted record: whoever reads
 //! says whether only committed ones count.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::message::{BorrowedMessage, Headers, Message, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::message::{BorrowedMessage, DeliveryResult, Headers, Message, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
-use crate::{BrokerError, Cluster};
-
-/// How long the brokers may take to store or to yield everything.
-const DEADLINE: Duration = Duration::from_secs(60);
+use crate::{BrokerError, Cluster, PATIENCE};
 
 /// Who may see what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +53,22 @@ impl Record {
     }
 }
 
+/// Why the first record that was not stored was not.
+#[derive(Clone, Default)]
+struct Unstored(Arc<Mutex<Option<KafkaError>>>);
+
+impl ClientContext for Unstored {}
+
+impl ProducerContext for Unstored {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
+        }
+    }
+}
+
 impl Cluster {
     /// Puts records into a topic, in this order, outside of any transaction, and waits until they are stored.
     ///
@@ -73,7 +87,8 @@ impl Cluster {
         for (name, value) in settings {
             client.set(*name, *value);
         }
-        let producer: BaseProducer = client.create().map_err(refused)?;
+        let unstored = Unstored::default();
+        let producer: BaseProducer<Unstored> = client.create_with_context(unstored.clone()).map_err(refused)?;
         for record in records {
             let mut next = BaseRecord::<str, str>::to(topic).partition(record.partition);
             next.key = record.key.as_deref();
@@ -88,7 +103,9 @@ impl Cluster {
                 next = again;
             }
         }
-        producer.flush(DEADLINE).map_err(refused)
+        producer.flush(PATIENCE).map_err(refused)?;
+        let first = unstored.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        first.map_or(Ok(()), |error| Err(refused(error)))
     }
 
     /// Where each partition of a topic ends for a reader of committed records. Aborted records and markers count.
@@ -102,7 +119,7 @@ impl Cluster {
             match ends(&client, topic) {
                 Ok(ends) => return Ok(ends),
                 // A broker that has just come back leads its partitions a moment later.
-                Err(_) if started.elapsed() < DEADLINE => {}
+                Err(_) if started.elapsed() < PATIENCE => {}
                 Err(error) => return Err(refused(error)),
             }
         }
@@ -117,7 +134,16 @@ impl Cluster {
         let client: BaseConsumer = self.client().set("group.id", group).create().map_err(refused)?;
         let mut asked = TopicPartitionList::new();
         asked.add_partition_range(topic, 0, i32::try_from(partitions).unwrap_or(i32::MAX) - 1);
-        let answer = client.committed_offsets(asked, DEADLINE).map_err(refused)?;
+        let started = Instant::now();
+        let answer = loop {
+            match client.committed_offsets(asked.clone(), PATIENCE) {
+                Ok(answer) if answer.elements().iter().all(|at| at.error().is_ok()) => break answer,
+                // A broker that has just come back knows its groups a moment later.
+                Ok(_) | Err(_) if started.elapsed() < PATIENCE => {}
+                Ok(_) => return Err(BrokerError::Refused(format!("what the group {group} has committed is not said"))),
+                Err(error) => return Err(refused(error)),
+            }
+        };
         Ok(answer
             .elements()
             .iter()
@@ -137,10 +163,10 @@ impl Cluster {
         let (committed, all, mut text) = (client("read_committed")?, client("read_uncommitted")?, String::new());
         for topic in topics {
             for partition in partitions(&all, topic).map_err(refused)? {
-                let end = |client: &BaseConsumer| client.fetch_watermarks(topic, partition, DEADLINE).map_err(refused);
+                let end = |client: &BaseConsumer| client.fetch_watermarks(topic, partition, PATIENCE).map_err(refused);
                 let mut asked = TopicPartitionList::new();
                 asked.add_partition(topic, partition);
-                let of_group = all.committed_offsets(asked, DEADLINE).map_err(refused)?;
+                let of_group = all.committed_offsets(asked, PATIENCE).map_err(refused)?;
                 let (_, stable) = end(&committed)?;
                 let (start, end) = end(&all)?;
                 let at = of_group.elements().first().map(|at| format!("{:?} {}", at.offset(), at.metadata()));
@@ -162,7 +188,7 @@ impl Cluster {
         };
         let started = Instant::now();
         while ends("read_committed")? != ends("read_uncommitted")? {
-            if started.elapsed() > DEADLINE {
+            if started.elapsed() > PATIENCE {
                 return Err(BrokerError::Refused(format!("topic {topic} has an undecided transaction")));
             }
         }
@@ -191,12 +217,12 @@ impl Cluster {
 }
 
 fn ends(client: &BaseConsumer, topic: &str) -> KafkaResult<Vec<i64>> {
-    let end = |partition| client.fetch_watermarks(topic, partition, DEADLINE).map(|(_, end)| end);
+    let end = |partition| client.fetch_watermarks(topic, partition, PATIENCE).map(|(_, end)| end);
     partitions(client, topic)?.map(end).collect()
 }
 
 fn partitions(client: &BaseConsumer, topic: &str) -> KafkaResult<std::ops::Range<i32>> {
-    let metadata = client.fetch_metadata(Some(topic), DEADLINE)?;
+    let metadata = client.fetch_metadata(Some(topic), PATIENCE)?;
     let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
     Ok(0..i32::try_from(partitions).unwrap_or(i32::MAX))
 }
@@ -250,8 +276,8 @@ fn until_the_end(consumer: &BaseConsumer, partitions: usize) -> Result<Vec<Recor
             Some(Ok(message)) => records.push(record(&message)),
             Some(Err(KafkaError::PartitionEOF(partition))) => _ = ended.insert(partition),
             // A broker that is down for a moment comes back.
-            Some(Err(error)) if started.elapsed() > DEADLINE => return Err(refused(error)),
-            None if started.elapsed() > DEADLINE => {
+            Some(Err(error)) if started.elapsed() > PATIENCE => return Err(refused(error)),
+            None if started.elapsed() > PATIENCE => {
                 return Err(BrokerError::Refused(format!("only {ended:?} of {partitions} partitions were read whole")));
             }
             Some(Err(_)) | None => {}

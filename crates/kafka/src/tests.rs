@@ -70,7 +70,7 @@ fn an_error_says_whether_trying_again_can_help() {
 
 #[test]
 fn a_call_that_never_returns_is_left_behind_and_the_next_one_is_waited_for_longer() {
-    const WITHIN: Duration = Duration::from_secs(120);
+    const WITHIN: Duration = Duration::from_secs(300);
     let cluster = MockCluster::new(3).expect("a cluster without a log");
     cluster.create_topic("in", 1, 3).expect("a topic");
     cluster.coordinator(MockCoordinator::Transaction("weir".to_owned()), 1).expect("it answers for transactions");
@@ -97,8 +97,10 @@ fn a_call_that_never_returns_is_left_behind_and_the_next_one_is_waited_for_longe
     let (answer, took) = send();
     assert_eq!(answer, None);
     assert!(took < WITHIN / 4, "{took:?}");
-    // Another call, which the client refuses as long as the first one is not over.
-    assert!(matches!(send().0, Some(Err(_))));
+    // Another call, which the client refuses as long as the first one is not over; a machine that does other things beside may
+    // need more than one to say so in time.
+    let answer = (0..6).find_map(|_| send().0);
+    assert!(matches!(answer, Some(Err(_))), "{answer:?}");
     // Nor does it end when the broker is back, at least not within a minute: nobody may wait for it.
 }
 
@@ -133,7 +135,7 @@ fn only_a_broker_that_the_others_still_count_and_nobody_reaches_is_waited_for() 
 }
 
 /// Keeps what a client says of itself.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 struct Said(Arc<Mutex<Vec<String>>>);
 
 impl ClientContext for Said {
@@ -160,25 +162,30 @@ impl Said {
 
 #[test]
 fn no_client_is_given_settings_that_only_those_of_the_other_direction_know() {
-    // What it says of its settings it says at once.
-    const HEARD_WITHIN: Duration = Duration::from_millis(200);
+    const POLL: Duration = Duration::from_millis(20);
+    const PATIENCE: Duration = Duration::from_secs(300);
     let both = [("fetch.min.bytes", "2"), ("queued.min.messages", "7"), ("linger.ms", "3"), ("partitioner", "random")];
     let mut settings = ClientConfig::new();
     settings.set("bootstrap.servers", "127.0.0.1:1").set("group.id", "weir");
     both.iter().for_each(|(name, value)| _ = settings.set(*name, *value));
+    // What it says of its settings it says when it is made: before it finds nobody at that address, and says so.
+    let heard = |said: &Said, poll: &dyn Fn()| {
+        let started = Instant::now();
+        while !said.0.lock().expect("nobody failed with it").iter().any(|line| line.starts_with("FAIL")) {
+            assert!(started.elapsed() < PATIENCE, "{said:?}");
+            poll();
+        }
+    };
     let reading = |settings: &ClientConfig| {
         let said = Said::default();
         let client: BaseConsumer<Said> = settings.create_with_context(said.clone()).expect("a consumer");
-        let until = Instant::now() + HEARD_WITHIN;
-        while Instant::now() < until {
-            drop(client.poll(HEARD_WITHIN / 10));
-        }
+        heard(&said, &|| drop(client.poll(POLL)));
         said.warnings(&WRITING)
     };
     let writing = |settings: &ClientConfig| {
         let said = Said::default();
         let client: BaseProducer<Said> = settings.create_with_context(said.clone()).expect("a producer");
-        client.poll(HEARD_WITHIN);
+        heard(&said, &|| client.poll(POLL));
         said.warnings(&READING)
     };
     assert!(!reading(&settings).is_empty() && !writing(&settings).is_empty(), "the client says so itself");

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, Int64Array, StringArray};
 use tempfile::TempDir;
@@ -13,6 +14,9 @@ use weir_model::{ByteSize, DurationText, ErrorKind, SeamError};
 
 use super::*;
 use crate::{AvroFrame, AvroOutput, RowFormat};
+
+/// A machine that does other things beside is only slow.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The one broker of all tests here. It ends with this process.
 fn kafka() -> &'static Cluster {
@@ -176,10 +180,9 @@ async fn a_commit_whose_answer_is_lost_is_asked_for_and_not_repeated() {
     kafka.node(1).kill();
     kafka.node(1).start().expect("it starts again");
     // As the outlet does it: again after a failure that may pass.
-    let mut attempts = 0;
+    let started = Instant::now();
     while let Err(error) = sink.commit(Epoch(1), &first).await {
-        attempts += 1;
-        assert!(error.kind == ErrorKind::Retry && attempts < 6, "{}", error.full());
+        assert!(error.kind == ErrorKind::Retry && started.elapsed() < PATIENCE, "{}", error.full());
     }
     kafka.settled("lost").unwrap();
     assert_eq!(kafka.read("lost", Isolation::Committed).unwrap().len(), 2);
@@ -223,6 +226,7 @@ async fn a_record_has_the_headers_of_its_columns_and_no_value_where_its_key_is_d
     sink.write(&rows).await.unwrap();
     let prepared = sink.prepare(Epoch(1)).await.unwrap();
     sink.commit(Epoch(1), &prepared).await.unwrap();
+    kafka().settled("headers").unwrap();
     let records = kafka().read("headers", Isolation::Committed).unwrap();
     let shown: Vec<_> =
         records.iter().map(|record| (record.key.as_deref(), record.value.is_some(), &record.headers)).collect();
@@ -361,8 +365,8 @@ async fn batches_are_as_long_and_as_small_as_is_said() {
             "few" => assert!(batches.iter().all(|batch| batch.records <= 50), "{batches:?}"),
             // What is said counts before it is compressed, and each row takes more than 40 bytes.
             "small" => assert!(batches.iter().all(|batch| batch.records <= 100), "{batches:?}"),
-            // Nothing but its linger time ends a batch.
-            _ => assert!(batches.len() <= 4, "{topic}: {batches:?}"),
+            // Nothing but its linger time ends a batch; here that may be over a few times.
+            _ => assert!(batches.len() <= ROWS / 100, "{topic}: {batches:?}"),
         }
     }
 }

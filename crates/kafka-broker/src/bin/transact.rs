@@ -19,7 +19,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 /// How many records a transaction copies.
 const EPOCH_RECORDS: usize = 5;
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(300);
 
 /// What the group is like at the moment a partition is given to this process: the one moment at which it may be asked.
 #[derive(Clone, Default)]

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use weir_kafka_broker::{Cluster, Isolation, Record};
 
 /// A wedged process is a failed test, not a test that never ends.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(300);
 
 /// How a [`Transact`] is started.
 #[derive(Clone, Copy)]

@@ -4,6 +4,8 @@ use crate::kafka;
 use crate::process::{Seen, Start, Transact, seen, topics};
 
 const EPOCH_RECORDS: usize = 5;
+/// Who is not frozen is heard of within this time also on a machine that does other things beside.
+const SESSION_MS: u32 = 6_000;
 
 /// Freezes one process at `stage`, lets another take its partitions over and commit, continues the first. Returns what that
 /// one says then, and what is visible in the end.
@@ -30,7 +32,7 @@ async fn zombie(first: Start<'_>, second: Start<'_>, stage: &str) -> (Vec<String
 }
 
 fn member<'a>(group: &'a str, instance: &'a str) -> Start<'a> {
-    Start { group, instance, session_ms: 1_000, transaction_ms: 60_000, careless: false }
+    Start { group, instance, session_ms: SESSION_MS, transaction_ms: 60_000, careless: false }
 }
 
 fn once(seen: &Seen) {
@@ -49,7 +51,7 @@ async fn a_zombie_whose_partitions_moved_cannot_send_its_offsets_and_can_abort()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_zombie_that_had_sent_its_offsets_holds_the_heir_until_its_transaction_times_out_and_is_fenced() {
-    let short = |instance| Start { transaction_ms: 3_000, ..member("timed-out", instance) };
+    let short = |instance| Start { transaction_ms: 10_000, ..member("timed-out", instance) };
     let (said, seen) = zombie(short("a"), short("b"), "sent").await;
     once(&seen);
     assert_eq!(said[0], "committing");

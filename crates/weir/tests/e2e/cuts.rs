@@ -6,37 +6,31 @@ use std::time::{Duration, Instant};
 
 use weir_kafka_broker::{Cluster, Detour};
 
-use crate::team::{COUNTS, DEADLINE, THROUGH, Team, Telling, Worker, every_id_once, expected, kafka_of, last_words};
+use crate::harness::PATIENCE;
+use crate::team::{COUNTS, GIVEN, THROUGH, Team, Telling, Worker, every_id_once, expected, kafka_of, last_words};
 use crate::team::{while_fed, windows};
 
 /// How often a worker is cut off.
 const CUTS: usize = 3;
 /// Longer than the transactions of a team (5 s), which are longer than its sessions.
 const CUT_FOR: Duration = Duration::from_secs(8);
-const GIVEN: &str = "the group has given partitions";
-
-/// Cuts the way, waits until others have read what was there and everything that the one beyond had open has run out, and joins it
-/// again.
-fn cut(kafka: &Cluster, group: &str, detour: &Detour) {
+/// Cuts the way, waits until the heir has taken over and read what was there and everything that the one beyond had open has run
+/// out, and joins it again. How often the one beyond had been given partitions by then.
+fn cut(kafka: &Cluster, group: &str, detour: &Detour, [beyond, heir]: [&Worker; 2]) -> usize {
+    let given = heir.times(GIVEN);
     detour.cut();
     let (started, ends) = (Instant::now(), kafka.ends("in").expect("the straight way is open"));
     let is_read = || {
         let committed = kafka.committed("in", group).expect("the straight way is open");
         committed.iter().zip(&ends).all(|(committed, end)| committed >= end)
     };
+    heir.says(GIVEN, given + 1);
     while started.elapsed() < CUT_FOR || !is_read() {
-        assert!(started.elapsed() < DEADLINE, "nobody has taken over what the one beyond the cut had");
+        assert!(started.elapsed() < PATIENCE, "nobody has taken over what the one beyond the cut had");
     }
+    let given = beyond.times(GIVEN);
     detour.join();
-}
-
-/// Waits until a worker has partitions again.
-fn back(worker: &Worker, given: usize) {
-    let started = Instant::now();
-    while worker.times(GIVEN) == given {
-        assert!(started.elapsed() < DEADLINE, "it got nothing after it could be reached again:\n{}", worker.said());
-        std::thread::park_timeout(Duration::from_millis(50));
-    }
+    given
 }
 
 /// Two workers, one of them behind a way that is cut again and again.
@@ -48,10 +42,9 @@ async fn cut_off(pipeline: &'static str) {
     let telling = Telling(&workers);
     let ids = while_fed(&kafka, |_| {
         for _ in 0..CUTS {
-            workers.iter().for_each(|worker| back(worker, 0));
-            let given = workers[0].times(GIVEN);
-            cut(&kafka, &team.group, &detour);
-            back(&workers[0], given);
+            workers.iter().for_each(|worker| worker.says(GIVEN, 1));
+            let given = cut(&kafka, &team.group, &detour, [&workers[0], &workers[1]]);
+            workers[0].says(GIVEN, given + 1);
         }
     });
     let beyond = workers[0].all_said();
@@ -90,7 +83,6 @@ async fn who_comes_back_after_another_one_took_its_name_is_told_so_and_writes_no
     let mut first = team.worker_by(&detour.bootstrap(), &[name]);
     let mut second = None;
     let ids = while_fed(&kafka, |fed| {
-        back(&first, 0);
         team.until(500, &mut [&mut first]);
         detour.cut();
         // What started it believes that it is dead.
@@ -100,7 +92,7 @@ async fn who_comes_back_after_another_one_took_its_name_is_told_so_and_writes_no
         detour.join();
         let started = Instant::now();
         while first.times("has this one's name") + first.times("beginning anew") == 0 {
-            assert!(started.elapsed() < DEADLINE, "it does not know that it has an heir:\n{}", first.said());
+            assert!(started.elapsed() < PATIENCE, "it does not know that it has an heir:\n{}", first.said());
             std::thread::park_timeout(Duration::from_millis(50));
         }
         first.kill();
@@ -124,7 +116,7 @@ async fn come_and_go(pipeline: &'static str) {
             let guest = &mut guests[round % 2];
             let given = guest.times(GIVEN);
             if round % 3 != 0 {
-                back(guest, given.saturating_sub(1));
+                guest.says(GIVEN, given.max(1));
             }
             if round % 4 < 2 {
                 guest.kill()

@@ -7,15 +7,12 @@ use std::time::{Duration, Instant};
 
 use weir_kafka_broker::{Cluster, Isolation, Tail};
 
-use crate::harness::{Place, Running};
-use crate::team::{COUNTS, DEADLINE, LOOKS_SELDOM, PATIENT, THROUGH, Team, Telling, every_id_once, expected, kafka_of};
+use crate::harness::{PATIENCE, Place, Running};
+use crate::team::{COUNTS, LOOKS_SELDOM, PATIENT, THROUGH, Team, Telling, every_id_once, expected, kafka_of};
 use crate::team::{kafka_with, last_words, rows_in, while_fed, windows};
 
 /// How many records per chunk of the feed a story waits for between two blows.
 const BETWEEN: i64 = 500;
-
-/// Longer than brokers take to find out who is left, on a machine that has no time for them.
-const PATIENCE: Duration = Duration::from_secs(180);
 
 /// As the guide tells those whose output has to go on within 5 s.
 const GIVEN_UP_SOON: [(&str, &str); 2] =
@@ -208,7 +205,7 @@ async fn the_broker_dies_again_and_again_in_the_middle_of_commits_and_every_id_c
 fn alone_has(kafka: &Cluster, ids: i64, alone: &Alone) {
     let started = Instant::now();
     while rows_in(kafka, "alone").len() < usize::try_from(ids).unwrap() {
-        assert!(started.elapsed() < DEADLINE, "not all of {ids} ids came:\n{}", alone.said());
+        assert!(started.elapsed() < PATIENCE, "not all of {ids} ids came:\n{}", alone.said());
     }
     kafka.settled("alone").expect("every transaction is decided");
     every_id_once(&rows_in(kafka, "alone"), ids);

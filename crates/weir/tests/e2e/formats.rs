@@ -3,18 +3,16 @@
 use std::io::{BufRead, BufReader};
 use std::ops::Range;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use weir_kafka_broker::Cluster;
 
-use crate::harness::{Place, Running, python, repository, said, well};
+use crate::harness::{PATIENCE, Place, Running, python, repository, said, well};
 
 /// The same as the registry's own test uses.
 const PACKAGES: [&str; 1] = ["confluent-kafka[avro,json,protobuf,schemaregistry]==2.12.1"];
 
 const ROWS: i64 = 1_000;
-
-const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Starts Weir's registry; it and its address.
 pub(crate) fn registry(place: &Place) -> (Running, String) {
@@ -52,7 +50,7 @@ fn wait_for(place: &Place, orders: i64) {
         if stored == Some(orders) {
             return;
         }
-        assert!(started.elapsed() < DEADLINE, "{stored:?} of {orders} orders: {}", said(&output));
+        assert!(started.elapsed() < PATIENCE, "{stored:?} of {orders} orders: {}", said(&output));
     }
 }
 
@@ -145,6 +143,9 @@ async fn two_versions_of_avro_written_by_python_are_one_table_and_what_fits_no_s
         ),
     );
     well(&place.run(&out, &[]));
+    for topic in ["out-avro", "out-protobuf", "out-json"] {
+        kafka.settled(topic).expect("every transaction is decided");
+    }
     let script = repository().join("crates/registry/src/tests/clients.py");
     well(
         &Command::new(python("clients", &PACKAGES))

@@ -1,11 +1,12 @@
 //! From a real Kafka into tables: whoever is killed, every record is there once.
 
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use weir_kafka_broker::{Cluster, Isolation, Record};
 
-use crate::harness::{Place, Running, repository, said, well};
+use crate::harness::{PATIENCE, Place, Running, repository, said, well};
+use crate::team::LOOKS_SELDOM;
 
 const PARTITIONS: i32 = 4;
 const CHUNKS: i64 = 120;
@@ -14,7 +15,6 @@ const RECORDS: i64 = CHUNKS * CHUNK_RECORDS;
 /// How often Weir is killed, and after which of these the broker is.
 const KILLS: u32 = 8;
 const BROKER_KILLS: [u32; 2] = [3, 6];
-const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Order `id`; the time of orders in one partition never goes back, so that none is late.
 fn order(id: i64) -> Record {
@@ -62,7 +62,7 @@ async fn weir_and_the_broker_are_killed_and_every_record_is_in_the_table_once() 
             let started = Instant::now();
             // It dies at some moment after it has committed something; or, at the end, when there is nothing more.
             while before < RECORDS && stored(&place) == before {
-                assert!(started.elapsed() < DEADLINE, "nothing was stored after the {before} records of before");
+                assert!(started.elapsed() < PATIENCE, "nothing was stored after the {before} records of before");
             }
             if BROKER_KILLS.contains(&kill) {
                 kafka.node(1).kill();
@@ -116,7 +116,7 @@ fn ids(kafka: &Cluster) -> Vec<i64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_topic_to_topic_every_record_arrives_once_although_weir_and_the_broker_are_killed() {
-    let kafka = Cluster::start(1).expect("a broker");
+    let kafka = Cluster::start_with(1, &[LOOKS_SELDOM]).expect("a broker");
     kafka.topic("orders", PARTITIONS).await.expect("a topic");
     kafka.topic("unsent", 3).await.expect("a topic");
     let place = Place::new();
@@ -142,7 +142,7 @@ async fn from_topic_to_topic_every_record_arrives_once_although_weir_and_the_bro
             let mut running = Running(run(true).stderr(Stdio::null()).spawn().unwrap());
             let started = Instant::now();
             while before < unsent && ids(&kafka).len() <= before {
-                assert!(started.elapsed() < DEADLINE, "nothing was sent after the {before} records of before");
+                assert!(started.elapsed() < PATIENCE, "nothing was sent after the {before} records of before");
             }
             if BROKER_KILLS.contains(&kill) {
                 kafka.node(1).kill();

@@ -6,8 +6,8 @@ use std::time::Instant;
 use weir_kafka_broker::{Cluster, Isolation, Record};
 
 use crate::formats::registry;
-use crate::harness::{Place, Running, repository, well};
-use crate::team::{DEADLINE, rows_in};
+use crate::harness::{PATIENCE, Place, Running, repository, well};
+use crate::team::rows_in;
 
 const ORDERS: i64 = 240;
 
@@ -53,7 +53,7 @@ async fn the_workers_example_counts_each_order_once_in_two_processes() {
         for (worker, place) in workers.iter_mut().zip(&places) {
             let said = fs::read_to_string(place.path("said")).unwrap();
             assert!(worker.0.try_wait().unwrap().is_none(), "it ended by itself:\n{said}");
-            assert!(started.elapsed() < DEADLINE, "there are no windows:\n{said}");
+            assert!(started.elapsed() < PATIENCE, "there are no windows:\n{said}");
         }
     }
     let rows = rows_in(&kafka, "orders-per-minute");
@@ -80,6 +80,7 @@ async fn the_avro_example_takes_headers_along_and_registers_what_it_writes() {
         format!("outputs.0.kafka.format.avro.registry.urls=[{url:?}]"),
     ];
     well(&place.run(&repository().join("examples/kafka-to-avro.yaml"), &settings));
+    kafka.settled("orders-per-minute").expect("every transaction is decided");
     let records = kafka.read("orders-per-minute", Isolation::Committed).expect("read");
     let shop = ("shop".to_owned(), "mitte".to_owned());
     assert!(!records.is_empty() && records.iter().all(|record| record.headers.contains(&shop)), "{records:?}");

@@ -1,12 +1,12 @@
 //! Replays of what lies in topics: of the log, of which retention has deleted the beginning, and of a real Kafka, where that
 //! happens too. What is needed and gone is named, with the time from which on a replay is possible; never a shorter result.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use weir_kafka_broker::{Cluster, Record};
 
-use crate::harness::{Place, well};
+use crate::harness::{PATIENCE, Place, well};
 use crate::replay::{counts, refusal, replay};
 use crate::up::{Server, exchange};
 
@@ -78,7 +78,7 @@ fn what_retention_has_deleted_of_a_topic_is_named_and_what_does_not_need_it_is_r
         assert_eq!(status, 200, "{answer}");
         part += 1;
         server.sql_becomes("SELECT count(*) FROM rows", u64::from(part) * 20);
-        assert!(part < 350 && began.elapsed() < Duration::from_secs(100), "nothing is deleted");
+        assert!(part < 350 && began.elapsed() < PATIENCE, "nothing is deleted");
     }
     assert_eq!(server.stop("-TERM"), Some(0));
 

@@ -85,7 +85,8 @@ fn descriptor_set() -> Vec<u8> {
 async fn rows_that_are_written_in_every_format_are_read_back_as_they_were() {
     let kafka = Cluster::start(1).expect("a broker");
     let topics = ["as-json", "as-csv", "as-avro", "as-single", "as-proto", "as-raw"];
-    for topic in topics.into_iter().chain(["with-avro", "with-proto", "with-json"]) {
+    let with_registry = ["with-avro", "with-proto", "with-json"];
+    for topic in topics.into_iter().chain(with_registry) {
         kafka.topic(topic, 2).await.expect("a topic");
     }
     let place = Place::new();
@@ -120,7 +121,9 @@ async fn rows_that_are_written_in_every_format_are_read_back_as_they_were() {
         outputs.concat()
     );
     well(&place.run(&place.write("out.yaml", pipeline), &[]));
-
+    for topic in topics.into_iter().chain(with_registry) {
+        kafka.settled(topic).expect("every transaction is decided");
+    }
     let expected: Vec<Value> = (0..ROWS).map(row).collect();
     let set = place.write("order.desc", descriptor_set());
     let (avsc, proto) = (place.path("order.avsc"), place.path("order.proto"));

@@ -56,6 +56,8 @@ async fn a_connection_that_is_said_once_is_how_every_source_and_output_is_let_in
     let output = place.run(&example, &settings);
     well(&output);
     assert!(!said(&output).contains(PASSWORD));
+    secured.cluster.settled("ledger").expect("every transaction is decided");
+    secured.cluster.settled("ledger-dead-letters").expect("every transaction is decided");
     let mut cents: Vec<_> =
         rows_in(&secured.cluster, "ledger").into_iter().map(|(_, row)| row["cents"].as_i64()).collect();
     cents.sort_unstable();

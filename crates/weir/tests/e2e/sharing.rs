@@ -7,20 +7,18 @@ use serde_json::Value;
 use weir_kafka_broker::{Cluster, Record};
 
 use crate::bucket::S3;
-use crate::team::{COUNTS, DEADLINE, THROUGH, Team, Worker, expected, fill, kafka, kafka_of, last_words, windows};
-
-const GIVEN: &str = "the group has given partitions";
+use crate::harness::PATIENCE;
+use crate::team::{COUNTS, GIVEN, THROUGH, Team, Worker, expected, fill, kafka, kafka_of, last_words, windows};
 
 fn row(partition: i32, id: i64) -> Record {
     Record { key: Some(format!("k{id}")), ..Record::new(partition, format!(r#"{{"id":{id},"key":"k{id}"}}"#)) }
 }
 
-/// Waits until a worker has been given partitions so often.
-fn given(worker: &Worker, times: usize) {
+/// Waits until the group has committed where it goes on in every partition of a topic.
+fn begun(team: &Team<'_>, topic: &str, workers: &[Worker]) {
     let started = std::time::Instant::now();
-    while worker.times(GIVEN) < times {
-        assert!(started.elapsed() < DEADLINE, "it was not given anything:\n{}", worker.said());
-        std::thread::park_timeout(std::time::Duration::from_millis(50));
+    while team.kafka.committed(topic, &team.group).expect("said").iter().any(|offset| *offset < 0) {
+        assert!(started.elapsed() < PATIENCE, "it never began to read {topic}:\n{}", workers[0].said());
     }
 }
 
@@ -39,8 +37,9 @@ async fn topics_that_match_and_partitions_that_appear_are_read_from_their_beginn
     let settings =
         [r#"sources.in.kafka.topics=["^logs-.*"]"#, "sources.in.kafka.refresh=200ms", "sources.in.kafka.start=latest"];
     let mut workers = [team.worker_with(&settings), team.worker_with(&settings)];
-    workers.iter().for_each(|worker| given(worker, 1));
-    // What was there before the first start is passed over; what appears is not.
+    workers.iter().for_each(|worker| worker.says(GIVEN, 1));
+    // What was there before the first start is passed over; what appears is not. Where that is counts once it is committed.
+    begun(&team, "logs-a", &workers);
     kafka.put("logs-a", &[row(0, 3), row(1, 4)]).expect("stored");
     team.until(2, &mut workers.iter_mut().collect::<Vec<_>>());
     kafka.topic("logs-b", 1).await.expect("a topic");

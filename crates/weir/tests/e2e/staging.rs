@@ -134,6 +134,7 @@ async fn rows_for_kafka_that_are_committed_and_not_sent_yet_are_sent_once_or_nam
             fs::write(&staged, &sound).unwrap();
         }
         well(&place.run(&pipeline, &["sources.rows.file.follow=false".to_owned()]));
+        kafka.settled("sent").expect("every transaction is decided");
         assert_eq!(sent(), 80, "put back, it is sent once");
     });
 }

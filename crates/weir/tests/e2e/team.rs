@@ -11,11 +11,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use weir_kafka_broker::{Cluster, Isolation, Record};
 
-use crate::harness::{Place, Running};
+use crate::harness::{PATIENCE, Place, Running};
 
 pub(crate) const PARTITIONS: i32 = 4;
 pub(crate) const KEYS: i64 = 40;
-pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 /// A single broker that comes up may forget to end a transaction whose time runs out in that very moment (ADR 0018): where
 /// brokers die, transactions have more time than they take to come back, and time is looked at as seldom as in production.
 pub(crate) const PATIENT: &str = "30s";
@@ -76,6 +75,9 @@ pub(crate) fn last_words() -> Vec<Record> {
     let value = |partition| format!(r#"{{"id":0,"key":"end-{partition}","ts":"2026-11-20T23:00:00Z"}}"#);
     (0..PARTITIONS).map(|partition| Record::new(partition, value(partition))).collect()
 }
+
+/// What a worker says when it has partitions, and goes on with them.
+pub(crate) const GIVEN: &str = "the group has given partitions";
 
 /// What all workers of a test have in common.
 pub(crate) struct Team<'a> {
@@ -162,9 +164,20 @@ impl<'a> Team<'a> {
 
     /// Waits until so many rows are there.
     pub(crate) fn until(&self, rows: usize, workers: &mut [&mut Worker]) {
+        const LOOK_EVERY: Duration = Duration::from_millis(100);
         let started = Instant::now();
+        let tail = self.kafka.tail(&self.out, Isolation::Committed).expect("the brokers know the topic");
+        // Where each partition goes on: a client that has lost a broker may yield some records once more.
+        let (mut there, mut next) = (0, BTreeMap::new());
         loop {
-            let there = self.rows().len();
+            while there < rows
+                && let Some(record) = tail.next(LOOK_EVERY)
+            {
+                let next = next.entry(record.partition).or_insert(0);
+                if record.offset >= *next {
+                    (there, *next) = (there + 1, record.offset + 1);
+                }
+            }
             if there >= rows {
                 return;
             }
@@ -172,7 +185,7 @@ impl<'a> Team<'a> {
                 let ended = worker.process.as_mut().and_then(|process| process.0.try_wait().unwrap());
                 assert!(ended.is_none(), "a worker has ended by itself:\n{}", worker.said());
             }
-            if started.elapsed() > DEADLINE {
+            if started.elapsed() > PATIENCE {
                 let said: Vec<String> = workers.iter().map(|worker| worker.said()).collect();
                 let partials = self.partials(workers);
                 let topics: Vec<&str> = ["in", &self.out].into_iter().chain(partials.as_deref()).collect();
@@ -227,6 +240,16 @@ impl Worker {
     /// Everything that it has said in all of its lives.
     pub(crate) fn all_said(&self) -> String {
         std::fs::read_to_string(self.place.path("said")).unwrap_or_default()
+    }
+
+    /// Waits until it has said that so often.
+    pub(crate) fn says(&self, words: &str, times: usize) {
+        const LOOK_EVERY: Duration = Duration::from_millis(50);
+        let started = Instant::now();
+        while self.times(words) < times {
+            assert!(started.elapsed() < PATIENCE, "it never said `{words}` {times} times:\n{}", self.said());
+            std::thread::park_timeout(LOOK_EVERY);
+        }
     }
 
     /// How often it has said that.

@@ -3,8 +3,8 @@
 
 use std::time::Instant;
 
-use crate::harness::{Place, said, well};
-use crate::team::{COUNTS, DEADLINE, LOOKS_SELDOM, PATIENT, THROUGH, Team, Telling, Worker};
+use crate::harness::{PATIENCE, Place, said, well};
+use crate::team::{COUNTS, LOOKS_SELDOM, PATIENT, THROUGH, Team, Telling, Worker};
 use crate::team::{every_id_once, expected, fill, kafka, kafka_with, last_words, windows};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +96,7 @@ async fn storm(pipeline: &'static str, ids: i64, kills: i64) {
     let progress = |before: i64| {
         let started = Instant::now();
         while written() <= before {
-            assert!(started.elapsed() < DEADLINE, "nothing was written after the {before} records of before");
+            assert!(started.elapsed() < PATIENCE, "nothing was written after the {before} records of before");
         }
     };
     let chunk = |at: i64| at * ids / (kills + 1);
@@ -116,7 +116,7 @@ async fn storm(pipeline: &'static str, ids: i64, kills: i64) {
             workers[at].signal("-STOP");
             let started = Instant::now();
             while kafka.committed("in", &team.group).expect("said") != kafka.ends("in").expect("said") {
-                assert!(started.elapsed() < DEADLINE, "nobody has taken over what the frozen one had");
+                assert!(started.elapsed() < PATIENCE, "nobody has taken over what the frozen one had");
             }
             workers[at].signal("-CONT");
         }
