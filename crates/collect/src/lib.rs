@@ -14,7 +14,10 @@ mod stdin;
 pub use body::{BodyError, BodyLimits, decompress, split_body};
 pub use config::SourceConfig;
 pub use file::{FileConfig, FileSource, StartAt, names_file};
-pub use kafka::{Envelope, KafkaConfig, KafkaSource, KafkaStart, Parts as EnvelopeParts, StartTime, Tombstones};
+pub use kafka::{
+    Envelope, KafkaConfig, KafkaSource, KafkaStart, LastRecord, Parts as EnvelopeParts, StartTime, Tombstones,
+    differing,
+};
 pub use weir_log::PARTITIONS_MAX;
 
 pub use log::{Acknowledge, HttpConfig, LogConfig, LogSource, Lost, RetainConfig, Unread, log_partition};

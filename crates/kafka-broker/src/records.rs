@@ -130,6 +130,14 @@ impl Cluster {
     /// # Errors
     /// `Refused` when the brokers do not say it.
     pub fn committed(&self, topic: &str, group: &str) -> Result<Vec<i64>, BrokerError> {
+        Ok(self.committed_with_text(topic, group)?.into_iter().map(|(offset, _)| offset).collect())
+    }
+
+    /// The same with what the group has said beside each offset.
+    ///
+    /// # Errors
+    /// As [`Cluster::committed`].
+    pub fn committed_with_text(&self, topic: &str, group: &str) -> Result<Vec<(i64, String)>, BrokerError> {
         let partitions = self.ends(topic)?.len();
         let client: BaseConsumer = self.client().set("group.id", group).create().map_err(refused)?;
         let mut asked = TopicPartitionList::new();
@@ -147,7 +155,10 @@ impl Cluster {
         Ok(answer
             .elements()
             .iter()
-            .map(|at| at.offset().to_raw().filter(|offset| *offset >= 0).unwrap_or(-1))
+            .map(|at| {
+                let offset = at.offset().to_raw().filter(|offset| *offset >= 0).unwrap_or(-1);
+                (offset, at.metadata().to_owned())
+            })
             .collect())
     }
 

@@ -156,9 +156,21 @@ impl Cluster {
     /// # Errors
     /// `Refused` with the broker's reason.
     pub fn set_offset(&self, group: &str, topic: &str, partition: i32, offset: i64) -> Result<(), BrokerError> {
+        self.set_offsets(group, topic, &[(partition, offset, "")])
+    }
+
+    /// The same for several partitions, with what is said beside each offset.
+    ///
+    /// # Errors
+    /// `Refused` with the broker's reason.
+    pub fn set_offsets(&self, group: &str, topic: &str, offsets: &[(i32, i64, &str)]) -> Result<(), BrokerError> {
         let client: BaseConsumer = self.client().set("group.id", group).create().map_err(refused)?;
         let mut set = TopicPartitionList::new();
-        set.add_partition_offset(topic, partition, Offset::Offset(offset)).map_err(refused)?;
+        for (partition, offset, text) in offsets {
+            let mut at = set.add_partition(topic, *partition);
+            at.set_offset(Offset::Offset(*offset)).map_err(refused)?;
+            at.set_metadata(text);
+        }
         until_free(|| client.commit(&set, CommitMode::Sync))
     }
 

@@ -1,11 +1,12 @@
 //! What a worker needs of Kafka, and nothing more: so that the same protocol runs on brokers and in a simulation. Every call
 //! blocks; the worker has a thread of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use weir_collect::LastRecord;
 use weir_model::SeamResult;
 
 /// One partition of a topic.
@@ -48,6 +49,8 @@ pub enum Event {
         offset: u64,
         /// Its value; nothing for a tombstone.
         value: Option<Vec<u8>>,
+        /// By what it is known again, if it says when it was written.
+        last: Option<LastRecord>,
     },
     /// Everything that is there of a partition has come.
     End(Place),
@@ -126,6 +129,14 @@ pub trait Broker {
     /// # Errors
     /// `Retry` when no broker answers.
     fn committed(&mut self, group: Option<&str>, places: &[Place]) -> SeamResult<BTreeMap<Place, Committed>>;
+
+    /// Those of these partitions in which another record lies now where one was read: their topic was made anew. Each holds
+    /// records there. What was found to be as it was may be believed to stay so as long as these clients do not hear of another
+    /// topic.
+    ///
+    /// # Errors
+    /// `Retry` when no broker answers.
+    fn differing(&mut self, last: &BTreeMap<Place, LastRecord>) -> SeamResult<BTreeSet<Place>>;
 
     /// Reads these partitions from these offsets on, and `watched` from its end, whatever was read before. An assignment is
     /// answered by it.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
-use weir_collect::Tombstones;
+use weir_collect::{LastRecord, Tombstones};
 use weir_engine::{Effect, Fold, Input, Partial, Snapshot};
 use weir_model::{Decoder, Epoch, Offset, PartitionId, Position, ProcessingTime, Raw, RecordSpan, SeamResult};
 use weir_observe::{PartitionState, PipelineHandle, Stage, Taken};
@@ -30,6 +30,8 @@ pub(crate) struct Reader {
     fold: Fold,
     /// The offset after the last record that was taken.
     pub(crate) next: u64,
+    /// That record, ever.
+    pub(crate) last: Option<LastRecord>,
     bytes: BytesMut,
     records: Vec<RecordSpan>,
     record_bytes_max: usize,
@@ -41,7 +43,7 @@ impl Reader {
         (source, of): (usize, &SharedSource),
         (id, origin): (PartitionId, Arc<str>),
         fold: Fold,
-        (next, known): (u64, i32),
+        (next, known, last): (u64, i32, Option<LastRecord>),
         carry: Option<&str>,
     ) -> SeamResult<Self> {
         let mut decoder = of.format.decoder(of.wanted.clone())?;
@@ -57,6 +59,7 @@ impl Reader {
             decoder,
             fold,
             next,
+            last,
             bytes: BytesMut::new(),
             records: Vec::new(),
             record_bytes_max: record_bytes_max.clamp(1, u32::MAX as usize / 4),
@@ -65,8 +68,8 @@ impl Reader {
     }
 
     /// Takes the record at `offset`. True when there is enough for a batch.
-    pub(crate) fn take(&mut self, offset: u64, value: Option<&[u8]>) -> bool {
-        self.next = offset + 1;
+    pub(crate) fn take(&mut self, offset: u64, value: Option<&[u8]>, last: Option<LastRecord>) -> bool {
+        (self.next, self.last) = (offset + 1, last);
         let value = match (value, self.tombstones) {
             (Some(value), _) => value,
             (None, Tombstones::Decode) => b"",

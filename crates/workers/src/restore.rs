@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use regex::Regex;
-use weir_collect::KafkaStart;
+use weir_collect::{KafkaStart, LastRecord};
 use weir_engine::{EngineError, Fold, KeyGroup, Merge};
 use weir_model::{Epoch, ErrorKind, PartitionId, SeamError, SeamResult, planted};
 use weir_state::{Bundles, Part};
 
-use crate::broker::{Broker, Committed, Place};
+use crate::broker::{Broker, Committed, Extent, Place};
 use crate::mark::Mark;
 use crate::owner::Owner;
 use crate::reader::Reader;
@@ -44,6 +44,8 @@ struct Finding<'a, B> {
     broker: &'a mut B,
     topics: Topics,
     committed: BTreeMap<Place, Committed>,
+    /// Partitions in which another record lies where the last one was read.
+    others: BTreeSet<Place>,
     /// What all partitions have committed, once that was asked; and whether there was state of a commit before.
     all: Option<(BTreeMap<Place, Committed>, bool)>,
     bundles: BTreeMap<String, BTreeMap<String, Part>>,
@@ -65,8 +67,20 @@ pub(crate) fn restore<B: Broker>(
 ) -> SeamResult<Restored> {
     let topics = broker.topics()?;
     let committed = broker.committed(None, places)?;
+    let partials = share.partials_topic();
+    let (owned, read): (Vec<_>, Vec<_>) = places.iter().cloned().partition(|place| *place.topic == *partials);
+    let (mut extents, mut last) = (BTreeMap::new(), BTreeMap::new());
+    for place in &read {
+        let extent = broker.extent(place)?;
+        let mark = committed.get(place).and_then(|committed| committed.metadata.parse::<Mark>().ok());
+        let known = mark.and_then(|mark| mark.last).filter(|last| (extent.start..extent.end).contains(&last.offset()));
+        last.extend(known.map(|last| (place.clone(), last)));
+        extents.insert(place.clone(), extent);
+    }
+    let others = broker.differing(&last)?;
     let mut finding = Finding {
         share,
+        others,
         around,
         broker,
         topics,
@@ -77,12 +91,10 @@ pub(crate) fn restore<B: Broker>(
         epoch: Epoch::default(),
         decided: false,
     };
-    let partials = share.partials_topic();
-    let (owned, read): (Vec<_>, Vec<_>) = places.iter().cloned().partition(|place| *place.topic == *partials);
     let mut readers = BTreeMap::new();
     let mut starts = Vec::new();
     for place in read {
-        let reader = finding.reader(&place)?;
+        let reader = finding.reader(&place, extents[&place])?;
         starts.push((place.clone(), reader.next));
         readers.insert(place, reader);
     }
@@ -110,14 +122,21 @@ fn id(share: &Share, source: usize, topic: &str, partition: i32) -> PartitionId 
 }
 
 impl<B: Broker> Finding<'_, B> {
-    fn reader(&mut self, place: &Place) -> SeamResult<Reader> {
+    fn reader(&mut self, place: &Place, extent: Extent) -> SeamResult<Reader> {
         let source = source_of(&self.share.sources, &place.topic).ok_or_else(|| {
             SeamError::new(ErrorKind::Unknown, format!("the group gave {place}, which no source reads"))
         })?;
-        let extent = self.broker.extent(place)?;
-        let (mut next, known, part) = match self.committed.get(place).cloned() {
+        let committed = self.committed.get(place).cloned();
+        let mut last = committed.as_ref().and_then(|committed| committed.metadata.parse::<Mark>().ok()?.last);
+        if let Some(other) = last.filter(|_| self.others.contains(place)) {
+            self.another(place, other)?;
+        }
+        let (mut next, known, part) = match committed.filter(|_| !self.others.contains(place)) {
             Some(committed) => self.goes_on(place, &committed)?,
-            None => self.begins(source, place)?,
+            None => {
+                last = None;
+                self.begins(source, place)?
+            }
         };
         if next > extent.end {
             let message = format!(
@@ -145,7 +164,22 @@ impl<B: Broker> Finding<'_, B> {
         };
         let fold = fold.map_err(|error| self.refused(place, &error))?;
         let origin = place.to_string().into();
-        Reader::new((source, &self.share.sources[source]), (id, origin), fold, (next, known), carry.as_deref())
+        Reader::new((source, &self.share.sources[source]), (id, origin), fold, (next, known, last), carry.as_deref())
+    }
+
+    /// The topic of `place` is not the one that was read. Kafka deletes offsets with their topic, but a worker that has not heard
+    /// of it yet commits once more.
+    fn another(&self, place: &Place, last: LastRecord) -> SeamResult<()> {
+        let what = format!("{place}: record {} is not the one that was read: the topic was made anew", last.offset());
+        if self.around.bundles.is_some() {
+            return Err(ask(format!(
+                "{what}, and there is state of the one before. Use another workers.group, which begins anew"
+            )));
+        }
+        let message = format!("{what}, and is read as at first");
+        tracing::warn!(pipeline = self.share.plan.pipeline, "{message}");
+        self.around.handle.trouble(&message, self.around.clock.now());
+        Ok(())
     }
 
     /// What was committed of `place`, and the state that belongs to it.

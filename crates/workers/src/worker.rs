@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use weir_collect::LastRecord;
 use weir_model::{
     Balance, Clock, Compiler, Epoch, ErrorKind, KnownEnds, Offset, PartitionId, SeamError, SeamResult, Watermark,
     planted,
@@ -113,7 +114,9 @@ impl<'a, B: Broker> Worker<'a, B> {
             let gathered = self.readers.values().any(Reader::has_gathered);
             let wait = if gathered { Duration::ZERO } else { tick.min(due).saturating_sub(now) };
             match self.broker.next(wait)? {
-                Some(Event::Record { place, offset, value }) => self.record(&place, offset, value.as_deref())?,
+                Some(Event::Record { place, offset, value, last }) => {
+                    self.record(&place, (offset, value.as_deref()), last)?;
+                }
                 Some(Event::End(place)) => self.end(&place)?,
                 Some(Event::Assigned(places)) => {
                     self.places = places;
@@ -130,13 +133,18 @@ impl<'a, B: Broker> Worker<'a, B> {
         }
     }
 
-    fn record(&mut self, place: &Place, offset: u64, value: Option<&[u8]>) -> SeamResult<()> {
+    fn record(
+        &mut self,
+        place: &Place,
+        (offset, value): (u64, Option<&[u8]>),
+        last: Option<LastRecord>,
+    ) -> SeamResult<()> {
         if let Some(reader) = self.readers.get_mut(place) {
             if !is_new(place, offset, reader.next) {
                 return Ok(());
             }
             self.dirty = true;
-            if reader.take(offset, value) {
+            if reader.take(offset, value, last) {
                 let (of, now) = (&self.share.sources[reader.source], self.around.clock.now());
                 reader.flush(of, &mut self.outputs, &self.schemas, (&self.around.handle, now))?;
             }
@@ -332,17 +340,17 @@ impl<'a, B: Broker> Worker<'a, B> {
     }
 
     fn offsets(&self, bundle: Option<&str>) -> Vec<(Place, Committed)> {
-        let committed = |offset: u64, partitions: i32| {
-            let mark = Mark { partitions, bundle: bundle.map(str::to_owned) };
+        let committed = |offset: u64, partitions: i32, last: Option<LastRecord>| {
+            let mark = Mark { partitions, bundle: bundle.map(str::to_owned), last };
             Committed { offset, metadata: mark.to_string() }
         };
         let readers = self.readers.iter();
         let mut offsets: Vec<_> =
-            readers.map(|(place, reader)| (place.clone(), committed(reader.next, reader.known))).collect();
+            readers.map(|(place, reader)| (place.clone(), committed(reader.next, reader.known, reader.last))).collect();
         if let Some(owner) = self.owner.as_ref().filter(|_| !planted!(PartialsForgotten)) {
             let (topic, groups) = (self.share.partials_topic(), i32::from(self.share.key_groups()));
             let place = |group: u16| Place::new(topic.as_str(), i32::from(group));
-            offsets.extend(owner.next.iter().map(|(group, next)| (place(*group), committed(*next, groups))));
+            offsets.extend(owner.next.iter().map(|(group, next)| (place(*group), committed(*next, groups, None))));
         }
         offsets
     }

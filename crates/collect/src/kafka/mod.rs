@@ -35,6 +35,7 @@ use self::topics::{Topics, Wanted, extent, first_offset};
 
 pub use self::config::{KafkaConfig, KafkaStart, StartTime, Tombstones};
 pub use self::envelope::{Envelope, Parts};
+pub use self::last::{LastRecord, differing};
 
 /// How many events wait for the reader of the source; each holds at most about a MiB.
 const EVENTS_WAITING_MAX: usize = 2;
@@ -178,7 +179,7 @@ impl Opening {
             }
         }
         for (topic, remembered) in remembered {
-            last::compare(&scout, topic, remembered)?;
+            last::compare(&scout, topic, &remembered)?;
         }
         let count = shares.len();
         for (topic, shares) in shares {

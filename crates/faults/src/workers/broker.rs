@@ -1,10 +1,11 @@
 //! A worker's clients over the simulated brokers. They do what those of `weir-workers` do over librdkafka: a member that reads
 //! nothing, readers that are made anew for every assignment, one producer whose name is the member's. Decide nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use weir_collect::LastRecord;
 use weir_model::{ErrorKind, SeamError, SeamResult, planted};
 use weir_workers::{Broker, Committed, Event, Extent, Place, Share, Transaction};
 
@@ -156,7 +157,8 @@ impl Reading {
         if let Some((offset, entry)) = log.visible(self.next, end) {
             self.next = offset + 1;
             let value = entry.record.value.clone();
-            return Found::Event(Event::Record { place: self.place.clone(), offset, value });
+            let last = Some(known_by(log, offset, value.as_deref()));
+            return Found::Event(Event::Record { place: self.place.clone(), offset, value, last });
         }
         self.next = self.next.max(end);
         if self.told == Some(end) {
@@ -213,6 +215,19 @@ impl Broker for SimBroker {
             }
             self.wait(ASKED_AGAIN_AFTER);
         }
+    }
+
+    fn differing(&mut self, last: &BTreeMap<Place, LastRecord>) -> SeamResult<BTreeSet<Place>> {
+        self.served()?;
+        let differs = |cluster: &super::cluster::Cluster, place: &Place, last: LastRecord| {
+            let log = cluster.log(place)?;
+            let there = log.entries.get(usize::try_from(last.offset()).ok()?)?;
+            Some(known_by(log, last.offset(), there.record.value.as_deref()) != last)
+        };
+        let others = last
+            .iter()
+            .filter(|(place, last)| self.clockwork.with(|cluster, _| differs(cluster, place, **last)).unwrap_or(false));
+        Ok(others.map(|(place, _)| place.clone()).collect())
     }
 
     fn read(&mut self, from: &[(Place, u64)], watched: Option<&Place>) -> SeamResult<()> {
@@ -283,6 +298,12 @@ impl Broker for SimBroker {
             }
         });
     }
+}
+
+/// By what a record is known again: that its topic was made anew so often stands for when it was written.
+fn known_by(log: &super::cluster::log::Log, offset: u64, value: Option<&[u8]>) -> LastRecord {
+    let incarnation = i64::try_from(log.incarnation).unwrap_or(i64::MAX);
+    LastRecord::new(offset, incarnation, value.map_or(0, <[u8]>::len) as u64)
 }
 
 impl Drop for SimBroker {

@@ -134,6 +134,35 @@ async fn made_anew(kafka: &Cluster, group: &str) {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn offsets_that_a_worker_has_committed_once_more_after_its_topic_was_made_anew_count_for_nothing() {
+    const MORE: i64 = 400;
+    let kafka = kafka_of(Cluster::start(1).expect("a broker")).await;
+    fill(&kafka, 0..IDS);
+    let mut ids = IDS;
+    for (pipeline, group) in [(THROUGH, "late-through"), (COUNTS, "late-counts")] {
+        let team = Team::new(&kafka, pipeline, group).await;
+        let mut worker = team.worker();
+        team.until(if pipeline == COUNTS { WINDOWS } else { ids as usize }, &mut [&mut worker]);
+        worker.stop();
+        let before = kafka.committed_with_text("in", group).expect("said");
+        made_anew(&kafka, group).await;
+        // More than the one before: each of its offsets is one of the new one, too.
+        ids += MORE;
+        fill(&kafka, 0..ids);
+        let late = (0..).zip(&before).map(|(partition, (offset, text))| (partition, *offset, text.as_str()));
+        kafka.set_offsets(group, "in", &late.collect::<Vec<_>>()).expect("set");
+        if pipeline == COUNTS {
+            says(&refused(&team, &mut worker), &["is not the one that was read", "made anew", "another workers.group"]);
+        } else {
+            team.start(&mut worker);
+            team.until((ids - MORE + ids) as usize, &mut [&mut worker]);
+            says(&worker.said(), &["is not the one that was read: the topic was made anew, and is read as at first"]);
+            worker.stop();
+        }
+    }
+}
+
 /// Has the topic of a worker made anew while that worker reads it.
 async fn replaced(kafka: &Cluster) {
     kafka.delete_topic("in").await.expect("deleted");
@@ -172,7 +201,8 @@ async fn a_worker_with_state_whose_topic_is_made_anew_while_it_reads_asks() {
     fill(&kafka, 0..IDS / 2);
     let team = Team::new(&kafka, COUNTS, "replaced").await;
     let mut worker = team.worker();
-    team.until(WINDOWS, &mut [&mut worker]);
+    // It is at work, and commits once more while the topic is made anew, or not.
+    team.until(40, &mut [&mut worker]);
     replaced(&kafka).await;
     let started = Instant::now();
     // It may look in the moment in which there is no topic; whoever starts it again is asked.

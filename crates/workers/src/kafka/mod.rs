@@ -11,7 +11,7 @@ mod past;
 mod producer;
 mod reading;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::{Offset, TopicPartitionList};
 use regex::Regex;
 use tokio::runtime::Handle;
-use weir_collect::KafkaConfig;
+use weir_collect::{KafkaConfig, LastRecord};
 use weir_kafka::{Asking, Ends, Introduction, Speaker, for_reading, kind_of, seam_error};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
@@ -61,6 +61,9 @@ pub struct KafkaBroker {
     /// How long it is waited for transactions that are about to say where reading goes on.
     undecided_within: Duration,
     unheard: u32,
+    /// Topics that are those that were read. If one is made anew, the clients that read it say so, and this one is not used any
+    /// more.
+    compared: BTreeSet<Arc<str>>,
 }
 
 impl KafkaBroker {
@@ -104,6 +107,7 @@ impl KafkaBroker {
             topics,
             undecided_within: sharing.transaction * 2 + ANSWER_DEADLINE,
             unheard: 0,
+            compared: BTreeSet::new(),
         })
     }
 
@@ -221,6 +225,22 @@ impl Broker for KafkaBroker {
             }
         }
         Ok(committed)
+    }
+
+    fn differing(&mut self, last: &BTreeMap<Place, LastRecord>) -> SeamResult<BTreeSet<Place>> {
+        let mut topics = BTreeMap::<Arc<str>, BTreeMap<i32, LastRecord>>::new();
+        for (place, last) in last.iter().filter(|(place, _)| !self.compared.contains(&place.topic)) {
+            topics.entry(Arc::clone(&place.topic)).or_default().insert(place.partition, *last);
+        }
+        let mut differing = BTreeSet::new();
+        for (topic, last) in topics {
+            let others = self.reading.differing(&topic, last)?;
+            if others.is_empty() {
+                self.compared.insert(Arc::clone(&topic));
+            }
+            differing.extend(others.into_iter().map(|partition| Place { topic: Arc::clone(&topic), partition }));
+        }
+        Ok(differing)
     }
 
     fn read(&mut self, from: &[(Place, u64)], watched: Option<&Place>) -> SeamResult<()> {

@@ -1,7 +1,7 @@
 //! Clients that read the partitions of one assignment, one per topic: the client says which partition has come to its end,
 //! but not of which topic. A new assignment has new clients.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
-use weir_collect::{Envelope, EnvelopeParts, Tombstones};
+use weir_collect::{Envelope, EnvelopeParts, LastRecord, Tombstones, differing};
 use weir_kafka::{Leaders, Speaker, cannot_unpack, fetch_ahead, kind_of, read_committed_only, seam_error};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
@@ -111,6 +111,15 @@ impl Reading {
         Some(Wrap { envelope: kafka.envelope?, tombstones: kafka.tombstones })
     }
 
+    /// The partitions of a topic that have another record where the last one was read.
+    pub(super) fn differing(&self, topic: &str, last: BTreeMap<i32, LastRecord>) -> SeamResult<BTreeSet<i32>> {
+        let client: BaseConsumer<Speaker> = self
+            .settings
+            .create_with_context(Speaker::default())
+            .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
+        differing(&client, topic, last)
+    }
+
     pub(super) fn stop(&mut self) {
         self.topics.clear();
         (self.turn, self.taken) = (0, 0);
@@ -159,7 +168,8 @@ impl Topic {
                     None => message.payload().map(<[u8]>::to_vec),
                     Some(wrap) => wrap.value(&self.name, &message),
                 };
-                return Ok(Some(Event::Record { place: place(message.partition()), offset, value }));
+                let last = LastRecord::of(&message);
+                return Ok(Some(Event::Record { place: place(message.partition()), offset, value, last }));
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => return Ok(Some(Event::End(place(partition)))),
             Some(Err(error)) => error,
