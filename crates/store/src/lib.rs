@@ -30,7 +30,7 @@ mod tiers;
 mod tokens;
 mod writer;
 
-pub use catalog::{CatalogCopy, SegmentFile, copy_catalog};
+pub use catalog::{CatalogCopy, SegmentFile, SegmentObject, bring_home, copy_catalog};
 pub use compact::CompactionReport;
 pub use config::{StoreConfig, TableConfig};
 pub use digest::{as_shown, digests, union_of};

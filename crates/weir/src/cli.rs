@@ -640,6 +640,9 @@ pub struct BackupArgs {
     /// Deletes older backups afterwards: how many are kept, such as `10`, or how long, such as `7d`. The newest always is.
     #[arg(long, value_name = "N|AGE")]
     pub keep: Option<crate::backup::Keep>,
+    /// Leaves rows that lie in buckets (`tiers`) there, and only names them: whatever is restored needs the buckets as they were.
+    #[arg(long)]
+    pub without_tiers: bool,
     /// How the summary is printed.
     #[arg(long, value_enum, default_value_t = SummaryFormat::Text)]
     pub format: SummaryFormat,

@@ -1,18 +1,22 @@
 //! A copy of the catalog, and of everything that it names at one moment, while another process writes to it. Copies no
 //! file but its own.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use weir_model::{Committed, ErrorKind, SeamError, SeamResult};
 
 use super::{BUSY_TIMEOUT, CATALOG_FILE, Catalog, catalog_error, migrations};
+use crate::tiers::{Buckets, Object, Remote};
 
 /// What a catalog named at the moment of its copy.
 #[derive(Debug)]
 pub struct CatalogCopy {
     /// The files of tables that are read.
     pub segments: Vec<SegmentFile>,
+    /// Those that lie in buckets instead.
+    pub objects: Vec<SegmentObject>,
     /// The commits of each pipeline that can be gone back to, newest first.
     pub commits: Vec<Committed>,
 }
@@ -26,6 +30,40 @@ pub struct SegmentFile {
     pub bytes: u64,
     /// XXH3-64 of its content.
     pub checksum: u64,
+}
+
+/// A file of a table that lies in a bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentObject {
+    /// The file that it is in the data folder, if it lies there again.
+    pub file: SegmentFile,
+    object: Object,
+}
+
+impl SegmentObject {
+    /// Where it is read.
+    pub fn remote(&self, buckets: &dyn Buckets) -> Remote {
+        Remote::new(buckets, self.object.clone())
+    }
+}
+
+/// Says in the catalog `path`, which nobody has open, that these files, relative to the data folder, lie in it and no longer in
+/// buckets.
+///
+/// # Errors
+/// As the disk says.
+pub fn bring_home(path: &Path, files: &BTreeSet<String>) -> SeamResult<()> {
+    let bring = || -> rusqlite::Result<()> {
+        let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let transaction = connection.transaction()?;
+        for file in files {
+            transaction.execute("UPDATE segments SET lies_at = NULL WHERE path = ?1", [file])?;
+            // Where the local file was waiting to be deleted after its move there is a file again.
+            transaction.execute("DELETE FROM graves WHERE path = ?1", [file])?;
+        }
+        transaction.commit()
+    };
+    bring().map_err(|error| catalog_error("write", path, error))
 }
 
 /// Copies the catalog of the data folder `folder` to the new file `to`, and calls `pin` with what it names at a moment
@@ -55,16 +93,20 @@ pub fn copy_catalog(
     let mut catalog = Catalog { path: path.clone(), connection };
     migrations::check(&catalog)?;
     let (_, segments) = catalog.load()?;
-    // What lies in a bucket stays there.
-    let sound = segments.into_iter().filter(|segment| segment.trouble.is_none() && segment.object.is_none());
-    let files =
-        sound.map(|segment| SegmentFile { path: segment.path, bytes: segment.bytes, checksum: segment.checksum });
+    let (mut files, mut objects) = (Vec::new(), Vec::new());
+    for segment in segments.into_iter().filter(|segment| segment.trouble.is_none()) {
+        let file = SegmentFile { path: segment.path, bytes: segment.bytes, checksum: segment.checksum };
+        match segment.object {
+            Some(object) => objects.push(SegmentObject { file, object }),
+            None => files.push(file),
+        }
+    }
     let mut commits = Vec::new();
     for pipeline in catalog.oldest_epochs()?.into_keys() {
         // One that is damaged cannot be gone back to.
         commits.extend(catalog.commits(&pipeline)?.into_iter().filter_map(|kept| kept.commit.ok()));
     }
-    let copy = CatalogCopy { segments: files.collect(), commits };
+    let copy = CatalogCopy { segments: files, objects, commits };
     let name = to.to_str().ok_or_else(|| {
         SeamError::new(ErrorKind::Config, format!("{} is not UTF-8: choose another folder", to.display()))
     })?;

@@ -18,7 +18,7 @@ use rusqlite::{Connection, OpenFlags};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 pub(crate) use commits::NewCommit;
-pub use copy::{CatalogCopy, SegmentFile, copy_catalog};
+pub use copy::{CatalogCopy, SegmentFile, SegmentObject, bring_home, copy_catalog};
 pub(crate) use graves::CatalogGrave;
 pub(crate) use swaps::SwapRow;
 pub(crate) use tables::{CatalogSegment, CatalogTable};

@@ -1,9 +1,9 @@
 //! The files of one moment, held fast: each is linked into `DATA/backup-pins`, so that its name there stays when
 //! compaction, retention or a newer snapshot removes it elsewhere. Reads none of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -12,7 +12,7 @@ use weir_disk::Disk;
 use weir_model::SeamResult;
 use weir_registry::{REGISTRY_FILE, copy_registry};
 use weir_state::SnapshotStore;
-use weir_store::{CatalogCopy, copy_catalog};
+use weir_store::{Buckets, CatalogCopy, SegmentObject, bring_home, copy_catalog};
 
 use super::{failed, refused};
 
@@ -20,6 +20,8 @@ use super::{failed, refused};
 const FOLDER: &str = "backup-pins";
 /// The catalog's name in the data folder.
 const CATALOG: &str = "catalog.sqlite";
+/// Bytes that are fetched from a bucket at a time.
+const PIECE_BYTES: u64 = 8 << 20;
 
 /// A file that is held.
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub(super) struct Pins {
     folder: PathBuf,
     _alone: File,
     pub(super) files: Vec<Pinned>,
+    /// Files of tables that lie in buckets. Nothing holds them there but that a bucket's objects go a while after their rows.
+    pub(super) objects: Vec<SegmentObject>,
     /// The epoch that each pipeline had committed.
     pub(super) epochs: BTreeMap<String, u64>,
     /// What cannot be held, as it lies somewhere else.
@@ -64,11 +68,11 @@ impl Pins {
             folder: held.clone(),
             _alone: alone,
             files: Vec::new(),
+            objects: Vec::new(),
             epochs: BTreeMap::new(),
             elsewhere: Vec::new(),
         };
         let copied = copy_catalog(data, &held.join(CATALOG), |copy| pins.hold_all(data, copy))?;
-        pins.hold_measured(CATALOG, held.join(CATALOG), None)?;
         if copy_registry(data, &held.join(REGISTRY_FILE))? {
             pins.hold_measured(REGISTRY_FILE, held.join(REGISTRY_FILE), None)?;
         }
@@ -76,8 +80,36 @@ impl Pins {
             // The newest of a pipeline comes first.
             pins.epochs.entry(commit.pipeline.clone()).or_insert(commit.epoch.0);
         }
+        pins.objects = copied.objects;
         pins.files.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(pins)
+    }
+
+    /// The catalog, in which the files `home` no longer lie in buckets.
+    pub(super) fn catalog(&mut self, home: &BTreeSet<String>) -> SeamResult<&Pinned> {
+        let held = self.folder.join(CATALOG);
+        bring_home(&held, home)?;
+        self.hold_measured(CATALOG, held, None)?;
+        Ok(&self.files[self.files.len() - 1])
+    }
+
+    /// Fetches a file that lies in a bucket; it is held until [`Self::let_go`].
+    pub(super) fn fetch(&self, object: &SegmentObject, buckets: &dyn Buckets) -> SeamResult<Pinned> {
+        let (file, remote) = (&object.file, object.remote(buckets));
+        let held = self.folder.join(&file.path);
+        let parent = held.parent().unwrap_or(&self.folder);
+        fs::create_dir_all(parent).map_err(|error| failed("create", parent, error))?;
+        let mut to = File::create(&held).map_err(|error| failed("create", &held, error))?;
+        for at in (0..file.bytes).step_by(PIECE_BYTES as usize) {
+            let piece = remote.read(at, PIECE_BYTES.min(file.bytes - at))?;
+            to.write_all(&piece).map_err(|error| failed("write", &held, error))?;
+        }
+        Ok(Pinned { path: file.path.clone(), held, bytes: file.bytes, modified_ns: 0, expected: Some(file.checksum) })
+    }
+
+    /// Removes what was fetched.
+    pub(super) fn let_go(&self, fetched: &Pinned) -> SeamResult<()> {
+        fs::remove_file(&fetched.held).map_err(|error| failed("remove", &fetched.held, error))
     }
 
     /// Lets everything go.

@@ -13,7 +13,7 @@ use weir_registry::Shelf as Registry;
 use weir_state::BucketClient;
 use weir_store::{Store, StoreConfig, TableConfig};
 
-use super::{Keep, Report, Vault, restore, take, verify};
+use super::{Keep, Report, Vault, Wish, restore, take, verify};
 
 /// A data folder that grows, and a bucket for its backups.
 struct Setting {
@@ -59,7 +59,7 @@ impl Setting {
     }
 
     fn take(&self, keep: Option<Keep>, day: i64) -> Report {
-        take(&self.data(), &self.vault, keep, at(day), &|_, _| ()).expect("a backup")
+        take(&Wish { keep, ..of(&self.data()) }, &self.vault, at(day), &|_, _| ()).expect("a backup")
     }
 
     fn restored(&self, id: Option<&str>, name: &str) -> u64 {
@@ -67,6 +67,10 @@ impl Setting {
         restore(&self.vault, id, &to, &|_, _| ()).expect("restored");
         rows(&to)
     }
+}
+
+fn of(data: &Path) -> Wish<'_> {
+    Wish { data, buckets: None, keep: None }
 }
 
 fn at(day: i64) -> DateTime<Utc> {
@@ -142,7 +146,7 @@ fn flipped(bytes: &[u8]) -> Vec<u8> {
 fn two_backups_at_a_time_are_refused_and_an_ended_one_leaves_no_lock() {
     let setting = Setting::new();
     let held = setting.vault.lock().expect("free");
-    let error = take(&setting.data(), &setting.vault, None, at(1), &|_, _| ()).expect_err("refused");
+    let error = take(&of(&setting.data()), &setting.vault, at(1), &|_, _| ()).expect_err("refused");
     assert!(error.message.contains("another backup is being made here"), "{error}");
     drop(held);
     setting.take(None, 1);
@@ -164,7 +168,7 @@ fn state_that_is_only_in_a_bucket_is_named_and_the_rest_is_saved() {
         .execute("UPDATE commits SET body = ?1, checksum = ?2", rusqlite::params![body, checksum])
         .expect("updated");
     drop(database);
-    let refused = take(&setting.data(), &setting.vault, None, at(1), &|_, _| ()).expect_err("the state is gone");
+    let refused = take(&of(&setting.data()), &setting.vault, at(1), &|_, _| ()).expect_err("the state is gone");
     assert_eq!(refused.kind, ErrorKind::Corrupt, "{refused}");
     std::fs::write(folder.join("owner"), "01ARZ3NDEKTSV4RRFFQ69G5FAV").expect("it lies in a bucket");
     let report = setting.take(None, 1);

@@ -130,7 +130,8 @@ impl Vault {
         }
     }
 
-    fn has(&self, entry: &Entry) -> bool {
+    /// Whether the content of `entry` is here.
+    pub(super) fn has(&self, entry: &Entry) -> bool {
         self.shelf.has(&entry.object(), entry.bytes)
     }
 

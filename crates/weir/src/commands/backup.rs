@@ -3,9 +3,10 @@
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 
-use crate::backup::{self, Vault};
+use crate::backup::{self, Vault, Wish};
 use crate::cli::{BackupArgs, RestoreArgs, SummaryFormat};
 use crate::exit::Failure;
+use crate::running::TierBuckets;
 
 /// Makes a backup.
 ///
@@ -14,7 +15,9 @@ use crate::exit::Failure;
 pub fn backup(args: &BackupArgs) -> Result<(), Failure> {
     let bar = bar();
     let vault = vault(&args.to, &args.options)?;
-    let report = backup::take(&args.data, &vault, args.keep, chrono::Utc::now(), &|done, all| show(&bar, done, all))?;
+    let buckets = TierBuckets::default();
+    let wish = Wish { data: &args.data, buckets: (!args.without_tiers).then_some(&buckets), keep: args.keep };
+    let report = backup::take(&wish, &vault, chrono::Utc::now(), &|done, all| show(&bar, done, all))?;
     bar.finish_and_clear();
     match args.format {
         SummaryFormat::Json => println!("{}", json(&report)?),

@@ -181,6 +181,8 @@ fn old_rows_of_a_table_move_to_a_bucket_and_are_found_there() {
     let holds = |bytes: &[u8]| bytes.windows(7).any(|window| window == b"hunter2");
     assert!(!holds(&catalog) && !holds(&wal), "the catalog knows no keys");
 
+    backed_up(&place, server.objects("cold/tables/old/").len(), &[(asked, 4950), ("SELECT count(*) FROM old", from)]);
+
     // What is gone from the bucket, or is something else, is named.
     let object = server.objects("cold/tables/old/").remove(0);
     let path = format!("/weir/{object}");
@@ -188,6 +190,26 @@ fn old_rows_of_a_table_move_to_a_bucket_and_are_found_there() {
     missed(&place, &object);
     assert_eq!(exchange(&server.address, "DELETE", &path, CLIENT, "").unwrap().0, 204);
     missed(&place, &object);
+}
+
+/// A backup has what lies in a bucket too, fetches each object once, and needs no bucket when it is restored.
+fn backed_up(place: &Place, objects: usize, answers: &[(&str, u32)]) {
+    let backup = |more: &[&str]| {
+        let output = weir(place, &[&["backup", "saved", "--format", "json"], more].concat());
+        well(&output);
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (report["files"].as_u64().unwrap(), report["new_bytes"].as_u64().unwrap())
+    };
+    let (named, fetched, again) = (backup(&["--without-tiers"]), backup(&[]), backup(&[]));
+    assert_eq!(fetched.0 - named.0, objects as u64);
+    assert!(again.1 < fetched.1, "only the catalog is new: {again:?}");
+    well(&weir(place, &["restore", "saved", "--data", "alone"]));
+    for (asked, expected) in answers {
+        // Without keys there is no bucket.
+        let output = place.weir(&["query", "--format", "csv", "--data", "alone", asked]).output().unwrap();
+        well(&output);
+        assert_eq!(String::from_utf8_lossy(&output.stdout).lines().last(), Some(expected.to_string().as_str()));
+    }
 }
 
 fn missed(place: &Place, object: &str) {
