@@ -9,7 +9,7 @@ use weir_model::{Epoch, ErrorKind, Prepared, SeamError, SeamResult};
 use super::{Bucket, Buckets, Place};
 use crate::settings::TierSettings;
 use crate::tests::{Setting, block_on, commit, commit_of, files, ids, rows, visible, writer};
-use crate::{Store, TableSettings, Ttl};
+use crate::{Store, TableSettings, Ttl, bring_home, copy_catalog};
 use weir_model::CommitPoint;
 
 const SECOND: i64 = 1_000_000;
@@ -154,6 +154,33 @@ fn rows_in_a_bucket_are_deleted_expire_and_are_taken_back_like_others() {
     setting.pass(store.config().grace * 2);
     store.sweep().expect("swept");
     assert_eq!((objects(&memory, "s3://cold"), visible(&store)), (3, left), "objects go with their segments");
+}
+
+#[test]
+fn what_is_brought_home_stays_there_although_its_file_was_about_to_go() {
+    let memory = Arc::new(Memory::default());
+    let mut setting = Setting::new();
+    let store = write(&mut setting, &memory, 3);
+    settle(&store, vec![tier(100, "s3://cold")]);
+    setting.pass(Duration::from_secs(2_000));
+    assert_eq!(moves(&store), 3);
+    drop(store);
+    let catalog = setting.path().join("copy.sqlite");
+    let copy = copy_catalog(setting.path(), &catalog, |_| Ok(())).expect("copied");
+    assert_eq!((copy.segments.len(), copy.objects.len()), (0, 3));
+    let home = copy.objects.iter().map(|object| {
+        let fetched = object.remote(&Shelf(Arc::clone(&memory))).read(0, object.file.bytes).expect("fetched");
+        std::fs::write(setting.path().join(&object.file.path), fetched).expect("written");
+        object.file.path.clone()
+    });
+    bring_home(&catalog, &home.collect()).expect("brought home");
+    std::fs::rename(&catalog, setting.path().join("catalog.sqlite")).expect("in its place");
+
+    let store = setting.open().expect("opened");
+    setting.pass(store.config().grace * 2);
+    store.sweep().expect("swept");
+    assert_eq!((visible(&store), store.verify().expect("verified")), ((0..30).collect(), vec![]), "without a bucket");
+    assert_eq!((files(&setting).len(), objects(&memory, "s3://cold")), (3, 3), "and what is there is left alone");
 }
 
 #[test]
