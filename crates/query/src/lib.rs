@@ -15,6 +15,7 @@ mod guard;
 mod indexes;
 mod language;
 mod limits;
+mod local;
 pub mod logs;
 mod needle;
 mod newest;

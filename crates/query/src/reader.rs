@@ -9,14 +9,17 @@ use bytes::Bytes;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::error::DataFusionError;
 use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
 use datafusion::parquet::arrow::async_reader::AsyncFileReader;
 use datafusion::parquet::errors::{ParquetError, Result as ParquetResult};
 use datafusion::parquet::file::metadata::ParquetMetaData;
 use datafusion::parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
-use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use futures::future::{BoxFuture, FutureExt};
 use weir_store::Remote;
+
+use crate::local::LocalFile;
 
 /// The files that one query could not read, with the reasons.
 #[derive(Clone, Debug, Default)]
@@ -55,34 +58,53 @@ impl ParquetFileReaderFactory for Readers {
             return Ok(Box::new(RemoteReader { remote, bytes }));
         }
         let path = file.path().to_string();
-        let inner = self.cached.create_reader(partition_index, file, metadata_size_hint, metrics)?;
-        Ok(Box::new(Reader { inner, path, damage: self.damage.clone() }))
+        let local = file.extension::<LocalFile>().cloned();
+        let local = local.ok_or_else(|| DataFusionError::Internal(format!("{path} is not said to be a file")))?;
+        let counter = |name: &'static str| MetricBuilder::new(metrics).counter(name, partition_index);
+        let (bytes, reads, waits) = (counter("bytes_read"), counter("reads"), counter("reads_from_disk"));
+        let footers = self.cached.create_reader(partition_index, file, metadata_size_hint, metrics)?;
+        Ok(Box::new(Reader { footers, local, path, damage: self.damage.clone(), bytes, reads, waits }))
     }
 }
 
 struct Reader {
-    inner: Box<dyn AsyncFileReader + Send>,
+    /// Reads footers, which are kept.
+    footers: Box<dyn AsyncFileReader + Send>,
+    local: LocalFile,
     path: String,
     damage: Damage,
+    bytes: Count,
+    reads: Count,
+    /// Times that the disk was waited for.
+    waits: Count,
+}
+
+impl Reader {
+    async fn read(&mut self, ranges: Vec<Range<u64>>) -> ParquetResult<Vec<Bytes>> {
+        let read = self.local.read(ranges).await.map_err(|error| ParquetError::External(Box::new(error)));
+        let read = read.inspect_err(|error| self.damage.add(&self.path, error))?;
+        self.bytes.add(read.bytes.iter().map(Bytes::len).sum());
+        self.reads.add(read.reads);
+        self.waits.add(usize::from(read.waited));
+        Ok(read.bytes)
+    }
 }
 
 impl AsyncFileReader for Reader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
-        let (inner, path, damage) = (&mut self.inner, &self.path, &self.damage);
-        async move { inner.get_bytes(range).await.inspect_err(|error| damage.add(path, error)) }.boxed()
+        async move { Ok(self.read(vec![range]).await?.remove(0)) }.boxed()
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
-        let (inner, path, damage) = (&mut self.inner, &self.path, &self.damage);
-        async move { inner.get_byte_ranges(ranges).await.inspect_err(|error| damage.add(path, error)) }.boxed()
+        self.read(ranges).boxed()
     }
 
     fn get_metadata<'a>(
         &'a mut self,
         options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
-        let (inner, path, damage) = (&mut self.inner, &self.path, &self.damage);
-        async move { inner.get_metadata(options).await.inspect_err(|error| damage.add(path, error)) }.boxed()
+        let (footers, path, damage) = (&mut self.footers, &self.path, &self.damage);
+        async move { footers.get_metadata(options).await.inspect_err(|error| damage.add(path, error)) }.boxed()
     }
 }
 

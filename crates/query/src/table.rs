@@ -26,6 +26,7 @@ use datafusion::scalar::ScalarValue;
 use weir_store::{BLOCK_ROWS, Blocks, IndexFault};
 
 use crate::indexes::{Indexes, Scanned, Scans};
+use crate::local::LocalFile;
 use crate::needle::Wanted;
 use crate::newest;
 use crate::prune::TimeBounds;
@@ -262,7 +263,7 @@ impl ScannedTable {
         let file = file.with_statistics(Arc::new(self.statistics_of(std::slice::from_ref(part))));
         let file = match &segment.remote {
             Some(remote) => file.with_extension(Arc::clone(remote)),
-            None => file,
+            None => file.with_extension(LocalFile::new(absolute)),
         };
         Ok(match rows {
             Some(rows) => file.with_extension(ParquetRowSelection::new(rows.clone())),
