@@ -152,6 +152,11 @@ mod tests {
     use super::*;
     use crate::testing::block_on;
 
+    /// The bytes of one range.
+    fn one(file: &mut LocalFile, range: Range<u64>) -> io::Result<Ranges> {
+        block_on(file.read(vec![range]))
+    }
+
     fn file(length: usize) -> (tempfile::TempDir, LocalFile, Vec<u8>) {
         let folder = tempfile::tempdir().expect("a folder");
         let content: Vec<u8> = (0..length).map(|at| (at * 7 + at / 251) as u8).collect();
@@ -175,7 +180,7 @@ mod tests {
     #[test]
     fn what_was_just_written_is_in_memory_and_is_not_waited_for() {
         let (_folder, mut file, content) = file(1 << 20);
-        let read = block_on(file.read(vec![0..1 << 20])).expect("read");
+        let read = one(&mut file, 0..1 << 20).expect("read");
         assert_eq!(read.bytes[0], content);
         let is_known = read.waited == from_memory(&file.open().expect("open").0, &mut [0], 0).expect("asked").is_none();
         assert!(is_known, "unless the file system does not say");
@@ -184,13 +189,10 @@ mod tests {
     #[test]
     fn a_range_behind_the_end_and_a_file_that_is_gone_are_errors() {
         let (folder, mut file, _) = file(1_000);
-        let error = block_on(file.read(vec![990..1_001])).expect_err("it ends before");
+        let error = one(&mut file, 990..1_001).expect_err("it ends before");
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
-        assert!(
-            block_on(file.read(vec![0..u64::MAX])).is_err()
-                && block_on(file.read(vec![Range { start: 10, end: 5 }])).is_err()
-        );
+        assert!(one(&mut file, 0..u64::MAX).is_err() && one(&mut file, Range { start: 10, end: 5 }).is_err());
         let mut gone = LocalFile::new(folder.path().join("gone"));
-        assert_eq!(block_on(gone.read(vec![0..1])).expect_err("gone").kind(), io::ErrorKind::NotFound);
+        assert_eq!(one(&mut gone, 0..1).expect_err("gone").kind(), io::ErrorKind::NotFound);
     }
 }
