@@ -63,6 +63,7 @@ pub(crate) fn job(setup: &Setup, root: &Path, follow: bool) -> Job {
         epoch: Duration::from_millis(setup.epoch_ms),
         tasks: 1,
         state_bytes_max: setup.state_bytes_max,
+        state_said_at: None,
         keys_in_rocksdb: false,
         snapshots: None,
         recovery: Recovery::default(),

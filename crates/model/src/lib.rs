@@ -35,6 +35,7 @@ mod outcome;
 #[cfg(feature = "planted")]
 mod planted;
 mod position;
+mod pressure;
 mod raw;
 mod retry;
 mod schema;
@@ -57,6 +58,7 @@ pub use outcome::{Balance, Rejected};
 #[cfg(feature = "planted")]
 pub use planted::{Planted, is_planted, plant};
 pub use position::{Epoch, Offset, PartitionId, Position, Positions};
+pub use pressure::{Pressure, PressureLevel};
 pub use raw::{Framed, Raw, RecordSpan};
 pub use retry::{Backoff, BackoffConfig, Breaker, BreakerConfig, BreakerState, FailureRate, Permit};
 pub use schema::{KnownSchema, ReferencedSchema, SchemaId, SchemaLanguage};

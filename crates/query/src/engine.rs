@@ -3,10 +3,10 @@
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::TrackConsumersPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
@@ -16,17 +16,20 @@ use futures::{FutureExt, StreamExt};
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
-use weir_model::{ErrorKind, SeamError, SeamResult};
+use weir_model::{ErrorKind, Pressure, PressureLevel, SeamError, SeamResult};
 
 use crate::condition::RowCondition;
 use crate::error::{QueryError, QueryErrorCode};
+use crate::gather;
 use crate::indexes::{BadIndex, Cost, Indexes, Scans};
 use crate::limits::{Limits, RunOptions};
 use crate::pattern;
 use crate::pg_catalog;
 use crate::plan::{Description, Notes, Planned, Session, limited, on_own_thread};
+use crate::pool::FairPool;
 use crate::reader::Damage;
 use crate::result::{BATCHES_AHEAD, QueryResult};
+use crate::running::{Entered, Relief, Running};
 use crate::snapshot::{Snapshot, TableSource};
 use crate::statement::SCHEMA;
 use crate::words;
@@ -37,6 +40,13 @@ const EXECUTION_STACK_BYTES: usize = 16 << 20;
 const CATALOG: &str = "weir";
 /// How many consumers an error about memory names.
 const CONSUMERS_NAMED: usize = 3;
+/// What a sort keeps back to merge what it has spilled: the default, and the part of all memory that it may be.
+const MERGE_BYTES: usize = 10 << 20;
+const MERGE_PART: usize = 16;
+/// How long a query that was given up may take to end before the next one is.
+const ENDING_MAX: Duration = Duration::from_millis(250);
+/// How often a question that waits for memory looks again.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
 /// Scans of at least this many bytes are spread over several threads.
 const SPREAD_BYTES_MIN: usize = 4 << 20;
 
@@ -50,6 +60,8 @@ pub struct QueryEngine {
     turns: Arc<Semaphore>,
     /// Turns of queries that ask for more time than others have: one turn is never theirs.
     long_turns: Arc<Semaphore>,
+    running: Running,
+    pressure: Pressure,
     /// Always there until the engine is dropped.
     runtime: Option<Runtime>,
     /// Deadlines, on a thread that no query can keep busy.
@@ -71,6 +83,15 @@ impl QueryEngine {
     /// # Errors
     /// `Config` when threads or the folder for temporary files cannot be had.
     pub fn new(source: Arc<dyn TableSource>, limits: Limits) -> SeamResult<Self> {
+        Self::heeding(source, limits, Pressure::default())
+    }
+
+    /// The same, of a process in which memory may become scarce, as `pressure` says: then queries hold less, new ones wait, and
+    /// [`QueryEngine::relieve`] ends some.
+    ///
+    /// # Errors
+    /// As [`QueryEngine::new`].
+    pub fn heeding(source: Arc<dyn TableSource>, limits: Limits, pressure: Pressure) -> SeamResult<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(limits.threads)
             .thread_name("weir-query")
@@ -84,7 +105,7 @@ impl QueryEngine {
             .enable_time()
             .build()
             .map_err(|error| SeamError::caused(ErrorKind::Config, "no thread for the deadlines of queries", error))?;
-        let base = base_state(&limits)
+        let base = base_state(&limits, &pressure)
             .map_err(|error| SeamError::caused(ErrorKind::Config, "queries cannot be set up", error))?;
         let turns = Arc::new(Semaphore::new(limits.concurrent_max));
         let long_turns = Arc::new(Semaphore::new(limits.concurrent_max.saturating_sub(1).max(1)));
@@ -96,6 +117,8 @@ impl QueryEngine {
             indexes,
             turns,
             long_turns,
+            running: Running::default(),
+            pressure,
             runtime: Some(runtime),
             clock: Some(clock),
         })
@@ -160,6 +183,17 @@ impl QueryEngine {
         self.limits.concurrent_max.saturating_sub(self.turns.available_permits())
     }
 
+    /// How scarce memory is.
+    pub fn pressure(&self) -> &Pressure {
+        &self.pressure
+    }
+
+    /// Gives up the query that holds the most memory, unless one that was given up has not ended yet. Its answer ends with an
+    /// error that says how scarce memory is.
+    pub fn relieve(&self) -> Relief {
+        self.running.give_up_largest(&self.pressure.to_string(), ENDING_MAX)
+    }
+
     /// Runs a plan that `make` builds over `snapshot`.
     pub(crate) async fn run_plan(
         &self,
@@ -207,13 +241,14 @@ impl QueryEngine {
         work: impl FnOnce(Session) -> F + Send + 'static,
     ) -> Result<T, QueryError> {
         let mut deadline = self.alarm(Instant::now() + self.limits.timeout);
-        let permit = self.turn().await?;
+        let permit = (self.turn().await?, self.running.enter(notes.stop.clone()));
+        let held = Arc::clone(&permit.1.question.held);
         let (base, source, handle) = (self.base.clone(), Arc::clone(&self.source), self.runtime().handle().clone());
         let indexes = Arc::clone(&self.indexes);
         let worked = on_own_thread(move || {
             let _permit = permit;
             let snapshot = snapshot.map_or_else(|| source.snapshot().map(Arc::new), Ok)?;
-            handle.block_on(work(Session::new(&base, snapshot, indexes, notes)))
+            handle.block_on(work(Session::new(&base, snapshot, indexes, notes, held)))
         });
         tokio::select! {
             worked = worked => worked,
@@ -273,24 +308,28 @@ impl QueryEngine {
         };
         let permit = (self.turn().await?, long);
         let notes = Notes::default();
+        let entered = self.running.enter(notes.stop.clone());
+        let question = Arc::clone(&entered.question);
+        let held = Arc::clone(&question.held);
         let (base, source, handle) = (self.base.clone(), Arc::clone(&self.source), self.runtime().handle().clone());
         let (indexes, told) = (Arc::clone(&self.indexes), notes.clone());
         let planning = on_own_thread(move || {
             let snapshot = snapshot.map_or_else(|| source.snapshot().map(Arc::new), Ok)?;
             let mut warnings = snapshot.warnings.clone();
-            let planned = handle.block_on(make(Session::new(&base, snapshot, indexes, told.clone())))?;
+            let planned = handle.block_on(make(Session::new(&base, snapshot, indexes, told.clone(), held)))?;
             warnings.extend(without_index(&told.scans, &*source));
-            Ok((planned, warnings, permit))
+            Ok((planned, warnings, permit, entered))
         });
-        let (planned, warnings, permit) = tokio::select! {
+        let (planned, warnings, permit, entered) = tokio::select! {
             planned = planning => planned?,
             () = deadline.rings() => return Err(QueryError::timeout(timeout)),
         };
         let schema = planned.schema();
         let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
         let Notes { damage, stop, scans: _ } = notes;
-        let run = Run { sql, damage, source: Arc::clone(&self.source), sender, _permit: permit };
+        let run = Run { sql, damage, source: Arc::clone(&self.source), sender, _permit: permit, _entered: entered };
         let task = self.runtime().spawn(run.until_the_end(planned)).abort_handle();
+        question.runs_in(task.clone());
         Ok(QueryResult {
             schema,
             batches,
@@ -298,6 +337,8 @@ impl QueryEngine {
             timeout,
             task,
             stop,
+            question,
+            limits: Arc::clone(&self.limits),
             clock: self.clock().handle().clone(),
             options,
             started,
@@ -310,7 +351,28 @@ impl QueryEngine {
     }
 
     async fn turn(&self) -> Result<OwnedSemaphorePermit, QueryError> {
-        self.turn_of(&self.turns).await
+        let permit = self.turn_of(&self.turns).await?;
+        self.until_there_is_memory().await?;
+        Ok(permit)
+    }
+
+    /// Waits while memory is scarce: then queries run one at a time, and none when it is critical.
+    async fn until_there_is_memory(&self) -> Result<(), QueryError> {
+        let is_there = || match self.pressure.level() {
+            PressureLevel::Calm => true,
+            PressureLevel::High => self.running.count() == 0,
+            PressureLevel::Critical => false,
+        };
+        let late = Instant::now() + self.limits.queue_timeout;
+        while !is_there() {
+            if Instant::now() >= late {
+                let message = format!("no query is begun: {}", self.pressure);
+                return Err(QueryError::new(QueryErrorCode::Busy, message)
+                    .hint("try again in a moment, or give the process more memory (--memory)"));
+            }
+            self.alarm(Instant::now() + LOOK_EVERY).rings().await;
+        }
+        Ok(())
     }
 
     async fn turn_of(&self, turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, QueryError> {
@@ -371,6 +433,7 @@ struct Run {
     source: Arc<dyn TableSource>,
     sender: mpsc::Sender<Result<arrow::array::RecordBatch, QueryError>>,
     _permit: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
+    _entered: Entered,
 }
 
 impl Run {
@@ -439,9 +502,9 @@ fn without_index(scans: &Scans, source: &dyn TableSource) -> Vec<String> {
     of_tables.map(warning).collect()
 }
 
-fn base_state(limits: &Limits) -> datafusion::error::Result<SessionState> {
+fn base_state(limits: &Limits, pressure: &Pressure) -> datafusion::error::Result<SessionState> {
     let consumers = std::num::NonZeroUsize::new(CONSUMERS_NAMED).expect("three is not zero");
-    let pool = TrackConsumersPool::new(FairSpillPool::new(limits.memory_bytes), consumers);
+    let pool = TrackConsumersPool::new(FairPool::new(limits.memory_bytes, pressure.clone()), consumers);
     let spill = DiskManagerBuilder::default()
         .with_mode(DiskManagerMode::OsTmpDirectory)
         .with_max_temp_directory_size(limits.spill_bytes_max);
@@ -458,8 +521,11 @@ fn base_state(limits: &Limits) -> datafusion::error::Result<SessionState> {
     let options = config.options_mut();
     options.execution.time_zone = Some("+00:00".into());
     options.optimizer.repartition_file_min_size = SPREAD_BYTES_MIN;
+    options.execution.enforce_batch_size_in_joins = true;
+    options.execution.sort_spill_reservation_bytes = MERGE_BYTES.min(limits.memory_bytes / MERGE_PART);
     let mut state =
         SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+    state.register_udaf(Arc::new(gather::array_agg()))?;
     state.register_udf(Arc::new(words::has_words()))?;
     state.register_udf(Arc::new(pattern::pattern()))?;
     for function in pg_catalog::functions() {

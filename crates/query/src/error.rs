@@ -169,6 +169,12 @@ impl QueryError {
 
     /// What DataFusion says about `sql`.
     pub(crate) fn from_datafusion(error: &DataFusionError, sql: &str) -> Self {
+        // It comes as an error of memory, of a file or of Arrow, by who found out.
+        if error.to_string().contains(SPILLED_TOO_MUCH) {
+            let message = "the disk that queries may take for what does not fit into memory is used up";
+            return Self::new(QueryErrorCode::Memory, message)
+                .hint("narrow the time range, group by less, or add a LIMIT");
+        }
         match error.find_root() {
             DataFusionError::SchemaError(schema, _) => Self::from_schema(schema, sql),
             DataFusionError::ResourcesExhausted(message) => {
@@ -235,6 +241,9 @@ impl From<SeamError> for QueryError {
         Self::new(code, error.full())
     }
 }
+
+/// What DataFusion says when a query has spilled more than all may.
+const SPILLED_TOO_MUCH: &str = "used disk space during the spilling process has exceeded";
 
 /// How many names an error lists.
 const NAMES_LISTED_MAX: usize = 20;

@@ -15,6 +15,10 @@ pub struct Limits {
     pub expansion_max: u64,
     /// Memory of all running queries; beyond it they spill to disk, then fail. The process takes up to 1.7 times as much.
     pub memory_bytes: usize,
+    /// One row of an answer. What is larger is refused: it is in memory several times until it is written.
+    pub row_bytes_max: usize,
+    /// Rows of an answer that are gathered before they are shown: a page of lines.
+    pub page_bytes_max: usize,
     /// Temporary files of all running queries.
     pub spill_bytes_max: u64,
     /// Footers and page indexes of segments that are kept in memory.
@@ -46,6 +50,8 @@ impl Default for Limits {
             gate: Gate::default(),
             expansion_max: 10_000,
             memory_bytes: MEMORY_BYTES_MAX as usize,
+            row_bytes_max: 64 << 20,
+            page_bytes_max: 64 << 20,
             spill_bytes_max: 4 << 30,
             metadata_cache_bytes: 128 << 20,
             index_cache_bytes: 64 << 20,
@@ -102,7 +108,7 @@ pub struct Parameter {
 pub struct RunOptions {
     /// The most rows to return; the result says if there were more. `None` for all of them.
     pub max_rows: Option<u64>,
-    /// The most bytes of Arrow memory to return, counted in whole batches; the result says if there were more.
+    /// The most bytes of rows to return, counted in whole batches; the result says if there were more.
     pub max_bytes: Option<u64>,
     /// How long it may take, at most [`Limits::timeout_max`]; [`Limits::timeout`] if it does not say.
     pub timeout: Option<Duration>,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
@@ -25,6 +26,7 @@ use crate::limits::{Limits, RunOptions};
 use crate::newest::newest_first;
 use crate::parameter;
 use crate::pg_catalog::{self, PG_CATALOG};
+use crate::pool::OwnPool;
 use crate::reader::Damage;
 use crate::rollup::from_rollups;
 use crate::shapes::by_shapes;
@@ -33,6 +35,7 @@ use crate::snapshot::{Snapshot, Table};
 use crate::statement::{self, LIVE_SCHEMA, Question};
 use crate::table::ScannedTable;
 use crate::tenant;
+use crate::width::batch_rows;
 
 /// The stack of a planning thread: planning a text that the gate lets through overflows 2 MiB in a debug build.
 const PLANNING_STACK_BYTES: usize = 64 << 20;
@@ -108,8 +111,17 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(base: &SessionState, snapshot: Arc<Snapshot>, indexes: Arc<Indexes>, notes: Notes) -> Self {
-        let state = SessionStateBuilder::new_from_existing(base.clone());
+    /// What it holds of the memory of all is added to `held`.
+    pub(crate) fn new(
+        base: &SessionState,
+        snapshot: Arc<Snapshot>,
+        indexes: Arc<Indexes>,
+        notes: Notes,
+        held: Arc<AtomicUsize>,
+    ) -> Self {
+        let mut runtime = base.runtime_env().as_ref().clone();
+        runtime.memory_pool = Arc::new(OwnPool { shared: runtime.memory_pool, held });
+        let state = SessionStateBuilder::new_from_existing(base.clone()).with_runtime_env(Arc::new(runtime));
         let state = state.with_catalog_list(Arc::new(MemoryCatalogProviderList::new()));
         let Notes { damage, stop, scans } = notes;
         let mut state = state.build();
@@ -257,6 +269,7 @@ impl Session {
         let options = self.state.config_mut().options_mut();
         options.execution.parquet.pushdown_filters = retrieves_rows(&optimized);
         options.optimizer.repartition_sorts &= !has_newest_first;
+        options.execution.batch_size = batch_rows(&optimized).map_err(failed)?;
         let physical =
             self.state.query_planner().create_physical_plan(&optimized, &self.state).await.map_err(failed)?;
         if let Some(explained) = physical.downcast_ref::<ExplainExec>() {

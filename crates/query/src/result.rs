@@ -8,11 +8,14 @@ use arrow::datatypes::SchemaRef;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use weir_model::ByteSize;
 
 use crate::engine::Alarm;
-use crate::error::QueryError;
+use crate::error::{QueryError, QueryErrorCode};
 use crate::guard::Stop;
-use crate::limits::RunOptions;
+use crate::limits::{Limits, RunOptions};
+use crate::running::Question;
+use crate::size;
 
 /// How many batches are computed ahead of the reader.
 pub(crate) const BATCHES_AHEAD: usize = 2;
@@ -27,6 +30,8 @@ pub struct QueryResult {
     pub(crate) timeout: Duration,
     pub(crate) task: AbortHandle,
     pub(crate) stop: Stop,
+    pub(crate) question: Arc<Question>,
+    pub(crate) limits: Arc<Limits>,
     /// Where blocking callers wait.
     pub(crate) clock: Handle,
     pub(crate) options: RunOptions,
@@ -77,10 +82,16 @@ impl QueryResult {
         }
         let received = tokio::select! {
             biased;
+            () = self.question.is_given_up() => None,
             received = self.batches.recv() => received,
             () = self.deadline.rings() => Some(Err(QueryError::timeout(self.timeout))),
         };
-        match received {
+        // One that is given up ends without a word, as one does that has no more rows.
+        let received = match self.question.error() {
+            Some(error) => Some(Err(error)),
+            None => received,
+        };
+        match received.map(|received| received.and_then(|batch| self.writable(batch))) {
             Some(Ok(batch)) => self.bounded(batch).map(Ok),
             Some(Err(error)) => {
                 self.stop();
@@ -102,11 +113,18 @@ impl QueryResult {
     /// All batches that there are.
     ///
     /// # Errors
-    /// The first error on the way.
+    /// The first error on the way; `Memory` when they are more than [`Limits::page_bytes_max`].
     pub async fn collect(&mut self) -> Result<Vec<RecordBatch>, QueryError> {
         let mut batches = Vec::new();
         while let Some(batch) = self.next().await {
             batches.push(batch?);
+            let most = self.limits.page_bytes_max as u64;
+            if self.bytes > most {
+                self.stop();
+                let most = ByteSize(most);
+                let message = format!("the {} rows so far take more than the {most} that are gathered", self.rows);
+                return Err(QueryError::new(QueryErrorCode::Memory, message).hint("ask for fewer rows"));
+            }
         }
         Ok(batches)
     }
@@ -122,6 +140,18 @@ impl QueryResult {
         })
     }
 
+    /// The batch, unless one of its rows is too large to be written.
+    fn writable(&self, batch: RecordBatch) -> Result<RecordBatch, QueryError> {
+        let (most, largest) = (self.limits.row_bytes_max, size::largest_row(&batch, self.limits.row_bytes_max));
+        if largest <= most {
+            return Ok(batch);
+        }
+        let (row, most) = (ByteSize((largest >> 10 << 10) as u64), ByteSize(most as u64));
+        let message = format!("a row of the answer takes {row}; at most {most} are written");
+        let hint = "ask for parts of it, such as array_slice(…) or substr(…), or for its rows without gathering them";
+        Err(QueryError::new(QueryErrorCode::Memory, message).hint(hint))
+    }
+
     /// As much of a batch as may still be returned.
     fn bounded(&mut self, batch: RecordBatch) -> Option<RecordBatch> {
         let left = self.options.max_rows.map_or(u64::MAX, |max| max - self.rows);
@@ -134,7 +164,7 @@ impl QueryResult {
         let rows = usize::try_from(left).map_or(batch.num_rows(), |left| batch.num_rows().min(left));
         self.truncated = rows < batch.num_rows();
         self.rows += rows as u64;
-        self.bytes += batch.get_array_memory_size() as u64;
+        self.bytes += size::bytes_of(&batch, 0..rows) as u64;
         if self.truncated {
             self.stop();
         }

@@ -39,6 +39,8 @@ pub struct Job {
     pub tasks: usize,
     /// How much memory its state may take, in bytes: what is over it lies in the files of its snapshots alone.
     pub state_bytes_max: usize,
+    /// Where that is said; `None` where nobody said it, and it may become less.
+    pub state_said_at: Option<String>,
     /// Whether keys that do not fit into memory lie in RocksDB, and not in the files of its snapshots alone.
     pub keys_in_rocksdb: bool,
     /// The bucket of its snapshots, if they do not lie in the data folder alone.

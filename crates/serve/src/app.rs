@@ -105,7 +105,7 @@ impl App {
     ) -> Arc<Self> {
         Arc::new(Self {
             started_at: state.clock.now(),
-            bodies: Bodies::new(Arc::clone(&limits)),
+            bodies: Bodies::new(Arc::clone(&limits), state.queries.pressure().clone()),
             unpacking: Semaphore::new(limits.unpacking_max),
             tails: Arc::new(Semaphore::new(limits.tails_max)),
             requests: AtomicU64::default(),

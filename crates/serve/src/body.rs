@@ -1,12 +1,14 @@
 //! Reading the body of a request into memory: bounded for each one, for all together, and in time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use weir_model::{Pressure, PressureLevel};
 
 use crate::Limits;
 use crate::connection::{Interrupted, impatient};
@@ -17,6 +19,7 @@ use crate::error::{ApiError, ApiResult};
 pub(crate) struct Bodies {
     room: Arc<Semaphore>,
     limits: Arc<Limits>,
+    pressure: Pressure,
 }
 
 /// A body in memory, and the room it takes until it is dropped.
@@ -26,12 +29,17 @@ pub(crate) struct Received {
     _room: Vec<OwnedSemaphorePermit>,
 }
 
+/// The code of the error that says that there is no memory.
+pub(crate) const SCARCE: &str = "memory";
+/// When a body may be sent again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Room is counted in pieces of this size, so that the count fits a semaphore.
 const PIECE_BYTES: usize = 1 << 10;
 
 impl Bodies {
-    pub(crate) fn new(limits: Arc<Limits>) -> Self {
-        Self { room: Arc::new(Semaphore::new(limits.bodies_bytes_max / PIECE_BYTES)), limits }
+    /// None is received while `pressure` is critical.
+    pub(crate) fn new(limits: Arc<Limits>, pressure: Pressure) -> Self {
+        Self { room: Arc::new(Semaphore::new(limits.bodies_bytes_max / PIECE_BYTES)), limits, pressure }
     }
 
     /// Receives a body of at most `bytes_max` bytes.
@@ -46,6 +54,17 @@ impl Bodies {
             return Err(too_large());
         }
         let mut chunks = std::pin::pin!(impatient(body, self.limits.body_idle_max));
+        if self.pressure.level() == PressureLevel::Critical {
+            // Who is answered in the middle of a body may never read the answer: it is read, and dropped.
+            let mut dropped = 0;
+            while let Some(Ok(chunk)) = chunks.next().await {
+                dropped += chunk.len();
+                if dropped > bytes_max {
+                    return Err(too_large());
+                }
+            }
+            return Err(self.scarce());
+        }
         let (mut bytes, mut room, mut room_bytes) = (BytesMut::new(), Vec::new(), 0);
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|why| self.interrupted(why))?;
@@ -72,8 +91,14 @@ impl Bodies {
         let pieces = u32::try_from(pieces).unwrap_or(u32::MAX);
         Arc::clone(&self.room).try_acquire_many_owned(pieces).map_err(|_| {
             let message = "too many bodies are being received at once; try again in a moment";
-            ApiError::unavailable("busy", message, std::time::Duration::from_secs(1))
+            ApiError::unavailable("busy", message, RETRY_AFTER)
         })
+    }
+
+    /// There is no memory for anything new.
+    fn scarce(&self) -> ApiError {
+        let error = ApiError::unavailable(SCARCE, format!("nothing is received: {}", self.pressure), RETRY_AFTER);
+        error.hint("send it again in a moment, or give the process more memory (--memory)")
     }
 
     fn interrupted(&self, why: Interrupted) -> ApiError {

@@ -12,6 +12,7 @@ use serde::Serialize;
 use weir_collect::{BodyError, decompress, split_body};
 
 use crate::app::App;
+use crate::body::SCARCE;
 use crate::error::{ApiError, ApiResult, nearest};
 
 /// The longest key.
@@ -103,8 +104,9 @@ impl From<IngestError> for ApiError {
 }
 
 /// The reasons that metrics know, whatever a client sends.
-fn reason(status: StatusCode) -> &'static str {
-    match status {
+fn reason(error: &ApiError) -> &'static str {
+    match error.status {
+        StatusCode::SERVICE_UNAVAILABLE if error.code == SCARCE => "memory",
         StatusCode::BAD_REQUEST => "bad_body",
         StatusCode::NOT_FOUND => "unknown_stream",
         StatusCode::REQUEST_TIMEOUT => "too_slow",
@@ -121,7 +123,7 @@ pub(crate) async fn post(
     Path(stream): Path<String>,
     request: Request,
 ) -> ApiResult<Json<Ack>> {
-    take(&app, &stream, request).await.inspect_err(|error| app.state.metrics.ingest_refused(reason(error.status)))
+    take(&app, &stream, request).await.inspect_err(|error| app.state.metrics.ingest_refused(reason(error)))
 }
 
 async fn take(app: &App, stream: &str, request: Request) -> ApiResult<Json<Ack>> {

@@ -25,6 +25,8 @@ const JSON_ROWS: u64 = 10_000;
 const JSON_ROWS_MAX: u64 = 100_000;
 /// The most bytes of an answer as one JSON value, as columns in memory.
 const JSON_BYTES_MAX: u64 = 64 << 20;
+/// An answer as one JSON value is gathered up to so many bytes, so that what goes wrong until then still becomes a status.
+const GATHERED_BYTES: usize = 1 << 20;
 /// Bytes of the body: the text may be escaped, and everything else is short.
 pub(crate) const BODY_BYTES_MAX: usize = 512 << 10;
 
@@ -119,24 +121,25 @@ pub(crate) async fn answer(
 ) -> ApiResult<Response> {
     let result = counted.note(result)?;
     let mut chunks = Chunks::new(result, format).map_err(|error| counted.fail(error))?;
-    let first = chunks.next().await.transpose().map_err(|error| counted.fail(error))?;
-    let body = if format == Format::Json {
-        // One value, whole or not at all: its end says whether there is more.
-        let mut whole = first.map(BytesMut::from).unwrap_or_default();
-        while let Some(chunk) = chunks.next().await.transpose().map_err(|error| counted.fail(error))? {
-            whole.extend_from_slice(&chunk);
+    let gathered = if format == Format::Json { GATHERED_BYTES } else { 1 };
+    let mut first = BytesMut::new();
+    while first.len() < gathered {
+        match chunks.next().await.transpose().map_err(|error| counted.fail(error))? {
+            Some(chunk) if first.is_empty() => first = chunk.into(),
+            Some(chunk) => first.extend_from_slice(&chunk),
+            None => {
+                counted.error = None;
+                return Ok(([(header::CONTENT_TYPE, format.content_type())], first.freeze()).into_response());
+            }
         }
-        counted.error = None;
-        Body::from(whole.freeze())
-    } else {
-        Body::from_stream(stream_of(first, chunks, counted))
-    };
+    }
+    let body = Body::from_stream(stream_of(first.freeze(), chunks, counted));
     Ok(([(header::CONTENT_TYPE, format.content_type())], body).into_response())
 }
 
 /// The rest of an answer whose head is already sent: an error can only break it off, so that nobody takes it for whole.
-fn stream_of(first: Option<Bytes>, chunks: Chunks, counted: Counted) -> impl Stream<Item = Result<Bytes, WriteError>> {
-    let first = stream::iter(first.map(Ok));
+fn stream_of(first: Bytes, chunks: Chunks, counted: Counted) -> impl Stream<Item = Result<Bytes, WriteError>> {
+    let first = stream::iter([Ok(first)]);
     let rest = stream::unfold((chunks, counted), async |(mut chunks, mut counted)| {
         let next = chunks.next().await;
         match &next {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
+use weir_model::{Pressure, PressureLevel};
 use weir_observe::{Health, resident_memory_bytes};
 use weir_store::Store;
 
@@ -30,7 +31,8 @@ const SCRUB_EVERY: u64 = 5;
 const SCRUB_BYTES: u64 = 64 << 20;
 
 /// Goes on until it is aborted.
-pub(crate) async fn run(shared: Shared, health: Arc<Health>, readers: Vec<TopicReader>, memory: Memory) {
+pub(crate) async fn run(shared: Shared, health: Arc<Health>, readers: Vec<TopicReader>, memory: (Memory, Pressure)) {
+    let (memory, pressure) = memory;
     let readers = Arc::new(readers);
     let mut was_over = false;
     let mut beats = tokio::time::interval(BEAT);
@@ -45,10 +47,13 @@ pub(crate) async fn run(shared: Shared, health: Arc<Health>, readers: Vec<TopicR
             health.refuse("disk", "the disk is almost full: new data is refused, queries go on");
         }
         was_over = tell_of_memory(memory, was_over);
+        // What takes memory and may wait does.
+        let is_scarce = pressure.level() > PressureLevel::Calm;
         let (shared, readers) = (shared.clone(), Arc::clone(&readers));
         let work = tokio::task::spawn_blocking(move || {
-            let has_debt = (has_debt || beat % COMPACT_EVERY == 0) && compact(&shared.store);
-            if beat % EXPIRE_EVERY == 0 {
+            let is_due = has_debt || beat % COMPACT_EVERY == 0;
+            let has_debt = is_due && (is_scarce || compact(&shared.store));
+            if beat % EXPIRE_EVERY == 0 && !is_scarce {
                 expire(&shared.store);
                 move_old(&shared.store);
             }

@@ -7,6 +7,11 @@ use weir::cli::{Cli, Command, LogFormat};
 use weir::commands;
 use weir::exit::Failure;
 
+/// It gives memory back that is free: what the process takes is what it uses.
+#[cfg(unix)]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The stack of every thread that may plan a query: long expressions recurse deeply.
 const STACK_BYTES: usize = 16 << 20;
 

@@ -1,5 +1,5 @@
 //! How much memory the process may take, and how its parts share it: each keeps to its own limit, by refusing, spilling or
-//! waiting. Measures nothing, and takes nothing away from a part that is at work.
+//! waiting. What no part counts is seen by the guard, which looks at the whole process.
 //!
 //! Sixteenths of the whole, in `weir up` (and in `weir run`, where nobody asks or posts):
 //!
@@ -13,11 +13,16 @@
 //! | 3 (12) | pipelines: what they read ahead, and their state | reading waits; state goes to its files |
 //! | 2 (2) | the program, its threads and connections, what no part counts | |
 
+mod guard;
+
+use std::sync::Arc;
+
 use weir_collect::SourceConfig;
 use weir_deliver::OutputConfig;
-use weir_model::ByteSize;
+use weir_model::{ByteSize, Pressure};
+use weir_observe::Metrics;
 use weir_pipeline::StateConfig;
-use weir_query::machine_memory_bytes;
+use weir_query::{QueryEngine, machine_memory_bytes};
 use weir_store::StoreConfig;
 
 use crate::exit::Failure;
@@ -90,12 +95,28 @@ impl Memory {
         self.bytes / SIXTEENTHS * count
     }
 
+    /// Tells `pressure` from now on how much of it the process takes, and gives up queries when it is nearly all.
+    ///
+    /// # Errors
+    /// When there is no thread for it.
+    pub(crate) fn guard(
+        &self,
+        pressure: Pressure,
+        queries: &Arc<QueryEngine>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<(), Failure> {
+        let started = guard::start(self.bytes, pressure, queries, metrics);
+        started.map_err(|error| Failure::run(format!("no thread to guard memory on: {error}")))
+    }
+
     /// The limits of questions.
     pub(crate) fn queries(&self) -> weir_query::Limits {
         let machine = weir_query::Limits::for_machine();
         let counted = self.sixteenths(4) / QUERY_OVERHEAD_TENTHS * 10;
         weir_query::Limits {
             memory_bytes: least(machine.memory_bytes, counted),
+            row_bytes_max: least(machine.row_bytes_max, self.sixteenths(1) / 4),
+            page_bytes_max: least(machine.page_bytes_max, self.sixteenths(1) / 2),
             metadata_cache_bytes: least(machine.metadata_cache_bytes, self.sixteenths(1) / 2),
             index_cache_bytes: least(machine.index_cache_bytes, self.sixteenths(1) / 2),
             ..machine
@@ -152,23 +173,24 @@ impl Memory {
             Use::Up => 3,
             Use::Run => 12,
         };
-        let default = StateConfig::default().memory.0;
-        let is_said = |job: &Job| job.state_bytes_max as u64 != default;
+        let is_said = |job: &Job| job.state_said_at.is_some();
         let (share, ahead) = (self.sixteenths(sixteenths), jobs.iter().map(read_ahead).sum::<u64>());
         let said: u64 = jobs.iter().filter(|job| is_said(job)).map(|job| job.state_bytes_max as u64).sum();
         let unsaid = jobs.iter().filter(|job| !is_said(job)).count() as u64;
         let needed = ahead.saturating_add(said).saturating_add(unsaid * STATE_LEAST);
         if needed > share {
+            let places: Vec<&str> = jobs.iter().filter_map(|job| job.state_said_at.as_deref()).collect();
             let why = format!(
-                "the pipelines read up to {} ahead and hold up to {} of state, and {} are their part of it",
+                "the pipelines read up to {} ahead and hold up to {} of state{}, and {} are their part of it",
                 shown(ahead),
                 shown(said + unsaid * STATE_LEAST),
+                if places.is_empty() { String::new() } else { format!(" ({})", places.join(", ")) },
                 shown(share)
             );
             let other = ", or lower their `state.memory`, `tasks` or the `buffer_bytes_max` of their sources";
             self.is_short(&why, other, needed / sixteenths * SIXTEENTHS)?;
         }
-        let each = (share.saturating_sub(ahead + said) / unsaid.max(1)).clamp(STATE_LEAST, default);
+        let each = (share.saturating_sub(ahead + said) / unsaid.max(1)).clamp(STATE_LEAST, StateConfig::MEMORY_USUAL.0);
         for job in jobs.iter_mut().filter(|job| !is_said(job)) {
             job.state_bytes_max = usize::try_from(each).unwrap_or(usize::MAX);
         }

@@ -115,6 +115,8 @@ pub struct Metrics {
     queries: Family<QueryLabels, Counter>,
     query_seconds: Family<QueryLabels, Histogram, fn() -> Histogram>,
     query_errors: Family<QueryErrorLabels, Counter>,
+    queries_given_up: Counter,
+    memory_pressure: Gauge,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -146,6 +148,8 @@ impl Metrics {
             queries: Family::default(),
             query_seconds: Family::new_with_constructor(request_histogram),
             query_errors: Family::default(),
+            queries_given_up: Counter::default(),
+            memory_pressure: Gauge::default(),
         };
         metrics.register();
         let registry = &mut metrics.registry;
@@ -174,11 +178,25 @@ impl Metrics {
         r.register("queries", "Questions that were answered or refused", self.queries.clone());
         r.register("query_duration_seconds", "From a question to its whole answer", self.query_seconds.clone());
         r.register("query_errors", "Questions that ended in an error", self.query_errors.clone());
+        let given_up = "Questions that were ended because the process had no memory left";
+        r.register("queries_given_up", given_up, self.queries_given_up.clone());
+        let pressure = "How scarce memory is: 0 there is enough, 1 what can wait waits, 2 nothing new is taken";
+        r.register("process_memory_pressure", pressure, self.memory_pressure.clone());
     }
 
     /// Says how much memory the process may take. Called once.
     pub fn limit_memory(&self, bytes: u64) {
         let _first = self.memory_limit.set(bytes);
+    }
+
+    /// Memory is scarce from now on: 0 not at all, 1 what can wait waits, 2 nothing new is taken.
+    pub fn memory_pressure(&self, level: i64) {
+        self.memory_pressure.set(level);
+    }
+
+    /// A question was ended because there was no memory left.
+    pub fn query_given_up(&self) {
+        self.queries_given_up.inc();
     }
 
     /// Says where a scrape gets the figures of the tables from. Called once, when the store is open; before that

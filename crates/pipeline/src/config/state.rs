@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use weir_model::{ByteSize, Secret};
 
 /// What the pipeline remembers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StateConfig {
     /// How much memory the state of its steps may take. What is over it, and was not used for longest, stays in the files of
-    /// the last snapshot and is read again when it is needed; results are the same. At least 1 MiB. The default is less where
-    /// `--memory` leaves less.
-    #[serde(default = "default_memory", skip_serializing_if = "is_default_memory")]
-    pub memory: ByteSize,
+    /// the last snapshot and is read again when it is needed; results are the same. At least 1 MiB. What is said here is kept, or
+    /// refused where `--memory` leaves less; what is not is 1 GiB, or what `--memory` leaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<ByteSize>,
     /// Where the keys of `deduplicate` lie that do not fit into this memory. Results are the same.
     #[serde(default, skip_serializing_if = "is_default_backend")]
     pub backend: StateBackend,
@@ -27,10 +27,9 @@ pub struct StateConfig {
     pub snapshots: Option<SnapshotsConfig>,
 }
 
-impl Default for StateConfig {
-    fn default() -> Self {
-        Self { memory: default_memory(), backend: StateBackend::default(), fall_back: false, snapshots: None }
-    }
+impl StateConfig {
+    /// What its memory is if nobody says anything: a gibibyte.
+    pub const MEMORY_USUAL: ByteSize = ByteSize(1 << 30);
 }
 
 /// Where keys lie that do not fit into memory.
@@ -47,15 +46,6 @@ pub enum StateBackend {
 
 fn is_default_backend(backend: &StateBackend) -> bool {
     *backend == StateBackend::default()
-}
-
-/// A gibibyte.
-fn default_memory() -> ByteSize {
-    ByteSize(1 << 30)
-}
-
-fn is_default_memory(memory: &ByteSize) -> bool {
-    *memory == default_memory()
 }
 
 /// A bucket for snapshots; the data folder has copies of those that are needed. Where reading goes on, and which snapshot

@@ -488,6 +488,16 @@ fn a_join_needs_two_streams_keys_and_a_span() {
     "#]],
     );
     check(
+        &two("  - from: logs\n    join: { with: pays, on: { a: b }, within: 1m, rows_max: 268435457 }"),
+        expect![[r#"
+            p.yaml:8:61: error: 268435457 rows are too many: at most 268435456
+              |
+            8 |     join: { with: pays, on: { a: b }, within: 1m, rows_max: 268435457 }
+              |                                                             ^^^^^^^^^
+              = at: steps[0].join.rows_max
+        "#]],
+    );
+    check(
         &two("  - from: logs\n    join: { with: payz, on: { a: b }, within: 1m }"),
         expect![[r#"
         p.yaml:8:19: error: `payz` is neither a source nor an earlier step

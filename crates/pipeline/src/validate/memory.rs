@@ -27,12 +27,14 @@ const TABLE_BYTES_MAX: u64 = 256 << 20;
 /// A file or an URL is not looked at more often than this.
 const REFRESH_MIN: DurationText = DurationText::millis(100);
 
+/// A join numbers the rows that it holds with 28 bits.
+const JOIN_ROWS_MAX: u64 = 1 << 28;
+
 /// Less memory for state does not hold what one batch may bring.
 const STATE_BYTES_MIN: u64 = 1 << 20;
 
 pub(super) fn check(config: &PipelineConfig, problems: &mut Vec<Problem>) {
-    let memory = config.state.memory;
-    if memory.0 < STATE_BYTES_MIN {
+    if let Some(memory) = config.state.memory.filter(|memory| memory.0 < STATE_BYTES_MIN) {
         let problem = Problem::new("state.memory", format!("{memory} is too little: at least 1MiB"));
         problems.push(problem.hint("how much of the state is held in memory; the default is 1GiB"));
     }
@@ -205,6 +207,10 @@ fn check_join(path: &str, config: &JoinConfig, problems: &mut Vec<Problem>) {
     }
     if config.rows_max == 0 {
         problems.push(Problem::new(format!("{path}.rows_max"), "0 rows are too few: at least 1"));
+    }
+    if config.rows_max > JOIN_ROWS_MAX {
+        let message = format!("{} rows are too many: at most {JOIN_ROWS_MAX}", config.rows_max);
+        problems.push(Problem::new(format!("{path}.rows_max"), message));
     }
 }
 

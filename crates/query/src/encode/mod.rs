@@ -1,5 +1,6 @@
 //! Results as bytes, in every format that people and programs ask for; computes nothing.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 
-use crate::{QueryError, QueryResult};
+use crate::{QueryError, QueryResult, size};
 
 mod arrow_stream;
 mod csv;
@@ -19,7 +20,11 @@ mod value;
 
 pub use json::{Objects, write_object};
 pub use plain::Plain;
+pub(crate) use plain::plain_type;
 pub use value::{Values, type_name};
+
+/// Rows of about so many bytes are encoded at a time.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// In which form a result is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,6 +215,8 @@ pub fn write_blocking(result: &mut QueryResult, format: Format, out: impl Write 
 pub struct Chunks {
     result: QueryResult,
     encoder: Option<Encoder<Vec<u8>>>,
+    /// Pieces of a batch that are not encoded yet.
+    pieces: VecDeque<RecordBatch>,
 }
 
 impl Chunks {
@@ -219,15 +226,25 @@ impl Chunks {
     /// When the schema cannot be encoded.
     pub fn new(result: QueryResult, format: Format) -> Result<Self, WriteError> {
         let encoder = Encoder::new(format, result.schema(), Vec::new())?;
-        Ok(Self { result, encoder: Some(encoder) })
+        Ok(Self { result, encoder: Some(encoder), pieces: VecDeque::new() })
     }
 
     /// The next chunk; `None` at the end. After an error there is nothing more.
     pub async fn next(&mut self) -> Option<Result<Bytes, WriteError>> {
         loop {
             let encoder = self.encoder.as_mut()?;
-            let chunk = match self.result.next().await {
-                Some(Ok(batch)) => encoder.batch(&batch).map(|()| std::mem::take(encoder.out())).map_err(Into::into),
+            let next = match self.pieces.pop_front() {
+                Some(piece) => Some(Ok(piece)),
+                None => match self.result.next().await {
+                    Some(Ok(batch)) => {
+                        self.pieces.extend(size::pieces(&batch, PIECE_BYTES));
+                        continue;
+                    }
+                    other => other,
+                },
+            };
+            let chunk = match next {
+                Some(Ok(piece)) => encoder.batch(&piece).map(|()| std::mem::take(encoder.out())).map_err(Into::into),
                 Some(Err(error)) => Err(error.into()),
                 None => {
                     let encoder = self.encoder.take()?;

@@ -62,14 +62,15 @@ pub(super) fn failed(error: ArrowError) -> io::Error {
 }
 
 fn field(field: &Arc<Field>) -> Arc<Field> {
-    Arc::new(field.as_ref().clone().with_data_type(plain(field.data_type())).with_nullable(true))
+    Arc::new(field.as_ref().clone().with_data_type(plain_type(field.data_type())).with_nullable(true))
 }
 
-fn plain(kind: &DataType) -> DataType {
+/// What a type is in its plain form.
+pub(crate) fn plain_type(kind: &DataType) -> DataType {
     match kind {
         DataType::Utf8View => DataType::Utf8,
         DataType::BinaryView => DataType::Binary,
-        DataType::Dictionary(_, values) => plain(values),
+        DataType::Dictionary(_, values) => plain_type(values),
         DataType::List(item) => DataType::List(field(item)),
         DataType::LargeList(item) => DataType::LargeList(field(item)),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(field).collect()),

@@ -72,7 +72,7 @@ impl Flight {
     ) -> SeamResult<Self> {
         let listener = Listener::bind(address, allow_unauthenticated).await?;
         let limits = Arc::new(limits);
-        let bodies = Bodies::new(Arc::clone(&limits));
+        let bodies = Bodies::new(Arc::clone(&limits), queries.pressure().clone());
         let (statements, running) = (Statements::default(), Arc::default());
         let shared = Shared { queries, metrics, limits, bodies, statements, running };
         Ok(Self { listener, shared: Arc::new(shared) })

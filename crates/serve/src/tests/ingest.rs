@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::time::Duration;
 
+use weir_model::PressureLevel;
+
 use super::stage::{Stage, start, start_with};
 use crate::Limits;
 
@@ -31,6 +33,21 @@ async fn lines_are_taken_and_acknowledged_with_their_offset() {
     assert_eq!(more.json(), serde_json::json!({ "accepted": 1, "partition": 0, "first_offset": 2 }));
     assert_eq!(taken(&stage), ["{\"a\":1}", "{\"a\":2}", "{\"a\":3}"]);
     assert!(stage.scrape().contains(r#"weir_ingest_records_total{stream="app"} 3"#));
+}
+
+#[tokio::test]
+async fn nothing_is_taken_while_there_is_no_memory_and_the_answer_says_when_to_come_back() {
+    let stage = start().await;
+    stage.pressure.tell(PressureLevel::Critical, 500 << 20, 512 << 20);
+    let body = "{\"a\":1}\n".repeat(100_000);
+    let answer = stage.post("/api/v1/ingest/app", NDJSON, body.as_bytes()).await;
+    assert_eq!((answer.error(), answer.header("retry-after")), ((503, "memory".to_owned()), Some("1")));
+    let expected = "nothing is received: the process takes 500MiB of the 512MiB of memory that it may";
+    assert_eq!(answer.json()["error"]["message"], expected);
+    assert_eq!(taken(&stage), [""; 0]);
+    assert!(stage.scrape().contains(r#"weir_ingest_refused_total{reason="memory"} 1"#));
+    stage.pressure.tell(PressureLevel::High, 450 << 20, 512 << 20);
+    assert_eq!(stage.post("/api/v1/ingest/app", NDJSON, b"{\"a\":1}\n").await.status, 200);
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use weir_disk::{DataFolder, Disk};
-use weir_model::{Clock, CommitPoint, Epoch, EpochCommit, ErrorKind, SeamError, SeamResult, SystemClock};
+use weir_model::{Clock, CommitPoint, Epoch, EpochCommit, ErrorKind, Pressure, SeamError, SeamResult, SystemClock};
 use weir_observe::{BuildInfo, Health, Metrics, PipelineBoard, TextFormat};
 use weir_query::{QueryEngine, QueryError};
 use weir_store::{Store, StoreConfig, TableConfig, TableWriter};
@@ -70,6 +70,7 @@ pub(super) struct Stage {
     pub(super) board: Arc<PipelineBoard>,
     pub(super) health: Arc<Health>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) pressure: Pressure,
     pub(super) ingest: Arc<Remembering>,
     pub(super) data: Data,
     pub(super) stop: oneshot::Sender<()>,
@@ -193,12 +194,13 @@ pub(super) async fn start() -> Stage {
 pub(super) async fn start_with(limits: Limits) -> Stage {
     let Parts { state, ingest, data } = parts();
     let (board, health, metrics) = (state.board.clone(), state.health.clone(), state.metrics.clone());
+    let pressure = state.queries.pressure().clone();
     let config = ServeConfig { addr: SocketAddr::from(([127, 0, 0, 1], 0)), limits, ..ServeConfig::default() };
     let server = Server::bind(config, state).await.expect("loopback has a free port");
     let addr = server.local_addr();
     let (stop, stopped) = oneshot::channel::<()>();
     let running = tokio::spawn(server.run(async { drop(stopped.await) }));
-    Stage { addr, board, health, metrics, ingest, data, stop, running }
+    Stage { addr, board, health, metrics, pressure, ingest, data, stop, running }
 }
 
 /// An answer as it came.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use weir_pipeline::{Diagnostic, Document, Input, PipelineConfig};
+use weir_pipeline::{Diagnostic, Document, Input, Origin, PipelineConfig};
 
 use crate::cli::Overrides;
 use crate::exit::Failure;
@@ -52,7 +52,12 @@ fn load_with(
 ) -> Result<Loaded, Vec<Diagnostic>> {
     let (config, document) = weir_pipeline::load(input, overrides, environment)?;
     match plan::resolve(&config) {
-        Ok(job) => Ok(Loaded { config, document, job }),
+        Ok(mut job) => {
+            if let Some(Origin { file, line, column }) = document.origin("state.memory") {
+                job.state_said_at = job.state_said_at.map(|_| format!("{file}:{line}:{column}"));
+            }
+            Ok(Loaded { config, document, job })
+        }
         Err(problems) => Err(problems
             .into_iter()
             .map(|problem| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::FutureExt;
-use weir_model::{ErrorKind, SeamError};
+use weir_model::{ErrorKind, Pressure, SeamError};
 use weir_observe::{BuildInfo, Metrics, TableMeasure, TopicMeasure};
 use weir_query::QueryEngine;
 use weir_serve::{AppState, Flight, Postgres, ServeConfig, Server};
@@ -48,7 +48,8 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
     tables::settle(&shared.store, &jobs)?;
     let health = Arc::clone(&shared.health);
     let live = LiveStore::new(Arc::clone(&shared.store), &args.data, &shared.compiler, &jobs, memory.looked_into())?;
-    let queries = Arc::new(QueryEngine::new(live, memory.queries())?);
+    let pressure = Pressure::default();
+    let queries = Arc::new(QueryEngine::heeding(live, memory.queries(), pressure.clone())?);
     let trust = Trust::new();
     let letters = StoredLetters::new(Arc::clone(&shared.store), Arc::clone(&shared.log), Some(&jobs));
     let state = AppState {
@@ -66,6 +67,7 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let (queries, measured) = (Arc::clone(&state.queries), Arc::clone(&state.metrics));
+    memory.guard(pressure.clone(), &queries, &measured)?;
     let tenth = args.stop_within.std() / 10;
     let drain_time_max = tenth * STOP_TENTHS.0;
     let limits = weir_serve::Limits { shutdown_time_max: tenth * STOP_TENTHS.1, ..memory.bodies() };
@@ -116,7 +118,7 @@ pub async fn run(args: &UpArgs) -> Result<(), Failure> {
     let serving = tokio::spawn(server.run(server_stopped.clone()));
     let postgres = postgres.map(|postgres| tokio::spawn(postgres.run(server_stopped.clone())));
     let flight = flight.map(|flight| tokio::spawn(flight.run(server_stopped)));
-    let keeping = tokio::spawn(housekeeping::run(shared.clone(), Arc::clone(&health), readers, memory));
+    let keeping = tokio::spawn(housekeeping::run(shared.clone(), Arc::clone(&health), readers, (memory, pressure)));
     let mut fatal = wait(&mut supervisor, stop, &trust).await;
 
     health.refuse("weir", "shutting down");

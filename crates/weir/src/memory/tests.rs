@@ -66,6 +66,18 @@ fn what_the_pipelines_say_is_theirs_and_the_others_share_what_is_left() {
 }
 
 #[test]
+fn what_is_said_counts_also_when_it_is_what_it_would_be_anyway() {
+    let mut jobs = [job("state: { memory: 1GiB }")];
+    let error = memory(1 << 10).share_among(&mut jobs).expect_err("it does not fit");
+    assert!(error.message.contains("hold up to 1GiB of state"), "{}", error.message);
+    memory(6 << 10).share_among(&mut jobs).expect("it fits");
+    assert_eq!(jobs[0].state_bytes_max, 1 << 30);
+    let mut unsaid = [job("")];
+    memory(1 << 10).share_among(&mut unsaid).expect("it takes what there is");
+    assert_eq!(unsaid[0].state_bytes_max, 168 << 20);
+}
+
+#[test]
 fn too_little_is_refused_with_what_would_be_right() {
     refused(
         Memory::new(Some(ByteSize(100 << 20)), Use::Run),
@@ -75,8 +87,8 @@ fn too_little_is_refused_with_what_would_be_right() {
     refused(
         memory(1 << 10).share_among(&mut jobs),
         expect![
-            "--memory 1GiB is too little: the pipelines read up to 24MiB ahead and hold up to 500MiB of state, and 192MiB are their \
-             part of it; give at least --memory 2800MiB, or lower their `state.memory`, `tasks` or the `buffer_bytes_max` of their \
+            "--memory 1GiB is too little: the pipelines read up to 24MiB ahead and hold up to 500MiB of state (`state.memory` of p), \
+             and 192MiB are their part of it; give at least --memory 2800MiB, or lower their `state.memory`, `tasks` or the `buffer_bytes_max` of their \
              sources"
         ],
     );

@@ -23,7 +23,8 @@ use weir_engine::{
 };
 use weir_model::{BackoffConfig, EventTime, Wanted};
 use weir_pipeline::{
-    PipelineConfig, RetryConfig, SourceEntry, StateBackend, Step, StepKind, TimeConfig, WatermarkConfig, WindowConfig,
+    PipelineConfig, RetryConfig, SourceEntry, StateBackend, StateConfig, Step, StepKind, TimeConfig, WatermarkConfig,
+    WindowConfig,
 };
 use weir_sql::{AggregateCall, Parameter, SqlError, parse_aggregate};
 use weir_state::Bucket;
@@ -87,6 +88,7 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
         limit: None,
     };
     let time_field = config.time.as_ref().map(|time| time.field.clone());
+    let state_memory = config.state.memory.unwrap_or(StateConfig::MEMORY_USUAL);
     let mut job = Job {
         outputs: std::iter::zip(std::iter::zip(&config.outputs, &known), std::iter::zip(&feeds, &names))
             .map(|((entry, known), (from, name))| {
@@ -111,7 +113,9 @@ pub fn resolve(config: &PipelineConfig) -> Result<Job, Vec<Problem>> {
         },
         epoch: config.epoch.std(),
         tasks: config.tasks.map_or_else(tasks_of_itself, |tasks| tasks as usize),
-        state_bytes_max: usize::try_from(config.state.memory.0).unwrap_or(usize::MAX),
+        state_bytes_max: usize::try_from(state_memory.0).unwrap_or(usize::MAX),
+        // Whoever has the text knows better where.
+        state_said_at: config.state.memory.map(|_| format!("`state.memory` of {}", config.name)),
         keys_in_rocksdb: keys_in_rocksdb(config)?,
         snapshots: buckets(config).and_then(|()| bucket(config))?,
         recovery: Recovery { fall_back: config.state.fall_back, reset: Reset::Nothing },

@@ -10,6 +10,7 @@ mod bad_input;
 mod breakers;
 mod bucket;
 mod budget;
+mod capped;
 mod changes;
 mod cold_state;
 mod contract;

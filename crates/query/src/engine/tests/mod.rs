@@ -7,4 +7,5 @@ mod conditions;
 mod damage;
 mod indexed;
 mod picked;
+mod scarce;
 mod tenants;
