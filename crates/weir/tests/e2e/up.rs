@@ -117,20 +117,22 @@ pub(crate) fn exchange(
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(broken)?;
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(broken)?;
     let chunked = head.to_lowercase().contains("transfer-encoding: chunked");
-    Ok((status, head.to_owned(), if chunked { unchunk(body) } else { body.to_owned() }))
+    let body = if chunked { unchunk(body).ok_or_else(broken)? } else { body.to_owned() };
+    Ok((status, head.to_owned(), body))
 }
 
-fn unchunk(mut body: &str) -> String {
+/// The body, if it has come to its end.
+fn unchunk(mut body: &str) -> Option<String> {
     let mut whole = String::new();
-    while let Some((length, rest)) = body.split_once("\r\n") {
-        let length = usize::from_str_radix(length.trim(), 16).unwrap_or(0);
+    loop {
+        let (length, rest) = body.split_once("\r\n")?;
+        let length = usize::from_str_radix(length.trim(), 16).ok()?;
         if length == 0 {
-            break;
+            return Some(whole);
         }
-        whole.push_str(&rest[..length]);
+        whole.push_str(rest.get(..length)?);
         body = rest[length..].trim_start_matches("\r\n");
     }
-    whole
 }
 
 pub(crate) fn post_rows(server: &Server, from: u32, to: u32) {
