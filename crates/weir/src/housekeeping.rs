@@ -22,6 +22,8 @@ const COMPACT_EVERY: u64 = 5;
 const EXPIRE_EVERY: u64 = 10;
 /// Segments that are moved in one go, at most.
 const MOVES_MAX: usize = 8;
+/// Beats for which merges wait while memory is scarce, before there is one all the same.
+const WAIT_BEATS_MAX: u64 = 30;
 /// Beats between two sweeps of files that no table names any more.
 const SWEEP_EVERY: u64 = 60;
 /// Beats between two looks for records that the log need not keep.
@@ -37,7 +39,7 @@ pub(crate) async fn run(shared: Shared, health: Arc<Health>, readers: Vec<TopicR
     let mut was_over = false;
     let mut beats = tokio::time::interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut has_debt = false;
+    let (mut has_debt, mut waited) = (false, 0);
     for beat in 1_u64.. {
         beats.tick().await;
         health.beat(shared.clock.now());
@@ -47,8 +49,13 @@ pub(crate) async fn run(shared: Shared, health: Arc<Health>, readers: Vec<TopicR
             health.refuse("disk", "the disk is almost full: new data is refused, queries go on");
         }
         was_over = tell_of_memory(memory, was_over);
-        // What takes memory and may wait does.
-        let is_scarce = pressure.level() > PressureLevel::Calm;
+        // What takes memory and may wait does, but not forever where memory is always a little scarce.
+        let is_scarce = match pressure.level() {
+            PressureLevel::Calm => false,
+            PressureLevel::High => waited < WAIT_BEATS_MAX,
+            PressureLevel::Critical => true,
+        };
+        waited = if is_scarce { waited + 1 } else { 0 };
         let (shared, readers) = (shared.clone(), Arc::clone(&readers));
         let work = tokio::task::spawn_blocking(move || {
             let is_due = has_debt || beat % COMPACT_EVERY == 0;

@@ -13,21 +13,22 @@ use weir_query::{QueryEngine, Relief};
 const LOOK_SELDOM: Duration = Duration::from_millis(50);
 const LOOK_OFTEN: Duration = Duration::from_millis(10);
 const NEAR_PERCENT: u64 = 60;
-/// So much is kept free below the limit, of a small one in bytes: memory is scarce with less than the first, critically with
-/// less than the second.
-const SCARCE: Free = Free { percent: 15, bytes: 112 << 20 };
-const CRITICAL: Free = Free { percent: 8, bytes: 64 << 20 };
+/// So much is kept free below the limit, of a small one in bytes but no more than a part: memory is scarce with less than the
+/// first, critically with less than the second.
+const SCARCE: Free = Free { percent: 15, bytes: 112 << 20, percent_max: 30 };
+const CRITICAL: Free = Free { percent: 8, bytes: 64 << 20, percent_max: 18 };
 /// It is over when so much more is free.
 const RELIEVED_PERCENT: u64 = 4;
 
 struct Free {
     percent: u64,
     bytes: u64,
+    percent_max: u64,
 }
 
 impl Free {
     fn of(&self, limit: u64) -> u64 {
-        (limit / 100 * self.percent).max(self.bytes).min(limit / 2)
+        self.bytes.clamp(limit / 100 * self.percent, limit / 100 * self.percent_max)
     }
 }
 
@@ -118,10 +119,9 @@ mod tests {
     }
 
     #[test]
-    fn of_a_large_limit_it_is_a_part_and_of_a_small_one_at_most_half() {
+    fn of_a_large_limit_it_is_a_part_and_of_a_small_one_no_more_than_a_part() {
         assert_eq!(levels(4096, &[3470, 3490, 3760, 3775]), [Calm, High, High, Critical]);
-        assert_eq!(levels(256, &[140, 150, 190, 195]), [Calm, High, High, Critical]);
-        assert_eq!(levels(100, &[49, 51]), [Calm, Critical]);
+        assert_eq!(levels(256, &[175, 185, 205, 215]), [Calm, High, High, Critical]);
         assert_eq!(levels(512, &[600]), [Critical], "more than there is");
     }
 }
