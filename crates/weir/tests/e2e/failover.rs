@@ -15,8 +15,17 @@ use crate::team::{kafka_with, last_words, rows_in, while_fed, windows};
 const BETWEEN: i64 = 500;
 
 /// As the guide tells those whose output has to go on within 5 s.
-const GIVEN_UP_SOON: [(&str, &str); 2] =
-    [("broker.session.timeout.ms", "2000"), ("broker.heartbeat.interval.ms", "500")];
+const GIVEN_UP_SOON: [(&str, &str); 5] = [
+    ("broker.session.timeout.ms", "2000"),
+    ("broker.heartbeat.interval.ms", "500"),
+    ("controller.quorum.fetch.timeout.ms", "1000"),
+    ("controller.quorum.election.timeout.ms", "500"),
+    ("controller.quorum.election.backoff.max.ms", "250"),
+];
+
+/// For a machine that does other things beside, on which nobody may be given up for being slow.
+const GIVEN_UP_LATE: [(&str, &str); 2] =
+    [("broker.session.timeout.ms", "6000"), ("broker.heartbeat.interval.ms", "1000")];
 
 /// The same in one process, which keeps its positions itself.
 const ALONE: &str = r#"
@@ -118,12 +127,15 @@ enum Die {
 /// For how long nothing came when a broker died is printed, and no condition: on a machine that does other things it says more
 /// of those.
 async fn brokers_die(die: Die) {
-    let [session, heartbeat] = GIVEN_UP_SOON;
-    let kafka = kafka_of(Cluster::start_with(3, &[LOOKS_SELDOM, session, heartbeat]).expect("three brokers")).await;
+    // The members' session is longer than brokers need to find out who is left, so that nobody loses its place in the group for it.
+    let (soon_or_late, session) = match die {
+        Die::Coordinator => (&GIVEN_UP_LATE[..], ["workers.session=30s"]),
+        Die::Each => (&GIVEN_UP_SOON[..], ["workers.session=10s"]),
+    };
+    let settings = [soon_or_late, &[LOOKS_SELDOM]].concat();
+    let kafka = kafka_of(Cluster::start_with(3, &settings).expect("three brokers")).await;
     kafka.topic("alone", 3).await.expect("a topic");
     let team = Team::new(&kafka, THROUGH, "failover").await.with_transactions_of(PATIENT);
-    // Longer than brokers need to find out who is left, so that nobody loses its place in the group for it.
-    let session = ["workers.session=10s"];
     let mut workers = [team.worker_with(&session), team.worker_with(&session)];
     let alone = Alone::start(&kafka, &[]);
     let telling = Telling(&workers);
