@@ -8,7 +8,7 @@ use weir_model::{Planted, plant};
 use crate::{Of, Options, search};
 
 /// What workers must stumble over; everything else is for the pipeline alone.
-const OF_WORKERS: [Planted; 11] = [
+const OF_WORKERS: [Planted; 13] = [
     Planted::RedeliveredTaken,
     Planted::BundleRemovedEarly,
     Planted::BundleIgnored,
@@ -18,6 +18,8 @@ const OF_WORKERS: [Planted; 11] = [
     Planted::MembershipNotSaid,
     Planted::NotAborted,
     Planted::SlowProducerKept,
+    Planted::GivenUpKept,
+    Planted::CommitMadeAgain,
     Planted::OffsetsBeside,
     Planted::CommitNotConfirmed,
 ];

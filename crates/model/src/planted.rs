@@ -74,6 +74,8 @@ bugs! {
     MembershipNotSaid = "membership-not-said": "a worker commits without saying which member of which generation it is",
     NotAborted = "not-aborted": "a transaction whose offsets were refused is not aborted, and the next one goes on with it",
     SlowProducerKept = "slow-producer-kept": "a producer whose commit may have been sent twice is used again",
+    GivenUpKept = "given-up-kept": "a transaction that is given up is made again by the same producer, which has not aborted it",
+    CommitMadeAgain = "commit-made-again": "a transaction is made again although the brokers were asked to commit it, as nobody has answered",
     OffsetsBeside = "offsets-beside": "a worker commits its offsets after its transaction instead of in it",
     CommitNotConfirmed = "commit-not-confirmed": "a worker waits for ever for a commit of its own that brokers have granted and not marked",
 }

@@ -23,6 +23,7 @@ mod restore;
 mod schemas;
 mod share;
 mod sweep;
+mod transact;
 mod worker;
 
 use std::time::Duration;
@@ -37,6 +38,7 @@ pub use kafka::{KafkaBroker, Past};
 pub use looking::inspect;
 pub use pace::{MachinePace, Pace};
 pub use share::{Candidate, Refusal, Share, SharedSource, Sharing, StatePlace};
+pub use transact::{Transacting, commit};
 pub use worker::Surroundings;
 
 /// The pauses before a worker begins anew; the last one repeats.

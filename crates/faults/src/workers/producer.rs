@@ -1,13 +1,13 @@
-//! The transactional producer of a worker over the simulated brokers: the same steps and the same answers as that of
-//! `weir-workers` over librdkafka.
+//! The transactional producer of a worker over the simulated brokers: how a transaction is made is the workers' own code; here
+//! are the steps of it, with the same answers as librdkafka gives.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use weir_model::{ErrorKind, SeamError, SeamResult, planted};
-use weir_workers::{Committed, Outgoing, Place, Transaction};
+use weir_workers::{Committed, Outgoing, Place, Transacting, Transaction};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::clockwork::Clockwork;
@@ -17,8 +17,6 @@ use super::cluster::{Answer, Heard, Refused, Request};
 
 /// After so long the client takes a connection for dead, and sends once more what was sent, which may be done twice.
 const SENT_AGAIN_AFTER: Duration = Duration::from_secs(4);
-/// Brokers that need longer for the records of a transaction may have been away meanwhile.
-const SLOW: Duration = Duration::from_secs(1);
 /// A producer whose transaction took longer is made anew: less than that.
 const PROMPT: Duration = Duration::from_secs(3);
 /// How long it is waited before something is asked again.
@@ -26,10 +24,29 @@ const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// How many records are sent at once.
 const BATCH: usize = 16;
 
-/// What the producers of one process remember over its lives: as in `weir-workers`, whether the last commit that had offsets
-/// was granted. Clones are the same.
+/// How long it is waited first until offsets are part of a transaction; and, if a broker is lost, which part of that.
+const OFFSETS_FIRST: Duration = Duration::from_millis(1200);
+const WITHOUT_BROKER: u32 = 6;
+/// So many percent of broken connections are seen by the producer before its client has mended them.
+const SEEN: u64 = 50;
+
+/// What the producers of one process remember over its lives, as in `weir-workers`. Clones are the same.
 #[derive(Clone, Default)]
-pub(super) struct Past(Arc<AtomicBool>);
+pub(super) struct Past(Arc<Mutex<Remembered>>);
+
+#[derive(Clone, Copy, Default)]
+struct Remembered {
+    /// Whether the last commit that had offsets was granted.
+    is_granted: bool,
+    /// How often in a row nobody said whether offsets are part of a transaction.
+    unanswered: u32,
+}
+
+impl Past {
+    fn with<T>(&self, act: impl FnOnce(&mut Remembered) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 /// Makes transactions.
 pub(super) struct Producer {
@@ -40,6 +57,8 @@ pub(super) struct Producer {
     identity: Identity,
     batches: u64,
     past: Past,
+    /// Whether it has lost a broker since it has its identity.
+    lost: AtomicBool,
 }
 
 /// Why something was not done.
@@ -56,7 +75,8 @@ impl Producer {
         (within, past): (Duration, Past),
     ) -> SeamResult<Self> {
         let (clockwork, name) = (clockwork.clone(), name.to_owned());
-        let mut own = Self { clockwork, process, name, within, identity: (0, 0), batches: 0, past };
+        let mut own =
+            Self { clockwork, process, name, within, identity: (0, 0), batches: 0, past, lost: AtomicBool::default() };
         own.begin()?;
         Ok(own)
     }
@@ -65,6 +85,7 @@ impl Producer {
         match self.ask(&Request::Init) {
             Ok(Answer::Identity(identity)) => {
                 (self.identity, self.batches) = (identity, 0);
+                self.lost.store(false, Ordering::Relaxed);
                 Ok(())
             }
             Ok(Answer::Done) | Err(_) => Err(SeamError::new(ErrorKind::Retry, "the brokers give no transaction")),
@@ -72,49 +93,12 @@ impl Producer {
     }
 
     pub(super) fn commit(&mut self, transaction: &Transaction, member: &Membership) -> SeamResult<()> {
-        let (started, identity) = (self.now(), self.identity);
-        let mut of = BTreeMap::<Place, Vec<Outgoing>>::new();
-        for record in &transaction.records {
-            of.entry(self.place(record)).or_default().push(record.clone());
-        }
-        self.produce(of)
-            .map_err(|failed| indefinite("the brokers do not take the records of a transaction", &failed))?;
-        let offsets = Arc::new(transaction.offsets.clone());
-        if self.now() - started > SLOW && self.past.0.load(Ordering::Relaxed) && !self.is_settled(&offsets) {
-            return Err(self.settle());
-        }
-        self.past.0.store(false, Ordering::Relaxed);
-        if !planted!(OffsetsBeside) {
-            let member = Membership { is_said: !planted!(MembershipNotSaid), ..member.clone() };
-            let said = self
-                .ask(&Request::Add { identity, places: Vec::new(), offsets: true })
-                .and_then(|_| self.ask(&Request::Offsets { identity, member, offsets: Arc::clone(&offsets) }));
-            if let Err(failed) = said {
-                return Err(self.abort("the offsets are not part of the transaction", &failed));
-            }
-        }
-        if let Err(failed) = self.ask(&Request::End { identity, is_commit: true }) {
-            return Err(indefinite("a transaction was not committed", &failed));
-        }
-        self.past.0.store(true, Ordering::Relaxed);
+        weir_workers::commit(&mut AsMember { producer: self, member }, transaction)?;
         if planted!(OffsetsBeside) {
             self.clockwork.wait(self.process, ASKED_AGAIN_AFTER);
-            self.clockwork.with(|cluster, _| cluster.group.offsets.extend(offsets.iter().cloned()));
-        }
-        if self.now() - started > PROMPT && !planted!(SlowProducerKept) {
-            // It is committed; but without another producer nothing more can be.
-            self.begin().map_err(|error| SeamError { kind: ErrorKind::Unknown, ..error })?;
+            self.clockwork.with(|cluster, _| cluster.group.offsets.extend(transaction.offsets.iter().cloned()));
         }
         Ok(())
-    }
-
-    /// Whether the offsets of the last transaction are decided.
-    fn is_settled(&self, offsets: &[(Place, Committed)]) -> bool {
-        let places: Vec<Place> = offsets.iter().map(|(place, _)| place.clone()).collect();
-        planted!(CommitNotConfirmed)
-            || self.clockwork.with(|cluster, agenda| {
-                !cluster.is_down(agenda.now) && cluster.group.committed(&places, true).is_some()
-            })
     }
 
     /// An abort with offsets in it would take back what is granted and not decided.
@@ -129,7 +113,7 @@ impl Producer {
     /// Commits an offset that nobody reads, as nobody in particular: whatever the last commit has left undecided in the group
     /// is decided by its marker. Only where that commit was granted.
     pub(super) fn confirm(&mut self) -> SeamResult<()> {
-        if !self.past.0.load(Ordering::Relaxed) {
+        if !self.past.with(|past| past.is_granted) {
             return Ok(());
         }
         let identity = self.identity;
@@ -143,20 +127,26 @@ impl Producer {
         Ok(())
     }
 
-    /// Records in their partitions, some of each at a time.
-    fn produce(&mut self, of: BTreeMap<Place, Vec<Outgoing>>) -> Result<(), Failed> {
-        let identity = self.identity;
+    /// Records in their partitions, some of each at a time. Whether the brokers have them; not, when one of those is seen to be lost.
+    fn produce(&mut self, of: BTreeMap<Place, Vec<Outgoing>>) -> Result<bool, Failed> {
+        let (identity, until) = (self.identity, self.now() + self.within);
         if !of.is_empty() {
-            self.ask(&Request::Add { identity, places: of.keys().cloned().collect(), offsets: false })?;
+            let places = of.keys().cloned().collect();
+            if self.ask_while(&Request::Add { identity, places, offsets: false }, until, true)?.is_none() {
+                return Ok(false);
+            }
         }
         for (place, records) in of {
             for records in records.chunks(BATCH) {
                 self.batches += 1;
                 let (place, records) = (place.clone(), Arc::new(records.to_vec()));
-                self.ask(&Request::Produce { identity, place, batch: self.batches, records })?;
+                let request = Request::Produce { identity, place, batch: self.batches, records };
+                if self.ask_while(&request, until, true)?.is_none() {
+                    return Ok(false);
+                }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn place(&self, record: &Outgoing) -> Place {
@@ -185,7 +175,12 @@ impl Producer {
 
     /// Asks until there is an answer or no time left.
     fn ask(&self, request: &Request) -> Result<Answer, Failed> {
-        let until = self.now() + self.within;
+        self.ask_while(request, self.now() + self.within, false)?.ok_or(Failed::TimedOut)
+    }
+
+    /// The same until then; nothing, when a broker is seen to be lost, if that is a reason to leave it. What was sent may be done
+    /// all the same.
+    fn ask_while(&self, request: &Request, until: Duration, leaves: bool) -> Result<Option<Answer>, Failed> {
         loop {
             let mailbox =
                 self.clockwork.with(|cluster, agenda| cluster.send(agenda, self.process, &self.name, request.clone()));
@@ -194,15 +189,24 @@ impl Producer {
                 let heard = mailbox.lock().unwrap_or_else(PoisonError::into_inner).take();
                 let left = patience.saturating_sub(self.now());
                 match heard {
-                    Some(heard) => break heard,
-                    None if left.is_zero() => break Heard::Broken,
+                    Some(heard) => break Some(heard),
+                    None if left.is_zero() => break None,
                     None => self.clockwork.wait(self.process, left),
                 }
             };
             match heard {
-                Heard::Answer(Ok(answer)) => return Ok(answer),
-                Heard::Answer(Err(Refused::Later)) | Heard::Broken => {}
-                Heard::Answer(Err(refused)) => return Err(Failed::Refused(refused)),
+                Some(Heard::Answer(Ok(answer))) => return Ok(Some(answer)),
+                // It is sent once more on another connection, and what was sent first may be done later.
+                Some(Heard::Answer(Err(Refused::Later))) | None => {}
+                Some(Heard::Broken) => {
+                    if self.clockwork.with(|_, agenda| agenda.random.percent(SEEN)) {
+                        self.lost.store(true, Ordering::Relaxed);
+                    }
+                    if leaves && self.lost.load(Ordering::Relaxed) {
+                        return Ok(None);
+                    }
+                }
+                Some(Heard::Answer(Err(refused))) => return Err(Failed::Refused(refused)),
             }
             if self.now() >= until {
                 return Err(Failed::TimedOut);
@@ -213,6 +217,104 @@ impl Producer {
 
     fn now(&self) -> Duration {
         self.clockwork.with(|_, agenda| agenda.now)
+    }
+}
+
+/// The producer while it makes a transaction.
+struct AsMember<'a> {
+    producer: &'a mut Producer,
+    member: &'a Membership,
+}
+
+impl Transacting for AsMember<'_> {
+    fn elapsed(&self) -> Duration {
+        self.producer.now()
+    }
+
+    fn prompt(&self) -> Duration {
+        PROMPT
+    }
+
+    fn lost_a_broker(&self) -> bool {
+        self.producer.lost.load(Ordering::Relaxed)
+    }
+
+    fn fill(&mut self, transaction: &Transaction) -> SeamResult<bool> {
+        let mut of = BTreeMap::<Place, Vec<Outgoing>>::new();
+        for record in &transaction.records {
+            of.entry(self.producer.place(record)).or_default().push(record.clone());
+        }
+        let failed = |failed| indefinite("the brokers do not take the records of a transaction", &failed);
+        self.producer.produce(of).map_err(failed)
+    }
+
+    fn is_granted(&self) -> bool {
+        self.producer.past.with(|past| past.is_granted)
+    }
+
+    fn grant(&mut self, is_granted: bool) {
+        self.producer.past.with(|past| past.is_granted = is_granted);
+    }
+
+    fn is_settled(&mut self, transaction: &Transaction) -> bool {
+        let places: Vec<Place> = transaction.offsets.iter().map(|(place, _)| place.clone()).collect();
+        planted!(CommitNotConfirmed)
+            || self.producer.clockwork.with(|cluster, agenda| {
+                !cluster.is_down(agenda.now) && cluster.group.committed(&places, true).is_some()
+            })
+    }
+
+    fn settle(&mut self) -> SeamError {
+        self.producer.settle()
+    }
+
+    fn offsets(&mut self, transaction: &Transaction) -> SeamResult<bool> {
+        if planted!(OffsetsBeside) {
+            return Ok(true);
+        }
+        let (producer, offsets) = (&*self.producer, Arc::new(transaction.offsets.clone()));
+        let identity = producer.identity;
+        let waits = OFFSETS_FIRST.saturating_mul(1 << producer.past.with(|past| past.unanswered).min(8));
+        let waits = waits.min(producer.within);
+        let member = Membership { is_said: !planted!(MembershipNotSaid), ..self.member.clone() };
+        let requests = [
+            Request::Add { identity, places: Vec::new(), offsets: true },
+            Request::Offsets { identity, member, offsets },
+        ];
+        let mut until = producer.now() + waits;
+        for request in requests {
+            let said = loop {
+                match producer.ask_while(&request, until, true) {
+                    // It is probably the one that is waited for.
+                    Ok(None) if until > producer.now() + waits / WITHOUT_BROKER => {
+                        until = producer.now() + waits / WITHOUT_BROKER;
+                    }
+                    Ok(None) | Err(Failed::TimedOut) => break Ok(false),
+                    Ok(Some(_)) => break Ok(true),
+                    Err(refused) => break Err(refused),
+                }
+            };
+            match said {
+                Ok(true) => {}
+                Ok(false) => {
+                    producer.past.with(|past| past.unanswered += 1);
+                    return Ok(false);
+                }
+                Err(refused) => return Err(producer.abort("the offsets are not part of the transaction", &refused)),
+            }
+        }
+        producer.past.with(|past| past.unanswered = 0);
+        Ok(true)
+    }
+
+    fn end(&mut self) -> SeamResult<()> {
+        let producer = &*self.producer;
+        let asked = producer.ask(&Request::End { identity: producer.identity, is_commit: true });
+        asked.map(drop).map_err(|failed| indefinite("a transaction was not committed", &failed))
+    }
+
+    fn begin_anew(&mut self) -> SeamResult<()> {
+        self.producer.begin().map_err(|error| SeamError { kind: ErrorKind::Unknown, ..error })
     }
 }
 

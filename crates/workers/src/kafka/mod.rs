@@ -288,7 +288,7 @@ impl Broker for KafkaBroker {
             let known = client.fetch_metadata(places.first().map(|place| &*place.topic), SETTLED_WITHIN);
             known.is_ok_and(|known| known.brokers().len() > 1) || asked(client, &places, SETTLED_WITHIN).is_ok()
         };
-        self.sender.commit(transaction, &member, is_settled)
+        self.sender.commit(transaction, &member, &is_settled)
     }
 
     fn ends(&self) -> Option<PlaceEnds> {

@@ -16,25 +16,13 @@ use super::is_namesake;
 use super::past::Past;
 use crate::broker::{Outgoing, Transaction};
 use crate::share::Share;
+use crate::transact::{self, Transacting};
 
 /// How many bytes wait in the client at most.
 const QUEUE_KIB_MAX: u64 = 64 << 10;
 /// A commit that takes longer may have been sent twice by the client, and the second one can hit a later transaction: such a
 /// producer is not used again.
 const PROMPT: Duration = Duration::from_secs(10);
-
-/// Brokers that need longer for the records of a transaction may have been away meanwhile.
-const SLOW: Duration = Duration::from_secs(1);
-
-/// How often a transaction is made until one is not given up because a broker is lost in the middle of it.
-const TRANSACTIONS_MAX: usize = 5;
-
-/// What became of a transaction.
-enum Outcome {
-    Committed,
-    /// It is given up, before anybody was asked to commit it.
-    GivenUp(&'static str),
-}
 
 /// Makes transactions.
 pub(super) struct Sender {
@@ -86,100 +74,28 @@ impl Sender {
         Ok(Self { within, transactional, past, bystander, unread })
     }
 
-    /// Makes a transaction true; `is_settled` asks the brokers whether the offsets of the last one are decided. One in the middle
-    /// of which a broker is lost is made again by another producer of the name: nobody has asked to commit it, and that one
-    /// aborts it.
+    /// Makes a transaction true, as the member; `is_settled` asks the brokers whether the offsets of the last one are decided.
     pub(super) fn commit(
         &mut self,
         transaction: &Transaction,
         member: &Arc<ConsumerGroupMetadata>,
-        is_settled: impl Fn() -> bool,
+        is_settled: &dyn Fn() -> bool,
     ) -> SeamResult<()> {
-        let started = Instant::now();
-        if self.transactional.lost_a_broker() {
-            self.begin_anew()?;
-        }
-        let mut given_up = "";
-        for _ in 0..TRANSACTIONS_MAX {
-            match self.make(transaction, Arc::clone(member), (started, &is_settled))? {
-                Outcome::Committed => return self.end(started),
-                Outcome::GivenUp(why) => {
-                    tracing::info!(why, "a transaction is given up and made again");
-                    given_up = why;
-                    self.leave_behind(why)?;
-                }
-            }
-        }
-        Err(SeamError::new(ErrorKind::Retry, format!("of {TRANSACTIONS_MAX} transactions none was made: {given_up}")))
-    }
-
-    fn make(
-        &mut self,
-        transaction: &Transaction,
-        member: Arc<ConsumerGroupMetadata>,
-        (started, is_settled): (Instant, &impl Fn() -> bool),
-    ) -> SeamResult<Outcome> {
-        self.client().begin_transaction().map_err(|error| self.indefinite("no transaction was begun", error))?;
-        self.past.leftovers.expect(transaction.records.iter().map(|record| &record.topic));
-        for record in &transaction.records {
-            self.send(record)?;
-        }
-        let flushed = self.transactional.flush(self.within);
-        let flushed =
-            flushed.map_err(|error| self.indefinite("the brokers do not take the records of a transaction", error))?;
-        self.stored()?;
-        if flushed && started.elapsed() > SLOW {
-            tracing::info!(took = ?started.elapsed(), "the brokers were slow to store a transaction");
-            if self.past.is_granted() && !is_settled() {
-                return Err(self.settle());
-            }
-        }
-        if !flushed || self.transactional.lost_a_broker() {
-            // It may go on asking that one who answers for the group.
-            return Ok(Outcome::GivenUp("a broker was lost in the middle of it"));
-        }
-        let offsets = offsets(transaction)?;
-        self.past.last_commit(false);
-        match self.past.offsets.send(self.client(), offsets, member, self.within) {
-            Some(Ok(())) => {}
-            Some(Err(error)) => return Err(self.abort("the offsets are not part of the transaction", error)),
-            None => return Ok(Outcome::GivenUp("nobody says whether the offsets are part of it")),
-        }
-        self.past.leftovers.none();
-        if let Err(error) = self.client().commit_transaction(self.within) {
-            // Even where the client would abort: its word may have been heard, and only the answer lost.
-            return Err(self.indefinite("a transaction was not committed", error));
-        }
-        self.past.last_commit(true);
-        Ok(Outcome::Committed)
-    }
-
-    /// After a commit that began then.
-    fn end(&mut self, started: Instant) -> SeamResult<()> {
-        if started.elapsed() > PROMPT {
-            tracing::warn!(took = ?started.elapsed(), "a transaction took long: its producer is made anew");
-            // It is committed; but without another producer nothing more can be.
-            self.begin_anew()?;
-        }
-        Ok(())
+        transact::commit(&mut AsMember { sender: self, member, is_settled, began: Instant::now() }, transaction)
     }
 
     fn client(&self) -> &Arc<BaseProducer<Hearing>> {
         self.transactional.producer()
     }
 
-    /// Another producer of the name, after which nothing of this one is undecided.
+    /// Another producer of the name, which aborts what this one has begun and nobody was asked to commit, and ends what that left.
     fn begin_anew(&mut self) -> SeamResult<()> {
         self.transactional.anew().map_err(|error| match error.kind {
             ErrorKind::Retry => SeamError { kind: ErrorKind::Unknown, ..error },
             _ => error,
-        })
-    }
-
-    /// The next producer of the name aborts the transaction.
-    fn leave_behind(&mut self, message: &str) -> SeamResult<()> {
-        let unknown = |error| SeamError::caused(ErrorKind::Unknown, message, error);
-        self.begin_anew()?;
+        })?;
+        let unknown =
+            |error| SeamError::caused(ErrorKind::Unknown, "a transaction that was given up is not ended", error);
         self.past.leftovers.end(self.client(), self.within).map_err(unknown)
     }
 
@@ -288,6 +204,79 @@ impl Sender {
     fn indefinite(&self, doing: &str, error: KafkaError) -> SeamError {
         let kind = if is_namesake(&error) { ErrorKind::Closed } else { ErrorKind::Unknown };
         SeamError::caused(kind, doing, error)
+    }
+}
+
+/// The producer while it makes a transaction.
+struct AsMember<'a> {
+    sender: &'a mut Sender,
+    member: &'a Arc<ConsumerGroupMetadata>,
+    is_settled: &'a dyn Fn() -> bool,
+    began: Instant,
+}
+
+impl Transacting for AsMember<'_> {
+    fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn prompt(&self) -> Duration {
+        PROMPT
+    }
+
+    fn lost_a_broker(&self) -> bool {
+        self.sender.transactional.lost_a_broker()
+    }
+
+    fn fill(&mut self, transaction: &Transaction) -> SeamResult<bool> {
+        let sender = &self.sender;
+        let begun = sender.client().begin_transaction();
+        begun.map_err(|error| sender.indefinite("no transaction was begun", error))?;
+        sender.past.leftovers.expect(transaction.records.iter().map(|record| &record.topic));
+        transaction.records.iter().try_for_each(|record| sender.send(record))?;
+        let flushed = sender.transactional.flush(sender.within);
+        let flushed = flushed
+            .map_err(|error| sender.indefinite("the brokers do not take the records of a transaction", error))?;
+        sender.stored()?;
+        Ok(flushed)
+    }
+
+    fn is_granted(&self) -> bool {
+        self.sender.past.is_granted()
+    }
+
+    fn grant(&mut self, is_granted: bool) {
+        self.sender.past.last_commit(is_granted);
+    }
+
+    fn is_settled(&mut self, _: &Transaction) -> bool {
+        (self.is_settled)()
+    }
+
+    fn settle(&mut self) -> SeamError {
+        self.sender.settle()
+    }
+
+    fn offsets(&mut self, transaction: &Transaction) -> SeamResult<bool> {
+        let sender = &self.sender;
+        let offsets = offsets(transaction)?;
+        match sender.past.offsets.send(sender.client(), offsets, Arc::clone(self.member), sender.within) {
+            Some(Ok(())) => Ok(true),
+            Some(Err(error)) => Err(sender.abort("the offsets are not part of the transaction", error)),
+            None => Ok(false),
+        }
+    }
+
+    fn end(&mut self) -> SeamResult<()> {
+        let sender = &self.sender;
+        // From now on nobody may abort anything of it.
+        sender.past.leftovers.none();
+        let committed = sender.client().commit_transaction(sender.within);
+        committed.map_err(|error| sender.indefinite("a transaction was not committed", error))
+    }
+
+    fn begin_anew(&mut self) -> SeamResult<()> {
+        self.sender.begin_anew()
     }
 }
 
