@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, ParquetRowSelection};
 use datafusion::error::DataFusionError;
 use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
 use datafusion::parquet::arrow::async_reader::AsyncFileReader;
@@ -62,14 +62,18 @@ impl ParquetFileReaderFactory for Readers {
         let local = local.ok_or_else(|| DataFusionError::Internal(format!("{path} is not said to be a file")))?;
         let counter = |name: &'static str| MetricBuilder::new(metrics).counter(name, partition_index);
         let (bytes, reads, waits) = (counter("bytes_read"), counter("reads"), counter("reads_from_disk"));
+        let picks_rows = file.extension::<ParquetRowSelection>().is_some();
         let footers = self.cached.create_reader(partition_index, file, metadata_size_hint, metrics)?;
-        Ok(Box::new(Reader { footers, local, path, damage: self.damage.clone(), bytes, reads, waits }))
+        let damage = self.damage.clone();
+        Ok(Box::new(Reader { footers, picks_rows, local, path, damage, bytes, reads, waits }))
     }
 }
 
 struct Reader {
     /// Reads footers, which are kept.
     footers: Box<dyn AsyncFileReader + Send>,
+    /// Only some rows are wanted: those who do not know where pages are read all of a column for them.
+    picks_rows: bool,
     local: LocalFile,
     path: String,
     damage: Damage,
@@ -103,8 +107,13 @@ impl AsyncFileReader for Reader {
         &'a mut self,
         options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
-        let (footers, path, damage) = (&mut self.footers, &self.path, &self.damage);
-        async move { footers.get_metadata(options).await.inspect_err(|error| damage.add(path, error)) }.boxed()
+        let (footers, path, damage, picks_rows) = (&mut self.footers, &self.path, &self.damage, self.picks_rows);
+        async move {
+            let with_pages = options.cloned().unwrap_or_default().with_page_index_policy(PageIndexPolicy::Optional);
+            let options = if picks_rows { Some(&with_pages) } else { options };
+            footers.get_metadata(options).await.inspect_err(|error| damage.add(path, error))
+        }
+        .boxed()
     }
 }
 

@@ -148,6 +148,21 @@ fn explain_says_what_is_skipped() {
 }
 
 #[test]
+fn of_a_column_only_the_pages_with_blocks_that_may_match_are_read() {
+    let (scene, _writer) = scene(true);
+    let bytes_read = |condition: &str| {
+        let sql = format!("EXPLAIN ANALYZE SELECT count(*) FROM logs WHERE {condition}");
+        let analyzed = shown(&scene.engine, &sql);
+        let read = analyzed.split_once("bytes_read=").expect("it says what is read").1;
+        let number = read.split([' ', ',']).next().and_then(|number| number.parse::<f64>().ok()).expect("a number");
+        let unit = read.split_once(' ').map_or("", |(_, rest)| rest);
+        number * if unit.starts_with('K') { 1e3 } else { 1e6 }
+    };
+    let (all, some) = (bytes_read("length(message) > 7"), bytes_read("message LIKE '%needle-7f3a%'"));
+    assert!(some < all * 0.7, "the pages of 2 of 8 blocks, which begin and end elsewhere: {some} of {all}");
+}
+
+#[test]
 fn without_its_index_a_segment_is_read_as_a_whole_and_the_answer_says_so() {
     let (scene, _writer) = scene(true);
     let sql = "SELECT count(*) FROM logs WHERE message LIKE '%needle%'";
