@@ -213,7 +213,7 @@ fn backed_up(place: &Place, objects: usize, answers: &[(&str, u32)]) {
 }
 
 fn missed(place: &Place, object: &str) {
-    let asked = "SELECT count(*) FROM old WHERE ts < '2001-01-02' AND n + 0 >= 0";
+    let asked = "SELECT count(*) FROM old WHERE n + 0 >= 0";
     let output = weir(place, &["query", "--format", "csv", "--data", "data", asked]);
     assert!(!output.status.success(), "never a part of an answer");
     assert!(said(&output).contains(&format!("s3://weir/{object}")), "{object}: {}", said(&output));
