@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, GenericListArray, OffsetSizeTrait, RecordBatch};
 use arrow::datatypes::DataType;
 
 /// A value that is in a dictionary, by its key, as many times as it is written.
@@ -33,47 +33,35 @@ pub(crate) fn largest_row(batch: &RecordBatch, bytes: usize) -> usize {
 
 fn values(column: &dyn Array, rows: Range<usize>) -> usize {
     let count = rows.len();
-    let between = |from: i64, to: i64| usize::try_from(to - from).unwrap_or(0);
     match column.data_type() {
-        // The length is in the lower half of a view.
-        DataType::Utf8View => {
-            column.as_string_view().views()[rows].iter().map(|view| 16 + (*view as u32) as usize).sum()
-        }
-        DataType::BinaryView => {
-            column.as_binary_view().views()[rows].iter().map(|view| 16 + (*view as u32) as usize).sum()
-        }
-        DataType::Utf8 => {
-            let offsets = column.as_string::<i32>().value_offsets();
-            4 * count + between(offsets[rows.start].into(), offsets[rows.end].into())
-        }
-        DataType::LargeUtf8 => {
-            let offsets = column.as_string::<i64>().value_offsets();
-            8 * count + between(offsets[rows.start], offsets[rows.end])
-        }
-        DataType::Binary => {
-            let offsets = column.as_binary::<i32>().value_offsets();
-            4 * count + between(offsets[rows.start].into(), offsets[rows.end].into())
-        }
-        DataType::LargeBinary => {
-            let offsets = column.as_binary::<i64>().value_offsets();
-            8 * count + between(offsets[rows.start], offsets[rows.end])
-        }
-        DataType::List(_) => {
-            let (list, index) =
-                (column.as_list::<i32>(), |at: usize| column.as_list::<i32>().value_offsets()[at] as usize);
-            4 * count + values(list.values().as_ref(), index(rows.start)..index(rows.end))
-        }
-        DataType::LargeList(_) => {
-            let (list, index) =
-                (column.as_list::<i64>(), |at: usize| column.as_list::<i64>().value_offsets()[at] as usize);
-            8 * count + values(list.values().as_ref(), index(rows.start)..index(rows.end))
-        }
+        DataType::Utf8View => viewed(&column.as_string_view().views()[rows]),
+        DataType::BinaryView => viewed(&column.as_binary_view().views()[rows]),
+        DataType::Utf8 => spanned(column.as_string::<i32>().value_offsets(), rows, |span| span.len()),
+        DataType::LargeUtf8 => spanned(column.as_string::<i64>().value_offsets(), rows, |span| span.len()),
+        DataType::Binary => spanned(column.as_binary::<i32>().value_offsets(), rows, |span| span.len()),
+        DataType::LargeBinary => spanned(column.as_binary::<i64>().value_offsets(), rows, |span| span.len()),
+        DataType::List(_) => listed(column.as_list::<i32>(), rows),
+        DataType::LargeList(_) => listed(column.as_list::<i64>(), rows),
         DataType::Struct(_) => {
             column.as_struct().columns().iter().map(|child| values(child.as_ref(), rows.clone())).sum()
         }
         DataType::Dictionary(_, _) => DICTIONARY_VALUE * count,
         other => other.primitive_width().unwrap_or(OTHER_VALUE) * count,
     }
+}
+
+/// Views with the values behind them; the length is in the lower half of a view.
+fn viewed(views: &[u128]) -> usize {
+    views.iter().map(|view| size_of::<u128>() + (*view as u32) as usize).sum()
+}
+
+/// The offsets of rows with what lies between the first and the last of them.
+fn spanned<O: OffsetSizeTrait>(offsets: &[O], rows: Range<usize>, inside: impl Fn(Range<usize>) -> usize) -> usize {
+    size_of::<O>() * rows.len() + inside(offsets[rows.start].as_usize()..offsets[rows.end].as_usize())
+}
+
+fn listed<O: OffsetSizeTrait>(lists: &GenericListArray<O>, rows: Range<usize>) -> usize {
+    spanned(lists.value_offsets(), rows, |span| values(lists.values().as_ref(), span))
 }
 
 #[cfg(test)]
