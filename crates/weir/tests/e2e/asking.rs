@@ -4,11 +4,10 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::harness::{PATIENCE, Place, python, said};
+use crate::harness::{PATIENCE, Place, awaited, python, said};
 use crate::up::Server;
 
 /// The one of the tests of Flight, which has Parquet too.
@@ -34,14 +33,11 @@ fn lines(from: u32, to: u32) -> String {
 /// Sends a question and returns the connection behind the head of the answer. Who is told to come back comes back: that
 /// another has gone is noticed when something is sent to it.
 fn ask(server: &Server, format: &str, asked: &Value) -> BufReader<TcpStream> {
-    let began = Instant::now();
-    loop {
+    awaited("it has its turn", || {
         let (head, answer) = ask_once(server, format, asked);
-        if head.contains(" 200 ") {
-            return answer;
-        }
-        assert!(head.contains(" 503 ") && began.elapsed() < PATIENCE, "{head}");
-    }
+        assert!(head.contains(" 200 ") || head.contains(" 503 "), "{head}");
+        if head.contains(" 200 ") { Ok(answer) } else { Err(head) }
+    })
 }
 
 fn ask_once(server: &Server, format: &str, asked: &Value) -> (String, BufReader<TcpStream>) {

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::Place;
-use crate::spike::memory_kib;
+use crate::harness::{Place, awaited, memory_kib, until};
 use crate::up::{Server, exchange};
 
 const CAP: &str = "512MiB";
@@ -47,17 +46,20 @@ fn rows(from: u64) -> String {
     text
 }
 
+/// Waits as a client does that was refused.
+fn pause(refusal: String) -> String {
+    std::thread::park_timeout(AGAIN);
+    refusal
+}
+
 /// Posts until it is acknowledged.
 fn post(server: &Server, from: u64) {
     let rows = rows(from);
-    loop {
+    awaited("a body is taken", || {
         let (status, answer) = server.send("POST", "/api/v1/ingest/logs", "application/x-ndjson", &rows);
-        match status {
-            200 => return,
-            503 => std::thread::park_timeout(AGAIN),
-            _ => panic!("{status} {answer}"),
-        }
-    }
+        assert!(status == 200 || status == 503, "{status} {answer}");
+        if status == 200 { Ok(()) } else { Err(pause(answer)) }
+    });
 }
 
 /// Asks; the answer, or the code of the error. An answer that breaks off on its way has none.
@@ -88,12 +90,7 @@ fn ask_much(server: &Server, first: usize, done: &AtomicBool) -> [u64; 2] {
 
 /// Asks until there is an answer.
 fn ask_again(server: &Server, sql: &str) -> Value {
-    loop {
-        match ask(server, sql) {
-            Ok(answer) => return answer["rows"][0][0].clone(),
-            Err(_) => std::thread::park_timeout(AGAIN),
-        }
-    }
+    awaited(sql, || ask(server, sql).map(|answer| answer["rows"][0][0].clone()).map_err(pause))
 }
 
 #[test]
@@ -118,9 +115,7 @@ fn posts_and_heavy_questions_stay_within_the_memory_that_the_process_may_take() 
         askers.into_iter().map(|asker| asker.join().expect("asked")).collect::<Vec<_>>()
     });
     let all = (POSTERS * BODIES + 1) * ROWS_PER_BODY;
-    while ask_again(&server, "SELECT count(*) FROM logs") != all {
-        std::thread::park_timeout(AGAIN);
-    }
+    until("every row is there", || ask_again(&server, "SELECT count(*) FROM logs") == all);
     assert_eq!(ask_again(&server, "SELECT count(DISTINCT n) FROM logs"), all);
     let [peak, program] = ["VmHWM:", "RssFile:"].map(|name| memory_kib(server.pid(), name) >> 10);
     let (_, metrics) = server.get("/metrics");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use weir_kafka_broker::{Cluster, Detour};
 
-use crate::harness::PATIENCE;
+use crate::harness::{awaited, until};
 use crate::team::{COUNTS, GIVEN, THROUGH, Team, Telling, Worker, every_id_once, expected, kafka_of, last_words};
 use crate::team::{while_fed, windows};
 
@@ -25,9 +25,7 @@ fn cut(kafka: &Cluster, group: &str, detour: &Detour, [beyond, heir]: [&Worker; 
         committed.iter().zip(&ends).all(|(committed, end)| committed >= end)
     };
     heir.says(GIVEN, given + 1);
-    while started.elapsed() < CUT_FOR || !is_read() {
-        assert!(started.elapsed() < PATIENCE, "nobody has taken over what the one beyond the cut had");
-    }
+    until("others have taken over what the one beyond the cut had", || started.elapsed() >= CUT_FOR && is_read());
     let given = beyond.times(GIVEN);
     detour.join();
     given
@@ -90,11 +88,10 @@ async fn who_comes_back_after_another_one_took_its_name_is_told_so_and_writes_no
         let before = usize::try_from(fed.load(Ordering::Relaxed)).unwrap();
         team.until(before + 500, &mut [&mut *heir]);
         detour.join();
-        let started = Instant::now();
-        while first.times("has this one's name") + first.times("beginning anew") == 0 {
-            assert!(started.elapsed() < PATIENCE, "it does not know that it has an heir:\n{}", first.said());
-            std::thread::park_timeout(Duration::from_millis(50));
-        }
+        awaited("it knows that it has an heir", || {
+            let knows = first.times("has this one's name") + first.times("beginning anew") > 0;
+            if knows { Ok(()) } else { Err(first.said()) }
+        });
         first.kill();
     });
     let mut heir = second.expect("it was started");

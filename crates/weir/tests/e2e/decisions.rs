@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use weir_kafka_broker::Cluster;
 
-use crate::harness::{PATIENCE, Place, said, well};
+use crate::harness::{PATIENCE, Place, said, until, well};
 use crate::team::{COUNTS, THROUGH, Team, Worker, fill, kafka_of, last_words, rows_in};
 
 const IDS: i64 = 4_000;
@@ -128,10 +128,9 @@ async fn workers_that_remember_nothing_follow_offsets_that_were_set_and_say_whic
 async fn made_anew(kafka: &Cluster, group: &str) {
     kafka.delete_topic("in").await.expect("deleted");
     kafka.topic("in", 4).await.expect("made anew");
-    let started = Instant::now();
-    while kafka.committed("in", group).expect("said").iter().any(|offset| *offset >= 0) {
-        assert!(started.elapsed() < PATIENCE, "the group {group} has offsets of a topic that is gone");
-    }
+    until(&format!("the group {group} has no offsets of the topic that is gone"), || {
+        kafka.committed("in", group).expect("said").iter().all(|offset| *offset < 0)
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,11 +3,10 @@
 use std::io::{BufRead, BufReader};
 use std::ops::Range;
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use weir_kafka_broker::Cluster;
 
-use crate::harness::{PATIENCE, Place, Running, python, repository, said, well};
+use crate::harness::{Place, Running, awaited, python, repository, said, well};
 
 /// The same as the registry's own test uses.
 const PACKAGES: [&str; 1] = ["confluent-kafka[avro,json,protobuf,schemaregistry]==2.12.1"];
@@ -42,16 +41,12 @@ fn write(url: &str, kafka: &Cluster, orders: Range<i64>) {
 
 /// Waits until the table of orders has so many rows.
 fn wait_for(place: &Place, orders: i64) {
-    let started = Instant::now();
-    loop {
+    awaited(&format!("{orders} orders are stored"), || {
         let mut query = place.weir(&["query", "--format", "csv", "--data"]);
         let output = query.arg(place.data()).arg("SELECT count(*) FROM orders").output().unwrap();
         let stored = String::from_utf8_lossy(&output.stdout).lines().nth(1).and_then(|line| line.parse().ok());
-        if stored == Some(orders) {
-            return;
-        }
-        assert!(started.elapsed() < PATIENCE, "{stored:?} of {orders} orders: {}", said(&output));
-    }
+        if stored == Some(orders) { Ok(()) } else { Err(said(&output)) }
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -165,6 +165,13 @@ pub(crate) fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
+/// What `/proc` says of the memory of a process, in KiB.
+pub(crate) fn memory_kib(pid: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap()
+}
+
 /// What a server is told that has to stop although an output or a client hangs.
 pub(crate) const STOPS_SOON: [&str; 2] = ["--stop-within", "5s"];
 /// How long such a stop takes at most on a machine that has much else to do; without a bound it would take minutes.

@@ -7,8 +7,7 @@ use std::fs;
 use serde_json::Value;
 use weir_kafka_broker::{Cluster, Isolation, Record};
 
-use crate::harness::{Place, awaited};
-use crate::spike::memory_kib;
+use crate::harness::{Place, awaited, memory_kib};
 use crate::team::rows_in;
 use crate::up::Server;
 

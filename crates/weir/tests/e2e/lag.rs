@@ -1,13 +1,11 @@
 //! Topics are made as a file says, and how far a pipeline is behind them can be seen.
 
-use std::time::{Duration, Instant};
-
 use serde_json::Value;
 use weir_kafka_broker::{Cluster, Record};
 
 use crate::bucket::S3;
 use crate::endpoint::{Endpoint, Reply};
-use crate::harness::{PATIENCE, Place, repository, said, well};
+use crate::harness::{Place, awaited, repository, said, well};
 use crate::team::{COUNTS, THROUGH, fill, kafka_of, second_of, time};
 use crate::up::Server;
 
@@ -75,16 +73,10 @@ fn partitions(server: &Server) -> Vec<Value> {
 
 /// Asks until the partitions are as they should be.
 pub(crate) fn partitions_become(server: &Server, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
-    const LOOK_EVERY: Duration = Duration::from_millis(20);
-    let started = Instant::now();
-    loop {
+    awaited("the partitions are so", || {
         let partitions = partitions(server);
-        if wanted(&partitions) {
-            return partitions;
-        }
-        assert!(started.elapsed() < PATIENCE, "it never was so: {partitions:?}\n{}", server.said());
-        std::thread::park_timeout(LOOK_EVERY);
-    }
+        if wanted(&partitions) { Ok(partitions) } else { Err(format!("{partitions:?}\n{}", server.said())) }
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,11 +126,11 @@ async fn a_worker_tells_how_far_behind_it_is_and_so_does_its_group() {
     let (_, metrics) = server.get("/metrics");
     let name = r#"weir_pipeline_partition_lag_records{pipeline="through",partition="in:in/3"} 0"#;
     assert!(metrics.contains(name), "{metrics}");
-    let started = Instant::now();
-    let committed = |rows: &[Value]| rows.iter().all(|row| row["next"] == IDS / 4 && row["lag"] == 0);
-    while !committed(&lag(&place, &pipeline)) {
-        assert!(started.elapsed() < PATIENCE, "{:?}", lag(&place, &pipeline));
-    }
+    awaited("everything is committed", || {
+        let rows = lag(&place, &pipeline);
+        let so = rows.iter().all(|row| row["next"] == IDS / 4 && row["lag"] == 0);
+        if so { Ok(()) } else { Err(format!("{rows:?}")) }
+    });
 }
 
 /// The file of a pipeline whose state lies in the bucket.
@@ -163,16 +155,13 @@ async fn the_latest_event_time_of_workers_is_in_the_bucket_that_they_share() {
     let pipeline = place.write("counts.yaml", with_state_in(&bucket, COUNTS, &kafka));
     let server = Server::start(&place, &[pipeline.to_str().unwrap()]);
     // Whoever asks has nothing of theirs on the disk.
-    let (elsewhere, started) = (Place::new(), Instant::now());
+    let elsewhere = Place::new();
     let last = format!("{}Z", time(second_of(IDS - 1)));
     let is_told = |rows: &[Value]| rows.iter().all(|row| row["next"] == IDS / 4 && row["latest"] == last.as_str());
-    loop {
+    awaited(&format!("{last} is told"), || {
         let rows = lag(&elsewhere, &pipeline);
-        if rows.len() == 4 && is_told(&rows) {
-            break;
-        }
-        assert!(started.elapsed() < PATIENCE, "{last} is wanted: {rows:?}\n{}", server.said());
-    }
+        if rows.len() == 4 && is_told(&rows) { Ok(()) } else { Err(format!("{rows:?}\n{}", server.said())) }
+    });
 }
 
 const ALONE: &str = r#"

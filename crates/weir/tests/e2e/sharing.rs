@@ -7,7 +7,7 @@ use serde_json::Value;
 use weir_kafka_broker::{Cluster, Record};
 
 use crate::bucket::S3;
-use crate::harness::PATIENCE;
+use crate::harness::awaited;
 use crate::team::{COUNTS, GIVEN, THROUGH, Team, Worker, expected, fill, kafka, kafka_of, last_words, windows};
 
 fn row(partition: i32, id: i64) -> Record {
@@ -16,10 +16,10 @@ fn row(partition: i32, id: i64) -> Record {
 
 /// Waits until the group has committed where it goes on in every partition of a topic.
 fn begun(team: &Team<'_>, topic: &str, workers: &[Worker]) {
-    let started = std::time::Instant::now();
-    while team.kafka.committed(topic, &team.group).expect("said").iter().any(|offset| *offset < 0) {
-        assert!(started.elapsed() < PATIENCE, "it never began to read {topic}:\n{}", workers[0].said());
-    }
+    awaited(&format!("{topic} is being read"), || {
+        let has_begun = team.kafka.committed(topic, &team.group).expect("said").iter().all(|offset| *offset >= 0);
+        if has_begun { Ok(()) } else { Err(workers[0].said()) }
+    });
 }
 
 fn ids(team: &Team<'_>) -> Vec<i64> {

@@ -13,7 +13,7 @@ use weir_kafka_broker::{Cluster, Isolation};
 
 use crate::delivery::becomes;
 use crate::endpoint::{Endpoint, Reply};
-use crate::harness::{PATIENCE, Place, STOP_TIME_MAX, STOPS_SOON, until};
+use crate::harness::{PATIENCE, Place, STOP_TIME_MAX, STOPS_SOON, memory_kib, until};
 use crate::up::Server;
 
 /// A gate that is closed until it is opened, and knows how many have come to it.
@@ -67,9 +67,7 @@ fn read(server: &Server, pipeline: &str) -> u64 {
 
 /// Bytes of memory that the server has.
 fn resident(server: &Server) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
+    memory_kib(server.pid(), "VmRSS:") << 10
 }
 
 /// What is posted while one pipeline stands still: so many posts, each of so many rows of so many bytes.

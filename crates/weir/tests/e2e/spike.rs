@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use weir_kafka_broker::{Cluster, Record};
 
-use crate::harness::Place;
+use crate::harness::{Place, memory_kib};
 use crate::lag::partitions_become;
 use crate::up::Server;
 
@@ -70,13 +70,6 @@ fn feed(kafka: &Cluster, next: &mut i64, beats: i64, each: i64) {
         *next += each;
         std::thread::park_timeout(BEAT.saturating_sub(started.elapsed()));
     }
-}
-
-/// What `/proc` says of the memory of a process, in KiB.
-pub(crate) fn memory_kib(pid: u32, name: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-    line.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,7 @@
 //! Several `weir run` share a pipeline over a real Kafka: they come, are killed, freeze and go on, and every record counts
 //! once.
 
-use std::time::Instant;
-
-use crate::harness::{PATIENCE, Place, said, well};
+use crate::harness::{Place, said, until, well};
 use crate::team::{COUNTS, LOOKS_SELDOM, PATIENT, THROUGH, Team, Telling, Worker};
 use crate::team::{every_id_once, expected, fill, kafka, kafka_with, last_words, windows};
 
@@ -94,10 +92,7 @@ async fn storm(pipeline: &'static str, ids: i64, kills: i64) {
     let freezes = kills / 3;
     let written = || kafka.ends(&team.out).expect("the broker says them").iter().sum::<i64>();
     let progress = |before: i64| {
-        let started = Instant::now();
-        while written() <= before {
-            assert!(started.elapsed() < PATIENCE, "nothing was written after the {before} records of before");
-        }
+        until(&format!("something is written after the {before} records of before"), || written() > before);
     };
     let chunk = |at: i64| at * ids / (kills + 1);
     for kill in 0..kills {
@@ -114,10 +109,9 @@ async fn storm(pipeline: &'static str, ids: i64, kills: i64) {
         }
         if kill == freezes {
             workers[at].signal("-STOP");
-            let started = Instant::now();
-            while kafka.committed("in", &team.group).expect("said") != kafka.ends("in").expect("said") {
-                assert!(started.elapsed() < PATIENCE, "nobody has taken over what the frozen one had");
-            }
+            until("others have taken over what the frozen one had", || {
+                kafka.committed("in", &team.group).expect("said") == kafka.ends("in").expect("said")
+            });
             workers[at].signal("-CONT");
         }
         workers[at].kill();
