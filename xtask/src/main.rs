@@ -38,6 +38,8 @@ usage: cargo xtask COMMAND
                         the queries of Nexmark over events made in memory, beside what Flink is published to do
   bench scaling [OPTIONS]
                         workload A with one task and with several (--tasks, default 2), in turn
+  bench settings [--rows N] [--only SETTINGS] [--runs N]
+                        what the settings of a table cost and bring, row for row and question for question
   bench delays [--rate N] [--seconds N]
                         how long records take from topic to topic of a real Kafka
   bench emission [--rate N] [--seconds N]

@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Running;
-use super::large::{self, Ask, ROWS_PER_SEC, answer, time_of, trace_id};
+use super::asking::{Ask, ROWS_PER_SEC, answer, time_of};
+use super::large::PLAIN;
+use super::load::{for_posts, load, trace_id};
 use super::options::Options;
 use super::up::{Client, Up, look_later};
 use crate::shell::Outcome;
@@ -30,17 +32,6 @@ const LEAD: Duration = Duration::from_secs(10);
 /// Rows of the generator that are posted again and again, with other times and traces.
 const LINES: u64 = 20_000;
 
-const PIPELINE: &str = "\
-name: mixed
-sources:
-  logs: { http: { stream: logs }, format: json }
-time:
-  field: ts
-  watermark: { bounded: { delay: 10s } }
-outputs:
-  - table: logs
-";
-
 pub(super) fn run(options: &Options) -> Outcome {
     let weir = super::binary(options)?;
     let folder = match &options.out {
@@ -51,12 +42,10 @@ pub(super) fn run(options: &Options) -> Outcome {
     if !marker.exists() {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        large::load(&weir, &folder, options)?;
+        load(&weir, &folder, options, &PLAIN)?;
         fs::write(&marker, "").map_err(|error| format!("{}: {error}", marker.display()))?;
     }
-    let pipeline = folder.join("mixed.yaml");
-    fs::write(&pipeline, PIPELINE).map_err(|error| format!("{}: {error}", pipeline.display()))?;
-    let up = Up::start(&weir, &folder.join("data"), &[&pipeline])?;
+    let up = Up::start(&weir, &folder.join("data"), &[&for_posts(&folder, "")?])?;
     up.settle()?;
     let lines = lines_of(&weir)?;
     let rate = options.rate.unwrap_or(RATE);

@@ -1,6 +1,8 @@
 //! Workloads that are measured as a user would run them: the release binary, from input to result, checked against the
 //! ground truth.
 
+mod asking;
+mod bucket;
 mod counts;
 mod emission;
 mod fields;
@@ -8,11 +10,14 @@ mod ingest;
 mod jsonbench;
 mod kafka;
 mod large;
+mod load;
 pub(crate) mod meter;
 mod mixed;
+mod on_disk;
 mod options;
 mod rivals;
 mod scaling;
+mod settings;
 mod state;
 mod store;
 mod truth;
@@ -52,13 +57,14 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["store", rest @ ..] => store::run(&options::parse(rest)?),
         ["large", rest @ ..] => large::run(&options::parse(rest)?),
         ["mixed", rest @ ..] => mixed::run(&options::parse(rest)?),
+        ["settings", rest @ ..] => settings::run(&options::parse(&[&["--rows", settings::ROWS], rest].concat())?),
         ["jsonbench", rest @ ..] => jsonbench::run(&options::parse(rest)?),
         ["ingest", rest @ ..] => ingest::run(&options::parse(rest)?),
         ["state", rest @ ..] => state::run(&options::parse(rest)?),
         ["counts", rest @ ..] => counts::run(&options::parse(rest)?),
         _ => Err(
-            "bench: name one of a, ak, b, c, nexmark, scaling, rivals, store, large, mixed, jsonbench, delays, emission, \
-             ingest, state, counts"
+            "bench: name one of a, ak, b, c, nexmark, scaling, rivals, store, large, mixed, settings, jsonbench, delays, \
+             emission, ingest, state, counts"
                 .to_owned(),
         ),
     }

@@ -63,9 +63,7 @@ impl Up {
         let mut client = self.client()?;
         let (began, mut quiet) = (Instant::now(), 0);
         while quiet < QUIET_LOOKS {
-            let metrics = client.get("/metrics")?.body;
-            let debts = metrics.lines().filter(|line| line.starts_with("weir_table_compaction_debt_segments{"));
-            let debts: Vec<f64> = debts.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
+            let debts = of_tables(&mut client, "compaction_debt_segments")?;
             quiet = if !debts.is_empty() && debts.iter().all(|debt| *debt == 0.0) { quiet + 1 } else { 0 };
             if began.elapsed() > MERGING_MAX {
                 return Err(format!("segments still wait to be merged after {} s", MERGING_MAX.as_secs()));
@@ -73,6 +71,11 @@ impl Up {
             look_later(Duration::from_secs(1));
         }
         Ok(())
+    }
+
+    /// How many rows all tables have in committed segments.
+    pub(super) fn rows(&self) -> Outcome<u64> {
+        Ok(of_tables(&mut self.client()?, "rows")?.iter().sum::<f64>() as u64)
     }
 
     /// Processor seconds so far, user and system.
@@ -86,6 +89,13 @@ impl Up {
         let status = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
         Ok(kib(&status, "VmHWM:") * 1024)
     }
+}
+
+/// What the metric `name` says of each table.
+fn of_tables(client: &mut Client, name: &str) -> Outcome<Vec<f64>> {
+    let (metrics, begin) = (client.get("/metrics")?.body, format!("weir_table_{name}{{"));
+    let lines = metrics.lines().filter(|line| line.starts_with(&begin));
+    Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect())
 }
 
 #[expect(clippy::disallowed_methods, reason = "another process is waited for; there is no event for it")]

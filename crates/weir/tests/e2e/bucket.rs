@@ -2,7 +2,7 @@
 //! has its state there.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -10,8 +10,8 @@ use serde_json::Value;
 use crate::harness::{Place, Running, python, said, until, well};
 use crate::up::{Server, exchange};
 
-/// Pinned, so that the test is the same tomorrow. Of the server only what S3 needs.
-const PACKAGES: [&str; 3] = ["moto[s3]==5.1.22", "flask==3.1.2", "flask-cors==6.0.1"];
+/// Its first line says what it needs.
+const SERVER: &str = include_str!("s3_server.py");
 
 /// A server with the empty bucket `weir`.
 pub(crate) struct S3 {
@@ -24,16 +24,14 @@ const CLIENT: &str = "text/plain\r\nAuthorization: AWS4-HMAC-SHA256 Credential=m
 
 impl S3 {
     pub(crate) fn start() -> Self {
-        // It cannot be asked for a free port.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let port = address.rsplit(':').next().unwrap().to_owned();
-        let mut command = Command::new(python("s3", &PACKAGES));
-        command.args(["-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", &port]);
-        let process = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-        until("the bucket's server has started", || TcpStream::connect(&address).is_ok());
-        let (status, _, body) = exchange(&address, "PUT", "/weir", CLIENT, "").unwrap();
-        assert_eq!(status, 200, "{body}");
-        Self { _process: process, address }
+        let needs = SERVER.lines().next().unwrap().strip_prefix("# needs ").unwrap();
+        let mut command = Command::new(python("s3", &needs.split(' ').collect::<Vec<_>>()));
+        command.args(["-c", SERVER]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = Running(command.spawn().unwrap());
+        let mut address = String::new();
+        BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        assert!(!address.is_empty(), "the bucket's server has ended before it was up");
+        Self { _process: process, address: address.trim().to_owned() }
     }
 
     fn endpoint(&self) -> String {
