@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use weir_model::{ErrorKind, SeamResult};
 
-use crate::segment::{checked_bytes, decode, memory_of, unpacked};
+use crate::segment::{Packed, checked_bytes};
 use crate::{SegmentRef, Store, Trouble};
 
 impl Store {
@@ -59,35 +59,39 @@ impl Store {
         }
     }
 
-    /// The rows of a segment, with the columns of `schema`; one that is damaged is put aside.
+    /// A segment as it lies in its file; one that is damaged is put aside.
     ///
     /// # Errors
     /// `Corrupt` when it is damaged; else as the disk, the bucket or the catalog says.
-    pub(crate) fn rows_of(&self, segment: &SegmentRef, schema: &SchemaRef) -> SeamResult<Vec<RecordBatch>> {
-        self.sound(segment, decode(&**self.vfs(), segment, schema))
+    pub(crate) fn packed(&self, segment: &SegmentRef) -> SeamResult<Packed> {
+        self.sound(segment, checked_bytes(&**self.vfs(), segment).and_then(|bytes| Packed::new(segment, bytes)))
     }
 
-    /// As [`Store::rows_of`], from the bytes of the segment.
-    pub(crate) fn unpacked(
+    /// Gives `take` the rows of a segment, with the columns of `schema`, a batch at a time.
+    ///
+    /// # Errors
+    /// As [`Store::packed`]; what `take` says.
+    pub(crate) fn each_batch(
         &self,
-        bytes: Bytes,
         segment: &SegmentRef,
+        packed: &Packed,
         schema: &SchemaRef,
-    ) -> SeamResult<Vec<RecordBatch>> {
-        self.sound(segment, unpacked(bytes, segment, schema))
+        mut take: impl FnMut(&RecordBatch) -> SeamResult<()>,
+    ) -> SeamResult<()> {
+        let mut batches = self.sound(segment, packed.read(schema))?;
+        while let Some(batch) = self.sound(segment, batches.next().transpose())? {
+            take(&batch)?;
+        }
+        Ok(())
     }
 
-    /// About how much memory the rows of a segment take that has these bytes.
-    pub(crate) fn memory_of(&self, bytes: &Bytes, segment: &SegmentRef) -> SeamResult<u64> {
-        self.sound(segment, memory_of(bytes, segment))
-    }
-
-    /// All bytes of a segment, as [`Store::rows_of`].
+    /// All bytes of a segment, as [`Store::packed`].
     pub(crate) fn bytes_of(&self, segment: &SegmentRef) -> SeamResult<Bytes> {
         self.sound(segment, checked_bytes(&**self.vfs(), segment))
     }
 
-    fn sound<T>(&self, segment: &SegmentRef, read: SeamResult<T>) -> SeamResult<T> {
+    /// What was read of a segment, which is put aside if it is damaged.
+    pub(crate) fn sound<T>(&self, segment: &SegmentRef, read: SeamResult<T>) -> SeamResult<T> {
         if let Err(error) = &read
             && error.kind == ErrorKind::Corrupt
         {

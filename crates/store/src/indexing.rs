@@ -52,12 +52,17 @@ impl Store {
     }
 
     fn index(&self, segment: &SegmentRef, table: &TableSnapshot, settings: &TableSettings) -> SeamResult<()> {
-        let rows = self.rows_of(segment, &table.schema);
-        if rows.as_ref().is_err_and(|error| error.kind == ErrorKind::Corrupt) {
+        let mut builder = Builder::new(&table.schema, table.time_column.as_deref(), settings);
+        let read = self.packed(segment).and_then(|packed| {
+            self.each_batch(segment, &packed, &table.schema, |batch| {
+                builder.add(batch);
+                Ok(())
+            })
+        });
+        if read.as_ref().is_err_and(|error| error.kind == ErrorKind::Corrupt) {
             self.unindexed().remove(&segment.path);
         }
-        let mut builder = Builder::new(&table.schema, table.time_column.as_deref(), settings);
-        rows?.iter().for_each(|batch| builder.add(batch));
+        read?;
         let bytes = encode(builder, Subject { bytes: segment.bytes, checksum: segment.checksum })?;
         self.remove_index(&segment.path)?;
         publish(&**self.vfs(), &index_path(&segment.path), &bytes).map(|_| ())

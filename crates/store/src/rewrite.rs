@@ -3,12 +3,11 @@
 
 use std::sync::PoisonError;
 
-use arrow::array::{BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
+use arrow::array::{BooleanArray, BooleanBufferBuilder, RecordBatch};
 use weir_model::{ErrorKind, NewSegment, SeamError, SeamResult};
 
 use crate::catalog::CatalogSegment;
-use crate::segment::{Encoding, encode};
+use crate::segment::{Encoding, Surveyed, merge};
 use crate::tables::{Buried, Grave, Live, segment_ref};
 use crate::{SegmentRef, Store};
 
@@ -37,7 +36,7 @@ impl Store {
     pub fn each_committed(&self, table: &str, mut take: impl FnMut(&RecordBatch) -> SeamResult<()>) -> SeamResult<()> {
         let Some(table) = self.snapshot()?.tables.remove(table) else { return Ok(()) };
         for segment in &table.segments {
-            self.rows_of(segment, &table.schema)?.iter().try_for_each(&mut take)?;
+            self.each_batch(segment, &self.packed(segment)?, &table.schema, &mut take)?;
         }
         Ok(())
     }
@@ -88,22 +87,26 @@ impl Store {
         old: Live,
         remove: &mut Remove<'_>,
     ) -> SeamResult<Option<Rewritten>> {
-        let (mut kept, mut removed) = (Vec::new(), 0);
-        for batch in self.rows_of(&old.segment, &encoding.schema)? {
+        let packed = self.packed(&old.segment)?;
+        let mut stays = BooleanBufferBuilder::new(usize::try_from(old.row.rows).unwrap_or(0));
+        self.each_batch(&old.segment, &packed, &encoding.schema, |batch| {
             // Only where it says so: what is neither true nor false stays.
-            let goes = remove(&batch)?;
-            let stays: BooleanArray = goes.iter().map(|goes| Some(goes != Some(true))).collect();
-            let stays = filter_record_batch(&batch, &stays);
-            let stays = stays.map_err(|error| SeamError::caused(ErrorKind::Closed, "cannot filter rows", error))?;
-            removed += (batch.num_rows() - stays.num_rows()) as u64;
-            kept.push(stays);
-        }
-        if removed == 0 {
+            remove(batch)?.iter().for_each(|goes| stays.append(goes != Some(true)));
+            Ok(())
+        })?;
+        let stays = stays.finish();
+        let (all, left) = (stays.len(), stays.count_set_bits());
+        if left == all {
             return Ok(None);
         }
-        kept.retain(|batch| batch.num_rows() > 0);
-        let new = if kept.is_empty() { None } else { Some(encode(&**self.vfs(), self.path(), encoding, &kept)?) };
-        Ok(Some(Rewritten { change: Change { old, new }, removed }))
+        let new = match left {
+            0 => None,
+            _ => {
+                let kept = self.sound(&old.segment, Surveyed::new(encoding, packed.keeping(stays)))?;
+                Some(merge(&**self.vfs(), self.path(), encoding, vec![kept])?)
+            }
+        };
+        Ok(Some(Rewritten { change: Change { old, new }, removed: (all - left) as u64 }))
     }
 
     pub(crate) fn as_it_is(&self, table: &str) -> Option<(Encoding, Vec<Live>)> {

@@ -4,14 +4,13 @@
 use std::collections::HashMap;
 use std::sync::PoisonError;
 
-use arrow::array::{BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use weir_model::{Epoch, ErrorKind, NewSegment, SeamError, SeamResult};
 
 use crate::catalog::{CatalogSegment, SwapRow};
 use crate::digest::digests;
-use crate::rewrite::renewed;
+use crate::rewrite::{Change, Rewritten, renewed};
 use crate::schema::adapt;
 use crate::segment::{Encoding, decode, encode, in_order_of_time};
 use crate::tables::{Buried, Grave, Live, segment_ref};
@@ -93,7 +92,7 @@ impl Store {
     ) -> SeamResult<()> {
         let Some((encoding, live)) = self.as_it_is(table) else { return Ok(()) };
         for live in live.iter().filter(|live| live.row.pipeline == pipeline) {
-            decode(&**self.vfs(), &live.segment, &encoding.schema)?.iter().try_for_each(&mut take)?;
+            self.each_batch(&live.segment, &self.packed(&live.segment)?, &encoding.schema, &mut take)?;
         }
         Ok(())
     }
@@ -151,21 +150,13 @@ impl Store {
             if go.is_empty() {
                 break;
             }
-            let mut kept = Vec::new();
-            for batch in decode(&**self.vfs(), &live.segment, &encoding.schema)? {
-                let stays: BooleanArray =
-                    digests(&batch)?.into_iter().map(|digest| Some(!take_one(&mut go, digest))).collect();
-                let stay = filter_record_batch(&batch, &stays);
-                kept.push(stay.map_err(|error| SeamError::caused(ErrorKind::Closed, "cannot filter rows", error))?);
+            let rewritten = self.rewritten(&encoding, live, &mut |batch| {
+                Ok(digests(batch)?.into_iter().map(|digest| Some(take_one(&mut go, digest))).collect())
+            });
+            if let Some(Rewritten { change: Change { old, new }, removed }) = rewritten? {
+                gone += removed;
+                changes.push((old, new));
             }
-            kept.retain(|batch| batch.num_rows() > 0);
-            let rows: u64 = kept.iter().map(|batch| batch.num_rows() as u64).sum();
-            if rows == live.row.rows {
-                continue;
-            }
-            gone += live.row.rows - rows;
-            let new = if rows == 0 { None } else { Some(encode(&**self.vfs(), self.path(), &encoding, &kept)?) };
-            changes.push((live, new));
         }
         let missing: u64 = go.values().sum();
         if missing > 0 {

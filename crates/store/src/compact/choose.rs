@@ -9,13 +9,14 @@ use crate::SegmentRef;
 const NEIGHBOURS: usize = 8;
 /// A merge makes no segment of more rows than this.
 const MERGED_ROWS_MAX: u64 = 1 << 20;
-/// A row of logs takes about so much memory while it is merged, and an eighth of that in a file.
-const ROW_BYTES: u64 = 512;
-const PACKED: u64 = 8;
+/// A row of logs takes at most about so much memory while it is merged, in what is read, in the search index and in rollups,
+/// and half of that in a file.
+const ROW_BYTES: u64 = 128;
+const PACKED: u64 = 2;
 /// Rows up to which a segment is of the smallest class; each further class is [`NEIGHBOURS`] times larger.
 const SMALLEST_CLASS_ROWS: u64 = 1 << 6;
 
-/// How large a merge may be, which is done in memory.
+/// How large a merge may be: its rows pass a batch at a time, but its files and what is made of all rows are in memory.
 #[derive(Clone, Debug)]
 pub(crate) struct Sizes {
     /// Rows of what is made.

@@ -8,10 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use weir_model::SeamResult;
 
-use crate::segment::{Encoding, encode};
+use crate::segment::{Encoding, Surveyed, merge, merge_bytes};
 use crate::tables::{Buried, Grave, Live, Table, segment_ref};
 use crate::{SegmentRef, Store};
 
@@ -48,12 +47,9 @@ impl Store {
     pub fn compact_once(&self) -> SeamResult<Option<CompactionReport>> {
         self.owned()?;
         let _one_at_a_time = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((job, read)) = self.next_job_in_memory()? else { return Ok(None) };
-        let mut batches = Vec::new();
-        for (input, bytes) in job.inputs.iter().zip(read) {
-            batches.extend(self.unpacked(bytes, &input.segment, &job.encoding.schema)?);
-        }
-        let new = encode(&**self.vfs(), self.path(), &job.encoding, &batches)?;
+        let Some((job, surveyed)) = self.next_job_in_memory()? else { return Ok(None) };
+        let merged = merge(&**self.vfs(), self.path(), &job.encoding, surveyed);
+        let new = merged.or_else(|error| self.read_through(&job).and(Err(error)))?;
         let rows: Vec<_> = job.inputs.iter().map(|input| input.row.clone()).collect();
         assert_eq!(new.rows, rows.iter().map(|row| row.rows).sum::<u64>(), "a compaction keeps every row");
         let report = CompactionReport {
@@ -104,29 +100,35 @@ impl Store {
         Ok(tables.by_name.iter().map(|(name, table)| (name.clone(), of(table))).collect())
     }
 
-    /// The next job with the bytes of its segments: no more of them than fit into memory together. One that does not even with
-    /// its neighbour is left alone from then on.
-    fn next_job_in_memory(&self) -> SeamResult<Option<(Job, Vec<Bytes>)>> {
+    /// The next job with its segments: no more of them than fit into memory together. One that does not even with its neighbour
+    /// is left alone from then on.
+    fn next_job_in_memory(&self) -> SeamResult<Option<(Job, Vec<Surveyed>)>> {
         let most = self.config().merge_bytes_max as u64;
         while let Some(mut job) = self.next_job()? {
-            let (mut memory, mut read) = (0_u64, Vec::with_capacity(job.inputs.len()));
-            for input in &job.inputs {
-                let bytes = self.bytes_of(&input.segment)?;
-                memory = memory.saturating_add(self.memory_of(&bytes, &input.segment)?);
-                if memory > most {
-                    break;
-                }
-                read.push(bytes);
+            let survey = |Live { segment, .. }: &Live| {
+                let packed = self.packed(segment)?;
+                self.sound(segment, Surveyed::new(&job.encoding, packed))
+            };
+            let mut surveyed = job.inputs.iter().map(survey).collect::<SeamResult<Vec<_>>>()?;
+            while surveyed.len() > 1 && merge_bytes(&surveyed) > most {
+                surveyed.pop();
             }
-            job.inputs.truncate(read.len().max(1));
-            if read.len() >= 2 {
-                return Ok(Some((job, read)));
+            job.inputs.truncate(surveyed.len());
+            if surveyed.len() > 1 {
+                return Ok(Some((job, surveyed)));
             }
             let path = &job.inputs[0].segment.path;
             tracing::debug!(path = %path.display(), "with its neighbour it takes too much memory to be merged");
             self.too_large().insert(path.clone());
         }
         Ok(None)
+    }
+
+    /// Reads all rows of a job that failed: a segment that cannot be read is put aside.
+    fn read_through(&self, job: &Job) -> SeamResult<()> {
+        job.inputs.iter().try_for_each(|Live { segment, .. }| {
+            self.each_batch(segment, &self.packed(segment)?, &job.encoding.schema, |_| Ok(()))
+        })
     }
 
     /// How large merges may be.

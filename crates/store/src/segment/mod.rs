@@ -7,13 +7,20 @@
 
 mod decode;
 mod encode;
+mod keys;
+mod merge;
 mod order;
+mod packed;
 mod profile;
+mod properties;
 #[cfg(test)]
 mod tests;
+mod write;
 
-pub(crate) use decode::{checked_bytes, decode, memory_of, unpacked};
+pub(crate) use decode::{checked_bytes, decode};
 pub(crate) use encode::{Encoding, encode, in_order_of_time};
+pub(crate) use merge::{Surveyed, merge, merge_bytes};
+pub(crate) use packed::Packed;
 
 /// The folder of all tables inside the data folder.
 pub(crate) const TABLES_FOLDER: &str = "tables";

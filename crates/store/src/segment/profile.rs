@@ -8,6 +8,7 @@ use weir_disk::checksum_of;
 const SAMPLE_ROWS: usize = 4096;
 /// Rows looked at in one place.
 const SAMPLE_RUN: usize = 512;
+const RUNS: usize = SAMPLE_ROWS / SAMPLE_RUN;
 /// A column counts as one of few values when at most this share of its sampled values are different.
 const FEW_VALUES_PERCENT: usize = 30;
 
@@ -20,16 +21,28 @@ pub(super) struct Profile {
     pub(super) text_bytes: usize,
 }
 
-/// Profiles the column that `column` picks out of each batch.
-pub(super) fn profile(batches: &[RecordBatch], column: impl Fn(&RecordBatch) -> ArrayRef) -> Profile {
-    let runs = SAMPLE_ROWS / SAMPLE_RUN;
-    let step = batches.len().div_ceil(runs).max(1);
+/// Which of so many batches are looked at.
+pub(super) fn looked_at(batches: usize) -> impl Iterator<Item = usize> {
+    (0..batches).step_by(batches.div_ceil(RUNS).max(1))
+}
+
+/// How many rows of each of them, the first ones.
+pub(super) fn rows_looked_at(batches: usize) -> usize {
+    if batches >= RUNS { SAMPLE_RUN } else { SAMPLE_ROWS }
+}
+
+/// What is looked at of `batches`.
+pub(super) fn sample(batches: &[RecordBatch]) -> Vec<RecordBatch> {
+    let most = rows_looked_at(batches.len());
+    looked_at(batches.len()).map(|at| batches[at].slice(0, batches[at].num_rows().min(most))).collect()
+}
+
+/// Profiles the column that `column` picks out of each batch of a sample.
+pub(super) fn profile(sample: &[RecordBatch], column: impl Fn(&RecordBatch) -> ArrayRef) -> Profile {
     let mut hashes = Vec::with_capacity(SAMPLE_ROWS);
     let mut text_bytes = 0;
-    for batch in batches.iter().step_by(step) {
-        let array = column(batch);
-        let run = array.slice(0, array.len().min(if batches.len() >= runs { SAMPLE_RUN } else { SAMPLE_ROWS }));
-        text_bytes += sample(&run, &mut hashes);
+    for run in sample {
+        text_bytes += add(&column(run), &mut hashes);
     }
     let values = hashes.len();
     hashes.sort_unstable();
@@ -39,7 +52,7 @@ pub(super) fn profile(batches: &[RecordBatch], column: impl Fn(&RecordBatch) -> 
 
 /// Adds a hash of each value to `hashes`; returns the bytes of its texts. Types that are not told apart add nothing,
 /// which counts as few values.
-fn sample(array: &ArrayRef, hashes: &mut Vec<u64>) -> usize {
+fn add(array: &ArrayRef, hashes: &mut Vec<u64>) -> usize {
     let mut text_bytes = 0;
     match array.data_type() {
         DataType::Utf8View => {
