@@ -2,8 +2,8 @@
 //! it to each of them what to do without.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::ByteSize;
 
@@ -39,6 +39,17 @@ struct Told {
     level: AtomicU8,
     taken: AtomicU64,
     limit: AtomicU64,
+    listeners: Mutex<Listeners>,
+}
+
+/// Who wants to know at once when it is more or less scarce than before.
+#[derive(Default)]
+struct Listeners(Vec<Box<dyn Fn() + Send + Sync>>);
+
+impl fmt::Debug for Listeners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} listeners", self.0.len())
+    }
 }
 
 impl Pressure {
@@ -46,7 +57,19 @@ impl Pressure {
     pub fn tell(&self, level: PressureLevel, taken: u64, limit: u64) {
         self.0.taken.store(taken, Ordering::Relaxed);
         self.0.limit.store(limit, Ordering::Relaxed);
-        self.0.level.store(level as u8, Ordering::Relaxed);
+        let before = self.0.level.swap(level as u8, Ordering::Relaxed);
+        if before != level as u8 {
+            self.listeners().0.iter().for_each(|listener| listener());
+        }
+    }
+
+    /// Calls `listener` from now on whenever the level has changed, on the thread that tells it: it must return at once.
+    pub fn listen(&self, listener: impl Fn() + Send + Sync + 'static) {
+        self.listeners().0.push(Box::new(listener));
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, Listeners> {
+        self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// As it was told last.

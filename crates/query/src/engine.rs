@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::array::RecordBatch;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::TrackConsumersPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -14,13 +15,16 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
 use futures::{FutureExt, StreamExt};
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
 use weir_model::{ErrorKind, Pressure, PressureLevel, SeamError, SeamResult};
 
 use crate::condition::RowCondition;
+use crate::door::Door;
 use crate::error::{QueryError, QueryErrorCode};
 use crate::gather;
+use crate::guard::Stop;
 use crate::indexes::{BadIndex, Cost, Indexes, Scans};
 use crate::limits::{Limits, RunOptions};
 use crate::pattern;
@@ -45,8 +49,6 @@ const MERGE_BYTES: usize = 10 << 20;
 const MERGE_PART: usize = 16;
 /// How long a query that was given up may take to end before the next one is.
 const ENDING_MAX: Duration = Duration::from_millis(250);
-/// How often a question that waits for memory looks again.
-const LOOK_EVERY: Duration = Duration::from_millis(25);
 /// Scans of at least this many bytes are spread over several threads.
 const SPREAD_BYTES_MIN: usize = 4 << 20;
 
@@ -61,6 +63,7 @@ pub struct QueryEngine {
     /// Turns of queries that ask for more time than others have: one turn is never theirs.
     long_turns: Arc<Semaphore>,
     running: Running,
+    door: Door,
     pressure: Pressure,
     /// Always there until the engine is dropped.
     runtime: Option<Runtime>,
@@ -110,6 +113,7 @@ impl QueryEngine {
         let turns = Arc::new(Semaphore::new(limits.concurrent_max));
         let long_turns = Arc::new(Semaphore::new(limits.concurrent_max.saturating_sub(1).max(1)));
         let indexes = Arc::new(Indexes::new(limits.index_cache_bytes));
+        let running = Running::default();
         Ok(Self {
             source,
             limits: Arc::new(limits),
@@ -117,7 +121,8 @@ impl QueryEngine {
             indexes,
             turns,
             long_turns,
-            running: Running::default(),
+            door: Door::new(pressure.clone(), running.clone()),
+            running,
             pressure,
             runtime: Some(runtime),
             clock: Some(clock),
@@ -241,7 +246,7 @@ impl QueryEngine {
         work: impl FnOnce(Session) -> F + Send + 'static,
     ) -> Result<T, QueryError> {
         let mut deadline = self.alarm(Instant::now() + self.limits.timeout);
-        let permit = (self.turn().await?, self.running.enter(notes.stop.clone()));
+        let permit = self.begin(&notes.stop).await?;
         let held = Arc::clone(&permit.1.question.held);
         let (base, source, handle) = (self.base.clone(), Arc::clone(&self.source), self.runtime().handle().clone());
         let indexes = Arc::clone(&self.indexes);
@@ -306,9 +311,9 @@ impl QueryEngine {
             true => Some(self.turn_of(&self.long_turns).await?),
             false => None,
         };
-        let permit = (self.turn().await?, long);
         let notes = Notes::default();
-        let entered = self.running.enter(notes.stop.clone());
+        let (turn, entered) = self.begin(&notes.stop).await?;
+        let permit = (turn, long);
         let question = Arc::clone(&entered.question);
         let held = Arc::clone(&question.held);
         let (base, source, handle) = (self.base.clone(), Arc::clone(&self.source), self.runtime().handle().clone());
@@ -327,7 +332,7 @@ impl QueryEngine {
         let schema = planned.schema();
         let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
         let Notes { damage, stop, scans: _ } = notes;
-        let run = Run { sql, damage, source: Arc::clone(&self.source), sender, _permit: permit, _entered: entered };
+        let run = Run { sql, damage, source: Arc::clone(&self.source), sender, _permit: permit, entered };
         let task = self.runtime().spawn(run.until_the_end(planned)).abort_handle();
         question.runs_in(task.clone());
         Ok(QueryResult {
@@ -350,29 +355,26 @@ impl QueryEngine {
         })
     }
 
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, QueryError> {
-        let permit = self.turn_of(&self.turns).await?;
-        self.until_there_is_memory().await?;
-        Ok(permit)
-    }
-
-    /// Waits while memory is scarce: then queries run one at a time, and none when it is critical.
-    async fn until_there_is_memory(&self) -> Result<(), QueryError> {
-        let is_there = || match self.pressure.level() {
-            PressureLevel::Calm => true,
-            PressureLevel::High => self.running.count() == 0,
-            PressureLevel::Critical => false,
-        };
-        let late = Instant::now() + self.limits.queue_timeout;
-        while !is_there() {
-            if Instant::now() >= late {
-                let message = format!("no query is begun: {}", self.pressure);
-                return Err(QueryError::new(QueryErrorCode::Busy, message)
-                    .hint("try again in a moment, or give the process more memory (--memory)"));
-            }
-            self.alarm(Instant::now() + LOOK_EVERY).rings().await;
+    /// A turn and the query that has it, when there is memory for one more.
+    async fn begin(&self, stop: &Stop) -> Result<(OwnedSemaphorePermit, Entered), QueryError> {
+        let turn = self.turn_of(&self.turns).await?;
+        if self.pressure.level() == PressureLevel::Calm {
+            return Ok((turn, self.running.enter(stop.clone())));
         }
-        Ok(())
+        let mut late = self.alarm(Instant::now() + self.limits.queue_timeout);
+        let ring = |when| {
+            let mut alarm = self.alarm(when);
+            async move { alarm.rings().await }
+        };
+        tokio::select! {
+            biased;
+            entered = self.door.enter(stop, self.limits.unread_max, ring) => Ok((turn, entered)),
+            () = late.rings() => {
+                let message = format!("no query is begun: {}", self.pressure);
+                let hint = "try again in a moment, or give the process more memory (--memory)";
+                Err(QueryError::new(QueryErrorCode::Busy, message).hint(hint))
+            }
+        }
     }
 
     async fn turn_of(&self, turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, QueryError> {
@@ -431,9 +433,9 @@ struct Run {
     sql: String,
     damage: Damage,
     source: Arc<dyn TableSource>,
-    sender: mpsc::Sender<Result<arrow::array::RecordBatch, QueryError>>,
+    sender: mpsc::Sender<Result<RecordBatch, QueryError>>,
     _permit: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
-    _entered: Entered,
+    entered: Entered,
 }
 
 impl Run {
@@ -457,11 +459,23 @@ impl Run {
         let mut stream = execute_stream(plan, state.task_ctx()).map_err(failed)?;
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(failed)?;
-            if batch.num_rows() > 0 && self.sender.send(Ok(batch)).await.is_err() {
+            if batch.num_rows() > 0 && !self.put(batch).await {
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// Waits until there is room for a batch of the answer; false when nobody wants it any more.
+    async fn put(&self, batch: RecordBatch) -> bool {
+        match self.sender.try_send(Ok(batch)) {
+            Ok(()) => true,
+            Err(TrySendError::Closed(_)) => false,
+            Err(TrySendError::Full(batch)) => {
+                let _unread = self.entered.waits_for_its_reader();
+                self.sender.send(batch).await.is_ok()
+            }
+        }
     }
 
     /// Names the files that could not be read, and tells the store about them.

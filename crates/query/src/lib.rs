@@ -8,6 +8,7 @@
 mod caseless;
 mod condition;
 mod cost;
+mod door;
 pub mod encode;
 mod engine;
 mod error;

@@ -32,6 +32,8 @@ pub struct Limits {
     pub timeout_max: Duration,
     /// How long a query waits for its turn before it is told to come back.
     pub queue_timeout: Duration,
+    /// How long an answer may wait to be read while memory is scarce and others wait for it; less than they wait for their turn.
+    pub unread_max: Duration,
     /// How many queries run at once.
     pub concurrent_max: usize,
     /// How many threads they run on.
@@ -58,6 +60,7 @@ impl Default for Limits {
             timeout: Duration::from_secs(30),
             timeout_max: Duration::from_secs(900),
             queue_timeout: Duration::from_secs(5),
+            unread_max: Duration::from_secs(2),
             concurrent_max: CONCURRENT_MIN,
             threads: 2,
             rows_max: None,

@@ -14,7 +14,11 @@ use crate::guard::Stop;
 
 /// All questions that run.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Running(Arc<Mutex<Questions>>);
+pub(crate) struct Running {
+    questions: Arc<Mutex<Questions>>,
+    /// Rung when one ends, and when one begins to wait for its reader.
+    bell: Arc<Notify>,
+}
 
 #[derive(Debug, Default)]
 struct Questions {
@@ -29,9 +33,15 @@ pub(crate) struct Question {
     /// Memory that the pool has counted for it.
     pub(crate) held: Arc<AtomicUsize>,
     task: OnceLock<AbortHandle>,
-    given_up: OnceLock<(String, Instant)>,
+    given_up: OnceLock<(QueryError, Instant)>,
+    /// Since when its answer waits to be read.
+    unread: Mutex<Option<Instant>>,
     bell: Notify,
 }
+
+/// Rows of an answer wait to be read until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Unread<'a>(&'a Question);
 
 /// A question runs until this is dropped.
 #[derive(Debug)]
@@ -54,7 +64,12 @@ pub enum Relief {
 
 impl Running {
     fn all(&self) -> MutexGuard<'_, Questions> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.questions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Rung when one ends, and when one begins to wait for its reader.
+    pub(crate) fn bell(&self) -> Arc<Notify> {
+        Arc::clone(&self.bell)
     }
 
     /// One more runs.
@@ -84,14 +99,46 @@ impl Running {
         let left = all.by_number.iter().filter(|(_, question)| given_up(question).is_none());
         let largest = left.max_by_key(|(number, question)| (held(question), **number));
         let Some((_, question)) = largest else { return Relief::NoneRuns };
-        question.give_up(why);
+        let message = format!("the query was given up: {why}, and no other query held more");
+        question.give_up(QueryError::new(QueryErrorCode::Memory, message).hint(
+            "narrow the time range, group by less, ask for fewer rows, or give the process more memory (--memory)",
+        ));
         Relief::GivenUp(held(question))
+    }
+
+    /// Gives up those whose answers were not read for `patience` until `now`, while others have waited since `waiting`. Returns when
+    /// the next would have to go. `why` is what the error says.
+    pub(crate) fn give_up_unread(
+        &self,
+        waiting: Instant,
+        now: Instant,
+        patience: Duration,
+        why: &str,
+    ) -> Option<Instant> {
+        let all = self.all();
+        let left = all.by_number.values().filter(|question| question.given_up.get().is_none());
+        let unread = left.filter_map(|question| Some((question, question.unread_since()?.max(waiting) + patience)));
+        let mut next: Option<Instant> = None;
+        for (question, due) in unread {
+            if due > now {
+                next = Some(next.map_or(due, |next| next.min(due)));
+                continue;
+            }
+            let message = format!(
+                "the query was given up: its answer was not read for {patience:?} while other queries waited, and {why}"
+            );
+            question.give_up(
+                QueryError::new(QueryErrorCode::Memory, message)
+                    .hint("read it without a pause, ask for fewer rows, or give the process more memory (--memory)"),
+            );
+        }
+        next
     }
 }
 
 impl Question {
-    fn give_up(&self, why: &str) {
-        let _first = self.given_up.set((why.to_owned(), Instant::now()));
+    fn give_up(&self, error: QueryError) {
+        let _first = self.given_up.set((error, Instant::now()));
         self.stop.now();
         if let Some(task) = self.task.get() {
             task.abort();
@@ -109,11 +156,18 @@ impl Question {
 
     /// Why it was given up, if it was.
     pub(crate) fn error(&self) -> Option<QueryError> {
-        let (why, _) = self.given_up.get()?;
-        let message = format!("the query was given up: {why}, and no other query held more");
-        Some(QueryError::new(QueryErrorCode::Memory, message).hint(
-            "narrow the time range, group by less, ask for fewer rows, or give the process more memory (--memory)",
-        ))
+        self.given_up.get().map(|(error, _)| error.clone())
+    }
+
+    /// Its answer waits to be read from now on, which who waits for memory is told through `running`.
+    pub(crate) fn waits_for_its_reader(&self, running: &Running) -> Unread<'_> {
+        *self.unread.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        running.bell.notify_waiters();
+        Unread(self)
+    }
+
+    fn unread_since(&self) -> Option<Instant> {
+        *self.unread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns when it is given up; for one that waits.
@@ -124,9 +178,23 @@ impl Question {
     }
 }
 
+impl Drop for Unread<'_> {
+    fn drop(&mut self) {
+        *self.0.unread.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Entered {
+    /// Its answer waits to be read.
+    pub(crate) fn waits_for_its_reader(&self) -> Unread<'_> {
+        self.question.waits_for_its_reader(&self.of)
+    }
+}
+
 impl Drop for Entered {
     fn drop(&mut self) {
         self.of.all().by_number.remove(&self.number);
+        self.of.bell.notify_waiters();
     }
 }
 

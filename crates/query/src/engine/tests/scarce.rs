@@ -64,6 +64,31 @@ fn the_one_that_holds_the_most_is_given_up_and_its_answer_says_why() {
 }
 
 #[test]
+fn an_answer_that_nobody_reads_goes_when_others_wait_for_memory() {
+    let limits = Limits { unread_max: Duration::ZERO, queue_timeout: Duration::from_secs(60), ..Limits::default() };
+    let (engine, pressure) = engine(limits);
+    let mut unread = begun(&engine, LONG);
+    assert!(block_on(unread.next()).is_some_and(|batch| batch.is_ok()));
+    pressure.tell(PressureLevel::High, 450 << 20, 512 << 20);
+    assert_eq!(value(&engine, "SELECT count(*) FROM logs"), "1000", "it does not wait for the time to be over");
+    let error = block_on(unread.collect()).unwrap_err();
+    assert_eq!(error.code, QueryErrorCode::Memory);
+    let expected = "the query was given up: its answer was not read for 0ns while other queries waited, and the process takes \
+                    450MiB of the 512MiB of memory that it may";
+    assert_eq!(error.message, expected);
+    assert!(error.hint.is_some_and(|hint| hint.contains("read it")));
+}
+
+#[test]
+fn an_answer_that_nobody_reads_waits_as_long_as_nobody_else_does() {
+    let (engine, pressure) = engine(Limits { unread_max: Duration::ZERO, ..Limits::default() });
+    let mut unread = begun(&engine, LONG);
+    pressure.tell(PressureLevel::High, 450 << 20, 512 << 20);
+    let rows: usize = std::iter::from_fn(|| block_on(unread.next())).map(|batch| batch.unwrap().num_rows()).sum();
+    assert_eq!(rows, 1_000_000);
+}
+
+#[test]
 fn a_row_that_is_too_large_to_be_written_is_refused() {
     let (engine, _) = engine(Limits { row_bytes_max: 1 << 20, ..Limits::default() });
     let error = ask(&engine, "SELECT array_agg(a.message) FROM logs a, logs b").unwrap_err();
