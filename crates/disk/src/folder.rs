@@ -7,20 +7,17 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use weir_model::{ErrorKind, SeamError, SeamResult, Vfs};
 
-use crate::{Reserve, disk_error};
+use crate::{FileLock, Reserve, disk_error};
 
 /// The lock's file inside the data folder. Its content is an [`Occupant`] as JSON.
 pub const LOCK_FILE: &str = "weir.lock";
 /// More than any occupant takes.
 const OCCUPANT_BYTES_MAX: u64 = 4096;
-/// How often a lock is tried before it counts as taken.
-const LOCK_ATTEMPTS: u32 = 10;
 
 /// Who has a data folder, as `weir.lock` says: `{"pid": 4711, "http": "127.0.0.1:7280"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +35,7 @@ pub struct DataFolder {
     vfs: Arc<dyn Vfs>,
     reserve: Reserve,
     /// `None` on a simulated disk, which no other process can see.
-    lock: Option<Mutex<File>>,
+    lock: Option<Mutex<FileLock>>,
 }
 
 impl DataFolder {
@@ -52,15 +49,12 @@ impl DataFolder {
         let path = std::path::absolute(path).map_err(unusable)?;
         let lock_path = path.join(LOCK_FILE);
         let file = open_lock(&lock_path, true).map_err(unusable)?;
-        match lock_patiently(&file) {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(taken(&path, read_occupant(&file).ok().flatten()));
-            }
-            Err(TryLockError::Error(error)) => return Err(unusable(error)),
-        }
+        let Some(lock) = FileLock::of(file).map_err(unusable)? else {
+            let file = open_lock(&lock_path, false);
+            return Err(taken(&path, file.and_then(|file| read_occupant(&file)).ok().flatten()));
+        };
         let reserve = disk_bytes(&path).map_or_else(|_| Reserve::default(), Reserve::for_disk);
-        let folder = Self { path, vfs, reserve, lock: Some(Mutex::new(file)) };
+        let folder = Self { path, vfs, reserve, lock: Some(Mutex::new(lock)) };
         folder.write_occupant(None)?;
         Ok(folder)
     }
@@ -142,7 +136,8 @@ impl DataFolder {
         let occupant = Occupant { pid: std::process::id(), http };
         let text = serde_json::to_vec(&occupant)
             .map_err(|error| SeamError::caused(ErrorKind::Closed, "cannot describe this process".to_owned(), error))?;
-        let mut file = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file: &File = &lock;
         let mut write = || -> io::Result<()> {
             file.seek(SeekFrom::Start(0))?;
             file.write_all(&text)?;
@@ -159,21 +154,6 @@ fn open_lock(path: &Path, create: bool) -> io::Result<File> {
         options.write(true).create(true);
     }
     options.open(path)
-}
-
-/// Someone who peeks holds the lock for some microseconds, and there is no event for its end: hence the short pauses.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a lock's end cannot be awaited without waiting for as long as its owner lives"
-)]
-fn lock_patiently(file: &File) -> Result<(), TryLockError> {
-    for _ in 0..LOCK_ATTEMPTS {
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
-            done => return done,
-        }
-    }
-    file.try_lock()
 }
 
 /// `None` when the occupant has not written itself down yet.

@@ -1,10 +1,11 @@
-//! How anything becomes durable: the real disk, one way to publish a file, the lock on a data folder, and a disk for
-//! tests that loses power. Knows nothing of what is in the files.
+//! How anything becomes durable: the real disk, one way to publish a file, locks on files and on a data folder, and
+//! a disk for tests that loses power. Knows nothing of what is in the files.
 
 mod blocking;
 mod disk;
 mod error;
 mod folder;
+mod lock;
 mod publish;
 mod reserve;
 mod sim;
@@ -18,6 +19,7 @@ pub use blocking::{Blocking, blocking};
 pub use disk::Disk;
 pub use error::{disk_error, sync_error};
 pub use folder::{DataFolder, LOCK_FILE, Occupant};
+pub use lock::FileLock;
 pub use publish::{ChecksummedWriter, Published, checksum_of, publish, read_file, remove_leftovers, temporary};
 pub use reserve::Reserve;
 pub use sim::{Fault, SimDisk};

@@ -8,8 +8,8 @@ use tempfile::TempDir;
 use weir_model::{ErrorKind, Vfs};
 
 use crate::{
-    ChecksummedWriter, DataFolder, Disk, Fault, Occupant, Reserve, SimDisk, checksum_of, conformance, publish,
-    read_file, remove_leftovers, temporary,
+    ChecksummedWriter, DataFolder, Disk, Fault, FileLock, Occupant, Reserve, SimDisk, checksum_of, conformance,
+    publish, read_file, remove_leftovers, temporary,
 };
 
 fn temp() -> TempDir {
@@ -137,4 +137,21 @@ fn umask() -> u32 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells");
     let line = status.lines().find_map(|line| line.strip_prefix("Umask:")).expect("Linux tells the umask");
     u32::from_str_radix(line.trim(), 8).expect("it is octal")
+}
+
+#[test]
+fn a_file_is_held_by_one_at_a_time_and_let_go_though_a_child_still_has_a_copy_of_it() {
+    let temp = temp();
+    let path = temp.path().join("lock");
+    fs::write(&path, "in use").expect("written");
+    let held = FileLock::take(&path).expect("it can be opened").expect("nobody has it");
+    assert!(FileLock::take(&path).expect("it can be opened").is_none());
+    let refused = FileLock::take_or(&path, "somebody is at it").expect_err("it is held");
+    assert_eq!(refused.kind, ErrorKind::Config);
+    assert_eq!(refused.message, format!("somebody is at it: {} is locked", path.display()));
+    let copy = held.try_clone().expect("what a fork copies");
+    drop(held);
+    FileLock::take_or(&path, "somebody is at it").expect("it was let go");
+    drop(copy);
+    assert_eq!(fs::read_to_string(&path).expect("read"), "in use", "what is in it stays");
 }

@@ -3,12 +3,12 @@
 //! has the XXH3-64 of itself and of the one before's, so that what was changed, left out or put in between does not match.
 //! Decides nothing.
 
-use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, params};
+use weir_disk::FileLock;
 use weir_model::{ErrorKind, SeamError, SeamResult};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -164,48 +164,31 @@ fn check_pages(connection: &Connection, path: &Path) -> rusqlite::Result<SeamRes
 /// One process at a time decides: two would give one number to two schemas.
 #[derive(Debug)]
 struct Alone {
-    file: File,
+    file: FileLock,
     is_in_use: bool,
 }
 
 impl Alone {
     fn lock(folder: &Path) -> SeamResult<Self> {
         let path = folder.join(LOCK_FILE);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|error| cannot_lock(&path, error))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::Error(error)) => return Err(cannot_lock(&path, error)),
-            Err(TryLockError::WouldBlock) => {
-                let message =
-                    format!("another schema registry uses {}: stop it or choose another folder", folder.display());
-                return Err(SeamError::new(ErrorKind::Config, message));
-            }
-        }
+        let taken = || {
+            let message =
+                format!("another schema registry uses {}: stop it or choose another folder", folder.display());
+            SeamError::new(ErrorKind::Config, message)
+        };
+        let file = FileLock::take(&path).map_err(|error| cannot_lock(&path, error))?.ok_or_else(taken)?;
         let mut first = [0];
-        let is_in_use = file.read(&mut first).map_err(|error| cannot_lock(&path, error))? > 0;
+        let is_in_use = (&*file).read(&mut first).map_err(|error| cannot_lock(&path, error))? > 0;
         Ok(Self { file, is_in_use })
     }
 
     /// Notes that there are changes. What is not noted before a crash is noted at the next start.
     fn note_in_use(&mut self) -> SeamResult<()> {
         if !self.is_in_use {
-            self.file.write_all(IN_USE).map_err(|error| cannot_lock(Path::new(LOCK_FILE), error))?;
+            (&*self.file).write_all(IN_USE).map_err(|error| cannot_lock(Path::new(LOCK_FILE), error))?;
             self.is_in_use = true;
         }
         Ok(())
-    }
-}
-
-/// A process that is just being started has a copy of the open file for a moment: the lock must not live as long as that.
-impl Drop for Alone {
-    fn drop(&mut self) {
-        let _ = self.file.unlock();
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use weir_disk::Disk;
+use weir_disk::{Disk, FileLock};
 use weir_model::SeamResult;
 use weir_registry::{REGISTRY_FILE, copy_registry};
 use weir_state::SnapshotStore;
@@ -41,7 +41,7 @@ pub(super) struct Pinned {
 #[derive(Debug)]
 pub(super) struct Pins {
     folder: PathBuf,
-    _alone: File,
+    _alone: FileLock,
     pub(super) files: Vec<Pinned>,
     /// Files of tables that lie in buckets. Nothing holds them there but that a bucket's objects go a while after their rows.
     pub(super) objects: Vec<SegmentObject>,
@@ -60,7 +60,7 @@ impl Pins {
         }
         let folder = data.join(FOLDER);
         fs::create_dir_all(&folder).map_err(|error| failed("create", &folder, error))?;
-        let alone = lock(&folder.join("lock"), "another backup of this data folder is being made")?;
+        let alone = FileLock::take_or(&folder.join("lock"), "another backup of this data folder is being made")?;
         let held = folder.join("held");
         remove_all(&held)?;
         fs::create_dir(&held).map_err(|error| failed("create", &held, error))?;
@@ -225,15 +225,5 @@ fn remove_all(folder: &Path) -> SeamResult<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(failed("remove", folder, error)),
         _ => Ok(()),
-    }
-}
-
-/// Takes the lock `path`, or says who has it in the words of `taken`.
-pub(super) fn lock(path: &Path, taken: &str) -> SeamResult<File> {
-    let file = File::create(path).map_err(|error| failed("create", path, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(refused(format!("{taken}: {} is locked", path.display()))),
-        Err(fs::TryLockError::Error(error)) => Err(failed("lock", path, error)),
     }
 }

@@ -1,16 +1,15 @@
 //! Where the contents and manifests of backups are put: a folder. Knows nothing of what is in them.
 
 use std::fmt::Debug;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use weir_disk::{ChecksummedWriter, Disk, publish, remove_leftovers};
+use weir_disk::{ChecksummedWriter, Disk, FileLock, publish, remove_leftovers};
 use weir_model::{SeamError, SeamResult, Vfs};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::failed;
-use super::pin::lock;
 
 /// Bytes read at a time.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -25,7 +24,7 @@ pub(super) struct Content {
 /// Held while a backup is made; released when it is dropped.
 pub(super) trait Held {}
 
-impl Held for File {}
+impl Held for FileLock {}
 
 /// Takes content as it comes.
 pub(super) type Taking<'a> = &'a mut dyn FnMut(&[u8]) -> std::io::Result<()>;
@@ -94,7 +93,7 @@ impl Shelf for FolderShelf {
             let folder = self.folder.join(name);
             Disk.create_folder(&folder).map_err(|error| failed("create", &folder, error))?;
         }
-        let alone = lock(&self.folder.join("lock"), "another backup is being made here")?;
+        let alone = FileLock::take_or(&self.folder.join("lock"), "another backup is being made here")?;
         remove_leftovers(&Disk, &self.folder)?;
         Ok(Box::new(alone))
     }

@@ -25,9 +25,10 @@ mod rerun;
 mod rows;
 mod scope;
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use weir_disk::FileLock;
 use weir_model::{ErrorKind, EventTime, SeamError, SeamResult};
 use weir_store::{Store, SwapWay, TimeSpan};
 
@@ -75,17 +76,9 @@ impl Folder {
     }
 
     /// Takes the lock of the folder, which is created if needed.
-    fn lock(&self) -> SeamResult<File> {
+    fn lock(&self) -> SeamResult<FileLock> {
         fs::create_dir_all(&self.path).map_err(|error| failed("create", &self.path, error))?;
-        let path = self.inside("lock");
-        let file = File::create(&path).map_err(|error| failed("create", &path, error))?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(fs::TryLockError::WouldBlock) => {
-                Err(refused(format!("another replay of this pipeline is being made: {} is locked", path.display())))
-            }
-            Err(fs::TryLockError::Error(error)) => Err(failed("lock", &path, error)),
-        }
+        FileLock::take_or(&self.inside("lock"), "another replay of this pipeline is being made")
     }
 
     /// Removes what an earlier replay left.
