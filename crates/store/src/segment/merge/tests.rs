@@ -86,18 +86,17 @@ fn bytes(disk: &SimDisk, new: &NewSegment) -> (Vec<u8>, Option<Vec<u8>>) {
     (read_file(disk, &path).expect("there"), read_file(disk, &index_path(&path)).ok())
 }
 
-/// All rows of a segment, in batches of a page.
-fn at_once(disk: &SimDisk, encoding: &Encoding, segment: &SegmentRef) -> Vec<RecordBatch> {
+/// All rows of a segment.
+fn at_once(disk: &SimDisk, encoding: &Encoding, segment: &SegmentRef) -> RecordBatch {
     let batches = decode(disk, segment, &encoding.schema).expect("read");
-    let rows = concat_batches(&encoding.schema, &batches).expect("one batch");
-    let pieces = (0..rows.num_rows()).step_by(BATCH_ROWS);
-    pieces.map(|from| rows.slice(from, BATCH_ROWS.min(rows.num_rows() - from))).collect()
+    concat_batches(&encoding.schema, &batches).expect("one batch")
 }
 
 /// Merges segments, and encodes all of their rows at once.
 fn both_ways(disk: &SimDisk, written_by: &SortKey, encoding: &Encoding, made: &[Made]) -> [NewSegment; 2] {
     let segments = segments(disk, written_by, made);
-    let all: Vec<RecordBatch> = segments.iter().flat_map(|segment| at_once(disk, encoding, segment)).collect();
+    let all = segments.iter().flat_map(|segment| decode(disk, segment, &encoding.schema).expect("read"));
+    let all: Vec<RecordBatch> = all.collect();
     let inputs = segments.iter().map(|segment| surveyed(disk, encoding, segment)).collect();
     let folder = Path::new(FOLDER);
     let merged = merge(disk, folder, encoding, inputs).expect("merged");
