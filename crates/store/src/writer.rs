@@ -193,7 +193,7 @@ fn copied(column: &ArrayRef) -> ArrayRef {
 }
 
 /// About how many bytes the values of a column take.
-fn used_bytes(column: &ArrayRef) -> usize {
+pub(crate) fn used_bytes(column: &ArrayRef) -> usize {
     match column.data_type() {
         DataType::Utf8View => {
             let views = column.as_string_view();

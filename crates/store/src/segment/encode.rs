@@ -11,7 +11,7 @@ use weir_model::{NewSegment, SeamResult, Vfs};
 
 use super::order::{SortedBy, by_time, time_range, unordered};
 use super::profile::sample;
-use super::write::{Plan, SegmentWriter};
+use super::write::{Plan, ROW_GROUP_BYTES, SegmentWriter};
 use crate::TableSettings;
 
 pub(super) const PAGE_ROWS: usize = 8_192;
@@ -40,7 +40,11 @@ pub(crate) fn encode(
 ) -> SeamResult<NewSegment> {
     let time = encoding.time_column.as_deref().and_then(|name| encoding.schema.index_of(name).ok());
     let order = SortedBy::of(encoding)?.order(batches)?;
-    let plan = Plan { rows: batches.iter().map(RecordBatch::num_rows).sum(), sample: &sample(batches) };
+    let plan = Plan {
+        rows: batches.iter().map(RecordBatch::num_rows).sum(),
+        sample: &sample(batches),
+        row_group_bytes: ROW_GROUP_BYTES,
+    };
     let mut writer = SegmentWriter::begin(vfs, folder, encoding, &plan)?;
     match order {
         None => batches.iter().try_for_each(|batch| writer.write(batch))?,

@@ -15,7 +15,7 @@ use super::keys::{Key, Keys};
 use super::order::{SortedBy, time_range, unordered};
 use super::packed::{BATCH_ROWS, Batches, Packed};
 use super::profile::{looked_at, rows_looked_at};
-use super::write::{Plan, SegmentWriter};
+use super::write::{Plan, ROW_GROUP_BYTES, SegmentWriter};
 
 /// Batches of an open segment that are in memory: the one whose rows are taken, and pages of the next.
 const OPEN_BATCHES: u64 = 2;
@@ -116,7 +116,8 @@ pub(crate) fn merge(
     let sample = sample(encoding, &inputs)?;
     let rows = inputs.iter().map(Surveyed::rows).sum();
     let time_range = inputs.iter().filter_map(|input| input.time_range).reduce(both);
-    let mut writer = SegmentWriter::begin(vfs, folder, encoding, &Plan { rows, sample: &sample })?;
+    let mut writer =
+        SegmentWriter::begin(vfs, folder, encoding, &Plan { rows, sample: &sample, row_group_bytes: ROW_GROUP_BYTES })?;
     drop(sample);
     if follow_each_other(&inputs) {
         for input in inputs {

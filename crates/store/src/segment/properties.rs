@@ -45,6 +45,7 @@ pub(super) fn properties(encoding: &Encoding, plan: &Plan<'_>) -> WriterProperti
         .set_created_by(concat!("weir ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_max_row_group_bytes(Some(plan.row_group_bytes))
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_statistics_enabled(EnabledStatistics::Page);
     for (index, field) in schema.fields().iter().enumerate() {

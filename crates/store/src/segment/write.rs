@@ -14,6 +14,12 @@ use super::encode::Encoding;
 use super::properties::{parquet_error, properties};
 use crate::schema::schema_to_text;
 use crate::tokens::{self, Builder, INDEXED_ROWS_MIN, Subject, index_path};
+use crate::writer::used_bytes;
+
+/// A row group of wide rows ends when it has about so many bytes: until then it is in memory.
+pub(super) const ROW_GROUP_BYTES: usize = 64 << 20;
+/// Such a part of it is given to Parquet at a time, unpacked: it looks at the size of a row group only in between.
+const PIECE_PART: usize = 4;
 
 /// What is known of the rows before they come.
 pub(super) struct Plan<'a> {
@@ -21,6 +27,8 @@ pub(super) struct Plan<'a> {
     pub(super) rows: usize,
     /// Some of them, which show what the columns are like.
     pub(super) sample: &'a [RecordBatch],
+    /// Usually [`ROW_GROUP_BYTES`].
+    pub(super) row_group_bytes: usize,
 }
 
 /// A segment that is not durable yet.
@@ -30,6 +38,7 @@ pub(super) struct SegmentWriter<'a> {
     relative: String,
     path: PathBuf,
     rows: usize,
+    piece_bytes: usize,
     writer: ArrowWriter<ChecksummedWriter>,
     index: Option<Builder>,
 }
@@ -48,7 +57,8 @@ impl<'a> SegmentWriter<'a> {
         let writer = writer.map_err(|error| parquet_error(&path, error))?;
         let index = (plan.rows as u64 >= INDEXED_ROWS_MIN)
             .then(|| Builder::new(&encoding.schema, encoding.time_column.as_deref(), &encoding.settings));
-        Ok(Self { vfs, encoding, relative, path, rows: plan.rows, writer, index })
+        let piece_bytes = plan.row_group_bytes / PIECE_PART;
+        Ok(Self { vfs, encoding, relative, path, rows: plan.rows, piece_bytes, writer, index })
     }
 
     /// The next rows.
@@ -56,12 +66,23 @@ impl<'a> SegmentWriter<'a> {
         if let Some(index) = &mut self.index {
             index.add(batch);
         }
-        self.writer.write(batch).map_err(|error| parquet_error(&self.path, error))
+        let (rows, piece) = (batch.num_rows(), self.rows_at_once(batch));
+        for from in (0..rows).step_by(piece) {
+            let piece = batch.slice(from, piece.min(rows - from));
+            self.writer.write(&piece).map_err(|error| parquet_error(&self.path, error))?;
+        }
+        Ok(())
+    }
+
+    /// How many rows of `batch` are written at a time: all of them, if they are not wide.
+    fn rows_at_once(&self, batch: &RecordBatch) -> usize {
+        let bytes: usize = batch.columns().iter().map(used_bytes).sum();
+        (batch.num_rows() / bytes.div_ceil(self.piece_bytes).max(1)).max(1)
     }
 
     /// Makes it durable, when all rows have come.
     pub(super) fn finish(self, time_range: Option<(i64, i64)>) -> SeamResult<NewSegment> {
-        let Self { vfs, encoding, relative, path, rows, writer, index } = self;
+        let Self { vfs, encoding, relative, path, rows, piece_bytes: _, writer, index } = self;
         let published = writer.into_inner().map_err(|error| parquet_error(&path, error))?.publish(vfs)?;
         if let Some(index) = index {
             write_index(vfs, &path, index, published)?;
