@@ -7,17 +7,49 @@ const RUNS_MAX: usize = 600;
 
 /// The smallest scenario found that still fails, and how.
 pub fn shrink(scenario: Scenario, failure: Failure) -> (Scenario, Failure) {
-    let mut shrinking = Shrinking { smallest: (scenario, failure), runs: 0 };
-    while shrinking.runs < RUNS_MAX && shrinking.round() {}
-    shrinking.smallest
+    let runs = |scenario: &Scenario| run(scenario).map(drop);
+    Shrinking::new((scenario, failure), RUNS_MAX, runs).smallest_by(Shrinking::round)
 }
 
-struct Shrinking {
-    smallest: (Scenario, Failure),
+/// A scenario that fails, and gets smaller.
+pub(crate) struct Shrinking<S> {
+    pub(crate) smallest: (S, Failure),
+    run: fn(&S) -> Result<(), Failure>,
     runs: usize,
+    runs_max: usize,
 }
 
-impl Shrinking {
+impl<S: Clone> Shrinking<S> {
+    /// Runs it so many times at most.
+    pub(crate) fn new(failing: (S, Failure), runs_max: usize, run: fn(&S) -> Result<(), Failure>) -> Self {
+        Self { smallest: failing, run, runs: 0, runs_max }
+    }
+
+    /// What is left once a round, which tries everything once, can take nothing away.
+    pub(crate) fn smallest_by(mut self, round: impl Fn(&mut Self) -> bool) -> (S, Failure) {
+        while self.runs < self.runs_max && round(&mut self) {}
+        self.smallest
+    }
+
+    /// Keeps what `change` makes of the scenario if that still fails.
+    pub(crate) fn attempt(&mut self, change: impl FnOnce(&mut S)) -> bool {
+        if self.runs >= self.runs_max {
+            return false;
+        }
+        self.runs += 1;
+        let mut candidate = self.smallest.0.clone();
+        change(&mut candidate);
+        match (self.run)(&candidate) {
+            Ok(()) => false,
+            Err(failure) => {
+                self.smallest = (candidate, failure);
+                true
+            }
+        }
+    }
+}
+
+impl Shrinking<Scenario> {
     /// Tries everything once; whether anything could go.
     fn round(&mut self) -> bool {
         let lives = self.without(
@@ -99,22 +131,5 @@ impl Shrinking {
         has_shrunk |= setup.drift.is_some() && self.attempt(|scenario| scenario.setup.drift = None);
         has_shrunk |= setup.least != 0 && self.attempt(|scenario| scenario.setup.least = 0);
         has_shrunk
-    }
-
-    /// Keeps what `change` makes of the scenario if that still fails.
-    fn attempt(&mut self, change: impl FnOnce(&mut Scenario)) -> bool {
-        if self.runs >= RUNS_MAX {
-            return false;
-        }
-        self.runs += 1;
-        let mut candidate = self.smallest.0.clone();
-        change(&mut candidate);
-        match run(&candidate) {
-            Ok(_) => false,
-            Err(failure) => {
-                self.smallest = (candidate, failure);
-                true
-            }
-        }
     }
 }

@@ -2,25 +2,20 @@
 
 use super::{Scenario, Weather, run};
 use crate::Failure;
+use crate::shrink::Shrinking;
 
 /// Simulations that shrinking may take.
 const RUNS_MAX: usize = 300;
 
 /// The smallest scenario found that still fails, and how.
 pub fn shrink(scenario: Scenario, failure: Failure) -> (Scenario, Failure) {
-    let mut shrinking = Shrinking { smallest: (scenario, failure), runs: 0 };
-    while shrinking.runs < RUNS_MAX && shrinking.round() {}
-    shrinking.smallest
+    let runs = |scenario: &Scenario| run(scenario).map(drop);
+    Shrinking::new((scenario, failure), RUNS_MAX, runs).smallest_by(Shrinking::round_of_workers)
 }
 
-struct Shrinking {
-    smallest: (Scenario, Failure),
-    runs: usize,
-}
-
-impl Shrinking {
+impl Shrinking<Scenario> {
     /// Tries everything once; whether anything could go.
-    fn round(&mut self) -> bool {
+    fn round_of_workers(&mut self) -> bool {
         let mut has_shrunk = false;
         for mishap in (0..self.smallest.0.mishaps.len()).rev() {
             has_shrunk |= self.attempt(|scenario| _ = scenario.mishaps.remove(mishap));
@@ -44,22 +39,5 @@ impl Shrinking {
         has_shrunk |= now.key_groups > 1 && self.attempt(|scenario| scenario.key_groups = 1);
         has_shrunk |= now.partitions > 1 && self.attempt(|scenario| scenario.partitions -= 1);
         has_shrunk
-    }
-
-    /// Keeps what `change` makes of the scenario if that still fails.
-    fn attempt(&mut self, change: impl FnOnce(&mut Scenario)) -> bool {
-        if self.runs >= RUNS_MAX {
-            return false;
-        }
-        self.runs += 1;
-        let mut candidate = self.smallest.0.clone();
-        change(&mut candidate);
-        match run(&candidate) {
-            Ok(_) => false,
-            Err(failure) => {
-                self.smallest = (candidate, failure);
-                true
-            }
-        }
     }
 }
