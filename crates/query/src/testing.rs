@@ -1,8 +1,7 @@
 //! Tables for tests: real Parquet files in a temporary folder, and rows that are in no file yet.
-#![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{
     ArrayRef, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray,
@@ -25,11 +24,11 @@ pub(crate) struct Stage {
 
 impl TableSource for Stage {
     fn snapshot(&self) -> SeamResult<Snapshot> {
-        Ok(self.snapshot.lock().unwrap().clone())
+        Ok(held(&self.snapshot).clone())
     }
 
     fn found_corrupt(&self, path: &Path, _: &str) {
-        self.corrupt.lock().unwrap().push(path.to_owned());
+        held(&self.corrupt).push(path.to_owned());
     }
 
     fn found_bad_index(&self, _: &Path, _: &str) {}
@@ -37,7 +36,8 @@ impl TableSource for Stage {
 
 impl Stage {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { folder: tempfile::tempdir().unwrap(), snapshot: Mutex::default(), corrupt: Mutex::default() })
+        let folder = tempfile::tempdir().expect("a folder");
+        Arc::new(Self { folder, snapshot: Mutex::default(), corrupt: Mutex::default() })
     }
 
     /// A stage with a table `logs` of one segment per batch, and `fresh` rows.
@@ -52,19 +52,20 @@ impl Stage {
             segments.iter().enumerate().map(|(index, batch)| self.segment(&format!("{name}-{index}"), batch));
         let time_column = schema.index_of("ts").is_ok().then(|| "ts".to_owned());
         let table = Table { schema, time_column, segments: segments.collect(), fresh: fresh.to_vec(), keep: None };
-        self.snapshot.lock().unwrap().tables.insert(name.to_owned(), table);
+        held(&self.snapshot).tables.insert(name.to_owned(), table);
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut Snapshot)) {
-        change(&mut self.snapshot.lock().unwrap());
+        change(&mut held(&self.snapshot));
     }
 
     pub(crate) fn segment(&self, name: &str, batch: &RecordBatch) -> Segment {
         let path = self.folder.path().join(format!("{name}.parquet"));
-        let mut writer = ArrowWriter::try_new(std::fs::File::create(&path).unwrap(), batch.schema(), None).unwrap();
-        writer.write(batch).unwrap();
-        writer.close().unwrap();
-        let bytes = std::fs::metadata(&path).unwrap().len();
+        let file = std::fs::File::create(&path).expect("the folder is there");
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("Parquet has these types");
+        writer.write(batch).expect("the rows are of the schema");
+        writer.close().expect("there is room");
+        let bytes = std::fs::metadata(&path).expect("it was just written").len();
         let time_range = crate::snapshot::fresh_range(batch, "ts");
         Segment { path, rows: batch.num_rows() as u64, bytes, time_range, index: None, remote: None }
     }
@@ -74,8 +75,12 @@ impl Stage {
     }
 
     pub(crate) fn engine_with(self: &Arc<Self>, limits: Limits) -> QueryEngine {
-        QueryEngine::new(Arc::clone(self) as Arc<dyn TableSource>, limits).unwrap()
+        QueryEngine::new(Arc::clone(self) as Arc<dyn TableSource>, limits).expect("the limits are right")
     }
+}
+
+fn held<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(crate) fn logs_schema() -> SchemaRef {
@@ -101,7 +106,7 @@ pub(crate) fn logs(rows: &[(i64, &str, &str)]) -> RecordBatch {
         ),
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|(secs, ..)| *secs))),
     ];
-    RecordBatch::try_new(logs_schema(), columns).unwrap()
+    RecordBatch::try_new(logs_schema(), columns).expect("the columns are of the schema")
 }
 
 /// `count` rows from second `from` on, one per second, of levels in turn.
@@ -116,7 +121,8 @@ pub(crate) fn many(from: i64, count: i64) -> RecordBatch {
 pub(crate) fn keyed(levels: &[&str]) -> RecordBatch {
     let keys: DictionaryArray<Int32Type> = levels.iter().copied().collect();
     let counts = Int64Array::from_iter_values(0..levels.len() as i64);
-    RecordBatch::try_from_iter(vec![("key", Arc::new(keys) as ArrayRef), ("n", Arc::new(counts) as ArrayRef)]).unwrap()
+    let columns: [(_, ArrayRef); 2] = [("key", Arc::new(keys)), ("n", Arc::new(counts))];
+    RecordBatch::try_from_iter(columns).expect("the columns are of one length")
 }
 
 pub(crate) fn ask(engine: &QueryEngine, sql: &str) -> Result<RecordBatch, QueryError> {
@@ -130,7 +136,7 @@ pub(crate) fn ask_with(engine: &QueryEngine, sql: &str, options: RunOptions) -> 
 /// The answer as a table of text.
 pub(crate) fn shown(engine: &QueryEngine, sql: &str) -> String {
     let batch = ask(engine, sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-    pretty_format_batches(&[batch]).unwrap().to_string()
+    pretty_format_batches(&[batch]).expect("every type can be shown").to_string()
 }
 
 /// The single value of an answer.
@@ -139,10 +145,10 @@ pub(crate) fn value(engine: &QueryEngine, sql: &str) -> String {
     assert_eq!((batch.num_rows(), batch.num_columns()), (1, 1), "{sql}");
     let mut out = Vec::new();
     crate::encode::Values::new(batch.column(0)).plain(0, &mut out);
-    String::from_utf8(out).unwrap()
+    String::from_utf8(out).expect("values are written as text")
 }
 
 /// Waits for a future in a runtime of the caller's own, without timers: the engine must not rely on them.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
 }
