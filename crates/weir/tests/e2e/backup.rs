@@ -6,7 +6,7 @@ use std::process::{Output, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::{Place, Running, paths, said, well};
+use crate::harness::{Place, Running, paths, said, until, well};
 use crate::up::{Server, post_rows};
 
 const ROWS: u64 = 60_000;
@@ -75,9 +75,10 @@ fn saved_while_it_runs_killed_and_restored_it_goes_on_and_ends_as_if_nothing_had
     let pipeline = place.write("p.yaml", PIPELINE.replace("follow: false", "follow: true"));
     let mut command = place.run_command(&pipeline, &settings);
     let mut running = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-    while !place.data().join("catalog.sqlite").exists() {
+    until("there is a catalog", || {
         assert!(running.0.try_wait().unwrap().is_none(), "it ended before it began");
-    }
+        place.data().join("catalog.sqlite").exists()
+    });
     // As many as fit while it works; each is whole, and takes little more than what is new.
     let mut taken: Vec<Value> = Vec::new();
     while taken.len() < 3 {

@@ -2,11 +2,10 @@
 //! guide names, and never silence.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use weir_kafka_broker::Cluster;
 
-use crate::harness::{PATIENCE, Place, said, until, well};
+use crate::harness::{Place, awaited, said, until, well};
 use crate::team::{COUNTS, THROUGH, Team, Worker, fill, kafka_of, last_words, rows_in};
 
 const IDS: i64 = 4_000;
@@ -25,15 +24,7 @@ async fn worked<'a>(kafka: &'a Cluster, pipeline: &'static str, group: &str) -> 
 /// Starts a worker that is to refuse, and gives what it said.
 fn refused(team: &Team<'_>, worker: &mut Worker) -> String {
     team.start(worker);
-    let process = worker.process.as_mut().expect("it was just started");
-    let started = Instant::now();
-    let status = loop {
-        if let Some(status) = process.0.try_wait().unwrap() {
-            break status;
-        }
-        assert!(started.elapsed() < PATIENCE, "it went on:\n{}", worker.said());
-        std::thread::park_timeout(Duration::from_millis(50));
-    };
+    let status = awaited("it refuses", || worker.ended().ok_or_else(|| format!("it went on:\n{}", worker.said())));
     assert!(!status.success(), "it ended well:\n{}", worker.said());
     worker.said()
 }
@@ -178,15 +169,16 @@ async fn a_worker_without_state_whose_topic_is_made_anew_while_it_reads_takes_al
     let mut worker = team.worker();
     team.until(IDS as usize / 2, &mut [&mut worker]);
     replaced(&kafka).await;
-    let (started, wanted) = (Instant::now(), IDS as usize / 2 + IDS as usize);
-    while team.rows().len() < wanted {
+    let wanted = IDS as usize / 2 + IDS as usize;
+    awaited("all of the new topic is there", || {
         // A worker that looks in the moment in which there is no topic says so and ends.
-        if worker.process.as_mut().is_some_and(|process| process.0.try_wait().unwrap().is_some()) {
+        if worker.ended().is_some() {
             says(&worker.said(), &["the topic in cannot be read: create it first"]);
             team.start(&mut worker);
         }
-        assert!(started.elapsed() < PATIENCE, "{} rows of {wanted}:\n{}", team.rows().len(), worker.said());
-    }
+        let there = team.rows().len();
+        if there >= wanted { Ok(()) } else { Err(format!("{there} rows of {wanted}:\n{}", worker.said())) }
+    });
     worker.stop();
     kafka.settled(&team.out).expect("every transaction is decided");
     let ids: Vec<i64> = team.rows().iter().map(|(_, row)| row["id"].as_i64().unwrap()).collect();
@@ -203,23 +195,17 @@ async fn a_worker_with_state_whose_topic_is_made_anew_while_it_reads_asks() {
     // It is at work, and commits once more while the topic is made anew, or not.
     team.until(40, &mut [&mut worker]);
     replaced(&kafka).await;
-    let started = Instant::now();
     // It may look in the moment in which there is no topic; whoever starts it again is asked.
-    loop {
-        let ended = worker.process.as_mut().and_then(|process| process.0.try_wait().unwrap());
-        match ended {
-            Some(status) => {
-                assert!(!status.success());
-                if worker.said().contains("the topic was made anew") {
-                    break;
-                }
-                says(&worker.said(), &["the topic in cannot be read: create it first"]);
-                team.start(&mut worker);
-            }
-            None => assert!(started.elapsed() < PATIENCE, "it went on:\n{}", worker.said()),
+    awaited("it asks", || {
+        let Some(status) = worker.ended() else { return Err(format!("it went on:\n{}", worker.said())) };
+        assert!(!status.success());
+        if worker.said().contains("the topic was made anew") {
+            return Ok(());
         }
-        std::thread::park_timeout(Duration::from_millis(50));
-    }
+        says(&worker.said(), &["the topic in cannot be read: create it first"]);
+        team.start(&mut worker);
+        Err("there was no topic in the moment in which it looked".to_owned())
+    });
 }
 
 /// One process that keeps its positions itself, and sends each row once.

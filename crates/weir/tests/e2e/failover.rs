@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use weir_kafka_broker::{Cluster, Isolation, Tail};
 
-use crate::harness::{PATIENCE, Place, Running};
+use crate::harness::{PATIENCE, Place, Running, awaited};
 use crate::team::{COUNTS, LOOKS_SELDOM, PATIENT, THROUGH, Team, Telling, every_id_once, expected, kafka_of};
 use crate::team::{kafka_with, last_words, rows_in, while_fed, windows};
 
@@ -215,10 +215,10 @@ async fn the_broker_dies_again_and_again_in_the_middle_of_commits_and_every_id_c
 
 /// The one process has passed every id on, once.
 fn alone_has(kafka: &Cluster, ids: i64, alone: &Alone) {
-    let started = Instant::now();
-    while rows_in(kafka, "alone").len() < usize::try_from(ids).unwrap() {
-        assert!(started.elapsed() < PATIENCE, "not all of {ids} ids came:\n{}", alone.said());
-    }
+    awaited(&format!("all of {ids} ids have come"), || {
+        let came = rows_in(kafka, "alone").len();
+        if came >= usize::try_from(ids).unwrap() { Ok(()) } else { Err(format!("{came} have:\n{}", alone.said())) }
+    });
     kafka.settled("alone").expect("every transaction is decided");
     every_id_once(&rows_in(kafka, "alone"), ids);
 }

@@ -1,12 +1,11 @@
 //! The examples that pass from topic to topic, over a real Kafka.
 
 use std::fs;
-use std::time::Instant;
 
 use weir_kafka_broker::{Cluster, Isolation, Record};
 
 use crate::formats::registry;
-use crate::harness::{PATIENCE, Place, Running, repository, well};
+use crate::harness::{Place, Running, awaited, repository, well};
 use crate::team::rows_in;
 
 const ORDERS: i64 = 240;
@@ -48,14 +47,13 @@ async fn the_workers_example_counts_each_order_once_in_two_processes() {
         let mut command = place.run_command(&repository().join("examples/kafka-workers.yaml"), &settings);
         Running(command.stderr(said).spawn().unwrap())
     });
-    let started = Instant::now();
-    while rows_in(&kafka, "orders-per-minute").len() < 3 {
-        for (worker, place) in workers.iter_mut().zip(&places) {
-            let said = fs::read_to_string(place.path("said")).unwrap();
+    awaited("there are three windows", || {
+        let said = places.each_ref().map(|place| fs::read_to_string(place.path("said")).unwrap());
+        for (worker, said) in workers.iter_mut().zip(&said) {
             assert!(worker.0.try_wait().unwrap().is_none(), "it ended by itself:\n{said}");
-            assert!(started.elapsed() < PATIENCE, "there are no windows:\n{said}");
         }
-    }
+        if rows_in(&kafka, "orders-per-minute").len() >= 3 { Ok(()) } else { Err(said.concat()) }
+    });
     let rows = rows_in(&kafka, "orders-per-minute");
     let orders: i64 = rows.iter().map(|(_, row)| row["orders"].as_i64().unwrap()).sum();
     let amount: f64 = rows.iter().map(|(_, row)| row["amount"].as_f64().unwrap()).sum();

@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
-use std::time::Instant;
 
 use serde_json::Value;
 use weir_kafka_broker::{Cluster, Record};
 
-use crate::harness::{PATIENCE, Place, Running};
+use crate::harness::{Place, Running, awaited};
 use crate::team::{GIVEN, Team, Telling, kafka_of, rows_in, time, windows};
 
 const PARTITIONS: i32 = 12;
@@ -141,11 +140,11 @@ async fn one_process_that_catches_up_over_twelve_skewed_partitions_loses_no_row_
         let settings: Vec<String> = topics.into_iter().chain(more.iter().map(|more| (*more).to_owned())).collect();
         let running = place.run_command(&pipeline, &settings).stderr(Stdio::null()).spawn().unwrap();
         let mut running = Running(running);
-        let started = Instant::now();
-        while rows_in(&kafka, &out).len() < wanted {
+        awaited("all windows are there", || {
             assert!(running.0.try_wait().unwrap().is_none(), "it ended by itself");
-            assert!(started.elapsed() < PATIENCE, "{} windows of {wanted}", rows_in(&kafka, &out).len());
-        }
+            let there = rows_in(&kafka, &out).len();
+            if there >= wanted { Ok(()) } else { Err(format!("{there} windows of {wanted}")) }
+        });
         let pid = running.0.id().to_string();
         assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         let _ = running.0.wait().unwrap();

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use weir_kafka_broker::{Cluster, Isolation, Record};
 
-use crate::harness::{PATIENCE, Place, Running};
+use crate::harness::{PATIENCE, Place, Running, awaited};
 
 pub(crate) const PARTITIONS: i32 = 4;
 pub(crate) const KEYS: i64 = 40;
@@ -182,8 +182,7 @@ impl<'a> Team<'a> {
                 return;
             }
             for worker in &mut *workers {
-                let ended = worker.process.as_mut().and_then(|process| process.0.try_wait().unwrap());
-                assert!(ended.is_none(), "a worker has ended by itself:\n{}", worker.said());
+                assert!(worker.ended().is_none(), "a worker has ended by itself:\n{}", worker.said());
             }
             if started.elapsed() > PATIENCE {
                 let said: Vec<String> = workers.iter().map(|worker| worker.said()).collect();
@@ -232,6 +231,11 @@ impl Worker {
         let _ = process.0.wait().unwrap();
     }
 
+    /// How it has ended, if it has by itself.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.as_mut()?.0.try_wait().unwrap()
+    }
+
     pub(crate) fn signal(&self, signal: &str) {
         let process = self.process.as_ref().expect("it works").0.id().to_string();
         assert!(Command::new("kill").args([signal, &process]).status().unwrap().success());
@@ -244,12 +248,9 @@ impl Worker {
 
     /// Waits until it has said that so often.
     pub(crate) fn says(&self, words: &str, times: usize) {
-        const LOOK_EVERY: Duration = Duration::from_millis(50);
-        let started = Instant::now();
-        while self.times(words) < times {
-            assert!(started.elapsed() < PATIENCE, "it never said `{words}` {times} times:\n{}", self.said());
-            std::thread::park_timeout(LOOK_EVERY);
-        }
+        awaited(&format!("it has said `{words}` {times} times"), || {
+            if self.times(words) >= times { Ok(()) } else { Err(self.said()) }
+        });
     }
 
     /// How often it has said that.
