@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::TrackConsumersPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -141,13 +142,14 @@ impl QueryEngine {
         self.start(None, options, sql.to_owned(), make).await
     }
 
-    /// What `sql` asks for and would answer, without computing it.
+    /// What `sql` asks for and would answer, without computing it. Placeholders of which the text does not say what they are
+    /// are what is `declared` for them.
     ///
     /// # Errors
     /// As [`QueryEngine::run`].
-    pub async fn describe(&self, sql: &str) -> Result<Description, QueryError> {
-        let (text, limits) = (sql.to_owned(), Arc::clone(&self.limits));
-        let describe = move |session: Session| async move { session.describe(&text, &limits).await };
+    pub async fn describe(&self, sql: &str, declared: &[Option<DataType>]) -> Result<Description, QueryError> {
+        let (text, limits, declared) = (sql.to_owned(), Arc::clone(&self.limits), declared.to_vec());
+        let describe = move |session: Session| async move { session.describe(&text, &limits, &declared).await };
         self.in_session(None, Notes::default(), describe).await
     }
 
@@ -530,7 +532,6 @@ fn base_state(limits: &Limits, pressure: &Pressure) -> datafusion::error::Result
     let mut config = SessionConfig::new()
         .with_target_partitions(limits.threads)
         .with_default_catalog_and_schema(CATALOG, SCHEMA)
-        .with_information_schema(true)
         .with_create_default_catalog_and_schema(false);
     let options = config.options_mut();
     options.execution.time_zone = Some("+00:00".into());

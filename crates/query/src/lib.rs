@@ -49,7 +49,7 @@ pub use error::{Place, QueryError, QueryErrorCode};
 pub use indexes::Cost;
 pub use language::{Candidate, CandidateKind, Completion, Search};
 pub use limits::{Limits, Parameter, RunOptions, machine_memory_bytes};
-pub use pg_catalog::oid_of_type;
+pub use pg_catalog::{SETTINGS, Setting, modifier_of_type, oid_of_type};
 pub use plan::Description;
 pub use result::QueryResult;
 pub use running::Relief;

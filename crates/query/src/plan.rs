@@ -32,7 +32,7 @@ use crate::rollup::from_rollups;
 use crate::shapes::by_shapes;
 use crate::show;
 use crate::snapshot::{Snapshot, Table};
-use crate::statement::{self, LIVE_SCHEMA, Question};
+use crate::statement::{self, INFORMATION_SCHEMA, LIVE_SCHEMA, Question};
 use crate::table::ScannedTable;
 use crate::tenant;
 use crate::width::batch_rows;
@@ -78,6 +78,8 @@ pub struct Description {
 pub(crate) enum Read {
     Plan(LogicalPlan),
     Answer(RecordBatch),
+    /// No rows, with these columns; and how many placeholders there are.
+    Nothing(SchemaRef, usize),
 }
 
 /// The tables that a query may name.
@@ -86,17 +88,9 @@ struct Tables<'a> {
     live: BTreeMap<String, Table>,
 }
 
-impl<'a> Tables<'a> {
+impl Tables<'_> {
     fn all(&self) -> Vec<&Table> {
         self.stored.iter().map(|(_, table)| *table).chain(self.live.values()).collect()
-    }
-
-    /// Adds all there are, so that they can be told; what is live is not made for that.
-    fn add_all(&mut self, snapshot: &'a Snapshot) {
-        self.stored = snapshot.tables.iter().map(|(name, table)| (name.clone(), table)).collect();
-        for (name, schema) in snapshot.live.iter().flat_map(|live| live.declared()) {
-            self.live.entry(name).or_insert_with(|| Table::empty(schema));
-        }
     }
 }
 
@@ -175,6 +169,15 @@ impl Session {
         }
     }
 
+    /// Adds the standard's tables about tables.
+    fn register_information(&self) -> datafusion::error::Result<()> {
+        let names = &self.state.config_options().catalog;
+        let Some(catalog) = self.state.catalog_list().catalog(&names.default_catalog) else { return Ok(()) };
+        let own = Arc::new(MemorySchemaProvider::new());
+        pg_catalog::information::register(&*own, &self.snapshot)?;
+        catalog.register_schema(INFORMATION_SCHEMA, own).map(drop)
+    }
+
     /// Plans the text of a person.
     pub(crate) async fn plan_sql(
         self,
@@ -184,6 +187,7 @@ impl Session {
     ) -> Result<Planned, QueryError> {
         let plan = match self.read(sql, limits).await? {
             Read::Answer(batch) => return Ok(Planned::Answer(batch)),
+            Read::Nothing(schema, _) => return Ok(Planned::Answer(RecordBatch::new_empty(schema))),
             Read::Plan(plan) => parameter::filled(plan, &options.parameters, sql)?,
         };
         let plan = match &plan {
@@ -194,12 +198,18 @@ impl Session {
     }
 
     /// What a text asks for and answers, without computing it.
-    pub(crate) async fn describe(self, sql: &str, limits: &Limits) -> Result<Description, QueryError> {
+    pub(crate) async fn describe(
+        self,
+        sql: &str,
+        limits: &Limits,
+        declared: &[Option<DataType>],
+    ) -> Result<Description, QueryError> {
         Ok(match self.read(sql, limits).await? {
             Read::Answer(batch) => Description { parameters: Vec::new(), schema: batch.schema() },
+            Read::Nothing(schema, placeholders) => Description { parameters: vec![None; placeholders], schema },
             Read::Plan(plan) => {
                 // As it will be computed: types may change on the way.
-                let parameters = parameter::types(&plan, sql)?;
+                let (plan, parameters) = parameter::outlined(plan, declared, sql)?;
                 let analyzed = self.state.analyzer().execute_and_check(plan, self.state.config_options(), |_, _| {});
                 let analyzed = analyzed.map_err(|error| QueryError::from_datafusion(&error, sql))?;
                 Description { parameters, schema: Arc::clone(analyzed.schema().inner()) }
@@ -219,8 +229,9 @@ impl Session {
         };
         tenant::join_names(statement::query_of_mut(&mut statement), &self.snapshot);
         let named = statement::tables_of(&statement, &self.snapshot, sql)?;
-        if let Some(schema) = pg_catalog::empty_answer(&statement).filter(|_| named.asks_catalog) {
-            return Ok(Read::Answer(RecordBatch::new_empty(schema)));
+        let is_ours = |name: &str| self.snapshot.tables.contains_key(name);
+        if let Some(schema) = pg_catalog::empty_answer(&statement, &is_ours).filter(|_| named.asks_catalog) {
+            return Ok(Read::Nothing(schema, parameter::count(statement::query_of_mut(&mut statement))));
         }
         let is_function = |name: &String| self.state.table_functions().contains_key(name);
         let found = named.tables.into_iter().filter(|name| !is_function(name)).map(|name| {
@@ -232,14 +243,14 @@ impl Session {
             let table = statement::live_table(&name, &self.snapshot, sql)?;
             Ok((name, table))
         });
-        let mut tables = Tables { stored, live: live.collect::<Result<_, QueryError>>()? };
+        let tables = Tables { stored, live: live.collect::<Result<_, QueryError>>()? };
         statement::mend_names(&mut statement, &tables.all());
-        if named.asks_for_all {
-            tables.add_all(&self.snapshot);
-        }
         self.register(&tables, sql)?;
         if named.asks_catalog {
             self.register_catalog().map_err(failed)?;
+        }
+        if named.asks_information {
+            self.register_information().map_err(failed)?;
         }
         let plan = self.state.statement_to_plan(*statement).await.map_err(failed)?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);

@@ -88,6 +88,7 @@ pub struct Segment {
 
 impl Table {
     /// A table with these columns and no rows.
+    #[cfg(test)]
     pub(crate) fn empty(schema: SchemaRef) -> Self {
         Self { schema, time_column: None, segments: Vec::new(), fresh: Vec::new(), keep: None }
     }

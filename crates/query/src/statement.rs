@@ -213,8 +213,8 @@ pub(crate) struct Named {
     pub(crate) tables: BTreeSet<String>,
     /// Tables of the schema [`LIVE_SCHEMA`].
     pub(crate) live: BTreeSet<String>,
-    /// Whether it asks which tables and columns there are.
-    pub(crate) asks_for_all: bool,
+    /// Whether it asks the standard's tables which tables and columns there are.
+    pub(crate) asks_information: bool,
     /// Whether it asks PostgreSQL's catalog.
     pub(crate) asks_catalog: bool,
 }
@@ -224,7 +224,7 @@ pub const SCHEMA: &str = "public";
 /// The schema of what the open windows of pipelines say.
 pub const LIVE_SCHEMA: &str = "live";
 /// The schema of the standard's tables about tables.
-const INFORMATION_SCHEMA: &str = "information_schema";
+pub(crate) const INFORMATION_SCHEMA: &str = "information_schema";
 
 /// The tables that a query reads, common table expressions left out.
 pub(crate) fn tables_of(statement: &Statement, snapshot: &Snapshot, sql: &str) -> Result<Named, QueryError> {
@@ -240,7 +240,7 @@ pub(crate) fn tables_of(statement: &Statement, snapshot: &Snapshot, sql: &str) -
             }
             None | Some(SCHEMA) => drop(named.tables.insert(table.table().to_owned())),
             Some(LIVE_SCHEMA) => drop(named.live.insert(table.table().to_owned())),
-            Some(INFORMATION_SCHEMA) => named.asks_for_all = true,
+            Some(INFORMATION_SCHEMA) => named.asks_information = true,
             Some(schema) => {
                 let message = format!("there is no schema \"{schema}\"; tables are named by themselves");
                 return Err(QueryError::new(QueryErrorCode::UnknownTable, message).at_word(sql, schema));

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType as SqlType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, JoinOperator, ObjectName, ObjectNamePart, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, Statement as SqlStatement, TableFactor, TableWithJoins, Value, Visit,
-    VisitMut, Visitor, VisitorMut,
+    Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType as SqlType, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, JoinOperator, ObjectName, ObjectNamePart, Query,
+    Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement as SqlStatement, TableFactor,
+    TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::functions::{REGCLASS, SCHEMAS};
-use super::{PG_CATALOG, has, is_empty};
+use super::{PG_CATALOG, empty, has, written};
 
 /// Functions that make one row of none.
 const AGGREGATES: [&str; 8] = ["count", "sum", "min", "max", "avg", "array_agg", "string_agg", "bool_or"];
@@ -30,10 +30,24 @@ struct Translate;
 impl VisitorMut for Translate {
     type Break = ();
 
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table { name, args, .. } = factor
+            && args.is_some()
+        {
+            plain_name(name);
+            // What PostgreSQL has a function for that gives a table is a table here.
+            if has(last(name)) {
+                name.0.insert(0, ObjectNamePart::Identifier(Ident::new(PG_CATALOG)));
+                *args = None;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
         match expression {
             Expr::Function(Function { name, args: FunctionArguments::Subquery(query), .. })
-                if last(name).eq_ignore_ascii_case("array") && is_surely_empty(&query.body) =>
+                if last(name).eq_ignore_ascii_case("array") && is_surely_empty(&query.body, &|_| true) =>
             {
                 // As PostgreSQL writes an array without elements.
                 *expression = Expr::Value(Value::SingleQuotedString("{}".to_owned()).into());
@@ -43,6 +57,11 @@ impl VisitorMut for Translate {
                 if last(&function.name).eq_ignore_ascii_case("array_upper") && is_of_schemas(function) =>
             {
                 *expression = Expr::Value(Value::Number(SCHEMAS.len().to_string(), false).into());
+            }
+            Expr::Function(function)
+                if matches!(function.args, FunctionArguments::None) && last(&function.name) == "user" =>
+            {
+                function.name = ObjectName::from(vec![Ident::new("current_user")]);
             }
             Expr::Function(function) => plain_name(&mut function.name),
             Expr::BinaryOp { op, .. } => {
@@ -61,8 +80,19 @@ impl VisitorMut for Translate {
                 cast(expression, &name);
             }
             Expr::Cast { data_type: SqlType::Regclass, .. } => cast(expression, "regclass"),
+            Expr::Cast { expr, data_type: SqlType::Array(kind), .. } => {
+                if let Some(list) = written_list(expr, element_type(kind)) {
+                    *expression = list;
+                }
+            }
+            Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => {
+                let inner = if let Expr::Nested(inner) = right.as_ref() { inner.as_ref() } else { right.as_ref() };
+                if let Some(list) = written_list(inner, None) {
+                    **right = list;
+                }
+            }
             // A value of a table that has none; DataFusion would want to know that there is at most one.
-            Expr::Subquery(query) if query.with.is_none() && is_surely_empty(&query.body) => {
+            Expr::Subquery(query) if query.with.is_none() && is_surely_empty(&query.body, &|_| true) => {
                 *expression = Expr::Value(Value::Null.into());
             }
             Expr::Subquery(query) => one_value(query),
@@ -161,6 +191,26 @@ fn cast(expression: &mut Expr, name: &str) {
     }
 }
 
+/// A list that is written as a text: `'{a,b}'::text[]`.
+fn written_list(text: &Expr, kind: Option<&SqlType>) -> Option<Expr> {
+    let Expr::Value(value) = text else { return None };
+    let Value::SingleQuotedString(text) = &value.value else { return None };
+    let element = |element: Option<String>| {
+        let value = Expr::Value(element.map_or(Value::Null, Value::SingleQuotedString).into());
+        let Some(kind) = kind else { return value };
+        Expr::Cast { kind: CastKind::Cast, expr: Box::new(value), data_type: kind.clone(), array: false, format: None }
+    };
+    let elem = written::elements(text).ok()?.into_iter().map(element).collect();
+    Some(Expr::Array(Array { elem, named: true }))
+}
+
+fn element_type(list: &ArrayElemTypeDef) -> Option<&SqlType> {
+    match list {
+        ArrayElemTypeDef::SquareBracket(kind, _) | ArrayElemTypeDef::AngleBracket(kind) => Some(kind),
+        _ => None,
+    }
+}
+
 /// What looks up one value of the catalog says so, as DataFusion wants to know that there is at most one.
 fn one_value(query: &mut Query) {
     let SetExpr::Select(select) = query.body.as_mut() else { return };
@@ -196,11 +246,11 @@ fn called(name: &str, argument: Expr) -> Expr {
 }
 
 /// The columns of an answer of which it is certain, without a plan, that it has no rows: it joins a table that is always
-/// empty. They are all texts.
-pub(crate) fn empty_answer(statement: &Statement) -> Option<SchemaRef> {
+/// empty, and is none of those that are ours. They are all texts.
+pub(crate) fn empty_answer(statement: &Statement, is_ours: &dyn Fn(&str) -> bool) -> Option<SchemaRef> {
     let Statement::Statement(statement) = statement else { return None };
     let SqlStatement::Query(query) = statement.as_ref() else { return None };
-    if query.with.is_some() || !is_surely_empty(&query.body) {
+    if query.with.is_some() || !is_surely_empty(&query.body, is_ours) {
         return None;
     }
     let names = first_select(query)?.projection.iter().map(column_name).collect::<Option<Vec<String>>>()?;
@@ -220,7 +270,7 @@ fn first_select(query: &Query) -> Option<&Select> {
     }
 }
 
-fn is_surely_empty(body: &SetExpr) -> bool {
+fn is_surely_empty(body: &SetExpr, is_ours: &dyn Fn(&str) -> bool) -> bool {
     match body {
         SetExpr::Select(select) => {
             !select.projection.iter().any(aggregates)
@@ -229,11 +279,11 @@ fn is_surely_empty(body: &SetExpr) -> bool {
                         is_inner(&join.join_operator)
                             || matches!(join.join_operator, JoinOperator::Left(_) | JoinOperator::LeftOuter(_))
                     });
-                    only_inner && has_empty(joined)
+                    only_inner && has_empty(joined, is_ours)
                 })
         }
-        SetExpr::SetOperation { left, right, .. } => is_surely_empty(left) && is_surely_empty(right),
-        SetExpr::Query(query) => query.with.is_none() && is_surely_empty(&query.body),
+        SetExpr::SetOperation { left, right, .. } => is_surely_empty(left, is_ours) && is_surely_empty(right, is_ours),
+        SetExpr::Query(query) => query.with.is_none() && is_surely_empty(&query.body, is_ours),
         _ => false,
     }
 }
@@ -242,15 +292,15 @@ fn is_inner(join: &JoinOperator) -> bool {
     matches!(join, JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_))
 }
 
-fn has_empty(joined: &TableWithJoins) -> bool {
+fn has_empty(joined: &TableWithJoins, is_ours: &dyn Fn(&str) -> bool) -> bool {
     let inner = joined.joins.iter().filter(|join| is_inner(&join.join_operator)).map(|join| &join.relation);
     std::iter::once(&joined.relation).chain(inner).any(|relation| match relation {
         TableFactor::Table { name, args: None, .. } => {
-            // Without the name of the catalog it could be a table of somebody.
             let schema = (name.0.len() > 1).then(|| name.0.first().and_then(ObjectNamePart::as_ident)).flatten();
-            schema.is_some_and(|schema| schema.value == PG_CATALOG) && is_empty(last(name))
+            let of_catalog = schema.map_or_else(|| !is_ours(last(name)), |schema| schema.value == PG_CATALOG);
+            of_catalog && empty::has(last(name))
         }
-        TableFactor::Derived { subquery, .. } => subquery.with.is_none() && is_surely_empty(&subquery.body),
+        TableFactor::Derived { subquery, .. } => subquery.with.is_none() && is_surely_empty(&subquery.body, is_ours),
         _ => false,
     })
 }

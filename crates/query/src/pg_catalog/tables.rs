@@ -3,26 +3,35 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, new_null_array};
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, FieldRef, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
+use datafusion::sql::sqlparser::keywords::{ALL_KEYWORDS, ALL_KEYWORDS_INDEX, Keyword, RESERVED_FOR_COLUMN_ALIAS};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::PG_CATALOG;
+use super::made::Made;
+use super::settings::{SETTINGS, Setting};
 use crate::snapshot::Snapshot;
 use crate::statement::{LIVE_SCHEMA, SCHEMA};
 
-pub(super) const NAMES: [&str; 12] = [
+pub(super) const NAMES: [&str; 18] = [
     "pg_am",
     "pg_attribute",
     "pg_authid",
     "pg_class",
     "pg_database",
+    "pg_get_keywords",
     "pg_namespace",
     "pg_roles",
     "pg_settings",
+    "pg_shadow",
+    "pg_stat_all_tables",
+    "pg_stat_user_tables",
     "pg_tables",
     "pg_tablespace",
+    "pg_timezone_abbrevs",
+    "pg_timezone_names",
     "pg_type",
     "pg_user",
 ];
@@ -36,8 +45,8 @@ const CATALOG_OID: i64 = 11;
 /// Of the way in which tables are stored.
 const HEAP: i64 = 2;
 pub(super) const ROLE: &str = "weir";
-const DATABASE: &str = "weir";
-const INFORMATION_SCHEMA: &str = "information_schema";
+pub(super) const DATABASE: &str = "weir";
+pub(super) const INFORMATION_SCHEMA: &str = "information_schema";
 
 /// The types that columns have, as PostgreSQL numbers and calls them: number, name, name in SQL, bytes, category.
 pub(super) const TYPES: [(i64, &str, &str, i64, &str); 17] = [
@@ -92,6 +101,20 @@ pub fn oid_of_type(kind: &DataType) -> i64 {
     }
 }
 
+/// What PostgreSQL says of a type besides its number: of decimal numbers, how many digits they have and how many of those are
+/// behind the point; -1 where there is nothing to say.
+pub fn modifier_of_type(kind: &DataType) -> i32 {
+    /// Of the header of a value, which is counted.
+    const HEADER: i32 = 4;
+    match kind {
+        DataType::Decimal32(digits, scale)
+        | DataType::Decimal64(digits, scale)
+        | DataType::Decimal128(digits, scale) => ((i32::from(*digits) << 16) | (i32::from(*scale) & 0x7ff)) + HEADER,
+        DataType::Dictionary(_, value) => modifier_of_type(value),
+        _ => -1,
+    }
+}
+
 /// The number of a schema.
 fn schema_oid(schema: &str) -> i64 {
     if schema == PG_CATALOG { CATALOG_OID } else { hashed(schema) }
@@ -114,78 +137,23 @@ fn hashed(name: &str) -> i64 {
     FIRST_OID + i64::from((xxh3_64(name.as_bytes()) as u32) >> 2)
 }
 
-/// A table with its columns as they come.
-struct Made {
-    columns: Vec<(&'static str, ArrayRef)>,
-    rows: usize,
-}
-
-impl Made {
-    fn new(rows: usize) -> Self {
-        Self { columns: Vec::new(), rows }
-    }
-
-    fn numbers(mut self, name: &'static str, values: impl IntoIterator<Item = i64>) -> Self {
-        self.columns.push((name, Arc::new(Int64Array::from_iter_values(values))));
-        self
-    }
-
-    fn texts(mut self, name: &'static str, values: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        self.columns.push((name, Arc::new(StringArray::from_iter_values(values))));
-        self
-    }
-
-    /// Columns that say the same in every row.
-    fn all(self, names: &[&'static str], value: i64) -> Self {
-        names.iter().fold(self, |made, name| {
-            let rows = made.rows;
-            made.numbers(name, std::iter::repeat_n(value, rows))
-        })
-    }
-
-    fn all_text(self, names: &[&'static str], value: &str) -> Self {
-        names.iter().fold(self, |made, name| {
-            let rows = made.rows;
-            made.texts(name, std::iter::repeat_n(value, rows))
-        })
-    }
-
-    fn flags(mut self, names: &[&'static str], value: bool) -> Self {
-        for name in names {
-            self.columns.push((name, Arc::new(BooleanArray::from(vec![value; self.rows]))));
-        }
-        self
-    }
-
-    fn nulls(mut self, names: &[&'static str]) -> Self {
-        for name in names {
-            self.columns.push((name, new_null_array(&DataType::Utf8, self.rows)));
-        }
-        self
-    }
-
-    fn null_lists(mut self, names: &[&'static str]) -> Self {
-        for name in names {
-            self.columns.push((name, new_null_array(&DataType::new_list(DataType::Utf8, true), self.rows)));
-        }
-        self
-    }
-
-    fn done(self) -> Result<RecordBatch, ArrowError> {
-        RecordBatch::try_from_iter_with_nullable(self.columns.into_iter().map(|(name, column)| (name, column, true)))
-    }
-}
-
 /// A table of ours.
-struct Table {
-    schema: &'static str,
-    name: String,
+pub(super) struct Table {
+    pub(super) schema: &'static str,
+    pub(super) name: String,
     oid: i64,
     rows: i64,
-    columns: arrow::datatypes::SchemaRef,
+    columns: SchemaRef,
 }
 
-fn tables_of(snapshot: &Snapshot) -> Vec<Table> {
+impl Table {
+    pub(super) fn fields(&self) -> &[FieldRef] {
+        self.columns.fields()
+    }
+}
+
+/// Those that are stored, and the open windows.
+pub(super) fn tables_of(snapshot: &Snapshot) -> Vec<Table> {
     let stored = snapshot.tables.iter().map(|(name, table)| Table {
         schema: SCHEMA,
         name: name.clone(),
@@ -213,23 +181,82 @@ pub(super) fn all(snapshot: &Snapshot) -> Result<Vec<(&'static str, RecordBatch)
             .flags(&["rolsuper", "rolcreaterole", "rolcreatedb", "rolreplication", "rolbypassrls"], false)
             .flags(&["rolinherit", "rolcanlogin"], true)
             .all(&["rolconnlimit"], -1)
-            .nulls(&["rolpassword", "rolvaliduntil", "rolconfig"])
+            .nulls(&["rolpassword", "rolvaliduntil"])
+            .null_lists(&["rolconfig"])
             .done()
     };
     Ok(vec![
-        ("pg_am", Made::new(1).numbers("oid", [HEAP]).texts("amname", ["heap"]).texts("amtype", ["t"]).done()?),
+        ("pg_am", access_methods()?),
         ("pg_attribute", attributes(&tables)?),
         ("pg_authid", role()?),
         ("pg_class", classes(&tables)?),
         ("pg_database", databases()?),
+        ("pg_get_keywords", keywords()?),
         ("pg_namespace", namespaces()?),
         ("pg_roles", role()?),
         ("pg_settings", settings()?),
+        ("pg_shadow", users()?),
+        ("pg_stat_all_tables", counted(&tables)?),
+        ("pg_stat_user_tables", counted(&tables)?),
         ("pg_tables", listed(&tables)?),
-        ("pg_tablespace", Made::new(1).numbers("oid", [1663]).texts("spcname", ["pg_default"]).done()?),
+        ("pg_tablespace", tablespaces()?),
+        ("pg_timezone_abbrevs", zones("abbrev")?),
+        ("pg_timezone_names", zones("name")?),
         ("pg_type", types()?),
         ("pg_user", users()?),
     ])
+}
+
+fn access_methods() -> Result<RecordBatch, ArrowError> {
+    Made::new(1)
+        .numbers("oid", [HEAP])
+        .texts("amname", ["heap"])
+        .all_text(&["amhandler"], "heap_tableam_handler")
+        .texts("amtype", ["t"])
+        .all(&["xmin"], 0)
+        .done()
+}
+
+/// The words of SQL, those that cannot be names among them.
+fn keywords() -> Result<RecordBatch, ArrowError> {
+    let words = || ALL_KEYWORDS.iter().zip(ALL_KEYWORDS_INDEX).filter(|(word, _)| word.len() > 1);
+    let reserved = |keyword: &Keyword| RESERVED_FOR_COLUMN_ALIAS.contains(keyword);
+    Made::new(words().count())
+        .texts("word", words().map(|(word, _)| word.to_lowercase()))
+        .texts("catcode", words().map(|(_, keyword)| if reserved(keyword) { "R" } else { "U" }))
+        .texts("catdesc", words().map(|(_, keyword)| if reserved(keyword) { "reserved" } else { "unreserved" }))
+        .done()
+}
+
+fn tablespaces() -> Result<RecordBatch, ArrowError> {
+    Made::new(1)
+        .numbers("oid", [1663])
+        .texts("spcname", ["pg_default"])
+        .all(&["spcowner"], OWNER)
+        .null_lists(&["spcacl", "spcoptions"])
+        .all(&["xmin"], 0)
+        .done()
+}
+
+/// The only zone in which times are said.
+fn zones(name: &'static str) -> Result<RecordBatch, ArrowError> {
+    let made = Made::new(1).texts(name, ["UTC"]);
+    let made = if name == "name" { made.texts("abbrev", ["UTC"]) } else { made };
+    made.texts("utc_offset", ["00:00:00"]).flags(&["is_dst"], false).done()
+}
+
+/// How many rows there are, as far as that is known beforehand.
+fn counted(tables: &[Table]) -> Result<RecordBatch, ArrowError> {
+    let stored: Vec<&Table> = tables.iter().filter(|table| table.schema == SCHEMA).collect();
+    Made::new(stored.len())
+        .numbers("relid", stored.iter().map(|table| table.oid))
+        .texts("schemaname", stored.iter().map(|table| table.schema))
+        .texts("relname", stored.iter().map(|table| &table.name))
+        .numbers("n_live_tup", stored.iter().map(|table| table.rows))
+        .all(&["seq_scan", "seq_tup_read", "idx_scan", "idx_tup_fetch"], 0)
+        .all(&["n_tup_ins", "n_tup_upd", "n_tup_del", "n_dead_tup", "n_mod_since_analyze"], 0)
+        .nulls(&["last_vacuum", "last_autovacuum", "last_analyze", "last_autoanalyze"])
+        .done()
 }
 
 fn namespaces() -> Result<RecordBatch, ArrowError> {
@@ -238,7 +265,8 @@ fn namespaces() -> Result<RecordBatch, ArrowError> {
         .numbers("oid", names.map(schema_oid))
         .texts("nspname", names)
         .all(&["nspowner"], OWNER)
-        .nulls(&["nspacl"])
+        .null_lists(&["nspacl"])
+        .all(&["xmin"], 0)
         .done()
 }
 
@@ -266,6 +294,7 @@ fn classes(tables: &[Table]) -> Result<RecordBatch, ArrowError> {
                 "relrewrite",
                 "relfrozenxid",
                 "relminmxid",
+                "xmin",
             ],
             0,
         )
@@ -286,14 +315,19 @@ fn classes(tables: &[Table]) -> Result<RecordBatch, ArrowError> {
             false,
         )
         .flags(&["relispopulated"], true)
-        .nulls(&["relacl", "reloptions", "relpartbound"])
+        .null_lists(&["relacl", "reloptions"])
+        .nulls(&["relpartbound"])
         .done()
 }
 
 fn attributes(tables: &[Table]) -> Result<RecordBatch, ArrowError> {
-    let of = |table: &Table| -> Vec<(i64, String, i64, i64)> {
-        let fields = table.columns.fields().iter().zip(1..);
-        fields.map(|(field, at)| (table.oid, field.name().clone(), oid_of_type(field.data_type()), at)).collect()
+    let of = |table: &Table| -> Vec<(i64, String, i64, i64, i64)> {
+        let fields = table.fields().iter().zip(1..);
+        let column = |(field, at): (&FieldRef, i64)| {
+            let kind = field.data_type();
+            (table.oid, field.name().clone(), oid_of_type(kind), at, i64::from(modifier_of_type(kind)))
+        };
+        fields.map(column).collect()
     };
     let columns: Vec<_> = tables.iter().flat_map(of).collect();
     let bytes = |oid: i64| TYPES.iter().find(|of| of.0 == oid).map_or(-1, |of| of.3);
@@ -303,14 +337,17 @@ fn attributes(tables: &[Table]) -> Result<RecordBatch, ArrowError> {
         .numbers("atttypid", columns.iter().map(|column| column.2))
         .numbers("attlen", columns.iter().map(|column| bytes(column.2)))
         .numbers("attnum", columns.iter().map(|column| column.3))
-        .all(&["atttypmod", "attstattarget", "attcacheoff"], -1)
+        .numbers("atttypmod", columns.iter().map(|column| column.4))
+        .all(&["attstattarget", "attcacheoff"], -1)
         .all(&["attndims", "attinhcount", "attcollation"], 0)
         .all_text(&["attidentity", "attgenerated", "attcompression"], "")
         .all_text(&["attalign"], "d")
         .all_text(&["attstorage"], "p")
         .flags(&["attnotnull", "atthasdef", "atthasmissing", "attisdropped", "attbyval"], false)
         .flags(&["attislocal"], true)
-        .nulls(&["attacl", "attoptions", "attfdwoptions", "attmissingval"])
+        .null_lists(&["attacl", "attoptions", "attfdwoptions"])
+        .nulls(&["attmissingval"])
+        .all(&["xmin"], 0)
         .done()
 }
 
@@ -324,12 +361,19 @@ fn types() -> Result<RecordBatch, ArrowError> {
         .texts("typcategory", TYPES.map(|of| of.4))
         .all_text(&["typtype"], "b")
         .all_text(&["typdelim"], ",")
-        .all_text(&["typinput", "typoutput", "typreceive", "typsend"], "")
+        .all_text(
+            &["typinput", "typoutput", "typreceive", "typsend", "typmodin", "typmodout", "typanalyze", "typsubscript"],
+            "-",
+        )
+        .all_text(&["typalign"], "i")
+        .all_text(&["typstorage"], "p")
         .all(&["typrelid", "typelem", "typarray", "typbasetype", "typndims", "typcollation"], 0)
         .all(&["typtypmod"], -1)
+        .all(&["xmin"], 0)
         .flags(&["typbyval", "typispreferred", "typnotnull"], false)
         .flags(&["typisdefined"], true)
-        .nulls(&["typdefault", "typacl"])
+        .nulls(&["typdefault", "typdefaultbin"])
+        .null_lists(&["typacl"])
         .done()
 }
 
@@ -344,9 +388,10 @@ fn databases() -> Result<RecordBatch, ArrowError> {
         .all_text(&["datcollate", "datctype"], "C")
         .all(&["datconnlimit"], -1)
         .all(&["dattablespace"], 1663)
+        .all(&["datfrozenxid", "datminmxid", "xmin"], 0)
         .flags(&["datistemplate"], false)
         .flags(&["datallowconn"], true)
-        .nulls(&["daticulocale"])
+        .nulls(&["daticulocale", "daticurules", "datcollversion"])
         .null_lists(&["datacl"])
         .done()
 }
@@ -356,16 +401,30 @@ fn users() -> Result<RecordBatch, ArrowError> {
         .texts("usename", [ROLE])
         .numbers("usesysid", [OWNER])
         .flags(&["usecreatedb", "usesuper", "userepl", "usebypassrls"], false)
-        .nulls(&["passwd", "valuntil", "useconfig"])
+        .nulls(&["passwd", "valuntil"])
+        .null_lists(&["useconfig"])
         .done()
 }
 
 fn settings() -> Result<RecordBatch, ArrowError> {
-    let all = super::functions::SETTINGS;
-    Made::new(all.len())
-        .texts("name", all.map(|(name, _)| name))
-        .texts("setting", all.map(|(_, value)| value))
+    let name = |setting: &Setting| setting.name;
+    let value = |setting: &Setting| setting.value;
+    Made::new(SETTINGS.len())
+        .texts("name", SETTINGS.iter().map(name))
+        .texts("setting", SETTINGS.iter().map(value))
+        .nulls(&["unit"])
         .all_text(&["category", "short_desc"], "")
+        .nulls(&["extra_desc"])
+        .all_text(&["context"], "internal")
+        .all_text(&["vartype"], "string")
+        .all_text(&["source"], "default")
+        .nulls(&["min_val", "max_val"])
+        .null_lists(&["enumvals"])
+        .texts("boot_val", SETTINGS.iter().map(value))
+        .texts("reset_val", SETTINGS.iter().map(value))
+        .nulls(&["sourcefile"])
+        .null_counts(&["sourceline"])
+        .flags(&["pending_restart"], false)
         .done()
 }
 

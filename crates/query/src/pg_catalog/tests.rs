@@ -164,3 +164,82 @@ fn a_table_of_ours_may_be_called_as_one_of_the_catalog() {
     assert_eq!(value(&stage.engine(), "SELECT count(*) FROM pg_class"), "3");
     assert_eq!(value(&stage.engine(), "SELECT count(*) FROM pg_catalog.pg_class"), "1");
 }
+
+#[test]
+fn the_standards_tables_say_what_postgresql_would() {
+    check(
+        "SELECT column_name, ordinal_position AS at, data_type, udt_name, numeric_precision AS digits, numeric_scale AS scale, is_nullable \
+         FROM information_schema.columns WHERE table_schema = 'public' AND table_name = 'logs' ORDER BY ordinal_position",
+        expect![[r#"
+            +-------------+----+--------------------------+-------------+--------+-------+-------------+
+            | column_name | at | data_type                | udt_name    | digits | scale | is_nullable |
+            +-------------+----+--------------------------+-------------+--------+-------+-------------+
+            | ts          | 1  | timestamp with time zone | timestamptz |        |       | YES         |
+            | level       | 2  | text                     | text        |        |       | YES         |
+            | message     | 3  | text                     | text        |        |       | YES         |
+            | took        | 4  | double precision         | float8      | 53     |       | YES         |
+            | n           | 5  | bigint                   | int8        | 64     | 0     | YES         |
+            +-------------+----+--------------------------+-------------+--------+-------+-------------+
+        "#]],
+    );
+    for (sql, count) in [
+        ("SELECT * FROM information_schema.tables WHERE table_type = 'BASE TABLE'", 1),
+        ("SELECT schema_name FROM information_schema.schemata", 4),
+        ("SELECT * FROM information_schema.table_privileges WHERE privilege_type = 'SELECT'", 1),
+        ("SELECT * FROM information_schema.table_constraints", 0),
+        ("SELECT * FROM information_schema.views", 0),
+    ] {
+        assert_eq!(rows(sql), count, "{sql}");
+    }
+}
+
+#[test]
+fn rights_are_those_to_read() {
+    for (sql, wanted) in [
+        ("SELECT has_table_privilege('logs', 'SELECT')", "true"),
+        ("SELECT pg_catalog.has_any_column_privilege(current_user, 'logs', 'select, update')", "false"),
+        ("SELECT has_table_privilege(user, 'logs', 'insert')", "false"),
+        ("SELECT has_schema_privilege('public', 'usage')", "true"),
+    ] {
+        let stage = Stage::with_logs(&[many(0, 10)], &[]);
+        assert_eq!(value(&stage.engine(), sql), wanted, "{sql}");
+    }
+}
+
+#[test]
+fn lists_are_written_as_texts_too() {
+    for (sql, wanted) in [
+        ("SELECT count(*) FROM logs WHERE level = ANY('{WARN,ERROR}')", "6"),
+        ("SELECT count(*) FROM logs WHERE n = ANY('{1,2,77}'::bigint[])", "2"),
+        ("SELECT count(*) FROM logs WHERE level <> ALL ('{WARN,\"x y\"}'::text[])", "7"),
+        ("SELECT count(*) > 100 FROM pg_catalog.pg_get_keywords() WHERE catcode = 'U'", "true"),
+    ] {
+        let stage = Stage::with_logs(&[many(0, 10)], &[]);
+        assert_eq!(value(&stage.engine(), sql), wanted, "{sql}");
+    }
+}
+
+#[test]
+fn placeholders_are_counted_and_typed_where_the_text_does_not_say() {
+    use arrow::datatypes::DataType::{self, Int32, Int64, List, Utf8, Utf8View};
+    let stage = Stage::with_logs(&[many(0, 10)], &[]);
+    let engine = stage.engine();
+    let told = |sql: &str, declared: &[Option<DataType>]| {
+        let described = crate::testing::block_on(engine.describe(sql, declared));
+        let described = described.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        (
+            described.parameters,
+            described.schema.fields().iter().map(|field| field.data_type().clone()).collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(told("SELECT $1 AS a", &[Some(Int32)]), (vec![Some(Int32)], vec![Int32]));
+    assert_eq!(told("SELECT $1 AS a", &[]), (vec![None], vec![Utf8]));
+    let list = |kind| Some(List(arrow::datatypes::Field::new_list_field(kind, true).into()));
+    assert_eq!(told("SELECT n FROM logs WHERE level = ANY($1) AND n = ANY($2)", &[]).0, [list(Utf8View), list(Int64)]);
+    assert_eq!(told("SELECT n FROM logs WHERE n < $2 LIMIT $1", &[]).0, [Some(Int64), Some(Int64)]);
+    // What needs no plan has its placeholders all the same.
+    assert_eq!(
+        told("SELECT c.oid FROM pg_catalog.pg_constraint c WHERE c.conrelid = $1 AND c.conname = $2", &[]).0,
+        [None, None]
+    );
+}

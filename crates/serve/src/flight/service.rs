@@ -193,7 +193,7 @@ async fn info(shared: &Arc<Shared>, descriptor: FlightDescriptor) -> Result<Flig
 
 /// The columns of a question's answer, and a ticket that holds the question.
 async fn described(shared: &Arc<Shared>, sql: String, parameters: Vec<Given>) -> Result<(Bytes, Bytes), Failure> {
-    let described = shared.queries.describe(&sql).await?;
+    let described = shared.queries.describe(&sql, &[]).await?;
     let asked = Asked { id: unguessable(), sql, parameters };
     let ticket = packed("TicketStatementQuery", &Handle { handle: asked.encode_to_vec().into() });
     Ok((batches::plain_schema(&described.schema), ticket))
@@ -347,7 +347,7 @@ async fn act(shared: &Arc<Shared>, action: Action) -> Result<Vec<Bytes>, Failure
 
 async fn prepare(shared: &Arc<Shared>, sql: String) -> Result<Bytes, Failure> {
     use arrow::datatypes::{DataType, Field, Fields, Schema};
-    let described = shared.queries.describe(&sql).await?;
+    let described = shared.queries.describe(&sql, &[]).await?;
     let places = described.parameters.iter().enumerate();
     let fields = places.map(|(index, kind)| {
         let kind = kind.clone().unwrap_or(DataType::Utf8);

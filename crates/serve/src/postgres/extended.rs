@@ -8,9 +8,10 @@ use weir_query::Parameter;
 
 use super::message::{Severity, Target, Trouble};
 use super::own::{self, Statement};
+use super::parameters::{TEXT, of_parameter, oid_of_parameter, parameter};
 use super::session::{Answer, Gone, Session, described, setting};
 use super::trouble::{told, trouble};
-use super::types::{Format, Kind, of_parameter, parameter};
+use super::types::Format;
 
 /// Statements and portals that a session may keep.
 const KEPT_MAX: usize = 256;
@@ -48,19 +49,20 @@ impl Session<'_> {
         let mut prepared = Prepared { statement, declared, oids: types.to_vec(), schema: None };
         if let Statement::Question(question) = &prepared.statement {
             self.may_ask()?;
-            let described = self.shared.queries.describe(question).await.map_err(|error| told(&error, question))?;
-            for (index, data_type) in described.parameters.iter().enumerate() {
-                let meant = data_type.as_ref().map_or(Kind::Text, Kind::of).oid_and_size().0;
+            let described = self.shared.queries.describe(question, &prepared.declared).await;
+            let described = described.map_err(|error| told(&error, question))?;
+            for (index, data_type) in described.parameters.into_iter().enumerate() {
+                let meant = data_type.as_ref().map_or(TEXT, oid_of_parameter);
                 match prepared.oids.get_mut(index) {
                     // 0: the client leaves it open
                     Some(oid) if *oid != 0 => {}
                     Some(oid) => {
                         *oid = meant;
-                        prepared.declared[index] = data_type.clone();
+                        prepared.declared[index] = data_type;
                     }
                     None => {
                         prepared.oids.push(meant);
-                        prepared.declared.push(data_type.clone());
+                        prepared.declared.push(data_type);
                     }
                 }
             }
@@ -90,7 +92,7 @@ impl Session<'_> {
         let (given, wanted) = (all_formats(formats, values.len())?, all_formats(results, columns)?);
         let read = values.iter().zip(given).enumerate().map(|(index, (value, format))| {
             let data_type = prepared.declared.get(index).cloned().flatten();
-            let read = value.as_ref().map(|value| parameter(value, format, data_type.as_ref())).transpose();
+            let read = value.as_ref().map(|value| parameter(value, format, prepared.oids[index])).transpose();
             let value = read.map_err(|error| trouble(Severity::Error, "22P03", format!("${}: {error}", index + 1)))?;
             Ok(Parameter { value, data_type })
         });

@@ -213,6 +213,7 @@ pub(super) struct Described {
     pub(super) name: String,
     pub(super) oid: u32,
     pub(super) size: i16,
+    pub(super) modifier: i32,
     pub(super) format: u16,
 }
 
@@ -292,7 +293,7 @@ impl Replies {
                 body.put_u16(0);
                 body.put_u32(column.oid);
                 body.put_i16(column.size);
-                body.put_i32(-1); // no modifier
+                body.put_i32(column.modifier);
                 body.put_u16(column.format);
             }
         });

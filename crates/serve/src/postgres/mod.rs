@@ -2,12 +2,13 @@
 //! over HTTP. It reads only, authenticates nobody and encrypts nothing; so it listens where only this machine can reach it
 //! unless told otherwise.
 //!
-//! [`message`] reads and writes bytes, [`types`] brings columns into PostgreSQL's types, [`own`] tells statements about the
-//! session from questions, `session` is one client, `extended` what it has prepared.
+//! [`message`] reads and writes bytes, [`types`] brings columns into PostgreSQL's types and [`parameters`] reads values of
+//! clients, [`own`] tells statements about the session from questions, `session` is one client, `extended` what it has prepared.
 
 mod extended;
 mod message;
 mod own;
+mod parameters;
 mod session;
 mod trouble;
 mod types;

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use weir_query::SETTINGS;
+
 /// What a session makes of a statement.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Statement {
@@ -18,28 +20,24 @@ pub(super) enum Statement {
     Noted(&'static str),
     /// Everything that was prepared under this name is forgotten; `None`: all.
     Forget(Option<String>),
+    /// Everything that the session was told is forgotten.
+    Discard,
     /// One text, under this name.
     Setting(String, String),
+    /// A setting is asked for that there is none of.
+    Unknown(String),
     /// A question, in words that the store understands.
     Question(String),
 }
 
-/// What `SHOW` says and new sessions are told. Version 16 is what clients get that decide by it what they may ask.
-pub(super) const SETTINGS: [(&str, &str); 9] = [
-    ("server_version", "16.0 (Weir)"),
-    ("server_encoding", "UTF8"),
-    ("client_encoding", "UTF8"),
-    ("DateStyle", "ISO, MDY"),
-    ("TimeZone", "UTC"),
-    ("integer_datetimes", "on"),
-    ("standard_conforming_strings", "on"),
-    ("default_transaction_read_only", "on"),
-    ("transaction_isolation", "read committed"),
-];
+/// What `SHOW ALL` answers.
+const ALL_SETTINGS: &str =
+    "SELECT name, setting, short_desc AS description FROM pg_catalog.pg_settings ORDER BY lower(name)";
 
 /// What Grafana asks for the tables that it offers, in our words.
-const TABLES: &str =
-    "SELECT table_name AS \"table\" FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1";
+const TABLES: &str = "SELECT CASE WHEN table_schema = 'public' THEN quote_ident(table_name) \
+                      ELSE quote_ident(table_schema) || '.' || quote_ident(table_name) END AS \"table\" FROM information_schema.tables \
+                      ORDER BY CASE WHEN table_schema = 'public' THEN 0 ELSE 1 END, 1";
 
 /// What a statement is.
 pub(super) fn read(sql: &str) -> Statement {
@@ -55,9 +53,10 @@ pub(super) fn read(sql: &str) -> Statement {
         "SAVEPOINT" => Statement::Noted("SAVEPOINT"),
         "RELEASE" => Statement::Noted("RELEASE"),
         "SET" => set(sql, word(1)),
-        "RESET" if word(1) == "STATEMENT_TIMEOUT" => Statement::Timeout(None),
+        "RESET" if ["STATEMENT_TIMEOUT", "ALL"].contains(&word(1)) => Statement::Timeout(None),
         "RESET" => Statement::Noted("RESET"),
-        "DISCARD" => Statement::Forget(None),
+        "DISCARD" if word(1) == "ALL" => Statement::Discard,
+        "DISCARD" => Statement::Noted("DISCARD"),
         "DEALLOCATE" => {
             let name = if word(1) == "PREPARE" { word(2) } else { word(1) };
             Statement::Forget((name != "ALL").then(|| name.to_lowercase()))
@@ -76,46 +75,83 @@ fn set(sql: &str, name: &str) -> Statement {
     if name != "STATEMENT_TIMEOUT" {
         return Statement::Noted("SET");
     }
-    let value = sql.rsplit(['=', ' ']).next().unwrap_or_default().trim_matches(['\'', ';', ' ']);
+    let value = sql.rsplit(['=', ' ']).next().unwrap_or_default();
+    timeout(value).map_or(Statement::Noted("SET"), Statement::Timeout)
+}
+
+/// A time as settings have it, `250`, `'5s'`, in milliseconds if no unit is said; without a bound if it is nothing. `None` if
+/// it is no time.
+pub(super) fn timeout(text: &str) -> Option<Option<Duration>> {
+    let value = text.trim_matches(['\'', ';', ' ']);
     let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match value[digits.len()..].to_ascii_lowercase().as_str() {
         "" | "ms" => 1,
         "s" => 1_000,
         "min" => 60_000,
-        _ => return Statement::Noted("SET"),
+        _ => return None,
     };
     let millis = digits.trim().parse::<u64>().ok().filter(|millis| *millis > 0);
-    Statement::Timeout(millis.map(|millis| Duration::from_millis(millis.saturating_mul(unit))))
+    Some(millis.map(|millis| Duration::from_millis(millis.saturating_mul(unit))))
+}
+
+/// A time as `SHOW` says it.
+pub(super) fn shown(timeout: Option<Duration>) -> String {
+    match timeout.map_or(0, |timeout| timeout.as_millis()) {
+        0 => "0".to_owned(),
+        millis if millis % 60_000 == 0 => format!("{}min", millis / 60_000),
+        millis if millis % 1_000 == 0 => format!("{}s", millis / 1_000),
+        millis => format!("{millis}ms"),
+    }
 }
 
 fn show(sql: &str, name: &str, next: &str) -> Statement {
-    // `SHOW TRANSACTION ISOLATION LEVEL`, and what the store answers: `SHOW TABLES`, `SHOW COLUMNS FROM`.
-    let name = if name == "TRANSACTION" { "TRANSACTION_ISOLATION" } else { name };
-    let found = SETTINGS.iter().find(|(setting, _)| setting.eq_ignore_ascii_case(name));
-    match found {
-        Some((setting, value)) => Statement::Setting((*setting).to_owned(), (*value).to_owned()),
-        None if name == "TIME" && next == "ZONE" => Statement::Setting("TimeZone".to_owned(), "UTC".to_owned()),
-        None => Statement::Question(sql.to_owned()),
+    let name = match (name, next) {
+        ("TRANSACTION", _) => "TRANSACTION_ISOLATION",
+        ("TIME", "ZONE") => "TIMEZONE",
+        (name, _) => name,
+    };
+    let found = SETTINGS.iter().find(|setting| setting.name.eq_ignore_ascii_case(name));
+    match (found, name) {
+        (Some(setting), _) => Statement::Setting(setting.name.to_owned(), setting.value.to_owned()),
+        (None, "ALL") => Statement::Question(ALL_SETTINGS.to_owned()),
+        // What the store answers: `SHOW TABLES`, `SHOW COLUMNS FROM`.
+        (None, "TABLES" | "COLUMNS") => Statement::Question(sql.to_owned()),
+        (None, name) => Statement::Unknown(name.to_lowercase()),
     }
 }
 
 /// Questions of Grafana, which takes the search path apart to know which tables need no schema: those of `public`.
 fn known(sql: &str) -> Statement {
     let asks = |all: &[&str]| all.iter().all(|part| sql.contains(part));
-    if asks(&["current_setting(", "'search_path'", "information_schema.tables", "quote_ident(table_name)"]) {
-        return Statement::Question(TABLES.to_owned());
-    }
     if asks(&["parse_ident(", "information_schema.columns", "quote_ident(column_name)"]) {
-        return match between(sql, "parse_ident('", "'") {
-            Some(table) => Statement::Question(format!(
-                "SELECT column_name AS \"column\", data_type AS \"type\" FROM information_schema.columns \
-                 WHERE table_name = '{}' ORDER BY ordinal_position",
-                table.rsplit('.').next().unwrap_or(table).trim_matches('"')
-            )),
+        return match between(sql, "parse_ident('", "')") {
+            Some(table) => Statement::Question(columns(table)),
             None => Statement::Question(sql.to_owned()),
         };
     }
+    if asks(&["current_setting(", "'search_path'", "information_schema.tables", "quote_ident(table_name)"]) {
+        return Statement::Question(TABLES.to_owned());
+    }
     Statement::Question(sql.to_owned())
+}
+
+/// What asks for the columns of a table that is named as in SQL, with its schema or without; quotes within the name are
+/// doubled already.
+fn columns(table: &str) -> String {
+    let (schema, name) = match table.split_once('.') {
+        Some((schema, name)) if !table.starts_with('"') || schema.ends_with('"') => (schema, name),
+        _ => ("public", table),
+    };
+    let plain = |name: &str| match name.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(inner) => inner.replace("\"\"", "\""),
+        None => name.to_owned(),
+    };
+    format!(
+        "SELECT quote_ident(column_name) AS \"column\", data_type AS \"type\" FROM information_schema.columns \
+         WHERE table_schema = '{}' AND table_name = '{}' ORDER BY ordinal_position",
+        plain(schema),
+        plain(name)
+    )
 }
 
 /// What stands between two texts.
@@ -203,10 +239,18 @@ mod tests {
         let tables = "SELECT quote_ident(table_name) as \"table\" FROM information_schema.tables WHERE quote_ident(table_schema) IN \
                       (SELECT trim(s[i]) FROM string_to_array(current_setting('search_path'), ',') s)";
         assert_eq!(read(tables), Statement::Question(TABLES.to_owned()));
-        let columns = "SELECT quote_ident(column_name) AS \"column\", data_type AS \"type\" FROM information_schema.columns \
-                       WHERE CASE WHEN array_length(parse_ident('public.logs'),1) = 2 THEN true ELSE false END";
-        let Statement::Question(asked) = read(columns) else { panic!("it is a question") };
-        assert!(asked.contains("table_name = 'logs' ORDER"), "{asked}");
+        let columns = |table: &str| {
+            let asked = format!(
+                "SELECT quote_ident(column_name) AS \"column\", data_type AS \"type\" FROM information_schema.columns \
+                 WHERE CASE WHEN array_length(parse_ident('{table}'),1) = 2 THEN true ELSE false END"
+            );
+            let Statement::Question(asked) = read(&asked) else { panic!("it is a question") };
+            between(&asked, "WHERE ", " ORDER").expect("there is a condition").to_owned()
+        };
+        assert_eq!(columns("logs"), "table_schema = 'public' AND table_name = 'logs'");
+        assert_eq!(columns("live.logs"), "table_schema = 'live' AND table_name = 'logs'");
+        assert_eq!(columns("live.\"a.b\""), "table_schema = 'live' AND table_name = 'a.b'");
+        assert_eq!(columns("\"a.b\"\"it''s\""), "table_schema = 'public' AND table_name = 'a.b\"it''s'");
     }
 
     #[test]
@@ -223,6 +267,12 @@ mod tests {
         assert_eq!(read("deallocate Plan_1"), Statement::Forget(Some("plan_1".to_owned())));
         let isolation = Statement::Setting("transaction_isolation".to_owned(), "read committed".to_owned());
         assert_eq!(read("show transaction isolation level"), isolation);
+        assert_eq!(read("SHOW Time Zone"), Statement::Setting("TimeZone".to_owned(), "UTC".to_owned()));
+        assert_eq!(read("show search_path;"), Statement::Setting("search_path".to_owned(), "public".to_owned()));
+        assert_eq!(read("SHOW ALL"), Statement::Question(ALL_SETTINGS.to_owned()));
+        assert_eq!(read("SHOW Nothing"), Statement::Unknown("nothing".to_owned()));
+        assert_eq!(read("DISCARD ALL"), Statement::Discard);
+        assert_eq!(read("RESET ALL"), Statement::Timeout(None));
         assert_eq!(read("SHOW TABLES"), Statement::Question("SHOW TABLES".to_owned()));
         assert_eq!(read("DELETE FROM logs"), Statement::Question("DELETE FROM logs".to_owned()));
     }

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use weir_observe::QuerySource;
-use weir_query::{Parameter, QueryResult, RunOptions};
+use weir_query::{Parameter, QueryResult, RunOptions, SETTINGS, modifier_of_type};
 
 use super::Shared;
 use super::extended::{Portal, Prepared};
@@ -21,7 +21,7 @@ use super::message::{
     Described, Key, MESSAGE_BYTES_MAX, Malformed, Opening, Replies, Request, Severity, Target, Transaction, Trouble,
     opening, request,
 };
-use super::own::{self, SETTINGS, Statement};
+use super::own::{self, Statement};
 use super::trouble::{told, trouble};
 use super::types::{Cells, Format, Kind};
 use crate::stops::Stop;
@@ -140,8 +140,14 @@ impl<'a> Session<'a> {
 
     fn greet(&mut self, parameters: &[(String, String)]) {
         let said = |name: &str| parameters.iter().find(|(said, _)| said == name).map(|(_, value)| value.as_str());
+        let timeout = said("statement_timeout")
+            .or_else(|| said("options")?.split_once("statement_timeout=").map(|(_, rest)| rest));
+        let timeout = timeout.and_then(|said| said.split_whitespace().next());
+        self.timeout = timeout.and_then(own::timeout).flatten();
         self.replies.authenticated();
-        SETTINGS.iter().for_each(|(name, value)| self.replies.parameter(name, value));
+        for setting in SETTINGS.iter().filter(|setting| setting.greets) {
+            self.replies.parameter(setting.name, setting.value);
+        }
         self.replies.parameter("application_name", said("application_name").unwrap_or_default());
         self.replies.parameter("session_authorization", said("user").unwrap_or_default());
         self.replies.parameter("is_superuser", "off");
@@ -434,7 +440,18 @@ impl<'a> Session<'a> {
                 }
                 self.replies.complete(if name.is_some() { "DEALLOCATE" } else { "DEALLOCATE ALL" });
             }
+            Statement::Discard => {
+                self.statements.clear();
+                self.timeout = None;
+                self.replies.complete("DISCARD ALL");
+            }
+            Statement::Unknown(name) => {
+                let message = format!("there is no setting \"{name}\"; SHOW ALL lists those that there are");
+                return Err(trouble(Severity::Error, "42704", message));
+            }
             Statement::Setting(name, value) => {
+                let timeout = (name == "statement_timeout").then(|| own::shown(self.timeout));
+                let value = timeout.as_ref().unwrap_or(value);
                 if describes {
                     self.replies.columns(&[setting(name)]);
                 }
@@ -462,12 +479,12 @@ pub(super) fn described(schema: &SchemaRef, formats: &[Format]) -> Vec<Described
     let column = |(index, field): (usize, &Arc<arrow::datatypes::Field>)| {
         let (oid, size) = Kind::of(field.data_type()).oid_and_size();
         let format = u16::from(formats.get(index) == Some(&Format::Binary));
-        Described { name: field.name().clone(), oid, size, format }
+        Described { name: field.name().clone(), oid, size, modifier: modifier_of_type(field.data_type()), format }
     };
     schema.fields().iter().enumerate().map(column).collect()
 }
 
 pub(super) fn setting(name: &str) -> Described {
     let (oid, size) = Kind::Text.oid_and_size();
-    Described { name: name.to_owned(), oid, size, format: 0 }
+    Described { name: name.to_owned(), oid, size, modifier: -1, format: 0 }
 }

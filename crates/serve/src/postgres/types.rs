@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int16Array,
-    Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
+    Int32Array, Int64Array, StringArray, TimestampMicrosecondArray, new_null_array,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::json::writer::{EncoderOptions, make_encoder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 
 /// A type of PostgreSQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +53,8 @@ impl Format {
 }
 
 /// Days and microseconds from 1970 to 2000, when PostgreSQL's time begins.
-const EPOCH_DAYS: i32 = 10_957;
-const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * 86_400_000_000;
+pub(super) const EPOCH_DAYS: i32 = 10_957;
+pub(super) const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * 86_400_000_000;
 
 impl Kind {
     pub(super) fn of(data_type: &DataType) -> Self {
@@ -121,69 +121,6 @@ impl Kind {
     }
 }
 
-/// What a client says that a parameter is; `None` for types that are as good as text, and for none at all.
-pub(super) fn of_parameter(oid: u32) -> Option<DataType> {
-    Some(match oid {
-        16 => DataType::Boolean,
-        21 => DataType::Int16,
-        23 => DataType::Int32,
-        20 => DataType::Int64,
-        700 => DataType::Float32,
-        701 => DataType::Float64,
-        1082 => DataType::Date32,
-        1114 => DataType::Timestamp(TimeUnit::Microsecond, None),
-        1184 => DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into())),
-        _ => return None,
-    })
-}
-
-/// A parameter as text, from either format.
-///
-/// # Errors
-/// What is wrong with it.
-pub(super) fn parameter(bytes: &Bytes, format: Format, data_type: Option<&DataType>) -> Result<String, String> {
-    let text = || String::from_utf8(bytes.to_vec()).map_err(|_| "a parameter is not UTF-8".to_owned());
-    if format == Format::Text {
-        return text();
-    }
-    let Some(data_type) = data_type else { return text() };
-    let sized = |size: usize| {
-        let wrong = || format!("a binary parameter of {} bytes cannot be {data_type}, which has {size}", bytes.len());
-        if bytes.len() == size { Ok(()) } else { Err(wrong()) }
-    };
-    let number = |size: usize| -> Result<i64, String> {
-        sized(size)?;
-        let first = if bytes[0] & 0x80 != 0 { -1_i64 } else { 0 };
-        Ok(bytes.iter().fold(first, |number, byte| (number << 8) | i64::from(*byte)))
-    };
-    let times = |micros: i64| {
-        let array = TimestampMicrosecondArray::from(vec![micros]).with_timezone("+00:00");
-        shown(&array).map_err(|error| error.to_string())
-    };
-    match data_type {
-        DataType::Boolean => Ok((number(1)? != 0).to_string()),
-        DataType::Int16 => Ok(number(2)?.to_string()),
-        DataType::Int32 => Ok(number(4)?.to_string()),
-        DataType::Int64 => Ok(number(8)?.to_string()),
-        DataType::Float32 => Ok(f32::from_bits(number(4)? as u32).to_string()),
-        DataType::Float64 => Ok(f64::from_bits(number(8)? as u64).to_string()),
-        DataType::Date32 => {
-            let days = number(4)? + i64::from(EPOCH_DAYS);
-            let days = i32::try_from(days).map_err(|_| format!("a date {days} days after 1970"))?;
-            shown(&Date32Array::from(vec![days])).map_err(|error| error.to_string())
-        }
-        DataType::Timestamp(..) => {
-            let micros = number(8)?;
-            times(micros.checked_add(EPOCH_MICROS).ok_or_else(|| format!("a time {micros} µs after 2000"))?)
-        }
-        other => Err(format!("a binary parameter of type {other} is not read; send it as text")),
-    }
-}
-
-fn shown(array: &dyn Array) -> Result<String, ArrowError> {
-    ArrayFormatter::try_new(array, &FormatOptions::default())?.value(0).try_to_string()
-}
-
 /// A column of a batch, ready to be written value by value.
 pub(super) struct Cells {
     kind: Kind,
@@ -198,6 +135,8 @@ impl Cells {
     pub(super) fn new(array: &ArrayRef, kind: Kind, format: Format) -> Result<Self, ArrowError> {
         let array = match array.data_type() {
             DataType::Dictionary(_, value) => cast(array, value)?,
+            // Such a column does not say of its values that they are null.
+            DataType::Null => new_null_array(&DataType::Utf8, array.len()),
             _ => Arc::clone(array),
         };
         let mut nested = None;
@@ -348,7 +287,7 @@ fn as_text(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{DictionaryArray, UInt64Array};
+    use arrow::array::{DictionaryArray, NullArray, UInt64Array};
     use arrow::datatypes::Int32Type;
 
     use super::*;
@@ -388,6 +327,7 @@ mod tests {
         let times = TimestampMicrosecondArray::from(vec![0, 1_500_000, -1]).with_timezone("UTC");
         let wanted = ["1970-01-01 00:00:00+00", "1970-01-01 00:00:01.500+00", "1969-12-31 23:59:59.999999+00"];
         assert_eq!(text(Arc::new(times)), some(&wanted));
+        assert_eq!(text(Arc::new(NullArray::new(2))), [None, None]);
         let levels: DictionaryArray<Int32Type> = ["a", "b", "a"].into_iter().collect();
         assert_eq!(text(Arc::new(levels)), some(&["a", "b", "a"]));
     }
@@ -433,20 +373,5 @@ mod tests {
         ] {
             assert_eq!(i64::from(Kind::of(&kind).oid_and_size().0), weir_query::oid_of_type(&kind), "{kind}");
         }
-    }
-
-    #[test]
-    fn binary_parameters_become_what_they_say_or_an_error() {
-        let read =
-            |bytes: &[u8], oid| parameter(&Bytes::copy_from_slice(bytes), Format::Binary, of_parameter(oid).as_ref());
-        assert_eq!(read(&(-5_i32).to_be_bytes(), 23), Ok("-5".to_owned()));
-        assert_eq!(read(&1.5_f64.to_be_bytes(), 701), Ok("1.5".to_owned()));
-        assert_eq!(read(&[1], 16), Ok("true".to_owned()));
-        assert_eq!(read(&0_i32.to_be_bytes(), 1082), Ok("2000-01-01".to_owned()));
-        assert_eq!(read(&1_i64.to_be_bytes(), 1184), Ok("2000-01-01T00:00:00.000001Z".to_owned()));
-        assert_eq!(read("é".as_bytes(), 25), Ok("é".to_owned()));
-        assert!(read(&[1, 2], 23).is_err_and(|error| error.contains("of 2 bytes")));
-        assert!(read(&i64::MAX.to_be_bytes(), 1184).is_err());
-        assert!(read(&[0xff], 25).is_err());
     }
 }
