@@ -41,8 +41,7 @@ pub(crate) fn python(name: &str, packages: &[&str]) -> PathBuf {
     // Tests run side by side, and may want the same one.
     static INSTALLING: Mutex<()> = Mutex::new(());
     let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
-    let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
-    let venv = home.join(".cache/weir/python").join(format!("{name} {}", packages.join(" ")));
+    let venv = cache().join("python").join(format!("{name} {}", packages.join(" ")));
     let (python, done) = (venv.join("bin/python"), venv.join("installed"));
     if !done.exists() {
         well(&Command::new("python3").args(["-m", "venv"]).arg(&venv).stdin(Stdio::null()).output().unwrap());
@@ -53,24 +52,42 @@ pub(crate) fn python(name: &str, packages: &[&str]) -> PathBuf {
     python
 }
 
-/// The jar `group:artifact:version` of Maven Central, fetched once.
-pub(crate) fn jar(artifact: &str) -> PathBuf {
-    let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
-    let folder = home.join(".cache/weir/jars").join(artifact.replace(':', " "));
+/// The jar `group:artifact:version` of Maven Central with this checksum, fetched once.
+pub(crate) fn jar(artifact: &str, sha256: &str) -> PathBuf {
+    let folder = cache().join("jars").join(artifact.replace(':', " "));
     let found = || fs::read_dir(&folder).ok()?.find_map(|file| Some(file.ok()?.path()));
     found().unwrap_or_else(|| {
         let parent = folder.parent().unwrap();
         fs::create_dir_all(parent).unwrap();
         let staging = tempfile::tempdir_in(parent).unwrap();
+        let fetched = staging.path().join("jar");
         let mut fetch = Command::new("mvn");
         fetch.args(["--quiet", "--batch-mode", "--strict-checksums"]);
         fetch.arg("org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy").arg(format!("-Dartifact={artifact}"));
-        fetch.arg(format!("-DoutputDirectory={}", staging.path().join("jar").display()));
+        fetch.arg(format!("-DoutputDirectory={}", fetched.display()));
         well(&fetch.stdin(Stdio::null()).output().expect("mvn is installed"));
+        let only = fs::read_dir(&fetched).unwrap().next().expect("a jar").unwrap().path();
+        let summed = Command::new("sha256sum").arg(&only).output().expect("sha256sum is installed");
+        assert!(summed.stdout.starts_with(sha256.as_bytes()), "{artifact} is another one: {}", said(&summed));
         // Whoever fetched it meanwhile has the same.
-        let _ = fs::rename(staging.path().join("jar"), &folder);
+        let _ = fs::rename(&fetched, &folder);
         found().expect("it was fetched")
     })
+}
+
+/// Builds the Go program in `sources` as the file `program`; its modules are those whose checksums `go.sum` has.
+pub(crate) fn go_program(sources: &Path, program: &Path) -> PathBuf {
+    let cache = cache().join("go");
+    let mut build = Command::new("go");
+    build.args(["build", "-mod=readonly", "-buildvcs=false", "-o"]).arg(program).arg(".").current_dir(sources);
+    build.env("GOMODCACHE", cache.join("mod")).env("GOCACHE", cache.join("build"));
+    well(&build.stdin(Stdio::null()).output().expect("go is installed"));
+    program.to_path_buf()
+}
+
+/// Where downloads for tests stay.
+fn cache() -> PathBuf {
+    std::env::var_os("HOME").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from).join(".cache/weir")
 }
 
 /// A folder with a data folder in it, gone at the end.

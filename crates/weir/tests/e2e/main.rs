@@ -19,6 +19,7 @@ mod cuts;
 mod decisions;
 mod delivery;
 mod dlq;
+mod drivers;
 mod endpoint;
 mod examples;
 mod explain;

@@ -1,10 +1,10 @@
-//! Clients of PostgreSQL: psql and a Python driver ask the tables of a running server.
+//! Clients of PostgreSQL: psql and a Python driver ask the tables of a running server. More drivers are in `drivers`.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Output, Stdio};
 
-use crate::harness::{Place, jar, python, said};
+use crate::harness::{Place, python, said};
 use crate::up::Server;
 
 /// Pinned, so that the test is the same tomorrow.
@@ -13,35 +13,56 @@ const DRIVERS: [&str; 1] = ["psycopg[binary]==3.2.9"];
 const TYPES: &str = "SELECT level, count(*) AS n, avg(ms) AS mean, max(ts) AS last, true AS ok, NULL AS nothing, \
                      make_array(1, 2) AS list, CAST(sum(ms) AS DECIMAL(10, 2)) AS total FROM logs GROUP BY level ORDER BY level";
 
-struct Stage {
-    server: Server,
-    address: String,
+/// A server with some rows.
+pub(crate) struct Stage {
+    pub(crate) server: Server,
+    pub(crate) address: String,
     _place: Place,
 }
 
-/// A server with some rows.
 fn stage() -> Stage {
-    let place = Place::new();
-    let server = Server::start(&place, &["--postgres", "127.0.0.1:0"]);
-    let address =
-        server.said().split("postgresql://").nth(1).expect("it says where").split('/').next().unwrap().to_owned();
-    let rows: String = (0..600)
-        .map(|n| {
-            let level = if n % 3 == 0 { "ERROR" } else { "INFO" };
-            format!(
-                "{{\"ts\":\"2026-01-01T00:{:02}:{:02}.5Z\",\"level\":\"{level}\",\"ms\":{n}.25,\"n\":{n}}}\n",
-                n / 60,
-                n % 60
-            )
-        })
-        .collect();
-    let (status, said) = server.send("POST", "/api/v1/ingest/logs", "application/x-ndjson", &rows);
-    assert_eq!(status, 200, "{said}");
-    server.sql_becomes("SELECT count(*) FROM logs", 600);
-    Stage { server, address, _place: place }
+    Stage::with(&[])
 }
 
 impl Stage {
+    /// Tables with these names, and `logs` with its rows.
+    pub(crate) fn with(tables: &[&str]) -> Self {
+        let place = Place::new();
+        let pipeline = |table: &&str| {
+            let text = format!(
+                "name: {table}\nsources: {{ in: {{ http: {{ stream: {table} }}, format: json }} }}\ntime: {{ field: ts }}\n\
+                 outputs: [ {{ table: {table} }} ]\nepoch: 100ms\n"
+            );
+            place.write(&format!("{table}.yaml"), text).to_string_lossy().into_owned()
+        };
+        let pipelines: Vec<String> = tables.iter().map(pipeline).collect();
+        let mut arguments = vec!["--postgres", "127.0.0.1:0"];
+        arguments.extend(pipelines.iter().map(String::as_str));
+        let server = Server::start(&place, &arguments);
+        let address =
+            server.said().split("postgresql://").nth(1).expect("it says where").split('/').next().unwrap().to_owned();
+        let stage = Self { server, address, _place: place };
+        let rows: String = (0..600)
+            .map(|n| {
+                let level = if n % 3 == 0 { "ERROR" } else { "INFO" };
+                format!(
+                    "{{\"ts\":\"2026-01-01T00:{:02}:{:02}.5Z\",\"level\":\"{level}\",\"ms\":{n}.25,\"n\":{n}}}\n",
+                    n / 60,
+                    n % 60
+                )
+            })
+            .collect();
+        stage.ingest("logs", &rows);
+        stage.server.sql_becomes("SELECT count(*) FROM logs", 600);
+        stage
+    }
+
+    pub(crate) fn ingest(&self, table: &str, rows: &str) {
+        let path = format!("/api/v1/ingest/{table}");
+        let (status, said) = self.server.send("POST", &path, "application/x-ndjson", rows);
+        assert_eq!(status, 200, "{said}");
+    }
+
     fn psql(&self, arguments: &[&str]) -> Output {
         let mut psql = Command::new("psql");
         psql.args(["-X", "-v", "ON_ERROR_STOP=1", "-d", &format!("postgresql://ann@{}/weir", self.address)]);
@@ -160,74 +181,6 @@ print("well")
     assert!(output.status.success(), "{}", said(&output));
     let (_, metrics) = stage.server.get("/metrics");
     assert!(metrics.contains("weir_queries_total{source=\"postgres\"}"), "{metrics}");
-}
-
-#[test]
-fn the_jdbc_driver_browses_binds_and_cancels() {
-    let stage = stage();
-    let script = r#"
-import sys, jpype, jpype.imports
-jpype.startJVM(classpath=[sys.argv[2]])
-from java.sql import DriverManager
-connection = DriverManager.getConnection(f"jdbc:postgresql://{sys.argv[1]}/weir", "ann", "any")
-
-def rows(results, *columns):
-    found = []
-    while results.next():
-        found.append(tuple(None if results.getString(column) is None else str(results.getString(column)) for column in columns))
-    return found
-
-about = connection.getMetaData()
-assert str(about.getDatabaseProductName()) == "PostgreSQL", about.getDatabaseProductName()
-schemas = rows(about.getSchemas(), "TABLE_SCHEM")
-assert ("public",) in schemas and ("live",) in schemas, schemas
-tables = rows(about.getTables(None, "public", "%", ["TABLE"]), "TABLE_SCHEM", "TABLE_NAME", "TABLE_TYPE")
-assert ("public", "logs", "TABLE") in tables, tables
-columns = rows(about.getColumns(None, "public", "logs", "%"), "COLUMN_NAME", "TYPE_NAME", "ORDINAL_POSITION")
-types = dict((name, kind) for name, kind, _ in columns)
-assert types["level"] == "text" and types["ts"] == "timestamptz" and types["ms"] == "float8" and types["n"] == "int8", columns
-for what in (about.getPrimaryKeys(None, "public", "logs"), about.getImportedKeys(None, "public", "logs"),
-             about.getIndexInfo(None, "public", "logs", False, True)):
-    assert not what.next()
-assert ("int8",) in rows(about.getTypeInfo(), "TYPE_NAME")
-assert rows(about.getCatalogs(), "TABLE_CAT") == [("weir",)]
-about.getFunctions(None, None, "%"), about.getTablePrivileges(None, "public", "logs"), about.getProcedures(None, None, "%")
-# What the tree of DBeaver asks: names by which it takes values come twice.
-for sql in ("SELECT n.oid,n.*,d.description FROM pg_catalog.pg_namespace n LEFT OUTER JOIN pg_catalog.pg_description d "
-            "ON d.objoid=n.oid AND d.objsubid=0 AND d.classoid='pg_namespace'::regclass ORDER BY nspname",
-            "SELECT c.oid,c.*,d.description FROM pg_catalog.pg_class c LEFT OUTER JOIN pg_catalog.pg_description d "
-            "ON d.objoid=c.oid AND d.objsubid=0 AND d.classoid='pg_class'::regclass WHERE c.relkind not in ('i','I','c')"):
-    seen = rows(connection.createStatement().executeQuery(sql), "oid")
-    assert seen and all(oid.isdigit() for (oid,) in seen), seen
-asked = connection.prepareStatement("SELECT n, ms, ts, level FROM logs WHERE level = ? AND n < ? ORDER BY n")
-for round in range(7):  # prepared on the server from the fifth time on, and binary from then on
-    asked.setString(1, "ERROR")
-    asked.setLong(2, 7)
-    found = rows(asked.executeQuery(), "n", "ms", "level")
-    assert [n for n, _, _ in found] == ["0", "3", "6"] and found[1][1] == "3.25", found
-connection.setAutoCommit(False)
-pieces = connection.createStatement()
-pieces.setFetchSize(50)
-assert len(rows(pieces.executeQuery("SELECT n FROM logs ORDER BY n"), "n")) == 600
-connection.commit()
-slow = connection.createStatement()
-slow.setQueryTimeout(1)
-try:
-    slow.executeQuery("SELECT count(*) AS c FROM logs a, logs b, logs c, logs d WHERE a.n + b.n + c.n + d.n = 3")
-    raise SystemExit("it was not cancelled")
-except jpype.JException as error:
-    assert "cancel" in str(error), error
-connection.rollback()
-connection.close()
-print("well")
-"#;
-    let output = Command::new(python("jdbc", &["jpype1==1.5.2"]))
-        .args(["-c", script, &stage.address])
-        .arg(jar("org.postgresql:postgresql:42.7.7"))
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", said(&output));
 }
 
 #[test]
