@@ -9,7 +9,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
-use crate::{Connection, Speaker, read_committed_only, seam_error};
+use crate::client::offsets_in;
+use crate::{Connection, Speaker, client_of, read_committed_only};
 
 /// How often they are asked for.
 const EVERY: Duration = Duration::from_secs(2);
@@ -65,9 +66,7 @@ impl Ends {
     pub fn ask(&self, connection: Connection<'_>) -> SeamResult<Asking> {
         let mut settings = connection.settings()?;
         read_committed_only(&mut settings, "weir-ends");
-        let consumer: BaseConsumer<Speaker> = settings
-            .create_with_context(Speaker::default())
-            .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
+        let consumer: BaseConsumer<Speaker> = client_of(&settings, Speaker::default())?;
         let (sender, stop) = mpsc::channel();
         let ends = self.clone();
         let asking = move || {
@@ -102,14 +101,10 @@ impl Ends {
                 return;
             }
         };
-        let ends = answer.elements().into_iter().filter_map(|place| match place.offset() {
-            Offset::Offset(end) => Some(((place.topic().to_owned(), place.partition()), u64::try_from(end).ok()?)),
-            _ => None,
-        });
-        let ends: Vec<_> = ends.collect();
+        let ends = offsets_in(&answer).into_iter().map(|(partition, (end, _))| (partition, end));
         self.with(|known| {
             let Known { wanted, ends: all } = known;
-            all.extend(ends.into_iter().filter(|(partition, _)| wanted.contains(partition)));
+            all.extend(ends.filter(|(partition, _)| wanted.contains(partition)));
         });
     }
 

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::metadata::MetadataTopic;
-use rdkafka::{Offset, TopicPartitionList};
 use regex::Regex;
 use weir_model::SeamResult;
 
-use crate::{Connection, Speaker, for_reading, seam_error};
+use crate::client::offsets_in;
+use crate::{Connection, Speaker, TopicPartition, client_of, for_reading, seam_error};
 
 /// How long the brokers may take for one answer.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
@@ -22,7 +23,7 @@ pub type Extent = (u64, u64);
 ///
 /// # Errors
 /// `Config` when a setting is wrong, `Retry` when the brokers do not answer.
-pub fn extents(connection: Connection<'_>, topics: &BTreeSet<String>) -> SeamResult<BTreeMap<(String, i32), Extent>> {
+pub fn extents(connection: Connection<'_>, topics: &BTreeSet<String>) -> SeamResult<BTreeMap<TopicPartition, Extent>> {
     let consumer = asking(connection, "weir-lag")?;
     let unknown = |topics: &str, error| {
         consumer.context().seam_error(format!("the brokers did not say which partitions {topics} has"), error)
@@ -64,8 +65,8 @@ pub fn extents(connection: Connection<'_>, topics: &BTreeSet<String>) -> SeamRes
 pub fn group_offsets<'a>(
     connection: Connection<'_>,
     group: &str,
-    partitions: impl IntoIterator<Item = &'a (String, i32)>,
-) -> SeamResult<BTreeMap<(String, i32), (u64, String)>> {
+    partitions: impl IntoIterator<Item = &'a TopicPartition>,
+) -> SeamResult<BTreeMap<TopicPartition, (u64, String)>> {
     let consumer = asking(connection, group)?;
     let mut asked = TopicPartitionList::new();
     for (topic, partition) in partitions {
@@ -74,14 +75,7 @@ pub fn group_offsets<'a>(
     let answer = consumer.committed_offsets(asked, ANSWER_DEADLINE).map_err(|error| {
         consumer.context().seam_error(format!("the brokers did not say what the group {group} has committed"), error)
     })?;
-    let next = answer.elements().into_iter().filter_map(|place| match place.offset() {
-        Offset::Offset(next) => {
-            let committed = (u64::try_from(next).ok()?, place.metadata().to_owned());
-            Some(((place.topic().to_owned(), place.partition()), committed))
-        }
-        _ => None,
-    });
-    Ok(next.collect())
+    Ok(offsets_in(&answer).into_iter().collect())
 }
 
 /// A client that joins no group, and asks as `group`.
@@ -89,9 +83,7 @@ fn asking(connection: Connection<'_>, group: &str) -> SeamResult<BaseConsumer<Sp
     let mut settings = for_reading(&connection.settings()?);
     // As it is now: not as it will be when transactions that are open are decided.
     settings.set("group.id", group).set("enable.auto.commit", "false").set("isolation.level", "read_uncommitted");
-    let consumer: BaseConsumer<Speaker> = settings
-        .create_with_context(Speaker::default())
-        .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
+    let consumer: BaseConsumer<Speaker> = client_of(&settings, Speaker::default())?;
     connection.introduce(|time| drop(consumer.poll(time)));
     Ok(consumer)
 }

@@ -2,6 +2,7 @@
 //! what they hold. Refuses to read or write a record: that is for sources and sinks.
 
 mod ahead;
+mod client;
 mod connection;
 mod direction;
 mod ends;
@@ -18,6 +19,7 @@ mod topics;
 mod transactional;
 
 pub use ahead::{cannot_unpack, fetch_ahead};
+pub use client::client_of;
 pub use connection::{
     Connection, Introduction, KafkaConnection, Login, SaslConfig, Speaker, TlsConfig, is_broker, is_topic_name,
     read_committed_only,

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
-use crate::{Connection, SaslConfig, Speaker, TlsConfig, for_writing, is_broker, is_topic_name, seam_error};
+use crate::{Connection, SaslConfig, Speaker, TlsConfig, client_of, for_writing, is_broker, is_topic_name, seam_error};
 
 /// How long the brokers may take for one answer.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
@@ -106,9 +106,7 @@ impl TopicsFile {
             client: &self.client,
         };
         let speaker = Speaker::default();
-        let admin: AdminClient<Speaker> = for_writing(&connection.settings()?)
-            .create_with_context(speaker)
-            .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
+        let admin: AdminClient<Speaker> = client_of(&for_writing(&connection.settings()?), speaker)?;
         let mut outcomes = Vec::new();
         for (name, topic) in &self.topics {
             outcomes.push((name.clone(), applied(&admin, name, topic, dry_run).await?));

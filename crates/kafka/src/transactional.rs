@@ -11,7 +11,7 @@ use rdkafka::producer::{BaseProducer, Producer};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use crate::outage::{leaders_away, until_given_up};
-use crate::{Hearing, Introduction, flush, kind_of, let_go, seam_error};
+use crate::{Hearing, Introduction, client_of, flush, kind_of, let_go};
 
 /// How long the client may take to be connected with a broker before it is told to begin.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(2);
@@ -138,9 +138,7 @@ struct Client {
 impl Client {
     fn connect(settings: &ClientConfig, introduction: Introduction, topic: &str, within: Duration) -> SeamResult<Self> {
         let hearing = Hearing::default();
-        let producer: BaseProducer<Hearing> = settings
-            .create_with_context(hearing.clone())
-            .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
+        let producer: BaseProducer<Hearing> = client_of(settings, hearing.clone())?;
         introduction.of(|time| producer.poll(time));
         // A client that is not connected yet, or does not know the brokers, looks for who answers for its name only after half a
         // second. If nobody answers, that is said when it begins.

@@ -25,7 +25,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio::sync::mpsc;
-use weir_kafka::{Asking, Ends, Leaders, Speaker, fetch_ahead, read_committed_only, seam_error};
+use weir_kafka::{Asking, Ends, Leaders, Speaker, client_of, fetch_ahead, read_committed_only};
 use weir_model::{ErrorKind, KnownEnds, Offset, PartitionId, Positions, SeamError, SeamResult, Source, SourceEvent};
 
 use self::batch::Gathering;
@@ -271,9 +271,7 @@ impl Opening {
     fn consumer(&self, topics: usize) -> SeamResult<BaseConsumer<Speaker>> {
         let mut settings = self.settings.clone();
         fetch_ahead(&mut settings, self.config.buffer_bytes_max.0, topics);
-        let consumer: BaseConsumer<Speaker> = settings
-            .create_with_context(Speaker::default())
-            .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
+        let consumer: BaseConsumer<Speaker> = client_of(&settings, Speaker::default())?;
         self.config.connection().introduce(|time| drop(consumer.poll(time)));
         Ok(consumer)
     }

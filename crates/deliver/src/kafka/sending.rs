@@ -7,7 +7,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Header;
 use rdkafka::producer::{BaseProducer, BaseRecord};
-use weir_kafka::{Hearing, Transactional, for_writing, seam_error};
+use weir_kafka::{Hearing, Transactional, client_of, for_writing, seam_error};
 use weir_model::{SeamError, SeamResult};
 
 use super::config::KafkaOutput;
@@ -37,9 +37,7 @@ impl Sending {
     /// Sends records as they come.
     pub(super) fn at_once(config: &KafkaOutput) -> SeamResult<Self> {
         let hearing = Hearing::default();
-        let producer: BaseProducer<Hearing> = settings(config, KEPT_FOR)?
-            .create_with_context(hearing.clone())
-            .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
+        let producer: BaseProducer<Hearing> = client_of(&settings(config, KEPT_FOR)?, hearing.clone())?;
         config.connection().introduce(|time| producer.poll(time));
         Ok(Self { topic: config.topic.clone(), way: Way::AtOnce(Arc::new(producer), hearing) })
     }

@@ -23,7 +23,7 @@ use rdkafka::producer::Producer;
 use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 use weir_disk::{ChecksummedWriter, checksum_of, disk_error, publish, read_file, remove_leftovers};
-use weir_kafka::{Speaker, TransactionOffsets, for_reading, kind_of, let_go, seam_error};
+use weir_kafka::{Speaker, TransactionOffsets, client_of, for_reading, kind_of, let_go, seam_error};
 use weir_model::{Epoch, ErrorKind, Prepared, RejectedRow, SeamError, SeamResult, Vfs};
 
 use super::config::KafkaOutput;
@@ -355,9 +355,7 @@ fn transaction(
 fn group(config: &KafkaOutput, name: &str) -> SeamResult<BaseConsumer<Speaker>> {
     let mut settings = for_reading(&config.connection().settings()?);
     settings.set("group.id", name).set("isolation.level", "read_committed").set("enable.auto.commit", "false");
-    let group: BaseConsumer<Speaker> = settings
-        .create_with_context(Speaker::default())
-        .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
+    let group: BaseConsumer<Speaker> = client_of(&settings, Speaker::default())?;
     config.connection().introduce(|time| drop(group.poll(time)));
     // A client that is not connected yet asks for who answers for the group only after a while.
     let _ = group.fetch_metadata(Some(&config.topic), ASKED_AGAIN_AFTER * 10);

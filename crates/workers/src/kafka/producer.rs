@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
-use weir_kafka::{Hearing, Introduction, Speaker, Transactional, for_reading, for_writing, seam_error};
+use weir_kafka::{Hearing, Introduction, Speaker, Transactional, client_of, for_reading, for_writing, seam_error};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use super::is_namesake;
@@ -123,10 +123,7 @@ impl Sender {
             return Ok(false);
         }
         let failed = |doing: &str, error| SeamError::caused(ErrorKind::Unknown, doing, error);
-        let nobody: BaseConsumer<Speaker> = self
-            .bystander
-            .create_with_context(Speaker::default())
-            .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
+        let nobody: BaseConsumer<Speaker> = client_of(&self.bystander, Speaker::default())?;
         let nobody = nobody.group_metadata().map(Arc::new).ok_or_else(|| {
             SeamError::new(ErrorKind::Unknown, "a client that belongs to no group has no group to speak of")
         })?;

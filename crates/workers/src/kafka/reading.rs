@@ -11,7 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use weir_collect::{Envelope, EnvelopeParts, LastRecord, Tombstones, differing};
-use weir_kafka::{Leaders, Speaker, cannot_unpack, fetch_ahead, kind_of, read_committed_only, seam_error};
+use weir_kafka::{Leaders, Speaker, cannot_unpack, client_of, fetch_ahead, kind_of, read_committed_only, seam_error};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use super::is_unknown;
@@ -113,10 +113,7 @@ impl Reading {
 
     /// The partitions of a topic that have another record where the last one was read.
     pub(super) fn differing(&self, topic: &str, last: BTreeMap<i32, LastRecord>) -> SeamResult<BTreeSet<i32>> {
-        let client: BaseConsumer<Speaker> = self
-            .settings
-            .create_with_context(Speaker::default())
-            .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
+        let client: BaseConsumer<Speaker> = client_of(&self.settings, Speaker::default())?;
         differing(&client, topic, last)
     }
 
