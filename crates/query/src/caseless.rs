@@ -17,6 +17,8 @@ use datafusion::logical_expr::{
 
 use crate::needle::text_of;
 
+/// The function that such conditions become.
+pub(crate) const WHOLE_VALUE: &str = "equals_ignoring_case";
 /// A view of at most so many bytes is the value itself.
 const INLINE_BYTES_MAX: usize = 12;
 /// The bit in which the cases of an ASCII letter differ.
@@ -129,7 +131,7 @@ impl Whole {
 
 impl ScalarUDFImpl for Whole {
     fn name(&self) -> &str {
-        "equals_ignoring_case"
+        WHOLE_VALUE
     }
 
     fn signature(&self) -> &Signature {

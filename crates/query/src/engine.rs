@@ -10,7 +10,7 @@ use arrow::datatypes::DataType;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::TrackConsumersPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
+use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
@@ -446,8 +446,8 @@ impl Run {
             Planned::Answer(batch) => {
                 let _ = self.sender.send(Ok(batch)).await;
             }
-            Planned::Plan(plan, state) => {
-                let result = AssertUnwindSafe(self.execute(plan, &state)).catch_unwind().await;
+            Planned::Plan(plan, context) => {
+                let result = AssertUnwindSafe(self.execute(plan, context)).catch_unwind().await;
                 if let Err(error) = result.unwrap_or_else(|panic| Err(QueryError::from_panic(&*panic))) {
                     let error = self.with_damage(error).await;
                     let _ = self.sender.send(Err(error)).await;
@@ -456,9 +456,9 @@ impl Run {
         }
     }
 
-    async fn execute(&self, plan: Arc<dyn ExecutionPlan>, state: &SessionState) -> Result<(), QueryError> {
+    async fn execute(&self, plan: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>) -> Result<(), QueryError> {
         let failed = |error| QueryError::from_datafusion(&error, &self.sql);
-        let mut stream = execute_stream(plan, state.task_ctx()).map_err(failed)?;
+        let mut stream = execute_stream(plan, context).map_err(failed)?;
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(failed)?;
             if batch.num_rows() > 0 && !self.put(batch).await {

@@ -16,6 +16,7 @@ mod gather;
 mod guard;
 mod indexes;
 mod language;
+mod late;
 mod limits;
 mod local;
 pub mod logs;

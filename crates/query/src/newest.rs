@@ -25,6 +25,15 @@ const STEPPED_MAX: usize = 2;
 /// A segment of fewer rows is read at once.
 const STEPPED_ROWS_MIN: u64 = 4 * STEP_ROWS as u64;
 
+/// How the newest rows of a table are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Newest {
+    /// Step by step into the newest segments: nobody knows how far back they reach.
+    InSteps,
+    /// Segment by segment: how old they are will be known when rows are read.
+    Known,
+}
+
 /// The plan with scans that know that the newest rows are wanted first; whether there are any.
 ///
 /// Whoever runs it should keep the newest of all threads together: threads that each look for as many for themselves read that
@@ -64,9 +73,26 @@ fn marked(scan: &TableScan, time: &str) -> Option<TableScan> {
     let table = provider.downcast_ref::<ScannedTable>()?;
     let is_by_time = table.table.time_column.as_deref() == Some(time) && scan.fetch.is_none();
     is_by_time.then(|| TableScan {
-        source: ScannedTable { newest_first: true, ..table.clone() }.into_source(),
+        source: ScannedTable { newest: Some(Newest::InSteps), ..table.clone() }.into_source(),
         ..scan.clone()
     })
+}
+
+/// The plan with scans that will know how old the newest rows are before they read any.
+pub(crate) fn once_known(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let known = plan.transform_down_with_subqueries(|node| {
+        let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
+        let provider = source_as_provider(&scan.source)?;
+        let table = provider.downcast_ref::<ScannedTable>().filter(|table| table.newest.is_some());
+        Ok(match table {
+            Some(table) => Transformed::yes(LogicalPlan::TableScan(TableScan {
+                source: ScannedTable { newest: Some(Newest::Known), ..table.clone() }.into_source(),
+                ..scan.clone()
+            })),
+            None => Transformed::no(node),
+        })
+    });
+    Ok(known?.data)
 }
 
 /// `parts`, of which the newest are first, with the first of them taken apart: each step with how many come before it in

@@ -1,6 +1,6 @@
 //! Planning, which nothing can interrupt, on a thread that nobody depends on; executes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -11,7 +11,8 @@ use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider, SchemaProvider,
 };
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::explain::ExplainExec;
@@ -22,8 +23,9 @@ use crate::caseless::as_values;
 use crate::error::{QueryError, QueryErrorCode};
 use crate::guard::{self, Stop};
 use crate::indexes::{Indexes, Scans};
+use crate::late::{after_times, times_of_newest};
 use crate::limits::{Limits, RunOptions};
-use crate::newest::newest_first;
+use crate::newest::{newest_first, once_known};
 use crate::parameter;
 use crate::pg_catalog::{self, PG_CATALOG};
 use crate::pool::OwnPool;
@@ -43,7 +45,7 @@ const PLANNING_STACK_BYTES: usize = 64 << 20;
 /// What comes of planning.
 pub(crate) enum Planned {
     /// To be executed.
-    Plan(Arc<dyn ExecutionPlan>, Box<SessionState>),
+    Plan(Arc<dyn ExecutionPlan>, Arc<TaskContext>),
     /// Already the answer.
     Answer(RecordBatch),
 }
@@ -97,6 +99,8 @@ impl Tables<'_> {
 /// The state and the tables of one query.
 pub(crate) struct Session {
     pub(crate) state: SessionState,
+    /// Counts what the question holds.
+    runtime: Arc<RuntimeEnv>,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) damage: Damage,
     pub(crate) stop: Stop,
@@ -115,13 +119,12 @@ impl Session {
     ) -> Self {
         let mut runtime = base.runtime_env().as_ref().clone();
         runtime.memory_pool = Arc::new(OwnPool { shared: runtime.memory_pool, held });
-        let state = SessionStateBuilder::new_from_existing(base.clone()).with_runtime_env(Arc::new(runtime));
-        let state = state.with_catalog_list(Arc::new(MemoryCatalogProviderList::new()));
         let Notes { damage, stop, scans } = notes;
-        let mut state = state.build();
+        let mut state = base.clone();
+        state.register_catalog_list(Arc::new(MemoryCatalogProviderList::new()));
         // What `now()` is, for all of the query.
         state.mark_start_execution();
-        Self { state, snapshot, damage, stop, indexes, scans }
+        Self { state, runtime: Arc::new(runtime), snapshot, damage, stop, indexes, scans }
     }
 
     /// The table as a plan can scan it.
@@ -133,7 +136,7 @@ impl Session {
             indexes: Arc::clone(&self.indexes),
             scans: self.scans.clone(),
             picked: None,
-            newest_first: false,
+            newest: None,
         })
     }
 
@@ -274,6 +277,10 @@ impl Session {
         let Transformed { data: mut optimized, transformed: has_newest_first, .. } =
             newest_first(optimized).map_err(failed)?;
         optimized = as_values(optimized).map_err(failed)?;
+        let late = if has_newest_first { times_of_newest(&optimized).map_err(failed)? } else { None };
+        if late.is_some() {
+            optimized = once_known(optimized).map_err(failed)?;
+        }
         if !matches!(optimized, LogicalPlan::Explain(_)) {
             optimized = guard::stoppable(optimized, &self.stop).map_err(failed)?;
         }
@@ -281,12 +288,24 @@ impl Session {
         options.execution.parquet.pushdown_filters = retrieves_rows(&optimized);
         options.optimizer.repartition_sorts &= !has_newest_first;
         options.execution.batch_size = batch_rows(&optimized).map_err(failed)?;
-        let physical =
-            self.state.query_planner().create_physical_plan(&optimized, &self.state).await.map_err(failed)?;
+        let planner = Arc::clone(self.state.query_planner());
+        let mut physical = planner.create_physical_plan(&optimized, &self.state).await.map_err(failed)?;
+        if let Some(late) = late {
+            self.scans.say(late.said);
+            let times = planner.create_physical_plan(&late.times, &self.state).await.map_err(failed)?;
+            physical = after_times(physical, &times).map_err(failed)?;
+        }
         if let Some(explained) = physical.downcast_ref::<ExplainExec>() {
             return Ok(Planned::Answer(show::explained(explained, &self.scans.lines())?));
         }
-        Ok(Planned::Plan(guard::yielding(physical).map_err(failed)?, Box::new(self.state)))
+        Ok(Planned::Plan(guard::yielding(physical).map_err(failed)?, Arc::new(self.context())))
+    }
+
+    /// What plans are executed in: they hold the functions they call, and look none up.
+    fn context(&self) -> TaskContext {
+        let (id, config) = (self.state.session_id().to_owned(), self.state.config().clone());
+        let runtime = Arc::clone(&self.runtime);
+        TaskContext::new(None, id, config, HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new(), runtime)
     }
 }
 

@@ -28,7 +28,7 @@ use weir_store::{BLOCK_ROWS, Blocks, IndexFault};
 use crate::indexes::{Indexes, Scanned, Scans};
 use crate::local::LocalFile;
 use crate::needle::Wanted;
-use crate::newest;
+use crate::newest::{self, Newest};
 use crate::prune::TimeBounds;
 use crate::reader::{Damage, Readers};
 use crate::shapes::Picked;
@@ -48,7 +48,7 @@ pub(crate) struct ScannedTable {
     /// Of some segments only these rows are meant.
     pub(crate) picked: Option<Arc<Picked>>,
     /// The newest rows are wanted first, and perhaps no others.
-    pub(crate) newest_first: bool,
+    pub(crate) newest: Option<Newest>,
 }
 
 impl ScannedTable {
@@ -224,9 +224,11 @@ impl ScannedTable {
             .with_pushdown_filters(state.config_options().execution.parquet.pushdown_filters)
             .with_parquet_file_reader_factory(Arc::new(Readers { cached, damage: self.damage.clone() }));
         let statistics = self.statistics_of(segments);
-        let files = match self.newest_first {
-            true => newest::in_steps(segments).iter().map(|step| self.step(step)).collect::<Result<Vec<_>>>()?,
-            false => segments.iter().map(|part| self.file(part)).collect::<Result<Vec<_>>>()?,
+        let files = match self.newest {
+            Some(Newest::InSteps) => {
+                newest::in_steps(segments).iter().map(|step| self.step(step)).collect::<Result<Vec<_>>>()?
+            }
+            Some(Newest::Known) | None => segments.iter().map(|part| self.file(part)).collect::<Result<Vec<_>>>()?,
         };
         // The newest first, in each partition: who asks for the latest rows need not open the others. (`split_files` would
         // put them in the order of their names.)
@@ -241,7 +243,7 @@ impl ScannedTable {
             .with_limit(limit)
             .build();
         let scan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
-        let time = self.table.time_column.as_deref().filter(|_| self.newest_first);
+        let time = self.table.time_column.as_deref().filter(|_| self.newest.is_some());
         time.map_or_else(|| Ok(Arc::clone(&scan)), |time| newest::backwards(&scan, time))
     }
 
@@ -303,7 +305,7 @@ impl ScannedTable {
     /// How many rows have no event time: who wants the newest first gets them before all others, unless there are none.
     fn timeless(&self, parts: &[Part<'_>]) -> Option<usize> {
         let of = |(segment, _): &Part<'_>| self.indexes.index(segment).ok().flatten().map(|index| index.timeless());
-        let none = self.newest_first && parts.iter().all(|part| of(part) == Some(0));
+        let none = self.newest.is_some() && parts.iter().all(|part| of(part) == Some(0));
         none.then_some(0)
     }
 }
