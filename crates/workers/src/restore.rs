@@ -55,18 +55,43 @@ struct Finding<'a, B> {
     decided: bool,
 }
 
-/// Finds out where a worker goes on that was given `places`.
+/// Finds out where a worker goes on that was given `places`. One that the group holds for gone, and does not know it yet, reads
+/// what the next owners are just replacing: then it looks again at what is committed, instead of taking that for damaged.
 ///
 /// # Errors
-/// `Config` with a question where only people can know; `Corrupt` where state or topic is damaged or another one.
+/// `Config` with a question where only people can know; `Corrupt` where state or topic is damaged or another one; `Retry` where
+/// others commit all the time.
 pub(crate) fn restore<B: Broker>(
     share: &Share,
     around: &Surroundings,
     broker: &mut B,
     places: &[Place],
 ) -> SeamResult<Restored> {
+    let mut committed = broker.committed(None, places)?;
+    for _ in 0..TRIES_MAX {
+        let damage = match restore_at(share, around, broker, places, committed.clone()) {
+            Err(error) if error.kind == ErrorKind::Corrupt => error,
+            result => return result,
+        };
+        let since = broker.committed(None, places)?;
+        if since == committed {
+            return Err(damage);
+        }
+        committed = since;
+    }
+    let message = format!("others commit the partitions that this worker was given: looked {TRIES_MAX} times");
+    Err(SeamError::new(ErrorKind::Retry, message))
+}
+
+/// Where a worker goes on by what is `committed`.
+fn restore_at<B: Broker>(
+    share: &Share,
+    around: &Surroundings,
+    broker: &mut B,
+    places: &[Place],
+    committed: BTreeMap<Place, Committed>,
+) -> SeamResult<Restored> {
     let topics = broker.topics()?;
-    let committed = broker.committed(None, places)?;
     let partials = share.partials_topic();
     let (owned, read): (Vec<_>, Vec<_>) = places.iter().cloned().partition(|place| *place.topic == *partials);
     let (mut extents, mut last) = (BTreeMap::new(), BTreeMap::new());
