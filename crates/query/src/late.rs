@@ -128,7 +128,8 @@ fn narrowed(scan: &TableScan, conditions: &[&Expr], fetch: usize) -> Option<(Tab
         return None;
     }
     let columns = columns.into_iter().collect();
-    let narrow = TableScanBuilder::new(scan.table_name.clone(), Arc::clone(&scan.source));
+    let source = ScannedTable { newest: Some(Newest::InLargeSteps), ..table.clone() }.into_source();
+    let narrow = TableScanBuilder::new(scan.table_name.clone(), source);
     let narrow = narrow.with_projection(Some(columns)).with_filters(scan.filters.clone()).build().ok()?;
     let field = narrow.projected_schema.qualified_field_with_unqualified_name(&time).ok()?;
     let time = Expr::Column(field.into());

@@ -20,6 +20,8 @@ use crate::table::{Part, ScannedTable};
 const STEP_ROWS: usize = 2 * BLOCK_ROWS;
 /// So many steps are alike; each further one is half as large again: what is read in vain is a part of what was read before.
 const ALIKE: usize = 4;
+/// A large step takes the place of so many of the first ones; each further one is three times as large again.
+const LARGE: usize = 4;
 /// So many of the newest segments are read in steps.
 const STEPPED_MAX: usize = 2;
 /// A segment of fewer rows is read at once.
@@ -30,6 +32,8 @@ const STEPPED_ROWS_MIN: u64 = 4 * STEP_ROWS as u64;
 pub(crate) enum Newest {
     /// Step by step into the newest segments: nobody knows how far back they reach.
     InSteps,
+    /// The same in larger steps, for columns that cost less to read than a step costs to begin.
+    InLargeSteps,
     /// Segment by segment: how old they are will be known when rows are read.
     Known,
 }
@@ -97,7 +101,8 @@ pub(crate) fn once_known(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 /// `parts`, of which the newest are first, with the first of them taken apart: each step with how many come before it in
 /// its segment.
-pub(crate) fn in_steps<'a>(parts: &[Part<'a>]) -> Vec<(Part<'a>, usize)> {
+pub(crate) fn in_steps<'a>(parts: &[Part<'a>], are_large: bool) -> Vec<(Part<'a>, usize)> {
+    let first = if are_large { LARGE * STEP_ROWS } else { STEP_ROWS };
     let (mut steps, mut stepped) = (Vec::with_capacity(parts.len()), 0);
     for (segment, rows) in parts {
         // The end of an object in a bucket would be fetched for every step.
@@ -107,7 +112,7 @@ pub(crate) fn in_steps<'a>(parts: &[Part<'a>]) -> Vec<(Part<'a>, usize)> {
         }
         stepped += 1;
         let all = usize::try_from(segment.rows).unwrap_or(usize::MAX);
-        let (mut to, mut size, mut before) = (all, STEP_ROWS, 0);
+        let (mut to, mut size, mut before) = (all, first, 0);
         while to > 0 {
             let from = if to < 2 * size { 0 } else { to - size };
             let step = span(from, to, all);
@@ -116,7 +121,11 @@ pub(crate) fn in_steps<'a>(parts: &[Part<'a>]) -> Vec<(Part<'a>, usize)> {
                 steps.push(((*segment, Some(step)), before));
             }
             (to, before) = (from, before + 1);
-            size = if before < ALIKE { size } else { (size + size / 2).next_multiple_of(BLOCK_ROWS) };
+            size = match are_large {
+                true => 4 * size,
+                false if before < ALIKE => size,
+                false => (size + size / 2).next_multiple_of(BLOCK_ROWS),
+            };
         }
     }
     steps
@@ -153,7 +162,7 @@ mod tests {
             vec![RowSelector::skip(5), RowSelector::select(20), RowSelector::skip(999_976)].into();
         let small = stage.segment("b", &many(0, 10));
         let parts = [(&segment, None), (&small, None), (&segment, Some(picked)), (&segment, None)];
-        let steps = in_steps(&parts);
+        let steps = in_steps(&parts, false);
         let rows = |(part, _): &(Part<'_>, usize)| part.1.as_ref().map(RowSelection::row_count);
         let first: Vec<_> = steps.iter().map(rows).take(6).collect();
         assert_eq!(first, [STEP_ROWS, STEP_ROWS, STEP_ROWS, STEP_ROWS, 3 * BLOCK_ROWS, 5 * BLOCK_ROWS].map(Some));
@@ -162,5 +171,9 @@ mod tests {
         assert_eq!(whole, 1_000_001);
         let behind: Vec<_> = steps.iter().skip_while(|step| rows(step).is_some()).map(rows).collect();
         assert_eq!(behind, [None, Some(20), None], "the small one, what was picked, and one too many");
+        let large: Vec<_> = in_steps(&parts[..1], true).iter().map(rows).collect();
+        let first = LARGE * STEP_ROWS;
+        let last = 1_000_001 - 5 * first;
+        assert_eq!(large, [first, 4 * first, last].map(Some), "few steps, which are all rows");
     }
 }

@@ -225,8 +225,9 @@ impl ScannedTable {
             .with_parquet_file_reader_factory(Arc::new(Readers { cached, damage: self.damage.clone() }));
         let statistics = self.statistics_of(segments);
         let files = match self.newest {
-            Some(Newest::InSteps) => {
-                newest::in_steps(segments).iter().map(|step| self.step(step)).collect::<Result<Vec<_>>>()?
+            Some(Newest::InSteps | Newest::InLargeSteps) => {
+                let steps = newest::in_steps(segments, self.newest == Some(Newest::InLargeSteps));
+                steps.iter().map(|step| self.step(step)).collect::<Result<Vec<_>>>()?
             }
             Some(Newest::Known) | None => segments.iter().map(|part| self.file(part)).collect::<Result<Vec<_>>>()?,
         };

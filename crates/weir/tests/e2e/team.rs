@@ -78,6 +78,7 @@ pub(crate) fn last_words() -> Vec<Record> {
 
 /// What a worker says when it has partitions, and goes on with them.
 pub(crate) const GIVEN: &str = "the group has given partitions";
+const TAKEN_BACK: &str = "the group takes its partitions back";
 
 /// What all workers of a test have in common.
 pub(crate) struct Team<'a> {
@@ -256,6 +257,14 @@ impl Worker {
     /// How often it has said that.
     pub(crate) fn times(&self, words: &str) -> usize {
         self.all_said().matches(words).count()
+    }
+
+    /// Whether it reads all partitions, by what it has said last.
+    pub(crate) fn has_all(&self) -> bool {
+        let said = self.all_said();
+        let last = said.lines().rfind(|line| line.contains(GIVEN) || line.contains(TAKEN_BACK));
+        let reads = |line: &str, place: String| line.split([' ', '"']).any(|word| word == place);
+        last.is_some_and(|line| (0..PARTITIONS).all(|partition| reads(line, format!("in/{partition}"))))
     }
 
     /// The end of what it has said.
