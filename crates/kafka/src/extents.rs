@@ -1,22 +1,18 @@
 //! What partitions hold now, and how far a group is in them. Refuses to read a record.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataTopic;
 use regex::Regex;
 use weir_model::SeamResult;
 
-use crate::client::offsets_in;
+use crate::client::{committed_within, offsets_in};
 use crate::{Connection, Speaker, TopicPartition, client_of, for_reading, seam_error};
 
 /// How long the brokers may take for one answer.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
-/// How long who speaks for nobody yet is left alone.
-const ASK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// The offset of the first record that a partition holds, and the one behind its last.
 pub type Extent = (u64, u64);
@@ -71,30 +67,12 @@ pub fn group_offsets<'a>(
     partitions: impl IntoIterator<Item = &'a TopicPartition>,
 ) -> SeamResult<BTreeMap<TopicPartition, (u64, String)>> {
     let consumer = asking(connection, group)?;
-    let mut asked = TopicPartitionList::new();
-    for (topic, partition) in partitions {
-        asked.add_partition(topic, *partition);
-    }
-    let started = Instant::now();
-    let answer = loop {
-        match consumer.committed_offsets(asked.clone(), ANSWER_DEADLINE) {
-            // Soon another broker speaks for the group, or this one has read what it is to say.
-            Err(KafkaError::MetadataFetch(code)) if is_for_now(code) && started.elapsed() < ANSWER_DEADLINE => {
-                drop(consumer.poll(ASK_AGAIN_AFTER));
-            }
-            answer => break answer,
-        }
-    };
+    let partitions = partitions.into_iter().map(|(topic, partition)| (topic.as_str(), *partition));
+    let answer = committed_within(&consumer, partitions, ANSWER_DEADLINE, |time| drop(consumer.poll(time)));
     let answer = answer.map_err(|error| {
         consumer.context().seam_error(format!("the brokers did not say what the group {group} has committed"), error)
     })?;
     Ok(offsets_in(&answer).into_iter().collect())
-}
-
-/// Whether nobody speaks for a group at this moment.
-fn is_for_now(code: RDKafkaErrorCode) -> bool {
-    use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
-    matches!(code, CoordinatorLoadInProgress | CoordinatorNotAvailable | NotCoordinator)
 }
 
 /// A client that joins no group, and asks as `group`.

@@ -19,7 +19,7 @@ mod topics;
 mod transactional;
 
 pub use ahead::{cannot_unpack, fetch_ahead};
-pub use client::client_of;
+pub use client::{client_of, committed_within};
 pub use connection::{
     Connection, Introduction, KafkaConnection, Login, SaslConfig, Speaker, TlsConfig, is_broker, is_topic_name,
     read_committed_only,

@@ -27,7 +27,7 @@ pub struct NewSegment {
 }
 
 /// Everything that becomes true at once when an epoch commits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EpochCommit {
     /// Which pipeline.
     pub pipeline: String,

@@ -66,11 +66,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let commit = EpochCommit {
             pipeline: "bench".to_owned(),
             epoch: Epoch(epoch),
-            positions: BTreeMap::new(),
-            snapshot: None,
             prepared: BTreeMap::from([("logs".to_owned(), writer.prepare(Epoch(epoch))?)]),
-            plan_fingerprint: String::new(),
-            counters: String::new(),
+            ..EpochCommit::default()
         };
         runtime.block_on(store.commit(commit))?;
     }

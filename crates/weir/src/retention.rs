@@ -142,10 +142,7 @@ mod tests {
             pipeline: pipeline.to_owned(),
             epoch: Epoch(epoch),
             positions: BTreeMap::from([(source.to_owned(), positions)]),
-            snapshot: None,
-            prepared: BTreeMap::new(),
-            plan_fingerprint: String::new(),
-            counters: String::new(),
+            ..Committed::default()
         }
     }
 

@@ -164,11 +164,8 @@ impl Data {
         let commit = EpochCommit {
             pipeline: "test".to_owned(),
             epoch,
-            positions: BTreeMap::new(),
-            snapshot: None,
             prepared: BTreeMap::from([("out".to_owned(), prepared)]),
-            plan_fingerprint: String::new(),
-            counters: String::new(),
+            ..EpochCommit::default()
         };
         self.store.commit(commit).await.expect("the disk works");
         writer.committed(epoch).expect("it was committed");

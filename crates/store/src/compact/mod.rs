@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{MutexGuard, PoisonError};
 
-use weir_model::SeamResult;
+use weir_model::{ErrorKind, SeamResult};
 
 use crate::segment::{Encoding, Surveyed, merge, merge_bytes};
 use crate::tables::{Buried, Grave, Live, Table, segment_ref};
@@ -49,7 +49,10 @@ impl Store {
         let _one_at_a_time = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((job, surveyed)) = self.next_job_in_memory()? else { return Ok(None) };
         let merged = merge(&**self.vfs(), self.path(), &job.encoding, surveyed);
-        let new = merged.or_else(|error| self.read_through(&job).and(Err(error)))?;
+        let new = merged.or_else(|error| match error.kind {
+            ErrorKind::Corrupt => self.read_through(&job).and(Err(error)),
+            _ => Err(error),
+        })?;
         let rows: Vec<_> = job.inputs.iter().map(|input| input.row.clone()).collect();
         assert_eq!(new.rows, rows.iter().map(|row| row.rows).sum::<u64>(), "a compaction keeps every row");
         let report = CompactionReport {

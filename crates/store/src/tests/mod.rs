@@ -85,10 +85,10 @@ pub(crate) fn commit_of(pipeline: &str, epoch: u64, offset: u64, prepared: Prepa
         pipeline: pipeline.to_owned(),
         epoch: Epoch(epoch),
         positions: BTreeMap::from([("in".to_owned(), BTreeMap::from([(PartitionId::new("p"), position)]))]),
-        snapshot: None,
         prepared: BTreeMap::from([("out".to_owned(), prepared)]),
         plan_fingerprint: "plan".to_owned(),
         counters: "{}".to_owned(),
+        ..EpochCommit::default()
     }
 }
 

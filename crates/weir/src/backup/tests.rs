@@ -48,11 +48,8 @@ impl Setting {
         let commit = EpochCommit {
             pipeline: "p".to_owned(),
             epoch: Epoch(self.epoch),
-            positions: Default::default(),
-            snapshot: None,
             prepared: [("t".to_owned(), prepared)].into(),
-            plan_fingerprint: String::new(),
-            counters: String::new(),
+            ..EpochCommit::default()
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(store.commit(commit)).expect("committed");

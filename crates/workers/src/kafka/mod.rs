@@ -22,7 +22,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use regex::Regex;
 use tokio::runtime::Handle;
 use weir_collect::{KafkaConfig, LastRecord};
-use weir_kafka::{Asking, Ends, Introduction, Speaker, for_reading, kind_of, seam_error};
+use weir_kafka::{Asking, Ends, Introduction, Speaker, client_of, committed_within, for_reading, seam_error};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use self::admin::Admin;
@@ -39,8 +39,6 @@ pub(crate) const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
 const CONFIRMED_AFTER: Duration = Duration::from_secs(5);
 /// How long the brokers may take to say in the middle of a transaction what the one before has committed.
 const SETTLED_WITHIN: Duration = Duration::from_secs(2);
-/// The client is left alone for so long before it is asked again.
-const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// How long it is waited in one go for records, so that the group is heard.
 const WAIT_MAX: Duration = Duration::from_millis(5);
 /// After so many records the group is listened to.
@@ -128,24 +126,9 @@ fn asked(
     places: &[Place],
     within: Duration,
 ) -> SeamResult<TopicPartitionList> {
-    let started = Instant::now();
-    loop {
-        let mut asked = TopicPartitionList::new();
-        for place in places {
-            asked.add_partition(&place.topic, place.partition);
-        }
-        let error = match group.committed_offsets(asked, within.min(ANSWER_DEADLINE)) {
-            Ok(answer) => match answer.elements().iter().find_map(|place| place.error().err()) {
-                None => return Ok(answer),
-                Some(error) => error,
-            },
-            Err(error) => error,
-        };
-        if kind_of(&error) != ErrorKind::Retry || started.elapsed() >= within {
-            return Err(seam_error("the brokers did not say what the group has committed", error));
-        }
-        std::thread::park_timeout(ASKED_AGAIN_AFTER);
-    }
+    let partitions = places.iter().map(|place| (&*place.topic, place.partition));
+    committed_within(group, partitions, within, std::thread::park_timeout)
+        .map_err(|error| seam_error("the brokers did not say what the group has committed", error))
 }
 
 impl Broker for KafkaBroker {
@@ -209,9 +192,7 @@ impl Broker for KafkaBroker {
             Some(other) => {
                 let mut settings = self.settings.clone();
                 settings.set("group.id", other).set("isolation.level", "read_committed");
-                let client: BaseConsumer<Speaker> = settings
-                    .create_with_context(Speaker::default())
-                    .map_err(|error| seam_error("the Kafka client cannot be made", error))?;
+                let client: BaseConsumer<Speaker> = client_of(&settings, Speaker::default())?;
                 self.introduction.of(|time| drop(client.poll(time)));
                 asked(&client, places, self.undecided_within)?
             }

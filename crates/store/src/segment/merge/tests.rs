@@ -10,11 +10,10 @@ use weir_disk::{SimDisk, read_file};
 
 use super::super::decode::{checked_bytes, decode};
 use super::super::encode::encode;
+use super::super::tests::{FOLDER, of_new};
 use super::*;
 use crate::tokens::index_path;
 use crate::{SegmentRef, SortKey, TableSettings};
-
-const FOLDER: &str = "/data";
 
 /// Rows of a segment: where its times begin, how far one is from the next, how many, and how long its texts are.
 #[derive(Clone, Debug)]
@@ -51,18 +50,6 @@ fn encoding(sort: SortKey) -> Encoding {
     let whole = Made { first: 0, step: 1, rows: 1, text_bytes: 0, is_whole: true };
     let settings = Arc::new(TableSettings { sort, ..TableSettings::default() });
     Encoding { table: "t".to_owned(), schema: whole.batch(0).schema(), time_column: Some("ts".to_owned()), settings }
-}
-
-fn of_new(new: &NewSegment) -> SegmentRef {
-    SegmentRef {
-        path: Path::new(FOLDER).join(&new.path),
-        rows: new.rows,
-        bytes: new.bytes,
-        time_range: new.time_range,
-        checksum: new.checksum,
-        remote: None,
-        pin: Arc::default(),
-    }
 }
 
 /// Writes each as a segment with the columns that it has.
