@@ -1,13 +1,16 @@
 //! Gathers what the texts of a segment are made of, block by block, while the segment is written. Writes nothing.
 
+use std::ops::Range;
+
 use arrow::array::{Array, AsArray, RecordBatch, StringViewArray};
 use arrow::datatypes::{DataType, Schema};
 
 use crate::settings::IndexKind;
 use crate::{TableSettings, rollups};
 
+use super::digits::Run;
 use super::shapes::Shapes;
-use super::text::{GRAMS, WHOLE_BYTES_MAX, folds_to_ascii, take_apart, whole};
+use super::text::{GRAMS, WHOLE_BYTES_MAX, folds_to_ascii, take_apart, take_apart_around, whole};
 use super::{BLOCK_ROWS, WORDS_PER_BLOCK_MAX};
 
 /// A view of at most so many bytes is the value itself.
@@ -37,6 +40,26 @@ pub(super) struct Column {
     pub(super) blocks: Vec<Block>,
     pub(super) shapes: Shapes,
     scratch: Scratch,
+}
+
+impl Column {
+    /// The next rows, of which the first is number `row`.
+    fn add(&mut self, texts: &StringViewArray, rows: Range<usize>, row: u64) {
+        for (at, row) in rows.zip(row..) {
+            if texts.is_null(at) {
+                continue;
+            }
+            let text = texts.value(at).as_bytes();
+            let is_like_another = self.shapes.add(row, text);
+            if self.scratch.open || self.scratch.has_seen(texts.views()[at]) {
+                continue;
+            }
+            match is_like_another {
+                true => self.scratch.digits(text, self.shapes.runs()),
+                false => self.scratch.value(text),
+            }
+        }
+    }
 }
 
 impl std::fmt::Debug for Column {
@@ -88,8 +111,7 @@ impl Builder {
             let count = (batch.num_rows() - from).min(BLOCK_ROWS - self.in_block);
             for column in &mut self.columns {
                 if let Some(texts) = batch.column(column.index).as_string_view_opt() {
-                    column.scratch.add(texts, from..from + count);
-                    column.shapes.add_all(texts, from..from + count, self.rows);
+                    column.add(texts, from..from + count, self.rows);
                 }
             }
             from += count;
@@ -157,37 +179,36 @@ impl Scratch {
         }
     }
 
-    fn add(&mut self, texts: &StringViewArray, rows: std::ops::Range<usize>) {
-        for row in rows {
-            if texts.is_null(row) || self.open {
-                continue;
-            }
-            let view = texts.views()[row];
-            if view as u32 <= INLINE_BYTES_MAX {
-                // The low bits are the length, the others the bytes.
-                let place = (view ^ (view >> 64)).wrapping_mul(0x9e37_79b9_7f4a_7c15) as u64 >> 54;
-                let slot = &mut self.remembered[place as usize % REMEMBERED];
-                if *slot == view {
-                    continue;
-                }
-                *slot = view;
-            }
-            self.value(texts.value(row).as_bytes());
+    /// Whether a short text was there in this block already, as far as that is remembered. Now it was.
+    fn has_seen(&mut self, view: u128) -> bool {
+        if view as u32 > INLINE_BYTES_MAX {
+            return false;
         }
+        // The low bits are the length, the others the bytes.
+        let place = (view ^ (view >> 64)).wrapping_mul(0x9e37_79b9_7f4a_7c15) as u64 >> 54;
+        std::mem::replace(&mut self.remembered[place as usize % REMEMBERED], view) == view
     }
 
+    /// A text of which nothing is known.
     fn value(&mut self, text: &[u8]) {
         let Self { grams, words, .. } = self;
-        let gram = |piece: u32| {
-            if let Some(word) = grams.get_mut(piece as usize / 64) {
-                *word |= 1 << (piece % 64);
-            }
-        };
-        take_apart(text, gram, |word| words.insert(word));
+        take_apart(text, |piece| mark(grams, piece), |word| words.insert(word));
+        self.open |= folds_to_ascii(text);
+        self.whole(text);
+    }
+
+    /// A text of which another one was there, but for its digits.
+    fn digits(&mut self, text: &[u8], runs: &[Run]) {
+        let Self { grams, words, .. } = self;
+        take_apart_around(text, runs, |piece| mark(grams, piece), |word| words.insert(word));
+        self.whole(text);
+    }
+
+    fn whole(&mut self, text: &[u8]) {
         if text.len() <= WHOLE_BYTES_MAX {
-            words.insert(whole(text));
+            self.words.insert(whole(text));
         }
-        self.open |= self.words.len > WORDS_PER_BLOCK_MAX || folds_to_ascii(text);
+        self.open |= self.words.len > WORDS_PER_BLOCK_MAX;
     }
 
     /// The block, and an empty one instead.
@@ -202,6 +223,13 @@ impl Scratch {
         grams.shrink_to_fit();
         self.remembered.fill(u128::MAX);
         Block { grams, words: self.words.take(), open: std::mem::take(&mut self.open) }
+    }
+}
+
+#[inline]
+fn mark(grams: &mut [u64], piece: u32) {
+    if let Some(word) = grams.get_mut(piece as usize / 64) {
+        *word |= 1 << (piece % 64);
     }
 }
 

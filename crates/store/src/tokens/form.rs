@@ -1,21 +1,29 @@
 //! What a text must be like, and what the shape of a text says of that: a text with a byte in the place of each run of digits,
 //! but for digits that all texts of the shape have. Reads no text.
 
+use super::digits::{Run, find_runs};
 use super::text::{folds_to_ascii, is_in_word};
 
 /// Stands for digits: no text has this byte, because it is part of no character in UTF-8.
 pub(super) const DIGITS: u8 = 0xff;
 
-/// `text` with [`DIGITS`] for each run of digits.
-pub(super) fn shape_of(text: &[u8], shape: &mut Vec<u8>) {
-    let mut rest = text;
-    while let Some(digit) = rest.iter().position(u8::is_ascii_digit) {
-        shape.extend_from_slice(&rest[..digit]);
+/// Puts `text` with [`DIGITS`] for each of its runs of digits behind `shape`.
+pub(super) fn shape_of(text: &[u8], runs: &[Run], shape: &mut Vec<u8>) {
+    let mut from = 0;
+    for run in runs {
+        shape.extend_from_slice(&text[from..run.start]);
         shape.push(DIGITS);
-        let end = rest[digit..].iter().position(|byte| !byte.is_ascii_digit());
-        rest = end.map_or(&[], |end| &rest[digit + end..]);
+        from = run.end;
     }
-    shape.extend_from_slice(rest);
+    shape.extend_from_slice(&text[from..]);
+}
+
+/// [`shape_of`] a text of which nothing is known yet.
+fn shaped(text: &[u8]) -> Vec<u8> {
+    let (mut runs, mut shape) = (Vec::new(), Vec::with_capacity(text.len()));
+    find_runs(text, &mut runs);
+    shape_of(text, &runs, &mut shape);
+    shape
 }
 
 /// The runs of digits of a text or of a shape, in their order; [`DIGITS`] where a shape has any.
@@ -57,9 +65,7 @@ struct Part {
 
 impl Part {
     fn new(text: &str) -> Self {
-        let mut shape = Vec::with_capacity(text.len());
-        shape_of(text.as_bytes(), &mut shape);
-        Self { text: text.as_bytes().to_vec(), shape }
+        Self { text: text.as_bytes().to_vec(), shape: shaped(text.as_bytes()) }
     }
 
     /// Whether the runs of digits of a shape, from one of them on, may be those of the part. Behind an open end are perhaps
@@ -147,8 +153,7 @@ impl Form {
 
     /// Whether digits that the shape does not say may be those that are wanted.
     fn may_be_in(&self, shape: &[u8]) -> bool {
-        let mut general = Vec::with_capacity(shape.len());
-        shape_of(shape, &mut general);
+        let general = shaped(shape);
         match &self.parts {
             Parts::Words(words) => words.iter().all(|word| word.may_be_a_word_of(shape, &general)),
             // Two parts may be in one run of digits.

@@ -36,6 +36,7 @@
 //! In version 3 shapes had no digits; it is read as before.
 
 mod build;
+mod digits;
 mod file;
 mod form;
 mod need;

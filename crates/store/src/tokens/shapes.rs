@@ -6,12 +6,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::ops::Range;
 
-use arrow::array::{Array, StringViewArray};
 use weir_disk::checksum_of;
 
-use super::form::{DIGITS, runs_of, shape_of};
+use super::digits::{Run, find_runs};
+use super::form::{DIGITS, shape_of};
 
 /// A column with more shapes in a segment is left alone.
 const SHAPES_MAX: usize = 4_096;
@@ -37,12 +36,18 @@ pub(super) struct Shapes {
     texts: u64,
     text_bytes: u64,
     is_given_up: bool,
+    /// The number of the block at work.
+    block: u32,
+    /// The shape of the last text, and where its digits were.
     scratch: Vec<u8>,
+    runs: Vec<Run>,
 }
 
 #[derive(Debug)]
 struct Found {
     shape: Box<[u8]>,
+    /// The last block in which a text has it.
+    block: Option<u32>,
     /// The digits of each run; none where texts differ.
     runs: Box<[Box<[u8]>]>,
     /// In how many runs texts do not differ.
@@ -55,17 +60,17 @@ struct Found {
 
 impl Found {
     /// The shape of `text`, which is the first that has it.
-    fn of(shape: &[u8], text: &[u8]) -> Self {
-        let kept = |run: &[u8]| if run.len() <= RUN_BYTES_MAX { run.into() } else { Box::default() };
-        let runs: Box<[Box<[u8]>]> = runs_of(text).map(kept).collect();
+    fn of(shape: &[u8], text: &[u8], runs: &[Run]) -> Self {
+        let kept = |run: &Run| if run.len() <= RUN_BYTES_MAX { text[run.clone()].into() } else { Box::default() };
+        let runs: Box<[Box<[u8]>]> = runs.iter().map(kept).collect();
         let alike = runs.iter().filter(|run| !run.is_empty()).count();
-        Self { shape: shape.into(), runs, alike, rows: 0, last: 0, places: Vec::new() }
+        Self { shape: shape.into(), block: None, runs, alike, rows: 0, last: 0, places: Vec::new() }
     }
 
     /// Another text has the shape.
-    fn compare(&mut self, text: &[u8]) {
-        for (kept, run) in self.runs.iter_mut().zip(runs_of(text)) {
-            if !kept.is_empty() && **kept != *run {
+    fn compare(&mut self, text: &[u8], runs: &[Run]) {
+        for (kept, run) in self.runs.iter_mut().zip(runs) {
+            if !kept.is_empty() && **kept != text[run.clone()] {
                 *kept = Box::default();
                 self.alike -= 1;
             }
@@ -93,27 +98,21 @@ impl Found {
 }
 
 impl Shapes {
-    /// The next rows, of which the first is number `row`. Those without a text are left out.
-    pub(super) fn add_all(&mut self, texts: &StringViewArray, rows: Range<usize>, row: u64) {
-        for (at, row) in rows.zip(row..) {
-            if self.is_given_up {
-                return;
-            }
-            if texts.is_valid(at) {
-                self.add(row, texts.value(at).as_bytes());
-            }
+    /// The text of the next row, and whether another text of this block has its shape: then they differ in their digits only,
+    /// which are in [`runs`](Self::runs).
+    pub(super) fn add(&mut self, row: u64, text: &[u8]) -> bool {
+        if self.is_given_up {
+            return false;
         }
-    }
-
-    fn add(&mut self, row: u64, text: &[u8]) {
         self.texts += 1;
         self.text_bytes += text.len() as u64;
+        find_runs(text, &mut self.runs);
         self.scratch.clear();
-        shape_of(text, &mut self.scratch);
+        shape_of(text, &self.runs, &mut self.scratch);
         let hash = checksum_of(&self.scratch);
         let at = *self.by_hash.entry(hash).or_insert_with(|| {
             self.bytes += self.scratch.len();
-            self.found.push(Found::of(&self.scratch, text));
+            self.found.push(Found::of(&self.scratch, text, &self.runs));
             self.found.len() as u32 - 1
         });
         let found = &mut self.found[at as usize];
@@ -121,18 +120,25 @@ impl Shapes {
         let row = u32::try_from(row).ok().filter(|_| *found.shape == *self.scratch);
         let Some(row) = row.filter(|_| self.bytes <= SHAPES_BYTES_MAX && self.by_hash.len() <= SHAPES_MAX) else {
             self.give_up();
-            return;
+            return false;
         };
         if found.alike > 0 {
-            found.compare(text);
+            found.compare(text, &self.runs);
         }
         write_number(&mut found.places, row - found.last);
         found.last = row;
         found.rows += 1;
+        found.block.replace(self.block) == Some(self.block)
+    }
+
+    /// Where the digits of the last text were.
+    pub(super) fn runs(&self) -> &[Run] {
+        &self.runs
     }
 
     /// After the rows of a block: whether it is worth going on is seen then.
     pub(super) fn end_block(&mut self) {
+        self.block += 1;
         if self.texts > 0 && self.text_bytes / self.texts < TEXT_BYTES_MIN {
             self.give_up();
         }

@@ -3,6 +3,8 @@
 //! Case is folded for ASCII only. The few other characters that fold to ASCII letters ([`folds_to_ascii`]) are left to
 //! whoever asks: a text that has one may match what its bytes do not show.
 
+use super::digits::Run;
+
 /// Words of fewer bytes are not kept: pieces of three bytes say as much of them.
 pub(super) const WORD_BYTES_MIN: usize = 4;
 /// A value of at most so many bytes is also kept as a whole, so that it can be found by `=`.
@@ -87,12 +89,11 @@ pub fn is_in_word(byte: u8) -> bool {
 pub(super) fn take_apart(text: &[u8], mut gram: impl FnMut(u32), mut word: impl FnMut(u64)) {
     let (mut piece, mut hash, mut length) = (0, WORD_SEED, 0);
     for (at, &byte) in text.iter().enumerate() {
-        let class = CLASS[usize::from(byte)];
-        piece = ((piece << 6) | u32::from(class & CLASS_MASK)) & GRAM_MASK;
+        piece = longer(piece, byte);
         if at >= 2 {
             gram(piece);
         }
-        if class & IN_WORD != 0 {
+        if is_in_word(byte) {
             hash = step(hash, byte);
             length += 1;
         } else {
@@ -105,6 +106,40 @@ pub(super) fn take_apart(text: &[u8], mut gram: impl FnMut(u32), mut word: impl 
     if length >= WORD_BYTES_MIN {
         word(finish(hash));
     }
+}
+
+/// The same of those pieces and words alone in which there are digits. `runs` are all runs of digits of `text`.
+#[inline]
+pub(super) fn take_apart_around(text: &[u8], runs: &[Run], mut gram: impl FnMut(u32), mut word: impl FnMut(u64)) {
+    // Pieces that end before the one, and words that begin before the other, are done.
+    let (mut pieces_to, mut words_to) = (2, 0);
+    for run in runs {
+        let (first, end) = (run.start.max(pieces_to), (run.end + 2).min(text.len()));
+        if first < end {
+            let begun = text[first - 2..first].iter().fold(0, |piece, &byte| longer(piece, byte));
+            text[first..end].iter().fold(begun, |piece, &byte| {
+                let piece = longer(piece, byte);
+                gram(piece);
+                piece
+            });
+            pieces_to = end;
+        }
+        if run.start >= words_to {
+            let before = text[words_to..run.start].iter().rev().take_while(|byte| is_in_word(**byte)).count();
+            let letters = text[run.start - before..].iter().take_while(|byte| is_in_word(**byte));
+            let (hash, length) = letters.fold((WORD_SEED, 0), |(hash, length), &byte| (step(hash, byte), length + 1));
+            if length >= WORD_BYTES_MIN {
+                word(finish(hash));
+            }
+            words_to = run.start - before + length;
+        }
+    }
+}
+
+/// The next piece: its last two bytes and `byte`.
+#[inline]
+fn longer(piece: u32, byte: u8) -> u32 {
+    ((piece << 6) | u32::from(CLASS[usize::from(byte)] & CLASS_MASK)) & GRAM_MASK
 }
 
 /// The hash of a whole value; the same for values that differ in the case of ASCII letters only.
@@ -137,4 +172,46 @@ pub(super) fn folds_to_ascii(text: &[u8]) -> bool {
     }
     let two = |pair: &[u8]| matches!(pair, [0xc5, 0xbf] | [0xc4, 0xb0]);
     text.windows(2).any(two) || text.windows(3).any(|three| three == [0xe2, 0x84, 0xaa])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::super::digits::find_runs;
+    use super::*;
+
+    /// Pieces and words, by whoever takes `text` apart.
+    fn found(with: impl FnOnce(&mut dyn FnMut(u32), &mut dyn FnMut(u64))) -> (BTreeSet<u32>, BTreeSet<u64>) {
+        let (mut pieces, mut words) = (BTreeSet::new(), BTreeSet::new());
+        with(&mut |piece| pieces.extend([piece]), &mut |word| words.extend([word]));
+        (pieces, words)
+    }
+
+    proptest! {
+        /// Two texts that differ in their digits only: what both have is what the first has, and what is around the digits of the other.
+        #[test]
+        fn texts_of_one_shape_differ_around_their_digits(
+            parts in proptest::collection::vec(("[a-zA-Z_ =/é]{0,6}", "[0-9]{1,7}", "[0-9]{1,7}"), 0..8), end in "[a-z ]{0,5}",
+        ) {
+            let text = |second: bool| {
+                let parts = parts.iter().map(|(text, one, other)| format!("{text}{}", if second { other } else { one }));
+                (parts.collect::<String>() + &end).into_bytes()
+            };
+            // Parts without a text between them are one run of digits, of whatever length.
+            let (one, other) = (text(false), text(true));
+            let mut runs = Vec::new();
+            find_runs(&other, &mut runs);
+            let (mut pieces, mut words) = found(|gram, word| take_apart(&one, gram, word));
+            let (more_pieces, more_words) = found(|gram, word| take_apart_around(&other, &runs, gram, word));
+            let (all_pieces, all_words) = found(|gram, word| take_apart(&other, gram, word));
+            prop_assert!(more_pieces.is_subset(&all_pieces) && more_words.is_subset(&all_words));
+            pieces.extend(more_pieces);
+            words.extend(more_words);
+            prop_assert!(all_pieces.is_subset(&pieces), "{:?}", all_pieces.difference(&pieces));
+            prop_assert!(all_words.is_subset(&words), "{:?}", all_words.difference(&words));
+        }
+    }
 }
