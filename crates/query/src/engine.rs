@@ -255,7 +255,7 @@ impl QueryEngine {
         let worked = on_own_thread(move || {
             let _permit = permit;
             let snapshot = snapshot.map_or_else(|| source.snapshot().map(Arc::new), Ok)?;
-            handle.block_on(work(Session::new(&base, snapshot, indexes, notes, held)))
+            handle.block_on(work(Session::new(base, snapshot, indexes, notes, held)))
         });
         tokio::select! {
             worked = worked => worked,
@@ -323,7 +323,7 @@ impl QueryEngine {
         let planning = on_own_thread(move || {
             let snapshot = snapshot.map_or_else(|| source.snapshot().map(Arc::new), Ok)?;
             let mut warnings = snapshot.warnings.clone();
-            let planned = handle.block_on(make(Session::new(&base, snapshot, indexes, told.clone(), held)))?;
+            let planned = handle.block_on(make(Session::new(base, snapshot, indexes, told.clone(), held)))?;
             warnings.extend(without_index(&told.scans, &*source));
             Ok((planned, warnings, permit, entered))
         });

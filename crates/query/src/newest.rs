@@ -20,8 +20,8 @@ use crate::table::{Part, ScannedTable};
 const STEP_ROWS: usize = 2 * BLOCK_ROWS;
 /// So many steps are alike; each further one is half as large again: what is read in vain is a part of what was read before.
 const ALIKE: usize = 4;
-/// A large step takes the place of so many of the first ones; each further one is three times as large again.
-const LARGE: usize = 4;
+/// The first of the large steps has so many rows; each further one is three times as large again.
+pub(crate) const LARGE_STEP_ROWS: usize = 4 * STEP_ROWS;
 /// So many of the newest segments are read in steps.
 const STEPPED_MAX: usize = 2;
 /// A segment of fewer rows is read at once.
@@ -72,27 +72,29 @@ fn mark(plan: LogicalPlan, time: &str) -> Result<Transformed<LogicalPlan>> {
     })
 }
 
+/// `scan` if its rows have their event times in `time`, looking for the newest first.
 fn marked(scan: &TableScan, time: &str) -> Option<TableScan> {
-    let provider = source_as_provider(&scan.source).ok()?;
-    let table = provider.downcast_ref::<ScannedTable>()?;
+    let table = scanned_by(scan)?;
     let is_by_time = table.table.time_column.as_deref() == Some(time) && scan.fetch.is_none();
-    is_by_time.then(|| TableScan {
-        source: ScannedTable { newest: Some(Newest::InSteps), ..table.clone() }.into_source(),
-        ..scan.clone()
-    })
+    is_by_time.then(|| looking(scan, table, Newest::InSteps))
+}
+
+/// The table that `scan` reads, if it is one of the store's.
+pub(crate) fn scanned_by(scan: &TableScan) -> Option<ScannedTable> {
+    source_as_provider(&scan.source).ok()?.downcast_ref::<ScannedTable>().cloned()
+}
+
+/// `scan` of `table`, looking for the newest rows in this way.
+fn looking(scan: &TableScan, table: ScannedTable, newest: Newest) -> TableScan {
+    TableScan { source: ScannedTable { newest: Some(newest), ..table }.into_source(), ..scan.clone() }
 }
 
 /// The plan with scans that will know how old the newest rows are before they read any.
 pub(crate) fn once_known(plan: LogicalPlan) -> Result<LogicalPlan> {
     let known = plan.transform_down_with_subqueries(|node| {
         let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
-        let provider = source_as_provider(&scan.source)?;
-        let table = provider.downcast_ref::<ScannedTable>().filter(|table| table.newest.is_some());
-        Ok(match table {
-            Some(table) => Transformed::yes(LogicalPlan::TableScan(TableScan {
-                source: ScannedTable { newest: Some(Newest::Known), ..table.clone() }.into_source(),
-                ..scan.clone()
-            })),
+        Ok(match scanned_by(scan).filter(|table| table.newest.is_some()) {
+            Some(table) => Transformed::yes(LogicalPlan::TableScan(looking(scan, table, Newest::Known))),
             None => Transformed::no(node),
         })
     });
@@ -102,7 +104,7 @@ pub(crate) fn once_known(plan: LogicalPlan) -> Result<LogicalPlan> {
 /// `parts`, of which the newest are first, with the first of them taken apart: each step with how many come before it in
 /// its segment.
 pub(crate) fn in_steps<'a>(parts: &[Part<'a>], are_large: bool) -> Vec<(Part<'a>, usize)> {
-    let first = if are_large { LARGE * STEP_ROWS } else { STEP_ROWS };
+    let first = if are_large { LARGE_STEP_ROWS } else { STEP_ROWS };
     let (mut steps, mut stepped) = (Vec::with_capacity(parts.len()), 0);
     for (segment, rows) in parts {
         // The end of an object in a bucket would be fetched for every step.
@@ -172,7 +174,7 @@ mod tests {
         let behind: Vec<_> = steps.iter().skip_while(|step| rows(step).is_some()).map(rows).collect();
         assert_eq!(behind, [None, Some(20), None], "the small one, what was picked, and one too many");
         let large: Vec<_> = in_steps(&parts[..1], true).iter().map(rows).collect();
-        let first = LARGE * STEP_ROWS;
+        let first = LARGE_STEP_ROWS;
         let last = 1_000_001 - 5 * first;
         assert_eq!(large, [first, 4 * first, last].map(Some), "few steps, which are all rows");
     }

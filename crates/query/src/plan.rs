@@ -109,18 +109,17 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// What it holds of the memory of all is added to `held`.
+    /// In a state of its own, with tables of its own; what it holds of the memory of all is added to `held`.
     pub(crate) fn new(
-        base: &SessionState,
+        mut state: SessionState,
         snapshot: Arc<Snapshot>,
         indexes: Arc<Indexes>,
         notes: Notes,
         held: Arc<AtomicUsize>,
     ) -> Self {
-        let mut runtime = base.runtime_env().as_ref().clone();
+        let mut runtime = state.runtime_env().as_ref().clone();
         runtime.memory_pool = Arc::new(OwnPool { shared: runtime.memory_pool, held });
         let Notes { damage, stop, scans } = notes;
-        let mut state = base.clone();
         state.register_catalog_list(Arc::new(MemoryCatalogProviderList::new()));
         // What `now()` is, for all of the query.
         state.mark_start_execution();
@@ -293,7 +292,7 @@ impl Session {
         if let Some(late) = late {
             self.scans.say(late.said);
             let times = planner.create_physical_plan(&late.times, &self.state).await.map_err(failed)?;
-            physical = after_times(physical, &times).map_err(failed)?;
+            physical = after_times(physical, &times, late.fetch).map_err(failed)?;
         }
         if let Some(explained) = physical.downcast_ref::<ExplainExec>() {
             return Ok(Planned::Answer(show::explained(explained, &self.scans.lines())?));

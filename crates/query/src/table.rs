@@ -74,6 +74,15 @@ impl ScannedTable {
     }
 }
 
+/// Between which times the rows of a file lie, in microseconds; of a part of a segment as [`ScannedTable::step`] says it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FileTimes {
+    pub(crate) oldest: i64,
+    pub(crate) newest: i64,
+    /// Whether no row of it is without a time.
+    pub(crate) of_all: bool,
+}
+
 /// A segment, and the rows of it that are read; `None` for all.
 pub(crate) type Part<'a> = (&'a Segment, Option<RowSelection>);
 
@@ -263,7 +272,14 @@ impl ScannedTable {
         let path = object_store::path::Path::from_absolute_path(&absolute)
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
         let file = PartitionedFile::new(path.as_ref(), segment.bytes);
-        let file = file.with_statistics(Arc::new(self.statistics_of(std::slice::from_ref(part))));
+        let one = std::slice::from_ref(part);
+        let file = file.with_statistics(Arc::new(self.statistics_of(one)));
+        let file = match segment.time_range {
+            Some((oldest, newest)) => {
+                file.with_extension(FileTimes { oldest, newest, of_all: self.timeless(one) == Some(0) })
+            }
+            None => file,
+        };
         let file = match &segment.remote {
             Some(remote) => file.with_extension(Arc::clone(remote)),
             None => file.with_extension(LocalFile::new(absolute)),

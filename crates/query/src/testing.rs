@@ -1,16 +1,20 @@
 //! Tables for tests: real Parquet files in a temporary folder, and rows that are in no file yet.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{
-    ArrayRef, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray,
+    ArrayRef, AsArray, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringViewArray,
+    TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit};
 use arrow::util::pretty::pretty_format_batches;
 use datafusion::parquet::arrow::ArrowWriter;
 use tempfile::TempDir;
-use weir_model::SeamResult;
+use weir_disk::{DataFolder, Disk};
+use weir_model::{CommitPoint, Epoch, EpochCommit, SeamResult};
+use weir_store::{Store, StoreConfig, TableConfig, TableWriter};
 
 use crate::{Limits, QueryEngine, QueryError, RunOptions, Segment, Snapshot, Table, TableSource};
 
@@ -79,6 +83,50 @@ impl Stage {
     }
 }
 
+/// A store with a table `logs`: segments with their indexes and rollups, and rows in memory.
+pub(crate) struct Scene {
+    pub(crate) store: Arc<Store>,
+    pub(crate) engine: QueryEngine,
+    writer: TableWriter,
+    epoch: u64,
+    _folder: TempDir,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        let temp = tempfile::tempdir().expect("a folder");
+        let folder = DataFolder::open(temp.path(), Arc::new(Disk)).expect("it is empty");
+        let store = Store::open(&folder, StoreConfig::default()).expect("it is empty");
+        let writer = store.writer("logs", TableConfig::default()).expect("a writer");
+        let engine = Self::engine_of(&store);
+        Self { store, engine, writer, epoch: 0, _folder: temp }
+    }
+
+    /// An engine that has read nothing yet.
+    pub(crate) fn engine_of(store: &Arc<Store>) -> QueryEngine {
+        QueryEngine::new(Arc::clone(store) as Arc<dyn TableSource>, Limits::default()).expect("it has threads")
+    }
+
+    /// Adds rows, which stay in memory until others are committed.
+    pub(crate) fn append(&mut self, rows: &RecordBatch) {
+        self.writer.append(rows).expect("taken");
+    }
+
+    /// Adds a segment of these rows and those in memory.
+    pub(crate) fn commit(&mut self, rows: &RecordBatch) {
+        self.append(rows);
+        self.epoch += 1;
+        let epoch = Epoch(self.epoch);
+        let commit = EpochCommit {
+            pipeline: "p".to_owned(),
+            epoch,
+            prepared: BTreeMap::from([("out".to_owned(), self.writer.prepare(epoch).expect("prepared"))]),
+            ..EpochCommit::default()
+        };
+        block_on(self.store.commit(commit)).expect("committed");
+    }
+}
+
 fn held<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
     value.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -137,6 +185,22 @@ pub(crate) fn ask_with(engine: &QueryEngine, sql: &str, options: RunOptions) -> 
 pub(crate) fn shown(engine: &QueryEngine, sql: &str) -> String {
     let batch = ask(engine, sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     pretty_format_batches(&[batch]).expect("every type can be shown").to_string()
+}
+
+/// What `EXPLAIN` says of a question: what it reads, and its plan.
+pub(crate) fn explained(engine: &QueryEngine, sql: &str) -> (String, String) {
+    let explained = ask(engine, &format!("EXPLAIN {sql}")).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    let (kinds, said) = (explained.column(0).as_string::<i32>(), explained.column(1).as_string::<i32>());
+    let of = |kind: &str| {
+        let at = kinds.iter().position(|is| is == Some(kind));
+        said.value(at.unwrap_or_else(|| panic!("{sql}: no {kind}"))).to_owned()
+    };
+    (of("reads"), of("physical_plan"))
+}
+
+/// What a question reads.
+pub(crate) fn reads(engine: &QueryEngine, sql: &str) -> String {
+    explained(engine, sql).0
 }
 
 /// The single value of an answer.

@@ -4,29 +4,23 @@
 //! Rows that are wanted lie scattered, so each costs its pages of every column, and whoever looks for them reads ahead in vain.
 //! Reading the other columns late saves that: Abadi et al., Materialization Strategies in a Column-Oriented DBMS, ICDE 2007.
 
+mod exec;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::TimestampMicrosecondType;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::datasource::source_as_provider;
-use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::common::tree_node::TreeNode;
+use datafusion::error::Result;
 use datafusion::logical_expr::{
     Expr, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Sort, TableScan, TableScanBuilder,
 };
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::{BinaryExpr, DynamicFilterPhysicalExpr, Literal};
-use datafusion::physical_plan::sorts::sort::SortExec;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, collect};
-use datafusion::scalar::ScalarValue;
-use futures::{TryStreamExt, stream};
+
+pub(crate) use exec::after_times;
 
 use crate::caseless::WHOLE_VALUE;
-use crate::newest::Newest;
+use crate::newest::{Newest, scanned_by};
 use crate::table::ScannedTable;
 
 /// Of more rows the times are not looked up first.
@@ -39,6 +33,8 @@ const LATER_MIN: usize = 4;
 pub(crate) struct Late {
     /// The times of the newest rows, as many as are wanted: one column.
     pub(crate) times: LogicalPlan,
+    /// How many are wanted.
+    pub(crate) fetch: usize,
     /// What `EXPLAIN` says of it.
     pub(crate) said: String,
 }
@@ -58,17 +54,15 @@ pub(crate) fn times_of_newest(plan: &LogicalPlan) -> Result<Option<Late>> {
     else {
         return Ok(None);
     };
-    let Some((conditions, scan)) = column_of(&first.expr).and_then(|time| rows_below(sort, &time)) else {
-        return Ok(None);
-    };
-    let Some((narrow, time, said)) = narrowed(scan, &conditions, fetch) else { return Ok(None) };
+    let Some(below) = column_of(&first.expr).and_then(|time| rows_below(sort, time)) else { return Ok(None) };
+    let Some((narrow, time, said)) = narrowed(&below, fetch) else { return Ok(None) };
     let mut times = LogicalPlan::TableScan(narrow);
-    for condition in conditions.into_iter().rev() {
+    for condition in below.conditions.into_iter().rev() {
         times = LogicalPlan::Filter(Filter::try_new(condition.clone(), Arc::new(times))?);
     }
     let order = time.clone().sort(first.asc, first.nulls_first);
     let times = LogicalPlanBuilder::from(times).project([time])?.sort_with_limit([order], Some(fetch))?.build()?;
-    Ok(Some(Late { times, said }))
+    Ok(Some(Late { times, fetch, said }))
 }
 
 fn column_of(expression: &Expr) -> Option<String> {
@@ -79,9 +73,18 @@ fn column_of(expression: &Expr) -> Option<String> {
     }
 }
 
-/// The scan of which `sort` puts rows into the order of the column `time`, and the conditions on it.
-fn rows_below<'a>(sort: &'a Sort, time: &str) -> Option<(Vec<&'a Expr>, &'a TableScan)> {
-    let (mut plan, mut time) = (sort.input.as_ref(), time.to_owned());
+/// What lies below a sort by time.
+struct Below<'a> {
+    scan: &'a TableScan,
+    table: ScannedTable,
+    conditions: Vec<&'a Expr>,
+    /// The column of the table in which the times are.
+    time: String,
+}
+
+/// The scan of which `sort` puts rows into the order of the column `time`, as the sort calls it.
+fn rows_below(sort: &Sort, mut time: String) -> Option<Below<'_>> {
+    let mut plan = sort.input.as_ref();
     let mut conditions = Vec::new();
     loop {
         match plan {
@@ -98,22 +101,19 @@ fn rows_below<'a>(sort: &'a Sort, time: &str) -> Option<(Vec<&'a Expr>, &'a Tabl
                 plan = &filter.input;
             }
             LogicalPlan::TableScan(scan) => {
-                let provider = source_as_provider(&scan.source).ok()?;
-                let table = provider.downcast_ref::<ScannedTable>()?;
+                let table = scanned_by(scan)?;
                 let is_by_time =
                     table.newest == Some(Newest::InSteps) && table.table.time_column.as_deref() == Some(&time);
-                return is_by_time.then_some((conditions, scan));
+                return is_by_time.then_some(Below { scan, table, conditions, time });
             }
             _ => return None,
         }
     }
 }
 
-/// The scan of nothing but the time and what `conditions` ask for; the time; what is to be said.
-fn narrowed(scan: &TableScan, conditions: &[&Expr], fetch: usize) -> Option<(TableScan, Expr, String)> {
-    let provider = source_as_provider(&scan.source).ok()?;
-    let table = provider.downcast_ref::<ScannedTable>()?;
-    let time = table.table.time_column.clone()?;
+/// The scan of nothing but the time and what the conditions ask for; the time; what is to be said.
+fn narrowed(below: &Below<'_>, fetch: usize) -> Option<(TableScan, Expr, String)> {
+    let Below { scan, table, conditions, time } = below;
     let schema = &table.table.schema;
     // What scans are told is a part of these, perhaps in other words.
     if !conditions.iter().all(|condition| compares_values(condition)) {
@@ -131,7 +131,7 @@ fn narrowed(scan: &TableScan, conditions: &[&Expr], fetch: usize) -> Option<(Tab
     let source = ScannedTable { newest: Some(Newest::InLargeSteps), ..table.clone() }.into_source();
     let narrow = TableScanBuilder::new(scan.table_name.clone(), source);
     let narrow = narrow.with_projection(Some(columns)).with_filters(scan.filters.clone()).build().ok()?;
-    let field = narrow.projected_schema.qualified_field_with_unqualified_name(&time).ok()?;
+    let field = narrow.projected_schema.qualified_field_with_unqualified_name(time).ok()?;
     let time = Expr::Column(field.into());
     let names: Vec<String> = names.into_iter().collect();
     let said = format!(
@@ -171,218 +171,4 @@ fn compares_values(condition: &Expr) -> bool {
             || matches!(part, Expr::ScalarFunction(call) if call.func.name() != WHOLE_VALUE)
     };
     !condition.exists(|part| Ok(searches(part))).unwrap_or(true)
-}
-
-/// `rows` with its sort of the newest rows told by `times`, which it waits for.
-pub(crate) fn after_times(
-    rows: Arc<dyn ExecutionPlan>,
-    times: &Arc<dyn ExecutionPlan>,
-) -> Result<Arc<dyn ExecutionPlan>> {
-    let told = rows.transform_down(|node| {
-        let Some(sort) = node.downcast_ref::<SortExec>() else { return Ok(Transformed::no(node)) };
-        let is_whole = sort.fetch().is_some() && sort.properties().partitioning.partition_count() == 1;
-        if !is_whole || filter_of(sort).is_none() {
-            return Ok(Transformed::new(node, false, TreeNodeRecursion::Stop));
-        }
-        let told = Arc::new(NewestExec { times: Arc::clone(times), rows: node });
-        Ok(Transformed::new(told as Arc<dyn ExecutionPlan>, true, TreeNodeRecursion::Stop))
-    });
-    Ok(told?.data)
-}
-
-/// What a sort tells the scan below it: which rows come too late.
-fn filter_of(sort: &SortExec) -> Option<Arc<dyn PhysicalExpr>> {
-    sort.dynamic_expressions_produced().into_iter().find(|filter| filter.is::<DynamicFilterPhysicalExpr>())
-}
-
-/// Asks for the times of the newest rows, and then for rows that are no older than the oldest of them.
-#[derive(Debug)]
-struct NewestExec {
-    times: Arc<dyn ExecutionPlan>,
-    /// A sort that keeps as many rows.
-    rows: Arc<dyn ExecutionPlan>,
-}
-
-impl NewestExec {
-    /// Tells the sort what is found out.
-    fn tell(&self, times: &[RecordBatch]) -> Result<()> {
-        let Some(oldest) = oldest(times)? else { return Ok(()) };
-        let Some(filter) = self.rows.downcast_ref::<SortExec>().and_then(filter_of) else { return Ok(()) };
-        let (Some(filter), Some(&time)) =
-            (filter.downcast_ref::<DynamicFilterPhysicalExpr>(), filter.children().first())
-        else {
-            return Ok(());
-        };
-        let oldest = Arc::new(Literal::new(oldest));
-        filter.update(Arc::new(BinaryExpr::new(Arc::clone(time), Operator::GtEq, oldest)))
-    }
-}
-
-/// The oldest of some times; `None` where one is not known, or there is none.
-fn oldest(times: &[RecordBatch]) -> Result<Option<ScalarValue>> {
-    let mut oldest: Option<(i64, Option<Arc<str>>)> = None;
-    for batch in times {
-        let column = batch.column(0);
-        let Some(values) = column.as_primitive_opt::<TimestampMicrosecondType>() else {
-            return Err(DataFusionError::Internal(format!("times of type {}", column.data_type())));
-        };
-        if values.null_count() > 0 {
-            return Ok(None);
-        }
-        if let Some(least) = arrow::compute::min(values) {
-            let least = oldest.map_or(least, |(oldest, _)| oldest.min(least));
-            oldest = Some((least, values.timezone().map(Arc::from)));
-        }
-    }
-    Ok(oldest.map(|(oldest, zone)| ScalarValue::TimestampMicrosecond(Some(oldest), zone)))
-}
-
-impl DisplayAs for NewestExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "NewestExec: times first")
-    }
-}
-
-impl ExecutionPlan for NewestExec {
-    fn name(&self) -> &'static str {
-        "NewestExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.rows.properties()
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.times, &self.rows]
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let [times, rows] = <[Arc<dyn ExecutionPlan>; 2]>::try_from(children)
-            .map_err(|children| DataFusionError::Internal(format!("{} children instead of two", children.len())))?;
-        Ok(Arc::new(Self { times, rows }))
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let this = Self { times: Arc::clone(&self.times), rows: Arc::clone(&self.rows) };
-        let rows = async move {
-            let times = collect(Arc::clone(&this.times), Arc::clone(&context)).await?;
-            this.tell(&times)?;
-            this.rows.execute(partition, context)
-        };
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream::once(rows).try_flatten())))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use crate::testing::{Stage, ask, logs, logs_schema, many, shown};
-
-    /// Whether the times of the newest rows are asked for first.
-    fn is_late(stage: &Arc<Stage>, sql: &str) -> bool {
-        shown(&stage.engine(), &format!("EXPLAIN {sql}")).contains(" newest rows, then all columns of rows no older")
-    }
-
-    fn stage() -> Arc<Stage> {
-        let segments: Vec<_> = [0, 300, 100, 200].map(|from| many(from, 100)).into();
-        let stage = Stage::with_logs(&segments, &[many(400, 7)]);
-        // As wide as tables are.
-        let mut fields: Vec<_> = logs_schema().fields().to_vec();
-        fields.extend(["a", "b", "c"].map(|name| Arc::new(logs_schema().field(4).clone().with_name(name))));
-        stage.change(|snapshot| {
-            let table = snapshot.tables.get_mut("logs").expect("it is there");
-            table.schema = Arc::new(arrow::datatypes::Schema::new(fields));
-            let fresh = table.fresh.drain(..).map(|batch| weir_store::adapt(&batch, &table.schema).expect("it fits"));
-            table.fresh = fresh.collect();
-        });
-        stage
-    }
-
-    #[test]
-    fn the_newest_rows_are_the_same_whether_or_not_their_times_are_asked_for_first() {
-        let stage = stage();
-        let engine = stage.engine();
-        for (condition, newest) in [
-            ("level = 'ERROR'", vec![404, 401, 398, 395, 392]),
-            ("level IN ('WARN', 'nothing') AND n < 250", vec![247, 244, 241, 238, 235]),
-            ("n BETWEEN 98 AND 101", vec![101, 100, 99, 98]),
-            ("level ILIKE 'info'", vec![405, 402, 399, 396, 393]),
-            ("level = 'nothing'", vec![]),
-            ("true", vec![406, 405, 404, 403, 402]),
-        ] {
-            for order in ["ts DESC", "ts DESC NULLS LAST, level", "ts DESC, n DESC"] {
-                let sql = format!("SELECT * FROM logs WHERE {condition} ORDER BY {order} LIMIT 5");
-                assert!(is_late(&stage, &sql), "{sql}");
-                let rows = ask(&engine, &sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-                assert_eq!(rows.num_columns(), 8, "{sql}");
-                let rows = shown(&engine, &format!("SELECT n FROM ({sql}) AS newest"));
-                let is: Vec<i64> = rows.lines().filter_map(|line| line.trim_matches(['|', ' ']).parse().ok()).collect();
-                assert_eq!(is, newest, "{sql}");
-            }
-        }
-    }
-
-    #[test]
-    fn rows_of_one_moment_are_told_apart_by_what_else_they_are_sorted_by() {
-        let stage = stage();
-        let same: Vec<_> = ["d", "b", "a", "c"].map(|message| (500, "INFO", message)).into();
-        stage.change(|snapshot| {
-            let table = snapshot.tables.get_mut("logs").expect("it is there");
-            table.fresh.push(weir_store::adapt(&logs(&same), &table.schema).expect("it fits"));
-        });
-        let sql = "SELECT * FROM logs WHERE level = 'INFO' ORDER BY ts DESC, message LIMIT 3";
-        assert!(is_late(&stage, sql));
-        let rows = shown(&stage.engine(), sql);
-        let messages: Vec<_> = rows.lines().filter_map(|line| line.split('|').nth(3)).map(str::trim).collect();
-        assert_eq!(messages, ["message", "a", "b", "c"]);
-    }
-
-    #[test]
-    fn rows_without_a_time_come_where_they_are_wanted() {
-        let stage = stage();
-        stage.change(|snapshot| {
-            let table = snapshot.tables.get_mut("logs").expect("it is there");
-            let row = table.fresh[0].slice(0, 1);
-            let columns = row.columns().iter().enumerate().map(|(at, column)| match at {
-                0 => arrow::array::new_null_array(column.data_type(), 1),
-                _ => Arc::clone(column),
-            });
-            let row = arrow::array::RecordBatch::try_new(row.schema(), columns.collect()).expect("all may be null");
-            table.fresh.push(row);
-        });
-        let engine = stage.engine();
-        let newest = |nulls: &str| {
-            let sql = format!("SELECT * FROM logs WHERE level = 'WARN' ORDER BY ts DESC NULLS {nulls} LIMIT 2");
-            assert!(is_late(&stage, &sql), "{sql}");
-            let rows = shown(&engine, &format!("SELECT n FROM ({sql}) AS newest"));
-            rows.lines().filter_map(|line| line.trim_matches(['|', ' ']).parse().ok()).collect::<Vec<i64>>()
-        };
-        assert_eq!(newest("FIRST"), [400, 406]);
-        assert_eq!(newest("LAST"), [406, 403]);
-    }
-
-    #[test]
-    fn questions_that_it_would_not_help_are_asked_at_once() {
-        let stage = stage();
-        for sql in [
-            "SELECT * FROM logs WHERE message LIKE '%7%' ORDER BY ts DESC LIMIT 5",
-            "SELECT * FROM logs WHERE level ~ 'E.*' ORDER BY ts DESC LIMIT 5",
-            "SELECT * FROM logs WHERE abs(n) = 7 ORDER BY ts DESC LIMIT 5",
-            "SELECT ts, level FROM logs WHERE level = 'INFO' ORDER BY ts DESC LIMIT 5",
-            "SELECT * FROM logs WHERE level = 'INFO' ORDER BY ts LIMIT 5",
-            "SELECT * FROM logs WHERE level = 'INFO' ORDER BY n DESC LIMIT 5",
-            "SELECT * FROM logs WHERE level = 'INFO' ORDER BY ts DESC",
-            "SELECT * FROM logs WHERE level = 'INFO' ORDER BY ts DESC LIMIT 10001",
-        ] {
-            assert!(!is_late(&stage, sql), "{sql}");
-        }
-    }
 }

@@ -4,16 +4,10 @@ mod own;
 
 use arrow::array::{ArrayRef, AsArray, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use tempfile::TempDir;
-use weir_disk::{DataFolder, Disk};
-use weir_model::{CommitPoint, Epoch, EpochCommit};
-use weir_store::{Store, StoreConfig, TableConfig, TableWriter};
 
 use crate::logs::{LogFilter, LogHistogram};
-use crate::testing::{ask, block_on};
-use crate::{Limits, QueryEngine, TableSource};
+use crate::testing::{Scene, ask, block_on, reads};
 
 const ROWS: i64 = 20_000;
 
@@ -46,65 +40,20 @@ fn rows(from: i64, count: i64) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap()
 }
 
-struct Scene {
-    _folder: TempDir,
-    store: Arc<Store>,
-    writer: TableWriter,
-    engine: QueryEngine,
-    epoch: u64,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let temp = tempfile::tempdir().unwrap();
-        let folder = DataFolder::open(temp.path(), Arc::new(Disk)).unwrap();
-        let store = Store::open(&folder, StoreConfig::default()).unwrap();
-        let writer = store.writer("logs", TableConfig::default()).unwrap();
-        let engine = Self::engine(&store);
-        Self { _folder: temp, store, writer, engine, epoch: 0 }
-    }
-
-    fn engine(store: &Arc<Store>) -> QueryEngine {
-        QueryEngine::new(Arc::clone(store) as Arc<dyn TableSource>, Limits::default()).unwrap()
-    }
-
-    fn commit(&mut self, rows: &RecordBatch) {
-        self.epoch += 1;
-        self.writer.append(rows).unwrap();
-        let commit = EpochCommit {
-            pipeline: "p".to_owned(),
-            epoch: Epoch(self.epoch),
-            positions: BTreeMap::new(),
-            snapshot: None,
-            prepared: BTreeMap::from([("out".to_owned(), self.writer.prepare(Epoch(self.epoch)).unwrap())]),
-            plan_fingerprint: String::new(),
-            counters: String::new(),
-        };
-        block_on(self.store.commit(commit)).unwrap();
-    }
-
-    fn reads(&self, sql: &str) -> String {
-        let explained = ask(&self.engine, &format!("EXPLAIN {sql}")).unwrap();
-        let (kinds, plans) = (explained.column(0).as_string::<i32>(), explained.column(1).as_string::<i32>());
-        let at = kinds.iter().position(|kind| kind == Some("reads")).expect("what is read is said");
-        plans.value(at).to_owned()
-    }
-}
-
 /// Two segments with rollups, one that is too small for any, and rows in memory.
 fn mixed_scene() -> Scene {
     let mut scene = Scene::new();
     scene.commit(&rows(0, ROWS));
     scene.commit(&rows(ROWS, ROWS));
     scene.commit(&rows(2 * ROWS, 500));
-    scene.writer.append(&rows(2 * ROWS + 500, 500)).unwrap();
+    scene.append(&rows(2 * ROWS + 500, 500));
     scene
 }
 
 /// The same rows, all of them in memory.
 fn plain_scene() -> Scene {
     let mut scene = Scene::new();
-    scene.writer.append(&rows(0, 2 * ROWS + 1_000)).unwrap();
+    scene.append(&rows(0, 2 * ROWS + 1_000));
     scene
 }
 
@@ -155,11 +104,11 @@ fn answers_are_those_of_the_rows_with_late_rows_and_rows_in_memory() {
         assert_alike(&from_rollups, &from_rows, question);
     }
     for question in &QUESTIONS[..12] {
-        let reads = mixed.reads(question);
-        assert!(reads.contains("answered by the rollup of"), "{question}: {reads}");
-        assert!(reads.contains("of 2 segments"), "{question}: {reads}");
+        let said = reads(&mixed.engine, question);
+        assert!(said.contains("answered by the rollup of"), "{question}: {said}");
+        assert!(said.contains("of 2 segments"), "{question}: {said}");
     }
-    assert!(!mixed.reads(QUESTIONS[13]).contains("rollup"), "a filter of one aggregate is left to the rows");
+    assert!(!reads(&mixed.engine, QUESTIONS[13]).contains("rollup"), "a filter of one aggregate is left to the rows");
 }
 
 #[test]
@@ -171,7 +120,7 @@ fn percentiles_are_within_their_error() {
     for (a, b) in values(&one).into_iter().zip(values(&other)) {
         assert!((a - b).abs() < 0.02 * b, "{a} {b}");
     }
-    assert!(mixed.reads(question).contains("answered by the rollup of service, level every 60 s"));
+    assert!(reads(&mixed.engine, question).contains("answered by the rollup of service, level every 60 s"));
     let per_minute =
         "SELECT date_trunc('minute', ts) AS m, approx_percentile_cont(took, 0.95) AS p FROM logs GROUP BY m ORDER BY m";
     let (one, other) = (ask(&mixed.engine, per_minute).unwrap(), ask(&plain.engine, per_minute).unwrap());
@@ -179,7 +128,7 @@ fn percentiles_are_within_their_error() {
     for (a, b) in values(&one).into_iter().zip(values(&other)) {
         assert!((a - b).abs() < 0.05 * b, "{a} {b}");
     }
-    let reads = mixed.reads(per_minute);
+    let reads = reads(&mixed.engine, per_minute);
     assert!(reads.contains("answered by the rollup of all rows every 60 s"), "{reads}");
 }
 
@@ -195,7 +144,7 @@ fn rows_that_are_deleted_are_not_counted_any_more() {
         Ok(levels.iter().enumerate().map(|(row, level)| Some(level == Some("WARN") && row % 2 == 0)).collect())
     });
     assert_eq!(counted(&scene), before - removed.unwrap() as i64);
-    assert!(scene.reads(question).contains("answered by the rollup of"));
+    assert!(reads(&scene.engine, question).contains("answered by the rollup of"));
 }
 
 #[test]

@@ -1,17 +1,12 @@
 //! Questions about segments with search indexes: the same answers as without, from less.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
-use tempfile::TempDir;
-use weir_disk::{DataFolder, Disk};
-use weir_model::{CommitPoint, Epoch, EpochCommit};
-use weir_store::{Store, StoreConfig, TableConfig};
 
-use crate::testing::{ask, block_on, shown, value};
-use crate::{Limits, QueryEngine, RunOptions, TableSource};
+use crate::RunOptions;
+use crate::testing::{Scene, block_on, reads, shown, value};
 
 const ROWS: i64 = 60_000;
 
@@ -35,33 +30,14 @@ fn rows() -> RecordBatch {
     RecordBatch::try_from_iter(columns).unwrap()
 }
 
-struct Scene {
-    _folder: TempDir,
-    store: Arc<Store>,
-    engine: QueryEngine,
-}
-
 /// A table `logs` of these rows in one segment, or, when they are not committed, in memory.
-fn scene(committed: bool) -> (Scene, Option<weir_store::TableWriter>) {
-    let temp = tempfile::tempdir().unwrap();
-    let folder = DataFolder::open(temp.path(), Arc::new(Disk)).unwrap();
-    let store = Store::open(&folder, StoreConfig::default()).unwrap();
-    let mut writer = store.writer("logs", TableConfig::default()).unwrap();
-    writer.append(&rows()).unwrap();
-    if committed {
-        let commit = EpochCommit {
-            pipeline: "p".to_owned(),
-            epoch: Epoch(1),
-            positions: BTreeMap::new(),
-            snapshot: None,
-            prepared: BTreeMap::from([("out".to_owned(), writer.prepare(Epoch(1)).unwrap())]),
-            plan_fingerprint: String::new(),
-            counters: String::new(),
-        };
-        block_on(store.commit(commit)).unwrap();
+fn scene(committed: bool) -> Scene {
+    let mut scene = Scene::new();
+    match committed {
+        true => scene.commit(&rows()),
+        false => scene.append(&rows()),
     }
-    let engine = QueryEngine::new(Arc::clone(&store) as Arc<dyn TableSource>, Limits::default()).unwrap();
-    (Scene { _folder: temp, store, engine }, Some(writer))
+    scene
 }
 
 fn index_of(scene: &Scene) -> PathBuf {
@@ -96,7 +72,7 @@ const CONDITIONS: [&str; 22] = [
 
 #[test]
 fn answers_with_an_index_are_those_without() {
-    let ((indexed, _a), (plain, _b)) = (scene(true), scene(false));
+    let (indexed, plain) = (scene(true), scene(false));
     assert_eq!(value(&plain.engine, "SELECT count(*) FROM logs"), ROWS.to_string());
     for condition in CONDITIONS {
         let sql = format!("SELECT count(*), min(ts), max(message) FROM logs WHERE {condition}");
@@ -106,18 +82,9 @@ fn answers_with_an_index_are_those_without() {
     }
 }
 
-/// What EXPLAIN says that is read.
-fn reads(engine: &QueryEngine, sql: &str) -> String {
-    use arrow::array::AsArray;
-    let explained = ask(engine, &format!("EXPLAIN {sql}")).unwrap();
-    let (kinds, plans) = (explained.column(0).as_string::<i32>(), explained.column(1).as_string::<i32>());
-    let at = kinds.iter().position(|kind| kind == Some("reads")).expect("what is read is said");
-    plans.value(at).to_owned()
-}
-
 #[test]
 fn explain_says_what_is_skipped() {
-    let (scene, _writer) = scene(true);
+    let scene = scene(true);
     let read = |condition: &str| {
         let said = reads(&scene.engine, &format!("SELECT max(message) FROM logs WHERE {condition}"));
         let (said, cost) = said.split_once("; at most ").expect("what is read at most is said");
@@ -149,7 +116,7 @@ fn explain_says_what_is_skipped() {
 
 #[test]
 fn of_a_column_only_the_pages_with_blocks_that_may_match_are_read() {
-    let (scene, _writer) = scene(true);
+    let scene = scene(true);
     let bytes_read = |condition: &str| {
         let sql = format!("EXPLAIN ANALYZE SELECT count(*) FROM logs WHERE {condition}");
         let analyzed = shown(&scene.engine, &sql);
@@ -164,7 +131,7 @@ fn of_a_column_only_the_pages_with_blocks_that_may_match_are_read() {
 
 #[test]
 fn without_its_index_a_segment_is_read_as_a_whole_and_the_answer_says_so() {
-    let (scene, _writer) = scene(true);
+    let scene = scene(true);
     let sql = "SELECT count(*) FROM logs WHERE message LIKE '%needle%'";
     assert_eq!(value(&scene.engine, sql), "1");
     let index = index_of(&scene);
@@ -174,7 +141,7 @@ fn without_its_index_a_segment_is_read_as_a_whole_and_the_answer_says_so() {
         if let Some(bytes) = damage {
             std::fs::write(&index, bytes).unwrap();
         }
-        let engine = QueryEngine::new(Arc::clone(&scene.store) as Arc<dyn TableSource>, Limits::default()).unwrap();
+        let engine = Scene::engine_of(&scene.store);
         let mut result = block_on(engine.run(sql, RunOptions::default())).unwrap();
         assert!(
             result.warnings()[0].contains("1 segments of table logs were read as a whole"),

@@ -1,16 +1,10 @@
 //! Questions about texts of few shapes: the rows that the index names are read and no others, with the same answers.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, StringViewArray, TimestampMicrosecondArray};
-use tempfile::TempDir;
-use weir_disk::{DataFolder, Disk};
-use weir_model::{CommitPoint, Epoch, EpochCommit};
-use weir_store::{Store, StoreConfig, TableConfig, TableWriter};
+use arrow::array::{ArrayRef, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 
-use crate::testing::{ask, block_on, shown, value};
-use crate::{Limits, QueryEngine, TableSource};
+use crate::testing::{Scene, ask, explained, shown, value};
 
 const ROWS: i64 = 17_000;
 
@@ -35,36 +29,16 @@ fn rows(from: i64) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap()
 }
 
-struct Scene {
-    _folder: TempDir,
-    _writer: TableWriter,
-    engine: QueryEngine,
-}
-
 /// A table of two segments and rows in memory, or all of it in memory.
 fn scene(committed: bool) -> Scene {
-    let temp = tempfile::tempdir().unwrap();
-    let folder = DataFolder::open(temp.path(), Arc::new(Disk)).unwrap();
-    let store = Store::open(&folder, StoreConfig::default()).unwrap();
-    let mut writer = store.writer("logs", TableConfig::default()).unwrap();
+    let mut scene = Scene::new();
     for part in 0..3 {
-        writer.append(&rows(part * ROWS)).unwrap();
-        if committed && part < 2 {
-            let epoch = Epoch(part as u64 + 1);
-            let commit = EpochCommit {
-                pipeline: "p".to_owned(),
-                epoch,
-                positions: BTreeMap::new(),
-                snapshot: None,
-                prepared: BTreeMap::from([("out".to_owned(), writer.prepare(epoch).unwrap())]),
-                plan_fingerprint: String::new(),
-                counters: String::new(),
-            };
-            block_on(store.commit(commit)).unwrap();
+        match committed && part < 2 {
+            true => scene.commit(&rows(part * ROWS)),
+            false => scene.append(&rows(part * ROWS)),
         }
     }
-    let engine = QueryEngine::new(Arc::clone(&store) as Arc<dyn TableSource>, Limits::default()).unwrap();
-    Scene { _folder: temp, _writer: writer, engine }
+    scene
 }
 
 const CONDITIONS: [&str; 21] = [
@@ -108,14 +82,6 @@ fn rows_that_are_picked_are_those_that_match() {
             assert_eq!(shown(&picked.engine, &sql), shown(&plain.engine, &sql), "{sql}");
         }
     }
-}
-
-/// What EXPLAIN says that is read, and the plan.
-fn explained(engine: &QueryEngine, sql: &str) -> (String, String) {
-    let explained = ask(engine, &format!("EXPLAIN {sql}")).unwrap();
-    let (kinds, plans) = (explained.column(0).as_string::<i32>(), explained.column(1).as_string::<i32>());
-    let of = |kind: &str| plans.value(kinds.iter().position(|is| is == Some(kind)).unwrap()).to_owned();
-    (of("reads"), of("physical_plan"))
 }
 
 #[test]

@@ -8,8 +8,8 @@ use arrow::compute::kernels::cmp::eq;
 use arrow::datatypes::Int64Type;
 use weir_store::{RollupSettings, TableSettings};
 
-use super::{ROWS, Scene, assert_alike, rows};
-use crate::testing::ask;
+use super::{ROWS, assert_alike, rows};
+use crate::testing::{Scene, ask, reads};
 
 /// Rows with a status, its size in bytes, and whether it was kept.
 fn requests(from: i64, count: i64) -> RecordBatch {
@@ -66,20 +66,20 @@ fn answers_of_own_rollups_are_those_of_the_rows_with_late_deleted_and_fresh_ones
     };
     mixed.store.remove_committed("logs", |batch| Ok(is_gone(batch))).expect("removed");
     let stays = eq(&is_gone(&all), &BooleanArray::from(vec![false; all.num_rows()])).expect("compared");
-    plain.writer.append(&arrow::compute::filter_record_batch(&all, &stays).expect("filtered")).expect("taken");
+    plain.append(&arrow::compute::filter_record_batch(&all, &stays).expect("filtered"));
     for scene in [&mut mixed, &mut plain] {
-        scene.writer.append(&requests(2 * ROWS + 500, 500)).expect("taken");
+        scene.append(&requests(2 * ROWS + 500, 500));
     }
     for question in QUESTIONS {
         let (one, other) = (ask(&mixed.engine, question).expect("asked"), ask(&plain.engine, question).expect("asked"));
         assert_alike(&one, &other, question);
-        let reads = mixed.reads(question);
+        let reads = reads(&mixed.engine, question);
         assert!(reads.contains("answered by the rollup of status, kept every 10 s"), "{question}: {reads}");
     }
     let median = "SELECT approx_percentile_cont(bytes, 0.5) AS p FROM logs GROUP BY status";
-    assert!(!mixed.reads(median).contains("rollup"), "of whole numbers there are no sketches");
+    assert!(!reads(&mixed.engine, median).contains("rollup"), "of whole numbers there are no sketches");
     let of_floats = "SELECT approx_percentile_cont(took, 0.5) AS p FROM logs GROUP BY status";
-    assert!(mixed.reads(of_floats).contains("rollup of status, kept"));
+    assert!(reads(&mixed.engine, of_floats).contains("rollup of status, kept"));
 }
 
 #[test]
@@ -87,13 +87,13 @@ fn a_rollup_that_is_chosen_later_answers_when_the_old_segments_have_it_too() {
     let mut scene = Scene::new();
     scene.commit(&requests(0, ROWS));
     choose(&scene);
-    assert!(!scene.reads(QUESTIONS[0]).contains("rollup"));
+    assert!(!reads(&scene.engine, QUESTIONS[0]).contains("rollup"));
     let before = ask(&scene.engine, QUESTIONS[0]).expect("asked");
     while scene.store.index_once().expect("made") {}
     // An index that is open stays as it was: it is of the same rows.
-    let asked_anew = Scene { engine: Scene::engine(&scene.store), ..scene };
-    assert!(asked_anew.reads(QUESTIONS[0]).contains("answered by the rollup of status, kept every 10 s"));
-    assert_alike(&ask(&asked_anew.engine, QUESTIONS[0]).expect("asked"), &before, QUESTIONS[0]);
+    let engine = Scene::engine_of(&scene.store);
+    assert!(reads(&engine, QUESTIONS[0]).contains("answered by the rollup of status, kept every 10 s"));
+    assert_alike(&ask(&engine, QUESTIONS[0]).expect("asked"), &before, QUESTIONS[0]);
 }
 
 #[test]
@@ -113,8 +113,8 @@ fn a_column_that_widens_is_still_answered_rightly() {
     let widened = RecordBatch::try_from_iter_with_nullable(columns).expect("a batch");
     scene.commit(&widened);
     let mut plain = Scene::new();
-    plain.writer.append(&requests(0, ROWS)).expect("taken");
-    plain.writer.append(&widened).expect("taken");
+    plain.append(&requests(0, ROWS));
+    plain.append(&widened);
     for question in QUESTIONS {
         let (one, other) = (ask(&scene.engine, question).expect("asked"), ask(&plain.engine, question).expect("asked"));
         assert_alike(&one, &other, question);
