@@ -4,6 +4,7 @@
 import json
 import os
 import resource
+import sqlite3
 import subprocess
 import sys
 import time
@@ -81,7 +82,12 @@ class Beside:
             raise SystemExit(f"{sql}: {error.read().decode()}") from error
 
     def bytes(self):
-        return size(os.path.join(self.data, "tables"))
+        # Files that a merge has replaced lie there for a while, for questions that still read them.
+        catalog = sqlite3.connect(f"file:{os.path.join(self.data, 'catalog.sqlite')}?mode=ro", uri=True)
+        segments = [os.path.join(self.data, path) for (path,) in catalog.execute("SELECT path FROM segments")]
+        catalog.close()
+        files = segments + [path.removesuffix(".parquet") + ".tok" for path in segments]
+        return sum(os.path.getsize(path) for path in files if os.path.exists(path))
 
     def close(self):
         self.server.terminate()
