@@ -14,6 +14,7 @@
 
 mod cluster;
 mod detour;
+mod freeze;
 mod jars;
 mod java;
 mod node;
@@ -30,6 +31,7 @@ use std::time::Duration;
 
 pub use cluster::Cluster;
 pub use detour::Detour;
+pub use freeze::freeze;
 pub use jars::fetch;
 pub use node::Node;
 #[cfg(feature = "clients")]

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::freeze::freeze;
 use crate::jars::tail;
 use crate::{BrokerError, PATIENCE};
 
@@ -130,12 +131,16 @@ impl Node {
 
     /// Stops the broker's time: it keeps its connections and answers nothing, until [`Node::thaw`].
     pub fn freeze(&self) {
-        self.signal(Signal::STOP);
+        if let Some(running) = self.lock().as_ref() {
+            freeze(running.broker);
+        }
     }
 
     /// Undoes [`Node::freeze`].
     pub fn thaw(&self) {
-        self.signal(Signal::CONT);
+        if let Some(running) = self.lock().as_ref() {
+            let _ = kill_process(running.broker, Signal::CONT);
+        }
     }
 
     /// The broker's own log.
@@ -146,12 +151,6 @@ impl Node {
     /// The end of the broker's own log, for the message of a failed test.
     pub fn log_tail(&self) -> String {
         std::fs::read(self.log_path()).map_or_else(|error| error.to_string(), |bytes| tail(&bytes))
-    }
-
-    fn signal(&self, signal: Signal) {
-        if let Some(running) = self.lock().as_ref() {
-            let _ = kill_process(running.broker, signal);
-        }
     }
 
     /// The start of a program of Kafka, whose name and arguments follow.

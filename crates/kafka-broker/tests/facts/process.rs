@@ -9,7 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 use rustix::process::{Pid, Signal, kill_process};
-use weir_kafka_broker::{Cluster, Isolation, Record};
+use weir_kafka_broker::{Cluster, Isolation, Record, freeze};
 
 /// A wedged process is a failed test, not a test that never ends.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(300);
@@ -84,16 +84,15 @@ impl Transact {
     }
 
     pub(crate) fn freeze(&self) {
-        self.signal(Signal::STOP);
+        freeze(self.id());
     }
 
     pub(crate) fn thaw(&self) {
-        self.signal(Signal::CONT);
+        kill_process(self.id(), Signal::CONT).expect("it runs");
     }
 
-    fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw).expect("a process id");
-        kill_process(pid, signal).expect("it runs");
+    fn id(&self) -> Pid {
+        i32::try_from(self.process.id()).ok().and_then(Pid::from_raw).expect("a process id")
     }
 }
 
