@@ -7,11 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use weir_store::{Blocks, IndexFault, TokenIndex};
 
+use crate::abreast::Threads;
 use crate::needle::Wanted;
 use crate::snapshot::Segment;
 
 /// Open files of indexes.
 const OPEN_MAX: usize = 512;
+/// From so many indexes on that have to be opened first, threads are worth what they cost.
+const COLD_MIN: usize = 4;
 
 /// Indexes that are kept open.
 #[derive(Debug)]
@@ -47,6 +50,19 @@ impl Indexes {
     /// The index of `segment`; `None` when it has none.
     pub(crate) fn index(&self, segment: &Segment) -> Result<Option<Arc<TokenIndex>>, IndexFault> {
         segment.index.as_deref().map(|path| self.open(path, segment)).transpose()
+    }
+
+    /// Who looks into the indexes of `segments`: several threads where many are not open yet.
+    pub(crate) fn threads_for(&self, segments: &[&Segment]) -> Threads {
+        let kept = self.kept();
+        let is_closed = |path: &&Path| !kept.by_path.contains_key(*path);
+        let closed = segments.iter().filter_map(|segment| segment.index.as_deref()).filter(is_closed);
+        if closed.take(COLD_MIN).count() == COLD_MIN { Threads::SEVERAL } else { Threads::ONE }
+    }
+
+    /// Opens the indexes of `segments`. What is wrong with one is found out by whoever asks it.
+    pub(crate) fn open_all(&self, segments: &[&Segment]) {
+        self.threads_for(segments).map(segments, |segment| drop(self.index(segment)));
     }
 
     /// Forgets the index of `segment`, which is damaged: another is made in its place.

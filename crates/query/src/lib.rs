@@ -5,6 +5,7 @@
 //! short text blows up to, `plan` plans it on a thread of its own, `engine` runs it on a runtime of its own under
 //! limits, [`QueryResult`] hands out the batches, [`encode`] writes them.
 
+mod abreast;
 mod caseless;
 mod condition;
 mod cost;

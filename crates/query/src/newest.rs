@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arrow::compute::SortOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::datasource::source_as_provider;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableScan};
 use datafusion::parquet::arrow::arrow_reader::{RowSelection, RowSelector};
@@ -74,14 +73,9 @@ fn mark(plan: LogicalPlan, time: &str) -> Result<Transformed<LogicalPlan>> {
 
 /// `scan` if its rows have their event times in `time`, looking for the newest first.
 fn marked(scan: &TableScan, time: &str) -> Option<TableScan> {
-    let table = scanned_by(scan)?;
+    let table = ScannedTable::of(scan)?;
     let is_by_time = table.table.time_column.as_deref() == Some(time) && scan.fetch.is_none();
     is_by_time.then(|| looking(scan, table, Newest::InSteps))
-}
-
-/// The table that `scan` reads, if it is one of the store's.
-pub(crate) fn scanned_by(scan: &TableScan) -> Option<ScannedTable> {
-    source_as_provider(&scan.source).ok()?.downcast_ref::<ScannedTable>().cloned()
 }
 
 /// `scan` of `table`, looking for the newest rows in this way.
@@ -93,7 +87,7 @@ fn looking(scan: &TableScan, table: ScannedTable, newest: Newest) -> TableScan {
 pub(crate) fn once_known(plan: LogicalPlan) -> Result<LogicalPlan> {
     let known = plan.transform_down_with_subqueries(|node| {
         let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
-        Ok(match scanned_by(scan).filter(|table| table.newest.is_some()) {
+        Ok(match ScannedTable::of(scan).filter(|table| table.newest.is_some()) {
             Some(table) => Transformed::yes(LogicalPlan::TableScan(looking(scan, table, Newest::Known))),
             None => Transformed::no(node),
         })

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use datafusion::common::Column;
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
-use datafusion::datasource::source_as_provider;
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{Like, ScalarFunction};
 use datafusion::logical_expr::utils::split_conjunction;
@@ -59,11 +58,10 @@ fn picked(filter: &Filter) -> Result<Option<LogicalPlan>> {
     let bounds = table.table.time_column.as_deref().map(|column| TimeBounds::of(&filters, column));
     let passes = |segment: &Segment| bounds.is_none_or(|bounds| bounds.may_pass(segment.time_range));
     let (mut exact, mut narrowed) = (Picked::new(), Picked::new());
-    for segment in &table.table.segments {
-        if !passes(segment) {
-            continue;
-        }
-        match found(&table, segment, &forms) {
+    let segments: Vec<&Segment> = table.table.segments.iter().filter(|segment| passes(segment)).collect();
+    let all = table.indexes.threads_for(&segments).map(&segments, |segment| found(&table, segment, &forms));
+    for (segment, found) in segments.into_iter().zip(all) {
+        match found {
             Ok(Some(Found { rows, is_exact })) if rows.len() as u64 <= segment.rows / PICKED => {
                 let kept = if is_exact { &mut exact } else { &mut narrowed };
                 kept.insert(segment.path.clone(), selection(&rows, segment.rows));
@@ -100,9 +98,8 @@ fn picked(filter: &Filter) -> Result<Option<LogicalPlan>> {
 }
 
 fn scanned(scan: &TableScan) -> Option<ScannedTable> {
-    let provider = source_as_provider(&scan.source).ok()?;
     // What is picked already is not picked again.
-    provider.downcast_ref::<ScannedTable>().filter(|table| table.picked.is_none()).cloned()
+    ScannedTable::of(scan).filter(|table| table.picked.is_none())
 }
 
 /// What the shapes of `segment` say about all `forms`; `None` when one of them is not known.

@@ -13,11 +13,11 @@ use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, ParquetRowSelection};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
-use datafusion::datasource::provider_as_source;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
+use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableSource, TableType};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableScan, TableSource, TableType};
 use datafusion::parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
@@ -52,6 +52,11 @@ pub(crate) struct ScannedTable {
 }
 
 impl ScannedTable {
+    /// The table that `scan` reads, if it is one of the store's.
+    pub(crate) fn of(scan: &TableScan) -> Option<Self> {
+        source_as_provider(&scan.source).ok()?.downcast_ref::<Self>().cloned()
+    }
+
     /// The segments that `keep` keeps, with the rows in memory if `fresh`: a scan of its own.
     pub(crate) fn part(&self, keep: impl Fn(&Segment) -> bool, fresh: bool) -> Self {
         let mut part = self.clone();
@@ -153,7 +158,7 @@ impl ScannedTable {
             fresh_rows: self.table.fresh.iter().map(|batch| batch.num_rows()).sum(),
             ..Scanned::default()
         };
-        let mut parts = Vec::with_capacity(segments.len());
+        let mut left = Vec::with_capacity(segments.len());
         for &segment in segments {
             let picked = self.picked.as_ref().and_then(|picked| picked.get(&segment.path));
             if let Some(rows) = picked {
@@ -165,11 +170,17 @@ impl ScannedTable {
                     continue;
                 }
             }
-            if scanned.is_plain {
-                parts.push((segment, picked.cloned()));
-                continue;
+            left.push((segment, picked));
+        }
+        let looked = match scanned.is_plain {
+            true => left.iter().map(|_| Ok(None)).collect(),
+            false => {
+                self.indexes.threads_for(segments).map(&left, |(segment, _)| self.indexes.blocks(segment, &wanted))
             }
-            match self.indexes.blocks(segment, &wanted) {
+        };
+        let mut parts = Vec::with_capacity(left.len());
+        for ((segment, picked), looked) in left.into_iter().zip(looked) {
+            match looked {
                 Ok(Some((blocks, block_rows))) => {
                     scanned.blocks += blocks.count();
                     scanned.blocks_read += blocks.len();
@@ -232,6 +243,10 @@ impl ScannedTable {
             .with_metadata_size_hint(METADATA_BYTES_GUESSED)
             .with_pushdown_filters(state.config_options().execution.parquet.pushdown_filters)
             .with_parquet_file_reader_factory(Arc::new(Readers { cached, damage: self.damage.clone() }));
+        if self.newest.is_some() {
+            // They say of each whether its times are those of all its rows.
+            self.indexes.open_all(&segments.iter().map(|(segment, _)| *segment).collect::<Vec<_>>());
+        }
         let statistics = self.statistics_of(segments);
         let files = match self.newest {
             Some(Newest::InSteps | Newest::InLargeSteps) => {

@@ -20,7 +20,7 @@ use datafusion::logical_expr::{
 pub(crate) use exec::after_times;
 
 use crate::caseless::WHOLE_VALUE;
-use crate::newest::{Newest, scanned_by};
+use crate::newest::Newest;
 use crate::table::ScannedTable;
 
 /// Of more rows the times are not looked up first.
@@ -101,7 +101,7 @@ fn rows_below(sort: &Sort, mut time: String) -> Option<Below<'_>> {
                 plan = &filter.input;
             }
             LogicalPlan::TableScan(scan) => {
-                let table = scanned_by(scan)?;
+                let table = ScannedTable::of(scan)?;
                 let is_by_time =
                     table.newest == Some(Newest::InSteps) && table.table.time_column.as_deref() == Some(&time);
                 return is_by_time.then_some(Below { scan, table, conditions, time });

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use arrow::datatypes::DataType;
 use datafusion::common::TableReference;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::datasource::source_as_provider;
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::utils::split_conjunction;
@@ -79,8 +78,7 @@ impl Asked {
         let LogicalPlan::TableScan(scan @ TableScan { fetch: None, .. }) = input else { return None };
         predicates
             .extend(scan.filters.iter().filter(|filter| !predicates.contains(filter)).cloned().collect::<Vec<_>>());
-        let provider = source_as_provider(&scan.source).ok()?;
-        let table = provider.downcast_ref::<ScannedTable>()?.clone();
+        let table = ScannedTable::of(scan)?;
         let time = table.table.time_column.clone()?;
         let (about_time, by_value): (Vec<Expr>, Vec<Expr>) =
             predicates.iter().cloned().partition(|predicate| is_comparison(predicate, &time));

@@ -18,6 +18,7 @@ use weir_store::rollups::{BUCKET, ROWS, Rollup, count_column, max_column, min_co
 
 use super::asked::{Asked, Part};
 use super::sketches::{quantile_of, sketch_of, sketch_of_sketches};
+use crate::abreast::Threads;
 use crate::snapshot::Segment;
 use crate::table::ScannedTable;
 
@@ -87,15 +88,14 @@ fn is_like(known: &Candidate<'_>, rollup: &Rollup) -> bool {
 }
 
 /// The rollups that could answer for some of `segments`.
-fn candidates<'a>(asked: &Asked, segments: &[&'a Segment]) -> Vec<Candidate<'a>> {
+fn candidates<'a>(asked: &Asked, segments: &[&'a Segment], threads: Threads) -> Vec<Candidate<'a>> {
     let rows: u64 = segments.iter().map(|segment| segment.rows).sum();
     let mut candidates: Vec<Candidate<'a>> = Vec::new();
-    for &segment in segments {
-        let listed = match asked.table.indexes.index(segment) {
-            Ok(Some(index)) => index.rollups(),
-            Ok(None) => continue,
-            Err(fault) => Err(fault),
-        };
+    let all = threads.map(segments, |segment| match asked.table.indexes.index(segment)? {
+        Some(index) => index.rollups(),
+        None => Ok(Vec::new()),
+    });
+    for (&segment, listed) in segments.iter().zip(all) {
         let listed = listed.inspect_err(|fault| asked.table.unread(segment, fault));
         for (at, (rollup, groups, has_sketches)) in listed.unwrap_or_default().into_iter().enumerate() {
             if !answers(&rollup, asked) || (asked.needs_sketches() && !has_sketches) {
@@ -128,16 +128,19 @@ impl Chosen {
         let segments: Vec<&Segment> =
             table.table.segments.iter().filter(|segment| asked.bounds.may_pass(segment.time_range)).collect();
         let rows: u64 = segments.iter().map(|segment| segment.rows).sum();
-        let mut candidates = candidates(asked, &segments);
+        let threads = table.indexes.threads_for(&segments);
+        let mut candidates = candidates(asked, &segments, threads);
         candidates.retain(|candidate| is_bounded(candidate.groups, asked.needs_sketches()));
         let best = candidates.into_iter().min_by_key(|candidate| (candidate.left, candidate.rollup.by.len()))?;
         if best.left > rows / 2 {
             return None;
         }
         let mut covered = BTreeMap::new();
-        for (segment, at) in best.segments {
-            let index = table.indexes.index(segment);
-            let read = index.and_then(|index| index.map(|index| index.rollup(at, asked.needs_sketches())).transpose());
+        let all = threads.map(&best.segments, |(segment, at)| {
+            let index = table.indexes.index(segment)?;
+            index.map(|index| index.rollup(*at, asked.needs_sketches())).transpose()
+        });
+        for ((segment, _), read) in best.segments.iter().zip(all) {
             match read {
                 // One that has columns of other types than the table has now is left to its rows.
                 Ok(groups) => covered.extend(
