@@ -5,6 +5,8 @@ use std::thread;
 
 /// More threads than processors: nearly all of their time they wait.
 const THREADS_MAX: usize = 8;
+/// From so many things on that are waited for, threads are worth what they cost.
+const WAITED_FOR_MIN: usize = 4;
 
 /// How many threads share some work.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +17,11 @@ impl Threads {
     pub(crate) const ONE: Self = Self(1);
     /// For work that waits for a disk.
     pub(crate) const SEVERAL: Self = Self(THREADS_MAX);
+
+    /// As many as are worth it when these are not in memory.
+    pub(crate) fn to_wait_for<T>(cold: impl Iterator<Item = T>) -> Self {
+        if cold.take(WAITED_FOR_MIN).count() == WAITED_FOR_MIN { Self::SEVERAL } else { Self::ONE }
+    }
 
     /// What `work` makes of each of `items`, in their order.
     pub(crate) fn map<'a, I: Sync, T: Send>(self, items: &'a [I], work: impl Fn(&'a I) -> T + Sync) -> Vec<T> {

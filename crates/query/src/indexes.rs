@@ -13,8 +13,6 @@ use crate::snapshot::Segment;
 
 /// Open files of indexes.
 const OPEN_MAX: usize = 512;
-/// From so many indexes on that have to be opened first, threads are worth what they cost.
-const COLD_MIN: usize = 4;
 
 /// Indexes that are kept open.
 #[derive(Debug)]
@@ -55,9 +53,8 @@ impl Indexes {
     /// Who looks into the indexes of `segments`: several threads where many are not open yet.
     pub(crate) fn threads_for(&self, segments: &[&Segment]) -> Threads {
         let kept = self.kept();
-        let is_closed = |path: &&Path| !kept.by_path.contains_key(*path);
-        let closed = segments.iter().filter_map(|segment| segment.index.as_deref()).filter(is_closed);
-        if closed.take(COLD_MIN).count() == COLD_MIN { Threads::SEVERAL } else { Threads::ONE }
+        let indexes = segments.iter().filter_map(|segment| segment.index.as_deref());
+        Threads::to_wait_for(indexes.filter(|path| !kept.by_path.contains_key(*path)))
     }
 
     /// Opens the indexes of `segments`. What is wrong with one is found out by whoever asks it.

@@ -14,6 +14,7 @@ use datafusion::functions_aggregate::expr_fn::{count, max, min, sum};
 use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 use datafusion::prelude::ident;
 use datafusion::scalar::ScalarValue;
+use weir_store::TokenIndex;
 use weir_store::rollups::{BUCKET, ROWS, Rollup, count_column, max_column, min_column, sketch_column, sum_column};
 
 use super::asked::{Asked, Part};
@@ -67,8 +68,8 @@ fn is_bounded(groups: u64, with_sketches: bool) -> bool {
 /// A rollup that could answer.
 struct Candidate<'a> {
     rollup: Rollup,
-    /// The segments that have it, and its place in their indexes.
-    segments: Vec<(&'a Segment, usize)>,
+    /// The segments that have it, their indexes, and its place in them.
+    segments: Vec<(&'a Segment, Arc<TokenIndex>, usize)>,
     /// How many groups they have.
     groups: u64,
     /// How many groups and rows would be read.
@@ -78,7 +79,7 @@ struct Candidate<'a> {
 impl Candidate<'_> {
     /// Whether it has the groups of `segment` already.
     fn is_of(&self, segment: &Segment) -> bool {
-        self.segments.last().is_some_and(|(last, _)| last.path == segment.path)
+        self.segments.last().is_some_and(|(last, ..)| last.path == segment.path)
     }
 }
 
@@ -88,16 +89,18 @@ fn is_like(known: &Candidate<'_>, rollup: &Rollup) -> bool {
 }
 
 /// The rollups that could answer for some of `segments`.
-fn candidates<'a>(asked: &Asked, segments: &[&'a Segment], threads: Threads) -> Vec<Candidate<'a>> {
+fn candidates<'a>(asked: &Asked, segments: &[&'a Segment]) -> Vec<Candidate<'a>> {
     let rows: u64 = segments.iter().map(|segment| segment.rows).sum();
     let mut candidates: Vec<Candidate<'a>> = Vec::new();
-    let all = threads.map(segments, |segment| match asked.table.indexes.index(segment)? {
-        Some(index) => index.rollups(),
-        None => Ok(Vec::new()),
+    let all = asked.table.indexes.threads_for(segments).map(segments, |segment| {
+        let Some(index) = asked.table.indexes.index(segment)? else { return Ok(None) };
+        let listed = index.rollups()?;
+        Ok(Some((index, listed)))
     });
     for (&segment, listed) in segments.iter().zip(all) {
         let listed = listed.inspect_err(|fault| asked.table.unread(segment, fault));
-        for (at, (rollup, groups, has_sketches)) in listed.unwrap_or_default().into_iter().enumerate() {
+        let Ok(Some((index, listed))) = listed else { continue };
+        for (at, (rollup, groups, has_sketches)) in listed.into_iter().enumerate() {
             if !answers(&rollup, asked) || (asked.needs_sketches() && !has_sketches) {
                 continue;
             }
@@ -107,13 +110,18 @@ fn candidates<'a>(asked: &Asked, segments: &[&'a Segment], threads: Threads) -> 
             let cost = groups + edge_rows(segment, &rollup, asked);
             match candidates.iter_mut().find(|known| is_like(known, &rollup)) {
                 Some(known) => {
-                    known.segments.push((segment, at));
+                    known.segments.push((segment, Arc::clone(&index), at));
                     known.groups += groups;
                     known.left = (known.left + cost).saturating_sub(segment.rows);
                 }
                 None => {
                     let left = (rows + cost).saturating_sub(segment.rows);
-                    candidates.push(Candidate { rollup, segments: vec![(segment, at)], groups, left });
+                    candidates.push(Candidate {
+                        rollup,
+                        segments: vec![(segment, Arc::clone(&index), at)],
+                        groups,
+                        left,
+                    });
                 }
             }
         }
@@ -128,24 +136,22 @@ impl Chosen {
         let segments: Vec<&Segment> =
             table.table.segments.iter().filter(|segment| asked.bounds.may_pass(segment.time_range)).collect();
         let rows: u64 = segments.iter().map(|segment| segment.rows).sum();
-        let threads = table.indexes.threads_for(&segments);
-        let mut candidates = candidates(asked, &segments, threads);
+        let mut candidates = candidates(asked, &segments);
         candidates.retain(|candidate| is_bounded(candidate.groups, asked.needs_sketches()));
         let best = candidates.into_iter().min_by_key(|candidate| (candidate.left, candidate.rollup.by.len()))?;
         if best.left > rows / 2 {
             return None;
         }
         let mut covered = BTreeMap::new();
-        let all = threads.map(&best.segments, |(segment, at)| {
-            let index = table.indexes.index(segment)?;
-            index.map(|index| index.rollup(*at, asked.needs_sketches())).transpose()
-        });
-        for ((segment, _), read) in best.segments.iter().zip(all) {
+        let is_cold = |(_, index, at): &&(_, Arc<TokenIndex>, usize)| !index.has_in_memory(*at, asked.needs_sketches());
+        let threads = Threads::to_wait_for(best.segments.iter().filter(is_cold));
+        let all = threads.map(&best.segments, |(_, index, at)| index.rollup(*at, asked.needs_sketches()));
+        for ((segment, ..), read) in best.segments.iter().zip(all) {
             match read {
                 // One that has columns of other types than the table has now is left to its rows.
-                Ok(groups) => covered.extend(
-                    groups.and_then(|groups| narrowed(&groups, asked)).map(|groups| (segment.path.clone(), groups)),
-                ),
+                Ok(groups) => {
+                    covered.extend(narrowed(&groups, asked).map(|groups| (segment.path.clone(), groups)));
+                }
                 Err(fault) => asked.table.unread(segment, &fault),
             }
         }

@@ -192,6 +192,11 @@ impl TokenIndex {
         Ok(listed)
     }
 
+    /// Whether the groups of a rollup, by its place in [`TokenIndex::rollups`], are in memory.
+    pub fn has_in_memory(&self, at: usize, with_sketches: bool) -> bool {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&(at, with_sketches))
+    }
+
     /// The groups of a rollup, by its place in [`TokenIndex::rollups`], with their sketches if these are wanted.
     ///
     /// # Errors
