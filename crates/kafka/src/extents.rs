@@ -1,18 +1,24 @@
 //! What partitions hold now, and how far a group is in them. Refuses to read a record.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaError;
 use rdkafka::metadata::MetadataTopic;
 use regex::Regex;
-use weir_model::SeamResult;
+use weir_model::{ErrorKind, SeamResult};
 
-use crate::client::{committed_within, offsets_in};
-use crate::{Connection, Speaker, TopicPartition, client_of, for_reading, seam_error};
+use crate::client::offsets_in;
+use crate::{Connection, Speaker, TopicPartition, client_of, for_reading, kind_of, seam_error};
 
 /// How long the brokers may take for one answer.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+/// The same for what a group has committed, which is asked for again.
+const COMMITTED_DEADLINE: Duration = Duration::from_secs(15);
+/// Brokers that could not answer are left alone for so long.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// The offset of the first record that a partition holds, and the one behind its last.
 pub type Extent = (u64, u64);
@@ -73,6 +79,34 @@ pub fn group_offsets<'a>(
         consumer.context().seam_error(format!("the brokers did not say what the group {group} has committed"), error)
     })?;
     Ok(offsets_in(&answer).into_iter().collect())
+}
+
+/// What the group of `consumer` has committed in each of these partitions. Asks again for as long as `within` while brokers come
+/// up, nobody speaks for the group or transactions are undecided, and calls `wait` in between. Blocks.
+///
+/// # Errors
+/// What the brokers said last, of all partitions or of one.
+pub fn committed_within<'a>(
+    consumer: &BaseConsumer<impl ConsumerContext>,
+    partitions: impl IntoIterator<Item = (&'a str, i32)>,
+    within: Duration,
+    wait: impl Fn(Duration),
+) -> Result<TopicPartitionList, KafkaError> {
+    let mut asked = TopicPartitionList::new();
+    for (topic, partition) in partitions {
+        asked.add_partition(topic, partition);
+    }
+    let started = Instant::now();
+    loop {
+        let answer = consumer.committed_offsets(asked.clone(), within.min(COMMITTED_DEADLINE)).and_then(|answer| {
+            let refused = answer.elements().iter().find_map(|place| place.error().err());
+            refused.map_or(Ok(answer), Err)
+        });
+        match answer {
+            Err(error) if kind_of(&error) == ErrorKind::Retry && started.elapsed() < within => wait(ASK_AGAIN_AFTER),
+            answer => return answer,
+        }
+    }
 }
 
 /// A client that joins no group, and asks as `group`.

@@ -19,7 +19,7 @@ mod topics;
 mod transactional;
 
 pub use ahead::{cannot_unpack, fetch_ahead};
-pub use client::{client_of, committed_within};
+pub use client::client_of;
 pub use connection::{
     Connection, Introduction, KafkaConnection, Login, SaslConfig, Speaker, TlsConfig, is_broker, is_topic_name,
     read_committed_only,
@@ -27,7 +27,7 @@ pub use connection::{
 pub use direction::{for_reading, for_writing};
 pub use ends::{Asking, Ends, TopicPartition};
 pub use error::{kind_of, seam_error};
-pub use extents::{Extent, extents, group_offsets};
+pub use extents::{Extent, committed_within, extents, group_offsets};
 pub use flush::flush;
 pub use hearing::Hearing;
 pub use offsets::{TransactionOffsets, let_go};
