@@ -1,7 +1,7 @@
 //! Search indexes that were opened lately, and what they leave of each scan. Keeps within a limit of memory; an index that
 //! cannot be asked is told about, and its segment is read as a whole.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,7 +23,7 @@ pub(crate) struct Indexes {
 
 #[derive(Debug, Default)]
 struct Kept {
-    by_path: BTreeMap<PathBuf, (Arc<TokenIndex>, u64)>,
+    by_path: HashMap<PathBuf, (Arc<TokenIndex>, u64)>,
     /// Counts uses.
     now: u64,
 }
@@ -52,14 +52,21 @@ impl Indexes {
 
     /// Who looks into the indexes of `segments`: several threads where many are not open yet.
     pub(crate) fn threads_for(&self, segments: &[&Segment]) -> Threads {
-        let kept = self.kept();
-        let indexes = segments.iter().filter_map(|segment| segment.index.as_deref());
-        Threads::to_wait_for(indexes.filter(|path| !kept.by_path.contains_key(*path)))
+        Threads::to_wait_for(self.closed(segments).iter())
     }
 
     /// Opens the indexes of `segments`. What is wrong with one is found out by whoever asks it.
     pub(crate) fn open_all(&self, segments: &[&Segment]) {
-        self.threads_for(segments).map(segments, |segment| drop(self.index(segment)));
+        let closed = self.closed(segments);
+        Threads::to_wait_for(closed.iter()).map(&closed, |segment| drop(self.index(segment)));
+    }
+
+    /// Those of `segments` whose indexes are not open.
+    fn closed<'a>(&self, segments: &[&'a Segment]) -> Vec<&'a Segment> {
+        let kept = self.kept();
+        let is_closed =
+            |segment: &&&Segment| segment.index.as_ref().is_some_and(|path| !kept.by_path.contains_key(path));
+        segments.iter().filter(is_closed).copied().collect()
     }
 
     /// Forgets the index of `segment`, which is damaged: another is made in its place.

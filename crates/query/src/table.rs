@@ -247,7 +247,7 @@ impl ScannedTable {
             // They say of each whether its times are those of all its rows.
             self.indexes.open_all(&segments.iter().map(|(segment, _)| *segment).collect::<Vec<_>>());
         }
-        let statistics = self.statistics_of(segments);
+        let statistics = self.statistics_of(segments, self.timeless(segments));
         let files = match self.newest {
             Some(Newest::InSteps | Newest::InLargeSteps) => {
                 let steps = newest::in_steps(segments, self.newest == Some(Newest::InLargeSteps));
@@ -288,11 +288,10 @@ impl ScannedTable {
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
         let file = PartitionedFile::new(path.as_ref(), segment.bytes);
         let one = std::slice::from_ref(part);
-        let file = file.with_statistics(Arc::new(self.statistics_of(one)));
-        let file = match segment.time_range {
-            Some((oldest, newest)) => {
-                file.with_extension(FileTimes { oldest, newest, of_all: self.timeless(one) == Some(0) })
-            }
+        let timeless = self.timeless(one);
+        let file = file.with_statistics(Arc::new(self.statistics_of(one, timeless)));
+        let file = match segment.time_range.filter(|_| self.newest.is_some()) {
+            Some((oldest, newest)) => file.with_extension(FileTimes { oldest, newest, of_all: timeless == Some(0) }),
             None => file,
         };
         let file = match &segment.remote {
@@ -305,8 +304,8 @@ impl ScannedTable {
         })
     }
 
-    /// What the catalog knows about segments: how many rows, and between which times.
-    fn statistics_of(&self, parts: &[Part<'_>]) -> Statistics {
+    /// What the catalog knows about segments: how many rows, between which times, and beside these how many without a time.
+    fn statistics_of(&self, parts: &[Part<'_>], timeless: Option<usize>) -> Statistics {
         let schema = &self.table.schema;
         let mut statistics = Statistics::new_unknown(schema);
         let is_whole = parts.iter().all(|(_, rows)| rows.is_none());
@@ -327,7 +326,7 @@ impl ScannedTable {
             statistics.column_statistics[column] = ColumnStatistics {
                 min_value: precision(time(min)),
                 max_value: precision(time(max)),
-                null_count: self.timeless(parts).map_or(Precision::Absent, Precision::Exact),
+                null_count: timeless.map_or(Precision::Absent, Precision::Exact),
                 ..ColumnStatistics::new_unknown()
             };
         }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 
-use crate::testing::{Scene, Stage, ask, logs, logs_schema, many, shown};
+use crate::testing::{Scene, Stage, ask, logs, logs_schema, many, shown, value};
 
 /// Whether the times of the newest rows are asked for first.
 fn is_late(stage: &Arc<Stage>, sql: &str) -> bool {
@@ -146,6 +146,20 @@ fn segments_that_may_have_rows_as_new_are_looked_at() {
             assert!(explained.contains("newest rows, then all columns of rows no older"), "{sql}: {explained}");
             assert_eq!(shown(&stored.engine, &sql), shown(&plain.engine, &sql), "{sql}");
         }
+    }
+}
+
+#[test]
+fn newest_rows_that_are_all_in_memory_need_no_file() {
+    let mut scene = Scene::new();
+    scene.commit(&wide(0..20_000));
+    scene.append(&wide(30_000..30_010));
+    for (rows, oldest) in [(1, 30_009), (10, 30_000), (11, 19_999)] {
+        let newest = format!("SELECT * FROM logs ORDER BY ts DESC LIMIT {rows}");
+        assert!(shown(&scene.engine, &format!("EXPLAIN {newest}")).contains("newest rows, then all columns"));
+        let sql = format!("SELECT min(n) FROM ({newest}) AS newest");
+        assert_eq!(ask(&scene.engine, &newest).expect(&newest).num_rows(), rows, "{newest}");
+        assert_eq!(value(&scene.engine, &sql), oldest.to_string(), "{sql}");
     }
 }
 
