@@ -153,6 +153,18 @@ impl Node {
         std::fs::read(self.log_path()).map_or_else(|error| error.to_string(), |bytes| tail(&bytes))
     }
 
+    /// The last lines of its log in which it complains, or skips markers of transactions (ADR 0018).
+    fn troubles(&self) -> String {
+        const LINES: usize = 60;
+        let log = std::fs::read(self.log_path()).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let is_trouble =
+            |line: &&str| [" WARN ", " ERROR ", " FATAL ", "can be skipped"].iter().any(|it| line.contains(it));
+        let mut last: Vec<&str> = log.lines().filter(is_trouble).rev().take(LINES).collect();
+        last.reverse();
+        last.join("\n")
+    }
+
     /// The start of a program of Kafka, whose name and arguments follow.
     pub(crate) fn java(&self) -> Command {
         let mut java = Command::new("java");
@@ -171,6 +183,10 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.kill();
+        // Its files are gone when the failure of a test is read.
+        if std::thread::panicking() {
+            eprintln!("-- broker {}\n{}", self.id, self.troubles());
+        }
     }
 }
 

@@ -68,13 +68,17 @@ pub fn run_over<B: Broker>(
     stop: &dyn Fn() -> bool,
     open: &dyn Fn() -> SeamResult<B>,
 ) -> SeamResult<()> {
-    let mut failures = 0;
+    let (mut failures, mut has_worked) = (0, false);
     loop {
         around.handle.set_state(PipelineState::Starting);
         let (committed, result) = attempt(share, around, stop, open);
         let Err(error) = result else { return Ok(()) };
         failures = if committed { 1 } else { failures + 1 };
+        has_worked |= committed;
         match error.kind {
+            // All that was asked for was there: what brokers that come up, or whoever makes a topic anew, leave out for a
+            // moment is waited for.
+            ErrorKind::Config if has_worked && kafka::is_said_by_client(&error) => {}
             ErrorKind::Config | ErrorKind::Corrupt => return Err(error),
             ErrorKind::Closed if failures > NAMESAKES_MAX => return Err(error),
             ErrorKind::Closed | ErrorKind::Retry | ErrorKind::Unknown => {}

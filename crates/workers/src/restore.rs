@@ -56,7 +56,8 @@ struct Finding<'a, B> {
 }
 
 /// Finds out where a worker goes on that was given `places`. One that the group holds for gone, and does not know it yet, reads
-/// what the next owners are just replacing: then it looks again at what is committed, instead of taking that for damaged.
+/// what the next owners are just replacing: then it looks again at what is committed, instead of taking that for damaged or asking
+/// people about it.
 ///
 /// # Errors
 /// `Config` with a question where only people can know; `Corrupt` where state or topic is damaged or another one; `Retry` where
@@ -69,13 +70,13 @@ pub(crate) fn restore<B: Broker>(
 ) -> SeamResult<Restored> {
     let mut committed = broker.committed(None, places)?;
     for _ in 0..TRIES_MAX {
-        let damage = match restore_at(share, around, broker, places, committed.clone()) {
-            Err(error) if error.kind == ErrorKind::Corrupt => error,
+        let refusal = match restore_at(share, around, broker, places, committed.clone()) {
+            Err(error) if matches!(error.kind, ErrorKind::Corrupt | ErrorKind::Config) => error,
             result => return result,
         };
         let since = broker.committed(None, places)?;
         if since == committed {
-            return Err(damage);
+            return Err(refusal);
         }
         committed = since;
     }

@@ -10,8 +10,6 @@ use crate::broker::Transaction;
 
 /// How often a transaction is made until one is not given up because a broker is lost in the middle of it.
 const TRANSACTIONS_MAX: usize = 5;
-/// Brokers that need longer for the records of a transaction may have been away meanwhile.
-const SLOW: Duration = Duration::from_secs(1);
 
 /// The one producer of a worker, as the making of a transaction needs it.
 pub trait Transacting {
@@ -31,15 +29,12 @@ pub trait Transacting {
     /// `Unknown` when nobody knows what came of it, or as the brokers say.
     fn fill(&mut self, transaction: &Transaction) -> SeamResult<bool>;
 
-    /// Whether the brokers have granted the last commit that had offsets, as far as is known: then no other offsets of this
-    /// producer can be undecided.
-    fn is_granted(&self) -> bool;
+    /// Remembers that the brokers have granted the commit of this transaction, or that nobody knows which they have granted last;
+    /// also for the next producers of the name. No other offsets of this producer can be undecided than those of that one.
+    fn grant(&mut self, granted: Option<&Transaction>);
 
-    /// Remembers that, also for the next producers of the name.
-    fn grant(&mut self, is_granted: bool);
-
-    /// Whether the offsets of the last commit are decided.
-    fn is_settled(&mut self, transaction: &Transaction) -> bool;
+    /// Whether the offsets of the commit that was granted last are decided; so too where nobody knows which that is.
+    fn is_settled(&mut self) -> bool;
 
     /// Gives up the transaction, which has no offsets in it, and has the last commit decided. What is to be said of that.
     fn settle(&mut self) -> SeamError;
@@ -82,7 +77,7 @@ pub fn commit(producer: &mut impl Transacting, transaction: &Transaction) -> Sea
     }
     let mut given_up = "";
     for _ in 0..TRANSACTIONS_MAX {
-        match make(producer, transaction, started)? {
+        match make(producer, transaction)? {
             Outcome::Committed => return after(producer, started),
             Outcome::GivenUp(why) => {
                 tracing::info!(why, "a transaction is given up and made again");
@@ -96,21 +91,18 @@ pub fn commit(producer: &mut impl Transacting, transaction: &Transaction) -> Sea
     Err(SeamError::new(ErrorKind::Retry, format!("of {TRANSACTIONS_MAX} transactions none was made: {given_up}")))
 }
 
-fn make(producer: &mut impl Transacting, transaction: &Transaction, started: Duration) -> SeamResult<Outcome> {
+fn make(producer: &mut impl Transacting, transaction: &Transaction) -> SeamResult<Outcome> {
     let is_filled = producer.fill(transaction)?;
-    let took = producer.elapsed().saturating_sub(started);
-    if is_filled && took > SLOW {
-        tracing::info!(?took, "the brokers were slow to store a transaction");
-        // An abort with offsets in it would take back what is granted and not decided.
-        if producer.is_granted() && !producer.is_settled(transaction) {
-            return Err(producer.settle());
-        }
+    // An abort with offsets in it would take back what is granted and not decided. How long that may be so no clock tells: the
+    // brokers may have been away while there was nothing to commit.
+    if is_filled && !producer.is_settled() {
+        return Err(producer.settle());
     }
     if !is_filled || producer.lost_a_broker() {
         // It may go on asking that one who answers for the group.
         return Ok(Outcome::GivenUp("a broker was lost in the middle of it"));
     }
-    producer.grant(false);
+    producer.grant(None);
     if !producer.offsets(transaction)? {
         return Ok(Outcome::GivenUp("nobody says whether the offsets are part of it"));
     }
@@ -118,7 +110,7 @@ fn make(producer: &mut impl Transacting, transaction: &Transaction, started: Dur
         Err(_) if planted!(CommitMadeAgain) => return Ok(Outcome::GivenUp("nobody says whether it is committed")),
         ended => ended?,
     }
-    producer.grant(true);
+    producer.grant(Some(transaction));
     Ok(Outcome::Committed)
 }
 

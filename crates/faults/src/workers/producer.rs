@@ -21,6 +21,8 @@ const SENT_AGAIN_AFTER: Duration = Duration::from_secs(4);
 const PROMPT: Duration = Duration::from_secs(3);
 /// How long it is waited before something is asked again.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(20);
+/// How long the brokers may take to say in the middle of a transaction what the one before has committed.
+const SETTLED_WITHIN: Duration = Duration::from_secs(2);
 /// How many records are sent at once.
 const BATCH: usize = 16;
 
@@ -34,10 +36,10 @@ const SEEN: u64 = 50;
 #[derive(Clone, Default)]
 pub(super) struct Past(Arc<Mutex<Remembered>>);
 
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 struct Remembered {
-    /// Whether the last commit that had offsets was granted.
-    is_granted: bool,
+    /// The partitions in the commit that was granted last; nothing where nobody knows.
+    granted: Option<Arc<[Place]>>,
     /// How often in a row nobody said whether offsets are part of a transaction.
     unanswered: u32,
 }
@@ -113,7 +115,7 @@ impl Producer {
     /// Commits an offset that nobody reads, as nobody in particular: whatever the last commit has left undecided in the group
     /// is decided by its marker. Only where that commit was granted.
     pub(super) fn confirm(&mut self) -> SeamResult<()> {
-        if !self.past.with(|past| past.is_granted) {
+        if self.past.with(|past| past.granted.is_none()) {
             return Ok(());
         }
         let identity = self.identity;
@@ -215,6 +217,20 @@ impl Producer {
         }
     }
 
+    /// Whether what was committed of these partitions is decided, or will be soon.
+    fn are_decided(&self, places: &[Place]) -> bool {
+        let until = self.now() + SETTLED_WITHIN;
+        loop {
+            let is_said = self.clockwork.with(|cluster, agenda| {
+                !cluster.is_down(agenda.now) && cluster.group.committed(places, true).is_some()
+            });
+            if is_said || self.now() >= until {
+                return is_said;
+            }
+            self.clockwork.wait(self.process, ASKED_AGAIN_AFTER);
+        }
+    }
+
     fn now(&self) -> Duration {
         self.clockwork.with(|_, agenda| agenda.now)
     }
@@ -248,20 +264,14 @@ impl Transacting for AsMember<'_> {
         self.producer.produce(of).map_err(failed)
     }
 
-    fn is_granted(&self) -> bool {
-        self.producer.past.with(|past| past.is_granted)
+    fn grant(&mut self, granted: Option<&Transaction>) {
+        let places = granted.map(|it| it.offsets.iter().map(|(place, _)| place.clone()).collect());
+        self.producer.past.with(|past| past.granted = places);
     }
 
-    fn grant(&mut self, is_granted: bool) {
-        self.producer.past.with(|past| past.is_granted = is_granted);
-    }
-
-    fn is_settled(&mut self, transaction: &Transaction) -> bool {
-        let places: Vec<Place> = transaction.offsets.iter().map(|(place, _)| place.clone()).collect();
-        planted!(CommitNotConfirmed)
-            || self.producer.clockwork.with(|cluster, agenda| {
-                !cluster.is_down(agenda.now) && cluster.group.committed(&places, true).is_some()
-            })
+    fn is_settled(&mut self) -> bool {
+        let granted = self.producer.past.with(|past| past.granted.clone());
+        planted!(CommitNotConfirmed) || granted.is_none_or(|places| self.producer.are_decided(&places))
     }
 
     fn settle(&mut self) -> SeamError {

@@ -7,6 +7,8 @@ use crate::scenario::DAY_SECONDS;
 
 /// Within so many milliseconds everything is written and goes wrong.
 const SPAN_MS: u64 = 25_000;
+/// Within so many milliseconds workers have their first partitions.
+const FIRST_LOOKS_MS: u64 = 400;
 /// How many keys there are.
 const KEYS: u64 = 12;
 /// How many records a second of event time has.
@@ -209,9 +211,11 @@ impl Scenario {
             }
             _ => What::Kill { worker, for_ms: 0 },
         };
-        let at_ms = match random.percent(75) {
-            true => self.written_ms(random.below(self.portions)) + random.below(self.epoch_ms + 200),
-            false => random.below(SPAN_MS),
+        let at_ms = match random.below(20) {
+            0..=14 => self.written_ms(random.below(self.portions)) + random.below(self.epoch_ms + 200),
+            // While workers look for the first time where they go on.
+            15 => random.below(FIRST_LOOKS_MS),
+            _ => random.below(SPAN_MS),
         };
         Mishap { at_ms, what }
     }

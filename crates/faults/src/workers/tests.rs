@@ -67,3 +67,18 @@ fn a_granted_commit_whose_marker_is_forgotten_is_confirmed_by_whoever_made_it() 
     }
     assert!(forgotten > 0, "no death met a marker");
 }
+
+/// Frozen at every 2 ms while it looks for the first time where it goes on, for longer than its session: another one begins with
+/// its partitions meanwhile, and owners of keys hear of them.
+#[test]
+fn a_worker_that_wakes_up_while_others_begin_with_its_partitions_asks_nobody_about_them() {
+    let run_frozen = |at: u64| {
+        let mut scenario = calm(Shape::Counts);
+        (scenario.ids, scenario.portions, scenario.epoch_ms, scenario.weather.way_ms) = (240, 30, 100, 20);
+        scenario.mishaps = vec![Mishap { at_ms: at, what: What::Freeze { worker: 0, for_ms: 4_500 } }];
+        run(&scenario)
+    };
+    for at in (90..170).step_by(2) {
+        run_frozen(at).unwrap_or_else(|failure| panic!("frozen at {at} ms: {failure}"));
+    }
+}

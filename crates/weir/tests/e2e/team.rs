@@ -183,7 +183,8 @@ impl<'a> Team<'a> {
                 return;
             }
             for worker in &mut *workers {
-                assert!(worker.ended().is_none(), "a worker has ended by itself:\n{}", worker.said());
+                let ended = worker.ended();
+                assert!(ended.is_none(), "a worker has ended by itself: {}\n{}", worker.last_word(), worker.said());
             }
             if started.elapsed() > PATIENCE {
                 let said: Vec<String> = workers.iter().map(|worker| worker.said()).collect();
@@ -265,6 +266,11 @@ impl Worker {
         let last = said.lines().rfind(|line| line.contains(GIVEN) || line.contains(TAKEN_BACK));
         let reads = |line: &str, place: String| line.split([' ', '"']).any(|word| word == place);
         last.is_some_and(|line| (0..PARTITIONS).all(|partition| reads(line, format!("in/{partition}"))))
+    }
+
+    /// The last that it has said: why it has ended, if it has.
+    fn last_word(&self) -> String {
+        self.all_said().lines().last().unwrap_or_default().to_owned()
     }
 
     /// The end of what it has said.

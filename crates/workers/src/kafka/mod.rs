@@ -11,6 +11,7 @@ mod past;
 mod producer;
 mod reading;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -59,6 +60,8 @@ pub struct KafkaBroker {
     /// How long it is waited for transactions that are about to say where reading goes on.
     undecided_within: Duration,
     unheard: u32,
+    /// Whether it was seen that there are several brokers.
+    has_several: Cell<bool>,
     /// Topics that are those that were read. If one is made anew, the clients that read it say so, and this one is not used any
     /// more.
     compared: BTreeSet<Arc<str>>,
@@ -105,6 +108,7 @@ impl KafkaBroker {
             topics,
             undecided_within: sharing.transaction * 2 + ANSWER_DEADLINE,
             unheard: 0,
+            has_several: Cell::new(false),
             compared: BTreeSet::new(),
         })
     }
@@ -262,12 +266,17 @@ impl Broker for KafkaBroker {
         let member = self.member.metadata().ok_or_else(|| {
             SeamError::new(ErrorKind::Retry, "the group has given nothing yet, so that nothing can be committed")
         })?;
-        let places: Vec<Place> = transaction.offsets.iter().map(|(place, _)| place.clone()).collect();
-        let client = self.member.client();
-        let is_settled = || {
+        let (client, has_several) = (self.member.client(), &self.has_several);
+        let is_settled = |places: &[Place]| {
             // Only a broker that is alone forgets markers: among several every partition has a leader.
-            let known = client.fetch_metadata(places.first().map(|place| &*place.topic), SETTLED_WITHIN);
-            known.is_ok_and(|known| known.brokers().len() > 1) || asked(client, &places, SETTLED_WITHIN).is_ok()
+            let look = || {
+                let known = client.fetch_metadata(places.first().map(|place| &*place.topic), SETTLED_WITHIN);
+                known.is_ok_and(|known| known.brokers().len() > 1)
+            };
+            has_several.get() || {
+                has_several.set(look());
+                has_several.get() || asked(client, places, SETTLED_WITHIN).is_ok()
+            }
         };
         self.sender.commit(transaction, &member, &is_settled)
     }
@@ -289,6 +298,18 @@ pub(crate) fn is_unknown(error: &KafkaError) -> bool {
         error.rdkafka_error_code(),
         Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition)
     )
+}
+
+/// Whether it is the client, or the brokers through it, that says so.
+pub(crate) fn is_said_by_client(error: &SeamError) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if error.is::<KafkaError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Whether the brokers refuse this client because another one has its name.

@@ -14,7 +14,7 @@ use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use super::is_namesake;
 use super::past::Past;
-use crate::broker::{Outgoing, Transaction};
+use crate::broker::{Outgoing, Place, Transaction};
 use crate::share::Share;
 use crate::transact::{self, Transacting};
 
@@ -74,12 +74,13 @@ impl Sender {
         Ok(Self { within, transactional, past, bystander, unread })
     }
 
-    /// Makes a transaction true, as the member; `is_settled` asks the brokers whether the offsets of the last one are decided.
+    /// Makes a transaction true, as the member; `is_settled` asks the brokers whether what was committed of these partitions is
+    /// decided.
     pub(super) fn commit(
         &mut self,
         transaction: &Transaction,
         member: &Arc<ConsumerGroupMetadata>,
-        is_settled: &dyn Fn() -> bool,
+        is_settled: &dyn Fn(&[Place]) -> bool,
     ) -> SeamResult<()> {
         transact::commit(&mut AsMember { sender: self, member, is_settled, began: Instant::now() }, transaction)
     }
@@ -119,7 +120,7 @@ impl Sender {
     /// # Errors
     /// `Unknown` when the brokers do not do it: the producer is not to be used any more.
     pub(super) fn confirm(&mut self) -> SeamResult<bool> {
-        if !self.past.is_granted() {
+        if self.past.granted().is_none() {
             return Ok(false);
         }
         let failed = |doing: &str, error| SeamError::caused(ErrorKind::Unknown, doing, error);
@@ -208,7 +209,7 @@ impl Sender {
 struct AsMember<'a> {
     sender: &'a mut Sender,
     member: &'a Arc<ConsumerGroupMetadata>,
-    is_settled: &'a dyn Fn() -> bool,
+    is_settled: &'a dyn Fn(&[Place]) -> bool,
     began: Instant,
 }
 
@@ -238,16 +239,12 @@ impl Transacting for AsMember<'_> {
         Ok(flushed)
     }
 
-    fn is_granted(&self) -> bool {
-        self.sender.past.is_granted()
+    fn grant(&mut self, granted: Option<&Transaction>) {
+        self.sender.past.last_commit(granted);
     }
 
-    fn grant(&mut self, is_granted: bool) {
-        self.sender.past.last_commit(is_granted);
-    }
-
-    fn is_settled(&mut self, _: &Transaction) -> bool {
-        (self.is_settled)()
+    fn is_settled(&mut self) -> bool {
+        self.sender.past.granted().is_none_or(|places| (self.is_settled)(&places))
     }
 
     fn settle(&mut self) -> SeamError {
