@@ -1,12 +1,12 @@
 //! What a producer hears of the records that it was given. It sends none.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
-use rdkafka::message::DeliveryResult;
+use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::ProducerContext;
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
@@ -16,12 +16,16 @@ use crate::{Speaker, kind_of, seam_error};
 /// How many brokers that were lost are remembered by their addresses.
 const LOST_MAX: usize = 16;
 
+/// Partitions by their topics.
+pub type Partitions = BTreeMap<String, BTreeSet<i32>>;
+
 /// Hears what has become of every record, and why the brokers refuse the client. Clones hear the same.
 #[derive(Clone, Default)]
 pub struct Hearing {
     speaker: Speaker,
     /// The first record that was not stored.
     failed: Arc<Mutex<Option<KafkaError>>>,
+    stored_in: Arc<Mutex<Partitions>>,
     lost: Arc<Mutex<Lost>>,
 }
 
@@ -45,6 +49,16 @@ impl Hearing {
         let error = seam_error(unstored(), error.clone());
         let kind = if error.kind == ErrorKind::Retry { ErrorKind::Unknown } else { error.kind };
         Err(SeamError { kind, ..error })
+    }
+
+    /// A transaction begins.
+    pub fn begin(&self) {
+        self.stored_in.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Where records were stored since the last [`Hearing::begin`].
+    pub fn stored_in(&self) -> Partitions {
+        self.stored_in.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether the client has lost a broker. It may go on asking it for what others do by now.
@@ -106,8 +120,18 @@ impl ProducerContext for Hearing {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
-            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
+        match result {
+            Ok(record) => {
+                let mut topics = self.stored_in.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(partitions) = topics.get_mut(record.topic()) {
+                    partitions.insert(record.partition());
+                } else {
+                    topics.insert(record.topic().to_owned(), BTreeSet::from([record.partition()]));
+                }
+            }
+            Err((error, _)) => {
+                self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
+            }
         }
     }
 }

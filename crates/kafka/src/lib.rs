@@ -10,6 +10,7 @@ mod error;
 mod extents;
 mod flush;
 mod hearing;
+mod leftovers;
 mod offsets;
 mod outage;
 #[cfg(test)]
@@ -29,7 +30,9 @@ pub use ends::{Asking, Ends, TopicPartition};
 pub use error::{kind_of, seam_error};
 pub use extents::{Extent, committed_within, extents, group_offsets};
 pub use flush::flush;
-pub use hearing::Hearing;
+pub use hearing::{Hearing, Partitions};
+pub use leftovers::{Leftovers, Progress, decide};
+pub(crate) use offsets::send_offsets;
 pub use offsets::{TransactionOffsets, let_go};
 pub use outage::Leaders;
 pub use token::{TokenLogin, token_in};

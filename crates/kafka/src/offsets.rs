@@ -51,14 +51,7 @@ impl TransactionOffsets {
         within: Duration,
     ) -> Option<KafkaResult<()>> {
         let waits = (*self.waits()).min(within);
-        let (sender, answer) = mpsc::channel();
-        let client = Arc::clone(producer);
-        let call = move || {
-            // Nobody may listen any more.
-            let _ = sender.send(client.send_offsets_to_transaction(&offsets, &group, within));
-        };
-        let spawned = std::thread::Builder::new().name("kafka offsets".to_owned()).spawn(call);
-        let answer = spawned.ok().and_then(|_| heard(producer, &answer, waits));
+        let answer = send_offsets(producer, offsets, group, within).and_then(|answer| heard(producer, &answer, waits));
         if answer.is_none() {
             tracing::warn!(?waits, "no answer whether offsets are part of a transaction: its producer is left behind");
         }
@@ -69,6 +62,23 @@ impl TransactionOffsets {
     fn waits(&self) -> MutexGuard<'_, Duration> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Begins to make `offsets` part of the transaction of `producer`, as the member `group`: who hears the answer. Nothing, where there
+/// is no thread for it.
+pub(crate) fn send_offsets(
+    producer: &Arc<BaseProducer<Hearing>>,
+    offsets: TopicPartitionList,
+    group: Arc<ConsumerGroupMetadata>,
+    within: Duration,
+) -> Option<mpsc::Receiver<KafkaResult<()>>> {
+    let (sender, answer) = mpsc::channel();
+    let client = Arc::clone(producer);
+    let call = move || {
+        // Nobody may listen any more.
+        let _ = sender.send(client.send_offsets_to_transaction(&offsets, &group, within));
+    };
+    std::thread::Builder::new().name("kafka offsets".to_owned()).spawn(call).ok().map(|_| answer)
 }
 
 /// What the call of `producer` answers within `waits`, or a part of that if it loses a broker.

@@ -39,6 +39,7 @@ pub use looking::inspect;
 pub use pace::{MachinePace, Pace};
 pub use share::{Candidate, Refusal, Share, SharedSource, Sharing, StatePlace};
 pub use transact::{Transacting, commit};
+pub use weir_kafka::Progress;
 pub use worker::Surroundings;
 
 /// The pauses before a worker begins anew; the last one repeats.

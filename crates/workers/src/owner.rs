@@ -68,10 +68,15 @@ impl Owner {
             };
             SeamError::caused(kind, format!("record {offset} of {place}"), error)
         };
-        let partial = Partial::from_bytes(value.unwrap_or_default()).map_err(wrong)?;
+        let group = u16::try_from(place.partition).unwrap_or(u16::MAX);
+        let Some(value) = value else {
+            // It was there to have a transaction decided.
+            self.next.insert(group, offset + 1);
+            return Ok(());
+        };
+        let partial = Partial::from_bytes(value).map_err(wrong)?;
         let mut effects = Vec::new();
         let held = self.merge.take(partial, &mut effects).map_err(wrong)?;
-        let group = u16::try_from(place.partition).unwrap_or(u16::MAX);
         self.next.insert(group, offset + 1);
         outputs.effects(effects, RESULTS)?;
         if let Some(held) = held {

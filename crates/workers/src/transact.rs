@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use weir_kafka::Progress;
 use weir_model::{ErrorKind, SeamError, SeamResult, planted};
 
 use crate::broker::Transaction;
@@ -29,15 +30,18 @@ pub trait Transacting {
     /// `Unknown` when nobody knows what came of it, or as the brokers say.
     fn fill(&mut self, transaction: &Transaction) -> SeamResult<bool>;
 
-    /// Remembers that the brokers have granted the commit of this transaction, or that nobody knows which they have granted last;
-    /// also for the next producers of the name. No other offsets of this producer can be undecided than those of that one.
-    fn grant(&mut self, granted: Option<&Transaction>);
+    /// Remembers how far this transaction, which has offsets, has come; also for the next producers of the name. No offsets of
+    /// others can be undecided then: it is looked before.
+    fn remember(&mut self, progress: Progress, of: &Transaction);
 
-    /// Whether the offsets of the commit that was granted last are decided; so too where nobody knows which that is.
+    /// Whether the offsets of the last transaction that had some are decided; so too where nobody knows of one.
     fn is_settled(&mut self) -> bool;
 
-    /// Gives up the transaction, which has no offsets in it, and has the last commit decided. What is to be said of that.
-    fn settle(&mut self) -> SeamError;
+    /// Has the last transaction that had offsets decided, if it is known what became of it; whether it is.
+    ///
+    /// # Errors
+    /// `Unknown` when the brokers do not do it.
+    fn settle(&mut self) -> SeamResult<bool>;
 
     /// Makes the offsets part of the transaction. Whether they are, or else nobody says so in time.
     ///
@@ -92,25 +96,31 @@ pub fn commit(producer: &mut impl Transacting, transaction: &Transaction) -> Sea
 }
 
 fn make(producer: &mut impl Transacting, transaction: &Transaction) -> SeamResult<Outcome> {
-    let is_filled = producer.fill(transaction)?;
-    // An abort with offsets in it would take back what is granted and not decided. How long that may be so no clock tells: the
-    // brokers may have been away while there was nothing to commit.
-    if is_filled && !producer.is_settled() {
-        return Err(producer.settle());
+    // Should this one be aborted, with records or offsets in it, that would take back what is granted and not decided. How long
+    // that may be so no clock tells: the brokers may have been away while there was nothing to commit.
+    if !producer.is_settled() {
+        if producer.lost_a_broker() {
+            return Ok(Outcome::GivenUp("a broker was lost before it was begun"));
+        }
+        if !producer.settle()? {
+            return Err(SeamError::new(ErrorKind::Retry, "the brokers have not decided the transaction before"));
+        }
     }
+    let is_filled = producer.fill(transaction)?;
     if !is_filled || producer.lost_a_broker() {
         // It may go on asking that one who answers for the group.
         return Ok(Outcome::GivenUp("a broker was lost in the middle of it"));
     }
-    producer.grant(None);
+    producer.remember(Progress::Begun, transaction);
     if !producer.offsets(transaction)? {
         return Ok(Outcome::GivenUp("nobody says whether the offsets are part of it"));
     }
+    producer.remember(Progress::Asked, transaction);
     match producer.end() {
         Err(_) if planted!(CommitMadeAgain) => return Ok(Outcome::GivenUp("nobody says whether it is committed")),
         ended => ended?,
     }
-    producer.grant(Some(transaction));
+    producer.remember(Progress::Granted, transaction);
     Ok(Outcome::Committed)
 }
 

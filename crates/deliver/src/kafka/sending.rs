@@ -18,7 +18,7 @@ const STORED_WITHIN: Duration = Duration::from_secs(50);
 /// How long a record outside of transactions waits in the client for brokers that are away.
 const KEPT_FOR: Duration = Duration::from_mins(10);
 /// How long a transaction may take; longer than the records in it, or one would outlive it.
-const TRANSACTION_WITHIN: Duration = Duration::from_secs(60);
+pub(super) const TRANSACTION_WITHIN: Duration = Duration::from_secs(60);
 /// How many bytes wait in the client at most.
 const QUEUE_KIB_MAX: u64 = 64 << 10;
 
@@ -117,7 +117,8 @@ impl Sending {
         self.hearing().seam_error(doing, error)
     }
 
-    fn hearing(&self) -> &Hearing {
+    /// What the client hears.
+    pub(super) fn hearing(&self) -> &Hearing {
         match &self.way {
             Way::AtOnce(_, hearing) => hearing,
             Way::InTransactions(transactional) => transactional.hearing(),

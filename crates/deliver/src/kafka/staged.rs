@@ -18,21 +18,27 @@ use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::producer::Producer;
 use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 use weir_disk::{ChecksummedWriter, checksum_of, disk_error, publish, read_file, remove_leftovers};
-use weir_kafka::{Speaker, TransactionOffsets, client_of, for_reading, kind_of, let_go, seam_error};
+use weir_kafka::{
+    Leftovers, Partitions, Progress, Speaker, TransactionOffsets, client_of, for_reading, kind_of, let_go, seam_error,
+};
 use weir_model::{Epoch, ErrorKind, Prepared, RejectedRow, SeamError, SeamResult, Vfs};
 
 use super::config::KafkaOutput;
 use super::frame::{Frame, frames};
-use super::sending::Sending;
+use super::sending::{Sending, TRANSACTION_WITHIN};
 use super::values::Values;
 
 /// How long the brokers may take for one answer.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+/// Offsets that are undecided for longer may be those whose markers were forgotten (ADR 0018).
+const DECIDED_AFTER: Duration = Duration::from_secs(5);
+/// How long brokers that answer others may take to say it after all.
+const SETTLED_WITHIN: Duration = Duration::from_secs(2);
 /// How long the client is left alone before it is asked again.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// How often a transaction is made until one is not given up because a broker is lost in the middle of it.
@@ -81,6 +87,11 @@ pub(super) struct Staged {
     committed: Option<String>,
     contact: Option<Contact>,
     offsets: TransactionOffsets,
+    /// The last epoch of which a transaction had the number in it, and how far that has come; and where its rows were stored.
+    last: Option<(Epoch, Progress)>,
+    stored_in: Partitions,
+    /// What may lie in the topic although it was never committed.
+    leftovers: Leftovers,
     /// Rows of the epoch that is being built are gone: it can only begin anew.
     lost: bool,
 }
@@ -114,6 +125,9 @@ impl Staged {
             committed: note.and_then(|note| note.rows).map(|rows| rows.file),
             contact: None,
             offsets: TransactionOffsets::default(),
+            last: None,
+            stored_in: Partitions::default(),
+            leftovers: Leftovers::default(),
             lost: false,
         })
     }
@@ -230,8 +244,8 @@ impl Staged {
     fn contact(&mut self) -> SeamResult<&Contact> {
         if self.contact.is_none() {
             let sending = Sending::in_transactions(&self.config, &self.name, ANSWER_DEADLINE)?;
-            let group = group(&self.config, &self.name)?;
-            let sent = sent(&group, &self.config.topic)?;
+            let group = group(&self.config, &self.name, "read_committed")?;
+            let sent = self.sent(&sending, &group)?;
             self.contact = Some(Contact { sending, group, sent });
         }
         Ok(self.contact.as_ref().expect("it was just made"))
@@ -260,22 +274,22 @@ impl Staged {
     }
 
     /// Makes a transaction, again with another producer of the name when a broker is lost in the middle of it.
-    fn committed(&self, contact: &mut Contact, epoch: Epoch, bytes: &[u8]) -> SeamResult<()> {
-        let topic = &self.config.topic;
+    fn committed(&mut self, contact: &mut Contact, epoch: Epoch, bytes: &[u8]) -> SeamResult<()> {
         if contact.sending.lost_a_broker() {
             self.renew(contact)?;
         }
         let mut given_up = "";
         for _ in 0..TRANSACTIONS_MAX {
-            match transaction(contact, topic, epoch, bytes, &self.offsets)? {
+            match self.transaction(contact, epoch, bytes)? {
                 Outcome::Committed => return Ok(()),
                 Outcome::GivenUp(why) => {
-                    tracing::info!(topic, why, "a transaction is given up and made again");
+                    tracing::info!(topic = self.config.topic, why, "a transaction is given up and made again");
                     given_up = why;
                     self.renew(contact)?;
                 }
             }
         }
+        let topic = &self.config.topic;
         let message = format!("{TRANSACTIONS_MAX} transactions for {topic} were given up; of the last one {given_up}");
         Err(SeamError::new(ErrorKind::Retry, message))
     }
@@ -285,13 +299,72 @@ impl Staged {
     fn renew(&self, contact: &mut Contact) -> SeamResult<()> {
         contact.sending.anew()?;
         // One of its own: the other one may still look for a broker that is gone.
-        let_go(std::mem::replace(&mut contact.group, group(&self.config, &self.name)?));
-        let sent = sent(&contact.group, &self.config.topic)?;
+        let_go(std::mem::replace(&mut contact.group, group(&self.config, &self.name, "read_committed")?));
+        let sent = self.sent(&contact.sending, &contact.group)?;
         if sent == contact.sent {
             return Ok(());
         }
         let message = format!("somebody else has sent to {} under the name of this output", self.config.topic);
         Err(SeamError::new(ErrorKind::Retry, message))
+    }
+
+    /// The epoch that was sent last, once nothing is left of what was given up. What the last transaction has left undecided does
+    /// not stay so, if it is known what became of it.
+    fn sent(&self, sending: &Sending, group: &BaseConsumer<Speaker>) -> SeamResult<Sent> {
+        let (topic, producer) = (&self.config.topic, sending.producer());
+        self.leftovers.end(producer, ANSWER_DEADLINE)?;
+        let known = self.last.and_then(|(epoch, progress)| Some((epoch, progress.is_committed()?)));
+        let Some((epoch, is_commit)) = known else { return sent(group, topic, ANSWER_DEADLINE) };
+        match sent(group, topic, DECIDED_AFTER) {
+            Err(error) if error.kind == ErrorKind::Retry => {}
+            answer => return answer,
+        }
+        // Who does not mind that it may be taken back is told what was sent: brokers that are only slow say nothing.
+        let whoever = self::group(&self.config, &self.name, "read_uncommitted")?;
+        if sent(&whoever, topic, ANSWER_DEADLINE).is_err() || sent(group, topic, SETTLED_WITHIN).is_ok() {
+            return sent(group, topic, ANSWER_DEADLINE);
+        }
+        let failed = |error| seam_error(format!("nobody decides what was sent to {topic} last"), error);
+        let own =
+            (epoch_offset(topic, epoch).map_err(failed)?, Arc::new(group.group_metadata().expect("it has a group")));
+        weir_kafka::decide(producer, own, &self.stored_in, (is_commit, TRANSACTION_WITHIN)).map_err(failed)?;
+        tracing::info!(topic, is_commit, "what the brokers had left undecided is decided");
+        sent(group, topic, ANSWER_DEADLINE)
+    }
+
+    fn transaction(&mut self, contact: &Contact, epoch: Epoch, bytes: &[u8]) -> SeamResult<Outcome> {
+        let topic = self.config.topic.clone();
+        let failed = |doing: &str| {
+            let doing = format!("{doing} for {topic}");
+            // A producer that may not go on is made anew, and asks the brokers what became of the transaction.
+            move |error: KafkaError| SeamError::caused(ErrorKind::Retry, doing, error)
+        };
+        let producer = contact.sending.producer();
+        producer.begin_transaction().map_err(failed("no transaction was begun"))?;
+        self.leftovers.expect([&Arc::from(topic.as_str())].into_iter());
+        contact.sending.hearing().begin();
+        let mut rest = bytes;
+        while let Some((frame, after)) = Frame::read(rest) {
+            contact.sending.send(frame)?;
+            rest = after;
+        }
+        if !contact.sending.flush()? || contact.sending.lost_a_broker() {
+            // It may go on asking that one who answers for the group.
+            return Ok(Outcome::GivenUp("a broker was lost in the middle"));
+        }
+        let offsets = epoch_offset(&topic, epoch).map_err(failed("the epoch cannot be an offset"))?;
+        let group = contact.group.group_metadata().expect("the client has a group");
+        (self.last, self.stored_in) = (Some((epoch, Progress::Begun)), contact.sending.hearing().stored_in());
+        match self.offsets.send(producer, offsets, Arc::new(group), ANSWER_DEADLINE) {
+            Some(outcome) => outcome.map_err(failed("the epoch is not part of the transaction"))?,
+            None => return Ok(Outcome::GivenUp("nobody says whether the epoch is part of it")),
+        }
+        // From now on nobody may abort anything of it.
+        self.leftovers.none();
+        self.last = Some((epoch, Progress::Asked));
+        producer.commit_transaction(ANSWER_DEADLINE).map_err(failed("a transaction was not committed"))?;
+        self.last = Some((epoch, Progress::Granted));
+        Ok(Outcome::Committed)
     }
 
     fn unexplained(&self, epoch: Epoch, after: Option<Epoch>, sent: Sent) -> SeamError {
@@ -316,45 +389,18 @@ enum Outcome {
     GivenUp(&'static str),
 }
 
-fn transaction(
-    contact: &Contact,
-    topic: &str,
-    epoch: Epoch,
-    bytes: &[u8],
-    into: &TransactionOffsets,
-) -> SeamResult<Outcome> {
-    let failed = |doing: &str| {
-        let doing = format!("{doing} for {topic}");
-        // A producer that may not go on is made anew, and asks the brokers what became of the transaction.
-        move |error: KafkaError| SeamError::caused(ErrorKind::Retry, doing, error)
-    };
-    let producer = contact.sending.producer();
-    producer.begin_transaction().map_err(failed("no transaction was begun"))?;
-    let mut rest = bytes;
-    while let Some((frame, after)) = Frame::read(rest) {
-        contact.sending.send(frame)?;
-        rest = after;
-    }
-    if !contact.sending.flush()? || contact.sending.lost_a_broker() {
-        // It may go on asking that one who answers for the group.
-        return Ok(Outcome::GivenUp("a broker was lost in the middle"));
-    }
+/// The epoch as the offset of the group.
+fn epoch_offset(topic: &str, epoch: Epoch) -> KafkaResult<TopicPartitionList> {
     let mut offsets = TopicPartitionList::new();
     let offset = Offset::Offset(i64::try_from(epoch.0).unwrap_or(i64::MAX));
-    offsets.add_partition_offset(topic, 0, offset).map_err(failed("the epoch cannot be an offset"))?;
-    let group = contact.group.group_metadata().expect("the client has a group");
-    match into.send(producer, offsets, Arc::new(group), ANSWER_DEADLINE) {
-        Some(outcome) => outcome.map_err(failed("the epoch is not part of the transaction"))?,
-        None => return Ok(Outcome::GivenUp("nobody says whether the epoch is part of it")),
-    }
-    producer.commit_transaction(ANSWER_DEADLINE).map_err(failed("a transaction was not committed"))?;
-    Ok(Outcome::Committed)
+    offsets.add_partition_offset(topic, 0, offset)?;
+    Ok(offsets)
 }
 
 /// Who asks for the epoch that was sent last.
-fn group(config: &KafkaOutput, name: &str) -> SeamResult<BaseConsumer<Speaker>> {
+fn group(config: &KafkaOutput, name: &str, isolation: &str) -> SeamResult<BaseConsumer<Speaker>> {
     let mut settings = for_reading(&config.connection().settings()?);
-    settings.set("group.id", name).set("isolation.level", "read_committed").set("enable.auto.commit", "false");
+    settings.set("group.id", name).set("isolation.level", isolation).set("enable.auto.commit", "false");
     let group: BaseConsumer<Speaker> = client_of(&settings, Speaker::default())?;
     config.connection().introduce(|time| drop(group.poll(time)));
     // A client that is not connected yet asks for who answers for the group only after a while.
@@ -363,12 +409,12 @@ fn group(config: &KafkaOutput, name: &str) -> SeamResult<BaseConsumer<Speaker>> 
 }
 
 /// The epoch that was sent last. Brokers that have just started do not know at once who answers for a group.
-fn sent(group: &BaseConsumer<Speaker>, topic: &str) -> SeamResult<Sent> {
+fn sent(group: &BaseConsumer<Speaker>, topic: &str, within: Duration) -> SeamResult<Sent> {
     let started = Instant::now();
     loop {
         let mut asked = TopicPartitionList::new();
         asked.add_partition(topic, 0);
-        let error = match group.committed_offsets(asked, ANSWER_DEADLINE) {
+        let error = match group.committed_offsets(asked, within) {
             Ok(answer) => {
                 return Ok(match answer.elements().first().map(|place| place.offset()) {
                     Some(Offset::Offset(epoch)) => Sent::UpTo(Epoch(u64::try_from(epoch).unwrap_or(0))),
@@ -377,7 +423,7 @@ fn sent(group: &BaseConsumer<Speaker>, topic: &str) -> SeamResult<Sent> {
             }
             Err(error) => error,
         };
-        if kind_of(&error) != ErrorKind::Retry || started.elapsed() >= ANSWER_DEADLINE {
+        if kind_of(&error) != ErrorKind::Retry || started.elapsed() >= within {
             return Err(seam_error(format!("the brokers did not say what was sent to {topic} last"), error));
         }
         group.poll(ASKED_AGAIN_AFTER);

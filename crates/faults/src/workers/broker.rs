@@ -15,8 +15,8 @@ use super::producer::{Past, Producer};
 
 /// How long brokers may take for one answer.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
-/// Offsets that are undecided for longer may be those of a commit that was granted.
-const CONFIRMED_AFTER: Duration = Duration::from_secs(5);
+/// Offsets that are undecided for longer may be those whose markers were forgotten.
+const DECIDED_AFTER: Duration = Duration::from_secs(5);
 /// After so long it is asked again.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// So many percent of records have to be waited for, and how long at most, in milliseconds.
@@ -198,15 +198,15 @@ impl Broker for SimBroker {
             return Ok(BTreeMap::new());
         }
         let (since, is_stable) = (self.now(), !planted!(StableNotRequired));
-        let mut is_confirmed = planted!(CommitNotConfirmed);
+        let mut is_decided = planted!(CommitNotConfirmed);
         loop {
             self.served()?;
             if let Some(committed) = self.clockwork.with(|cluster, _| cluster.group.committed(places, is_stable)) {
                 return Ok(committed);
             }
-            if !is_confirmed && self.now() - since >= CONFIRMED_AFTER {
-                is_confirmed = true;
-                self.producer.confirm()?;
+            if !is_decided && self.now() - since >= DECIDED_AFTER {
+                is_decided = true;
+                self.producer.decide()?;
                 continue;
             }
             if self.now() - since >= self.undecided_within {

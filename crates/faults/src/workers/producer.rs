@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use weir_model::{ErrorKind, SeamError, SeamResult, planted};
-use weir_workers::{Committed, Outgoing, Place, Transacting, Transaction};
+use weir_workers::{Committed, Outgoing, Place, Progress, Transacting, Transaction};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::clockwork::Clockwork;
@@ -38,8 +38,8 @@ pub(super) struct Past(Arc<Mutex<Remembered>>);
 
 #[derive(Default)]
 struct Remembered {
-    /// The partitions in the commit that was granted last; nothing where nobody knows.
-    granted: Option<Arc<[Place]>>,
+    /// How far the last transaction with offsets has come, and of which partitions it had some.
+    last: Option<(Progress, Arc<[Place]>)>,
     /// How often in a row nobody said whether offsets are part of a transaction.
     unanswered: u32,
 }
@@ -103,30 +103,20 @@ impl Producer {
         Ok(())
     }
 
-    /// An abort with offsets in it would take back what is granted and not decided.
-    fn settle(&mut self) -> SeamError {
-        if let Err(failed) = self.ask(&Request::End { identity: self.identity, is_commit: false }) {
-            return indefinite("a transaction after one that is not decided was not aborted", &failed);
-        }
-        let message = "the brokers had not decided the transaction before";
-        self.confirm().err().unwrap_or_else(|| SeamError::new(ErrorKind::Retry, message))
-    }
-
-    /// Commits an offset that nobody reads, as nobody in particular: whatever the last commit has left undecided in the group
-    /// is decided by its marker. Only where that commit was granted.
-    pub(super) fn confirm(&mut self) -> SeamResult<()> {
-        if self.past.with(|past| past.granted.is_none()) {
-            return Ok(());
-        }
+    /// Commits, or aborts, an offset that nobody reads, as nobody in particular: whatever the last transaction has left undecided in
+    /// the group is decided by its marker. Only where it is known what became of that one.
+    pub(super) fn decide(&mut self) -> SeamResult<bool> {
+        let last = self.past.with(|past| past.last.as_ref().map(|(progress, _)| *progress));
+        let Some(is_commit) = last.and_then(Progress::is_committed) else { return Ok(false) };
         let identity = self.identity;
         let nobody = Membership { instance: String::new(), generation: -1, member: 0, is_said: false };
         let unread = Committed { offset: 0, metadata: String::new() };
         let offsets = Arc::new(vec![(Place::new(super::pipeline::OUT, 0), unread)]);
         self.ask(&Request::Add { identity, places: Vec::new(), offsets: true })
             .and_then(|_| self.ask(&Request::Offsets { identity, member: nobody, offsets }))
-            .and_then(|_| self.ask(&Request::End { identity, is_commit: true }))
-            .map_err(|failed| indefinite("what was granted may not be confirmed", &failed))?;
-        Ok(())
+            .and_then(|_| self.ask(&Request::End { identity, is_commit }))
+            .map_err(|failed| indefinite("what the brokers had left undecided may still be so", &failed))?;
+        Ok(true)
     }
 
     /// Records in their partitions, some of each at a time. Whether the brokers have them; not, when one of those is seen to be lost.
@@ -264,18 +254,18 @@ impl Transacting for AsMember<'_> {
         self.producer.produce(of).map_err(failed)
     }
 
-    fn grant(&mut self, granted: Option<&Transaction>) {
-        let places = granted.map(|it| it.offsets.iter().map(|(place, _)| place.clone()).collect());
-        self.producer.past.with(|past| past.granted = places);
+    fn remember(&mut self, progress: Progress, of: &Transaction) {
+        let places = of.offsets.iter().map(|(place, _)| place.clone()).collect();
+        self.producer.past.with(|past| past.last = Some((progress, places)));
     }
 
     fn is_settled(&mut self) -> bool {
-        let granted = self.producer.past.with(|past| past.granted.clone());
-        planted!(CommitNotConfirmed) || granted.is_none_or(|places| self.producer.are_decided(&places))
+        let last = self.producer.past.with(|past| past.last.clone());
+        planted!(CommitNotConfirmed) || last.is_none_or(|(_, places)| self.producer.are_decided(&places))
     }
 
-    fn settle(&mut self) -> SeamError {
-        self.producer.settle()
+    fn settle(&mut self) -> SeamResult<bool> {
+        self.producer.decide()
     }
 
     fn offsets(&mut self, transaction: &Transaction) -> SeamResult<bool> {

@@ -9,6 +9,8 @@ use crate::scenario::DAY_SECONDS;
 const SPAN_MS: u64 = 25_000;
 /// Within so many milliseconds workers have their first partitions.
 const FIRST_LOOKS_MS: u64 = 400;
+/// Brokers that forget die once more within so many milliseconds.
+const AGAIN_WITHIN_MS: u64 = 7_000;
 /// How many keys there are.
 const KEYS: u64 = 12;
 /// How many records a second of event time has.
@@ -174,13 +176,18 @@ impl Scenario {
         scenario
     }
 
-    /// Brokers die once and forget what was granted; nothing else goes wrong.
+    /// Brokers die, perhaps once more while what they forgot is being decided, and forget what was granted; nothing else goes wrong.
     fn forgets(&mut self, random: &mut Random) {
         self.forgets = true;
         self.weather = Weather { way_ms: self.weather.way_ms.min(40), ..Weather::default() };
         let at_ms = self.written_ms(random.below(self.portions)) + random.below(self.epoch_ms + 200);
         let for_ms = random.pick(&[300, 4_500]) + random.below(300);
         self.mishaps = vec![Mishap { at_ms, what: What::Brokers { for_ms } }];
+        if random.percent(50) {
+            // Shorter than a transaction may last.
+            let (at_ms, for_ms) = (at_ms + for_ms + random.below(AGAIN_WITHIN_MS), 300 + random.below(2_000));
+            self.mishaps.push(Mishap { at_ms, what: What::Brokers { for_ms } });
+        }
     }
 
     /// Record `id`. In a partition event time never goes back, but for disorder.

@@ -176,7 +176,7 @@ impl<'a> Team<'a> {
             {
                 let next = next.entry(record.partition).or_insert(0);
                 if record.offset >= *next {
-                    (there, *next) = (there + 1, record.offset + 1);
+                    (there, *next) = (there + usize::from(record.value.is_some()), record.offset + 1);
                 }
             }
             if there >= rows {
@@ -307,11 +307,12 @@ pub(crate) fn fill(kafka: &Cluster, ids: std::ops::Range<i64>) {
 /// What a reader of committed records sees of a topic now.
 pub(crate) fn rows_in(kafka: &Cluster, topic: &str) -> Vec<(Record, Value)> {
     let records = kafka.read(topic, Isolation::Committed).expect("the broker yields them");
+    // One without a value only ends a transaction (ADR 0018).
     let row = |record: Record| {
-        let row = serde_json::from_str(record.value.as_deref().unwrap()).unwrap();
-        (record, row)
+        let row = serde_json::from_str(record.value.as_deref()?).unwrap();
+        Some((record, row))
     };
-    records.into_iter().map(row).collect()
+    records.into_iter().filter_map(row).collect()
 }
 
 /// Goes on putting records into `in` until `story` is over, which is told how many there are; how many there are at the end.

@@ -5,7 +5,6 @@
 //! no record can come that is not the worker's any more.
 
 mod admin;
-mod leftovers;
 mod member;
 mod past;
 mod producer;
@@ -17,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::{Offset, TopicPartitionList};
 use regex::Regex;
@@ -36,8 +35,8 @@ use crate::share::Share;
 
 /// How long the brokers may take for one answer.
 pub(crate) const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
-/// Offsets that are undecided for longer may be those of a commit that was granted.
-const CONFIRMED_AFTER: Duration = Duration::from_secs(5);
+/// Offsets that are undecided for longer may be those whose markers were forgotten.
+const DECIDED_AFTER: Duration = Duration::from_secs(5);
 /// How long the brokers may take to say in the middle of a transaction what the one before has committed.
 const SETTLED_WITHIN: Duration = Duration::from_secs(2);
 /// How long it is waited in one go for records, so that the group is heard.
@@ -60,6 +59,7 @@ pub struct KafkaBroker {
     /// How long it is waited for transactions that are about to say where reading goes on.
     undecided_within: Duration,
     unheard: u32,
+    whoever: Whoever,
     /// Whether it was seen that there are several brokers.
     has_several: Cell<bool>,
     /// Topics that are those that were read. If one is made anew, the clients that read it say so, and this one is not used any
@@ -94,6 +94,8 @@ impl KafkaBroker {
         let settings = for_reading(&settings);
         let member = Member::join(&settings, sharing, (instance, refresh), &subscribed)?;
         let buffer = share.sources.iter().map(|source| source.kafka.buffer_bytes_max.0).max().unwrap_or(16 << 20);
+        let mut whoever = Whoever { settings: settings.clone(), introduction };
+        whoever.settings.set("group.id", &sharing.group).set("isolation.level", "read_uncommitted");
         let ends = Ends::default();
         let asking = ends.ask(first.connection())?;
         Ok(Self {
@@ -108,25 +110,45 @@ impl KafkaBroker {
             topics,
             undecided_within: sharing.transaction * 2 + ANSWER_DEADLINE,
             unheard: 0,
+            whoever,
             has_several: Cell::new(false),
             compared: BTreeSet::new(),
         })
     }
 
-    /// What this group has committed. What its own last commit has left undecided does not stay so.
+    /// What this group has committed. What the last transaction of this process has left undecided does not stay so.
     fn own(&mut self, places: &[Place]) -> SeamResult<TopicPartitionList> {
-        match asked(self.member.client(), places, CONFIRMED_AFTER) {
+        match asked(self.member.client(), places, DECIDED_AFTER) {
             Err(error) if error.kind == ErrorKind::Retry => {}
             answer => return answer,
         }
-        self.sender.confirm()?;
+        if self.whoever.sees_more(self.member.client(), places) {
+            self.sender.decide()?;
+        }
         asked(self.member.client(), places, self.undecided_within)
+    }
+}
+
+/// How somebody asks for what a group has committed who does not mind that it may be taken back.
+struct Whoever {
+    settings: ClientConfig,
+    introduction: Introduction,
+}
+
+impl Whoever {
+    /// Whether the brokers answer this one and not `client`: then transactions hold back what was committed of these partitions.
+    /// Brokers that are only slow say nothing to either.
+    fn sees_more(&self, client: &BaseConsumer<impl ConsumerContext>, places: &[Place]) -> bool {
+        let own: SeamResult<BaseConsumer<Speaker>> = client_of(&self.settings, Speaker::default());
+        let Ok(own) = own else { return false };
+        self.introduction.of(|time| drop(own.poll(time)));
+        asked(&own, places, SETTLED_WITHIN).is_ok() && asked(client, places, SETTLED_WITHIN).is_err()
     }
 }
 
 /// What a group has committed; asks again for so long while brokers are coming up or transactions are undecided.
 fn asked(
-    group: &BaseConsumer<impl rdkafka::consumer::ConsumerContext>,
+    group: &BaseConsumer<impl ConsumerContext>,
     places: &[Place],
     within: Duration,
 ) -> SeamResult<TopicPartitionList> {
@@ -266,7 +288,7 @@ impl Broker for KafkaBroker {
         let member = self.member.metadata().ok_or_else(|| {
             SeamError::new(ErrorKind::Retry, "the group has given nothing yet, so that nothing can be committed")
         })?;
-        let (client, has_several) = (self.member.client(), &self.has_several);
+        let (client, has_several, whoever) = (self.member.client(), &self.has_several, &self.whoever);
         let is_settled = |places: &[Place]| {
             // Only a broker that is alone forgets markers: among several every partition has a leader.
             let look = || {
@@ -275,7 +297,7 @@ impl Broker for KafkaBroker {
             };
             has_several.get() || {
                 has_several.set(look());
-                has_several.get() || asked(client, places, SETTLED_WITHIN).is_ok()
+                has_several.get() || asked(client, places, SETTLED_WITHIN).is_ok() || !whoever.sees_more(client, places)
             }
         };
         self.sender.commit(transaction, &member, &is_settled)

@@ -1,10 +1,9 @@
 //! What a worker's clients remember over its lives in one process. Decides nothing.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use weir_kafka::TransactionOffsets;
+use weir_kafka::{Leftovers, Partitions, Progress, TransactionOffsets};
 
-use super::leftovers::Leftovers;
 use crate::broker::{Place, Transaction};
 
 /// What the clients of one life leave to those of the next. Clones are the same.
@@ -14,19 +13,40 @@ pub struct Past {
     pub(super) leftovers: Leftovers,
     /// How long is waited until offsets are part of a transaction.
     pub(super) offsets: TransactionOffsets,
-    granted: Arc<Mutex<Option<Arc<[Place]>>>>,
+    last: Arc<Mutex<Option<Last>>>,
+}
+
+/// The last transaction that had offsets.
+#[derive(Clone)]
+pub(super) struct Last {
+    /// How far it has come.
+    pub(super) progress: Progress,
+    /// Of which partitions it had offsets.
+    pub(super) places: Arc<[Place]>,
+    /// Where its records were stored.
+    pub(super) stored_in: Arc<Partitions>,
 }
 
 impl Past {
-    /// The brokers have granted this commit, the last one; or nobody knows which was.
-    pub(super) fn last_commit(&self, granted: Option<&Transaction>) {
-        let places = granted.map(|it| it.offsets.iter().map(|(place, _)| place.clone()).collect());
-        *self.granted.lock().unwrap_or_else(PoisonError::into_inner) = places;
+    /// The last transaction that has offsets is this one.
+    pub(super) fn begins(&self, of: &Transaction, stored_in: Partitions) {
+        let places = of.offsets.iter().map(|(place, _)| place.clone()).collect();
+        *self.lock() = Some(Last { progress: Progress::Begun, places, stored_in: stored_in.into() });
     }
 
-    /// The partitions whose offsets were in the commit that was granted last. No others can be undecided; nothing, where nobody
-    /// knows.
-    pub(super) fn granted(&self) -> Option<Arc<[Place]>> {
-        self.granted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// It has come so far.
+    pub(super) fn has_come(&self, progress: Progress) {
+        if let Some(last) = &mut *self.lock() {
+            last.progress = progress;
+        }
+    }
+
+    /// The last transaction of this process that had offsets. No other offsets of its producers can be undecided.
+    pub(super) fn last(&self) -> Option<Last> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Last>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

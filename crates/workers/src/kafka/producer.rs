@@ -9,7 +9,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
-use weir_kafka::{Hearing, Introduction, Speaker, Transactional, client_of, for_reading, for_writing, seam_error};
+use weir_kafka::{
+    Hearing, Introduction, Progress, Speaker, Transactional, client_of, for_reading, for_writing, seam_error,
+};
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use super::is_namesake;
@@ -100,29 +102,18 @@ impl Sender {
         self.past.leftovers.end(self.client(), self.within).map_err(unknown)
     }
 
-    /// What the brokers have granted last is not decided in the group: an abort with offsets in it would take it back. So
-    /// there are none in this one.
-    fn settle(&mut self) -> SeamError {
-        if let Err(error) = self.client().abort_transaction(self.within) {
-            return self.indefinite("a transaction after one that is not decided was not aborted", error);
-        }
-        self.past.leftovers.none();
-        let message = "the brokers had not decided the transaction before";
-        self.confirm().err().unwrap_or_else(|| SeamError::new(ErrorKind::Retry, message))
-    }
-
-    /// Decides what the brokers have granted and left undecided in the offsets of the group; whether that may have been so.
+    /// Decides what the last transaction has left undecided in the offsets of the group and where it has written, by what is known
+    /// of it; whether anything is.
     ///
-    /// A broker that dies while it writes the markers of a commit may forget some (ADR 0018). The marker of the producer's next
-    /// commit does for them, whatever that commits: here an offset that nobody reads, as nobody in particular, so that it is
-    /// never refused. What partitions hold that have moved meanwhile is not touched: whoever has them waits for the same.
+    /// A broker that dies while it writes the markers of a transaction may forget some (ADR 0018). The marker of the producer's
+    /// next one does for them, whatever that holds: here an offset that nobody reads, as nobody in particular, so that it is never
+    /// refused. What partitions hold that have moved meanwhile is not touched: whoever has them waits for the same.
     ///
     /// # Errors
     /// `Unknown` when the brokers do not do it: the producer is not to be used any more.
-    pub(super) fn confirm(&mut self) -> SeamResult<bool> {
-        if self.past.granted().is_none() {
-            return Ok(false);
-        }
+    pub(super) fn decide(&mut self) -> SeamResult<bool> {
+        let Some(last) = self.past.last() else { return Ok(false) };
+        let Some(is_commit) = last.progress.is_committed() else { return Ok(false) };
         let failed = |doing: &str, error| SeamError::caused(ErrorKind::Unknown, doing, error);
         let nobody: BaseConsumer<Speaker> = client_of(&self.bystander, Speaker::default())?;
         let nobody = nobody.group_metadata().map(Arc::new).ok_or_else(|| {
@@ -131,18 +122,9 @@ impl Sender {
         let mut unread = TopicPartitionList::new();
         let added = unread.add_partition_offset(&self.unread, 0, Offset::Offset(0));
         added.map_err(|error| failed("an offset that nobody reads was not said", error))?;
-        self.client().begin_transaction().map_err(|error| failed("no transaction was begun", error))?;
-        match self.past.offsets.send(self.client(), unread, nobody, self.within) {
-            Some(Ok(())) => {}
-            Some(Err(error)) => return Err(failed("what was granted is not confirmed", error)),
-            None => {
-                return Err(SeamError::new(ErrorKind::Unknown, "nobody says whether what was granted is confirmed"));
-            }
-        }
-        self.client()
-            .commit_transaction(self.within)
-            .map_err(|error| failed("what was granted may not be confirmed", error))?;
-        tracing::info!("what the brokers had granted and left undecided is confirmed");
+        weir_kafka::decide(self.client(), (unread, nobody), &last.stored_in, (is_commit, self.within))
+            .map_err(|error| failed("what the brokers had left undecided may still be so", error))?;
+        tracing::info!(is_commit, "what the brokers had left undecided is decided");
         Ok(true)
     }
 
@@ -230,6 +212,7 @@ impl Transacting for AsMember<'_> {
         let sender = &self.sender;
         let begun = sender.client().begin_transaction();
         begun.map_err(|error| sender.indefinite("no transaction was begun", error))?;
+        sender.transactional.hearing().begin();
         sender.past.leftovers.expect(transaction.records.iter().map(|record| &record.topic));
         transaction.records.iter().try_for_each(|record| sender.send(record))?;
         let flushed = sender.transactional.flush(sender.within);
@@ -239,16 +222,19 @@ impl Transacting for AsMember<'_> {
         Ok(flushed)
     }
 
-    fn grant(&mut self, granted: Option<&Transaction>) {
-        self.sender.past.last_commit(granted);
+    fn remember(&mut self, progress: Progress, of: &Transaction) {
+        match progress {
+            Progress::Begun => self.sender.past.begins(of, self.sender.transactional.hearing().stored_in()),
+            Progress::Asked | Progress::Granted => self.sender.past.has_come(progress),
+        }
     }
 
     fn is_settled(&mut self) -> bool {
-        self.sender.past.granted().is_none_or(|places| (self.is_settled)(&places))
+        self.sender.past.last().is_none_or(|last| (self.is_settled)(&last.places))
     }
 
-    fn settle(&mut self) -> SeamError {
-        self.sender.settle()
+    fn settle(&mut self) -> SeamResult<bool> {
+        self.sender.decide()
     }
 
     fn offsets(&mut self, transaction: &Transaction) -> SeamResult<bool> {

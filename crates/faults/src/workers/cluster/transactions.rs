@@ -212,8 +212,8 @@ fn send_or_forget(cluster: &mut Cluster, agenda: &mut Agenda, sent: Marker) {
         return cluster.marked(&sent);
     }
     let is_heard = agenda.now - sent.decided > HEARD_AFTER;
-    if cluster.forgets && sent.place.is_none() && sent.is_commit && is_heard {
-        agenda.tell(format!("the brokers forget that the offsets of {} are committed", sent.name));
+    if cluster.forgets && sent.place.is_none() && is_heard {
+        agenda.tell(format!("the brokers forget that the offsets of {} are decided", sent.name));
         cluster.forgotten += 1;
         return cluster.is_done(&sent.name);
     }
