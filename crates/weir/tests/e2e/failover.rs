@@ -187,6 +187,7 @@ async fn each_of_three_brokers_dies_and_every_id_arrives_once_with_and_without_w
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "a lone broker of Kafka 4.3.1 can forget what it has granted (ADR 0018): cargo xtask nightly kafka"]
 async fn the_broker_dies_again_and_again_in_the_middle_of_commits_and_every_id_counts_once() {
     const BLOWS: usize = 6;
     let kafka = kafka_with(&[LOOKS_SELDOM]).await;
