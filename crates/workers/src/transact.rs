@@ -24,6 +24,12 @@ pub trait Transacting {
     /// Whether the producer has lost a broker since it was made. It may go on asking that one for what others do by now.
     fn lost_a_broker(&self) -> bool;
 
+    /// Ends what transactions that were given up may have left. Nothing of a granted one is undecided then, or it would be aborted.
+    ///
+    /// # Errors
+    /// As the brokers say.
+    fn end_leftovers(&mut self) -> SeamResult<()>;
+
     /// Begins a transaction, and puts its records. Whether the brokers have all of them; not, when one is lost meanwhile.
     ///
     /// # Errors
@@ -34,8 +40,9 @@ pub trait Transacting {
     /// others can be undecided then: it is looked before.
     fn remember(&mut self, progress: Progress, of: &Transaction);
 
-    /// Whether the offsets of the last transaction that had some are decided; so too where nobody knows of one.
-    fn is_settled(&mut self) -> bool;
+    /// Whether the offsets of the last transaction that had some are decided; so too where nobody knows of one. Nothing, when the
+    /// brokers do not say it.
+    fn is_settled(&mut self) -> Option<bool>;
 
     /// Has the last transaction that had offsets decided, if it is known what became of it; whether it is.
     ///
@@ -98,14 +105,15 @@ pub fn commit(producer: &mut impl Transacting, transaction: &Transaction) -> Sea
 fn make(producer: &mut impl Transacting, transaction: &Transaction) -> SeamResult<Outcome> {
     // Should this one be aborted, with records or offsets in it, that would take back what is granted and not decided. How long
     // that may be so no clock tells: the brokers may have been away while there was nothing to commit.
-    if !producer.is_settled() {
-        if producer.lost_a_broker() {
-            return Ok(Outcome::GivenUp("a broker was lost before it was begun"));
-        }
-        if !producer.settle()? {
+    match producer.is_settled() {
+        Some(true) => {}
+        Some(false) if producer.settle()? => {}
+        Some(false) => {
             return Err(SeamError::new(ErrorKind::Retry, "the brokers have not decided the transaction before"));
         }
+        None => return Ok(Outcome::GivenUp("the brokers do not say whether the one before is decided")),
     }
+    producer.end_leftovers()?;
     let is_filled = producer.fill(transaction)?;
     if !is_filled || producer.lost_a_broker() {
         // It may go on asking that one who answers for the group.

@@ -308,11 +308,16 @@ impl Staged {
         Err(SeamError::new(ErrorKind::Retry, message))
     }
 
-    /// The epoch that was sent last, once nothing is left of what was given up. What the last transaction has left undecided does
-    /// not stay so, if it is known what became of it.
+    /// The epoch that was sent last, once nothing of the last transaction is undecided, nor left of what was given up.
     fn sent(&self, sending: &Sending, group: &BaseConsumer<Speaker>) -> SeamResult<Sent> {
-        let (topic, producer) = (&self.config.topic, sending.producer());
-        self.leftovers.end(producer, ANSWER_DEADLINE)?;
+        let sent = self.decided(sending, group)?;
+        self.leftovers.end(sending.producer(), ANSWER_DEADLINE)?;
+        Ok(sent)
+    }
+
+    /// The same, as soon as the last transaction is decided: if the brokers do not, and it is known what became of it, by us.
+    fn decided(&self, sending: &Sending, group: &BaseConsumer<Speaker>) -> SeamResult<Sent> {
+        let topic = &self.config.topic;
         let known = self.last.and_then(|(epoch, progress)| Some((epoch, progress.is_committed()?)));
         let Some((epoch, is_commit)) = known else { return sent(group, topic, ANSWER_DEADLINE) };
         match sent(group, topic, DECIDED_AFTER) {
@@ -321,13 +326,15 @@ impl Staged {
         }
         // Who does not mind that it may be taken back is told what was sent: brokers that are only slow say nothing.
         let whoever = self::group(&self.config, &self.name, "read_uncommitted")?;
-        if sent(&whoever, topic, ANSWER_DEADLINE).is_err() || sent(group, topic, SETTLED_WITHIN).is_ok() {
-            return sent(group, topic, ANSWER_DEADLINE);
+        sent(&whoever, topic, ANSWER_DEADLINE)?;
+        if let Ok(answer) = sent(group, topic, SETTLED_WITHIN) {
+            return Ok(answer);
         }
         let failed = |error| seam_error(format!("nobody decides what was sent to {topic} last"), error);
         let own =
             (epoch_offset(topic, epoch).map_err(failed)?, Arc::new(group.group_metadata().expect("it has a group")));
-        weir_kafka::decide(producer, own, &self.stored_in, (is_commit, TRANSACTION_WITHIN)).map_err(failed)?;
+        weir_kafka::decide(sending.producer(), own, &self.stored_in, (is_commit, TRANSACTION_WITHIN))
+            .map_err(failed)?;
         tracing::info!(topic, is_commit, "what the brokers had left undecided is decided");
         sent(group, topic, ANSWER_DEADLINE)
     }

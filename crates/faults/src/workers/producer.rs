@@ -259,9 +259,14 @@ impl Transacting for AsMember<'_> {
         self.producer.past.with(|past| past.last = Some((progress, places)));
     }
 
-    fn is_settled(&mut self) -> bool {
+    fn is_settled(&mut self) -> Option<bool> {
         let last = self.producer.past.with(|past| past.last.clone());
-        planted!(CommitNotConfirmed) || last.is_none_or(|(_, places)| self.producer.are_decided(&places))
+        Some(planted!(CommitNotConfirmed) || last.is_none_or(|(_, places)| self.producer.are_decided(&places)))
+    }
+
+    /// Markers of records are not forgotten here.
+    fn end_leftovers(&mut self) -> SeamResult<()> {
+        Ok(())
     }
 
     fn settle(&mut self) -> SeamResult<bool> {

@@ -26,7 +26,7 @@ use weir_kafka::{Asking, Ends, Introduction, Speaker, client_of, committed_withi
 use weir_model::{ErrorKind, SeamError, SeamResult};
 
 use self::admin::Admin;
-use self::member::Member;
+use self::member::{Listener, Member};
 pub use self::past::Past;
 use self::producer::Sender;
 use self::reading::Reading;
@@ -116,16 +116,57 @@ impl KafkaBroker {
         })
     }
 
-    /// What this group has committed. What the last transaction of this process has left undecided does not stay so.
+    /// What this group has committed, once nothing of the last transaction of this process is undecided, nor left of what it gave up:
+    /// nobody could read on behind that.
     fn own(&mut self, places: &[Place]) -> SeamResult<TopicPartitionList> {
-        match asked(self.member.client(), places, DECIDED_AFTER) {
-            Err(error) if error.kind == ErrorKind::Retry => {}
-            answer => return answer,
+        if let Some(last) = self.sender.last_places() {
+            let settling = Settling::new(&self.member, &self.whoever, &self.has_several);
+            let started = Instant::now();
+            let is_settled = loop {
+                match settling.is_settled(&last, DECIDED_AFTER) {
+                    // They may be coming up.
+                    None if started.elapsed() < self.undecided_within => {}
+                    said => break said,
+                }
+            };
+            match is_settled {
+                Some(true) => {}
+                Some(false) => drop(self.sender.decide()?),
+                None => {
+                    let message = "the brokers do not say whether the last transaction is decided";
+                    return Err(SeamError::new(ErrorKind::Retry, message));
+                }
+            }
         }
-        if self.whoever.sees_more(self.member.client(), places) {
-            self.sender.decide()?;
-        }
+        self.sender.end_leftovers()?;
         asked(self.member.client(), places, self.undecided_within)
+    }
+}
+
+/// Who finds out whether the brokers have decided what was committed.
+struct Settling<'a> {
+    client: &'a BaseConsumer<Listener>,
+    whoever: &'a Whoever,
+    has_several: &'a Cell<bool>,
+}
+
+impl<'a> Settling<'a> {
+    fn new(member: &'a Member, whoever: &'a Whoever, has_several: &'a Cell<bool>) -> Self {
+        Self { client: member.client(), whoever, has_several }
+    }
+
+    /// Whether no transaction holds back what was committed of these partitions, or will not for longer than `within`; nothing,
+    /// when the brokers do not say it.
+    fn is_settled(&self, places: &[Place], within: Duration) -> Option<bool> {
+        // Only a broker that is alone forgets markers: among several every partition has a leader.
+        if !self.has_several.get() {
+            let known = self.client.fetch_metadata(places.first().map(|place| &*place.topic), SETTLED_WITHIN);
+            self.has_several.set(known.is_ok_and(|known| known.brokers().len() > 1));
+        }
+        if self.has_several.get() || asked(self.client, places, within).is_ok() {
+            return Some(true);
+        }
+        self.whoever.is_answered(places).then(|| asked(self.client, places, SETTLED_WITHIN).is_ok())
     }
 }
 
@@ -136,13 +177,12 @@ struct Whoever {
 }
 
 impl Whoever {
-    /// Whether the brokers answer this one and not `client`: then transactions hold back what was committed of these partitions.
-    /// Brokers that are only slow say nothing to either.
-    fn sees_more(&self, client: &BaseConsumer<impl ConsumerContext>, places: &[Place]) -> bool {
+    /// Whether the brokers answer: those that are only slow do not.
+    fn is_answered(&self, places: &[Place]) -> bool {
         let own: SeamResult<BaseConsumer<Speaker>> = client_of(&self.settings, Speaker::default());
         let Ok(own) = own else { return false };
         self.introduction.of(|time| drop(own.poll(time)));
-        asked(&own, places, SETTLED_WITHIN).is_ok() && asked(client, places, SETTLED_WITHIN).is_err()
+        asked(&own, places, SETTLED_WITHIN).is_ok()
     }
 }
 
@@ -288,18 +328,8 @@ impl Broker for KafkaBroker {
         let member = self.member.metadata().ok_or_else(|| {
             SeamError::new(ErrorKind::Retry, "the group has given nothing yet, so that nothing can be committed")
         })?;
-        let (client, has_several, whoever) = (self.member.client(), &self.has_several, &self.whoever);
-        let is_settled = |places: &[Place]| {
-            // Only a broker that is alone forgets markers: among several every partition has a leader.
-            let look = || {
-                let known = client.fetch_metadata(places.first().map(|place| &*place.topic), SETTLED_WITHIN);
-                known.is_ok_and(|known| known.brokers().len() > 1)
-            };
-            has_several.get() || {
-                has_several.set(look());
-                has_several.get() || asked(client, places, SETTLED_WITHIN).is_ok() || !whoever.sees_more(client, places)
-            }
-        };
+        let settling = Settling::new(&self.member, &self.whoever, &self.has_several);
+        let is_settled = |places: &[Place]| settling.is_settled(places, SETTLED_WITHIN);
         self.sender.commit(transaction, &member, &is_settled)
     }
 

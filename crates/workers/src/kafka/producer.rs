@@ -38,8 +38,7 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    /// The producer of this name; whatever an earlier one left undecided is decided when this returns, and what it left
-    /// behind is ended.
+    /// The producer of this name; what an earlier one had begun is ended when this returns, as far as brokers remember it.
     pub(super) fn open(
         settings: &ClientConfig,
         introduction: Introduction,
@@ -72,7 +71,6 @@ impl Sender {
             .set("message.timeout.ms", (within * 9 / 10).as_millis().to_string());
         let unread = first.topic.clone();
         let transactional = Transactional::open(for_writing(&settings), introduction, &unread, within)?;
-        past.leftovers.end(transactional.producer(), within)?;
         Ok(Self { within, transactional, past, bystander, unread })
     }
 
@@ -82,7 +80,7 @@ impl Sender {
         &mut self,
         transaction: &Transaction,
         member: &Arc<ConsumerGroupMetadata>,
-        is_settled: &dyn Fn(&[Place]) -> bool,
+        is_settled: &dyn Fn(&[Place]) -> Option<bool>,
     ) -> SeamResult<()> {
         transact::commit(&mut AsMember { sender: self, member, is_settled, began: Instant::now() }, transaction)
     }
@@ -91,15 +89,24 @@ impl Sender {
         self.transactional.producer()
     }
 
-    /// Another producer of the name, which aborts what this one has begun and nobody was asked to commit, and ends what that left.
+    /// Another producer of the name, which aborts what this one has begun and nobody was asked to commit.
     fn begin_anew(&mut self) -> SeamResult<()> {
         self.transactional.anew().map_err(|error| match error.kind {
             ErrorKind::Retry => SeamError { kind: ErrorKind::Unknown, ..error },
             _ => error,
-        })?;
+        })
+    }
+
+    /// Ends what transactions that were given up may have left.
+    pub(super) fn end_leftovers(&self) -> SeamResult<()> {
         let unknown =
             |error| SeamError::caused(ErrorKind::Unknown, "a transaction that was given up is not ended", error);
         self.past.leftovers.end(self.client(), self.within).map_err(unknown)
+    }
+
+    /// The partitions of which the last transaction of this process had offsets.
+    pub(super) fn last_places(&self) -> Option<Arc<[Place]>> {
+        self.past.last().map(|last| last.places)
     }
 
     /// Decides what the last transaction has left undecided in the offsets of the group and where it has written, by what is known
@@ -191,7 +198,7 @@ impl Sender {
 struct AsMember<'a> {
     sender: &'a mut Sender,
     member: &'a Arc<ConsumerGroupMetadata>,
-    is_settled: &'a dyn Fn(&[Place]) -> bool,
+    is_settled: &'a dyn Fn(&[Place]) -> Option<bool>,
     began: Instant,
 }
 
@@ -229,8 +236,12 @@ impl Transacting for AsMember<'_> {
         }
     }
 
-    fn is_settled(&mut self) -> bool {
-        self.sender.past.last().is_none_or(|last| (self.is_settled)(&last.places))
+    fn is_settled(&mut self) -> Option<bool> {
+        self.sender.past.last().map_or(Some(true), |last| (self.is_settled)(&last.places))
+    }
+
+    fn end_leftovers(&mut self) -> SeamResult<()> {
+        self.sender.end_leftovers()
     }
 
     fn settle(&mut self) -> SeamResult<bool> {
